@@ -1,0 +1,1 @@
+//! Reads plugin manifests from BEAM files without loading them.

@@ -1,0 +1,1 @@
+//! Native hooks for Pipeline.Plugin.
