@@ -1,0 +1,116 @@
+defmodule Pipeline.Core do
+  @moduledoc false
+  # The Rust core as the rest of the library sees it: the one caller of `Pipeline.Native`. Replies are turned into the
+  # values and sentences that Elixir code passes on; work that does not belong on a scheduler is awaited here.
+
+  alias Pipeline.Native
+  alias Pipeline.Plugin.Suggestion
+
+  @type registry :: reference
+
+  # Registry
+
+  defdelegate registry_new, to: Native
+  defdelegate registry_register(registry, id, capabilities, providers, info), to: Native
+  defdelegate registry_replace(registry, id, capabilities, providers, info), to: Native
+  defdelegate registry_unregister(registry, id), to: Native
+  defdelegate registry_get(registry, id), to: Native
+  defdelegate registry_list(registry), to: Native
+  defdelegate registry_find_by_capability(registry, capability), to: Native
+  defdelegate registry_find_by_capability(registry, capability, value), to: Native
+  defdelegate registry_provider(registry, type), to: Native
+  defdelegate registry_generation(registry), to: Native
+  defdelegate registry_changed_since(registry, generation), to: Native
+
+  # Resolution
+
+  defdelegate requirement_match(version, requirement, allow_pre), to: Native
+  defdelegate load_order(nodes, loaded), to: Native
+  defdelegate unload_order(nodes), to: Native
+
+  @doc "Chooses versions on a thread of its own."
+  def solve(available, roots, preferences) do
+    await(fn reference -> Native.solve(self(), reference, available, roots, preferences) end)
+  end
+
+  @doc "Reads manifests on threads of its own; `progress` is called with the files done and the files in all."
+  def discover(paths, progress) do
+    await(fn reference -> Native.discover(self(), reference, paths) end, progress)
+  end
+
+  # Hooks
+
+  @spec hook_order([tuple], [{term, [term]}]) :: {:ok, [non_neg_integer]} | {:error, String.t()}
+  defdelegate hook_order(hooks, dependencies), to: Native
+
+  @doc "What to call for a native hook; its configuration is checked."
+  @spec native_call(Pipeline.Hook.Options.t()) :: {:ok, Pipeline.Hook.Entry.call()} | {:error, String.t()}
+  def native_call(%{native: {library, name}, config: config} = options) do
+    with :ok <- check_library(library),
+         {:ok, hook} <- library.native_hook(Atom.to_string(name), config),
+         {:ok, known} <- served(library, name, options.kind) do
+      {:ok, {:native, library, name, hook, options.cost || known.cost}}
+    else
+      {:error, {:unknown_hook, _name, _suggestion}} ->
+        known = library.native_hooks() |> Enum.map(& &1.name) |> Enum.sort()
+
+        {:error,
+         "#{inspect(library)} has no native hook #{inspect(name)}." <>
+           Suggestion.did_you_mean(Atom.to_string(name), known) <> " It has: #{Enum.join(known, ", ")}"}
+
+      {:error, {:invalid_config, path, message}} ->
+        {:error, "the config of the native hook #{inspect(name)} is wrong at #{path}: #{message}"}
+
+      {:error, message} ->
+        {:error, message}
+    end
+  end
+
+  @doc "The native hooks of a library."
+  @spec native_hooks(module) :: [map]
+  def native_hooks(library), do: library.native_hooks()
+
+  @spec segment(module, :before | :after, [{reference, :halt | :skip | :raise}]) :: reference
+  def segment(library, phase, hooks), do: library.segment(phase, hooks)
+
+  @spec run_segment(module, reference, :light | :heavy, term) :: tuple
+  def run_segment(library, segment, :light, context), do: library.run_segment(segment, context)
+  def run_segment(library, segment, :heavy, context), do: library.run_segment_dirty(segment, context)
+
+  defp check_library(library) do
+    if match?({:module, _}, Code.ensure_loaded(library)) and function_exported?(library, :native_hook, 2) do
+      :ok
+    else
+      {:error, "#{inspect(library)} is not a native library: a module that uses Pipeline.Native.Library"}
+    end
+  end
+
+  defp served(library, name, kind) do
+    hook = Enum.find(library.native_hooks(), &(&1.name == Atom.to_string(name)))
+
+    if kind in hook.phases do
+      {:ok, hook}
+    else
+      {:error,
+       "the native hook #{inspect(name)} is for #{Enum.map_join(hook.phases, ", ", &inspect/1)} hooks, " <>
+         "not #{inspect(kind)}"}
+    end
+  end
+
+  defp await(start, progress \\ fn _done, _all -> :ok end) do
+    reference = make_ref()
+    :ok = start.(reference)
+    receive_reply(reference, progress)
+  end
+
+  defp receive_reply(reference, progress) do
+    receive do
+      {^reference, :progress, done, all} ->
+        progress.(done, all)
+        receive_reply(reference, progress)
+
+      {^reference, :done, reply} ->
+        reply
+    end
+  end
+end

@@ -1,0 +1,34 @@
+defmodule Pipeline.Hook.Error do
+  @moduledoc """
+  A hook failed: it raised, exited, threw, timed out or panicked.
+
+  `plugin`, `point` and `kind` say which hook it was; `reason` is the exception, or the term that it exited with or
+  threw, or `:timeout`. A hook that refuses on purpose, by `throw {:hook_error, reason}`, is not a failure:
+  `Pipeline.Hook.run/2` returns its reason as it is.
+  """
+
+  @type t :: %__MODULE__{
+          plugin: Pipeline.Plugin.plugin_id() | nil,
+          point: atom,
+          kind: Pipeline.Hook.kind(),
+          reason: term,
+          stacktrace: Exception.stacktrace()
+        }
+
+  defexception [:plugin, :point, :kind, :reason, stacktrace: []]
+
+  @impl Exception
+  def message(%__MODULE__{} = error) do
+    "the #{error.kind} hook on #{inspect(error.point)} of #{owner(error.plugin)} failed: #{describe(error.reason)}"
+  end
+
+  defp owner(nil), do: "no plugin"
+  defp owner(plugin), do: "plugin #{inspect(plugin)}"
+
+  defp describe(:timeout), do: "it took longer than its timeout"
+
+  defp describe(reason) when is_exception(reason),
+    do: "#{inspect(reason.__struct__)}: #{Exception.message(reason)}"
+
+  defp describe(reason), do: inspect(reason)
+end

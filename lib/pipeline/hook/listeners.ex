@@ -1,0 +1,64 @@
+defmodule Pipeline.Hook.Listeners do
+  @moduledoc false
+  # The hooks of a point whose mode is not `:chain`: each is called as `(context)`, none sees another.
+
+  alias Pipeline.Hook.{Chain, Entry, Failure}
+
+  @spec run(Chain.t(), term, Chain.step() | nil) :: {:ok, term} | {:error, term} | :ok
+  def run(%Chain{mode: :first} = chain, context, core), do: first(chain.entries, context, core, chain.instance)
+
+  def run(%Chain{mode: mode} = chain, _context, core) when core != nil do
+    raise ArgumentError,
+          "the hook point #{inspect(chain.point)} runs as #{inspect(mode)}, which has no base operation: " <>
+            "run it without one"
+  end
+
+  def run(%Chain{mode: :collect} = chain, context, nil), do: collect(chain.entries, context, [], chain.instance)
+
+  def run(%Chain{mode: :notify} = chain, context, nil) do
+    for entry <- chain.entries, do: call(entry, context, chain.instance)
+    :ok
+  end
+
+  defp first([], _context, nil, _instance), do: {:ok, nil}
+  defp first([], context, core, _instance), do: {:ok, core.(context)}
+
+  defp first([entry | entries], context, core, instance) do
+    case call(entry, context, instance) do
+      {:ok, nil} -> first(entries, context, core, instance)
+      {:ok, value} -> {:ok, value}
+      :skipped -> first(entries, context, core, instance)
+      {:error, reason} -> {:error, reason}
+    end
+  end
+
+  defp collect([], _context, values, _instance), do: {:ok, Enum.reverse(values)}
+
+  defp collect([entry | entries], context, values, instance) do
+    case call(entry, context, instance) do
+      {:ok, value} -> collect(entries, context, [value | values], instance)
+      :skipped -> collect(entries, context, values, instance)
+      {:error, reason} -> {:error, reason}
+    end
+  end
+
+  defp call(%Entry{call: {:elixir, fun}} = entry, context, instance) do
+    {:ok, fun.(context)}
+  catch
+    kind, reason -> failed(entry, kind, reason, __STACKTRACE__, instance)
+  end
+
+  defp failed(entry, kind, reason, stacktrace, instance) do
+    error =
+      case {kind, reason} do
+        {:throw, {:hook_error, refusal}} -> refusal
+        _ -> Failure.report(entry, kind, reason, stacktrace, instance)
+      end
+
+    case entry.on_error do
+      :halt -> {:error, error}
+      :skip -> :skipped
+      :raise -> :erlang.raise(kind, reason, stacktrace)
+    end
+  end
+end

@@ -1,0 +1,91 @@
+defmodule Pipeline.Hook.Manager do
+  @moduledoc """
+  Manages hook registration and execution, without plugins.
+
+  A manager is a value: registering returns a new one. The order and the rules are those of `Pipeline.Hook`.
+
+      iex> manager =
+      ...>   Pipeline.Hook.Manager.new()
+      ...>   |> Pipeline.Hook.Manager.register(:total, fn order, next -> next.(order * 2) end)
+      ...>   |> Pipeline.Hook.Manager.register(:total, fn total, next -> next.(total + 1) end, kind: :after)
+      iex> Pipeline.Hook.Manager.run(manager, :total, 10)
+      {:ok, 21}
+  """
+
+  alias Pipeline.Core
+  alias Pipeline.Hook.{Chain, Entry, Listeners, Options, Table}
+
+  defstruct chains: %{}, count: 0
+
+  @opaque t :: %__MODULE__{chains: Table.t(), count: non_neg_integer}
+
+  @doc "A manager without hooks."
+  @spec new() :: t
+  def new, do: %__MODULE__{}
+
+  @doc """
+  Registers a hook: a function `(context, next)`, or `{:native, name, config}` for a native one.
+
+  Options are those of `Pipeline.Plugin.DSL.hook/3` and
+
+    * `:kind` - by default `:before`
+    * `:plugin` - whose hook it is, for `before:`, `after:` and errors
+
+  Raises `ArgumentError` for options that do not fit, for a configuration that a native hook refuses, and for
+  constraints that contradict each other.
+  """
+  @spec register(t, Pipeline.Hook.hook_name(), function | {:native, atom | {module, atom}, map}, keyword) :: t
+  def register(%__MODULE__{} = manager, point, hook, opts \\ []) do
+    {own, opts} = Keyword.split(opts, [:kind, :plugin])
+    kind = Keyword.get(own, :kind, :before)
+
+    entry =
+      case hook do
+        {:native, name, config} ->
+          options = options!(kind, point, [native: name, config: config] ++ opts)
+          Entry.new(options, own[:plugin], manager.count, native!(options))
+
+        fun when is_function(fun) ->
+          options = options!(kind, point, opts)
+          Entry.new(options, own[:plugin], manager.count, {:elixir, check_arity!(fun, kind)})
+      end
+
+    case Table.change(manager.chains, nil, [entry], [], %{}, []) do
+      {:ok, chains} -> %{manager | chains: chains, count: manager.count + 1}
+      {:error, message} -> raise ArgumentError, message
+    end
+  end
+
+  @doc "Runs a hook point, around a base operation if one is given."
+  @spec run(t, Pipeline.Hook.hook_name(), Pipeline.Hook.context(), Pipeline.Hook.next()) ::
+          {:ok, term} | {:error, term}
+  def run(%__MODULE__{chains: chains}, point, context, core \\ &Function.identity/1) do
+    case chains do
+      %{^point => %Chain{mode: :chain} = chain} -> Chain.run(chain, context, core)
+      %{^point => chain} -> Listeners.run(chain, context, core)
+      %{} -> {:ok, core.(context)}
+    end
+  end
+
+  defp options!(kind, point, opts) do
+    case Options.check(kind, point, opts) do
+      {:ok, options} -> options
+      {:error, message} -> raise ArgumentError, message
+    end
+  end
+
+  defp native!(options) do
+    case Core.native_call(options) do
+      {:ok, call} -> call
+      {:error, message} -> raise ArgumentError, message
+    end
+  end
+
+  defp check_arity!(fun, kind) do
+    if is_function(fun, Options.arity(kind)) do
+      fun
+    else
+      raise ArgumentError, "a #{inspect(kind)} hook is #{Options.form(kind)}, got: #{inspect(fun)}"
+    end
+  end
+end

@@ -1,0 +1,136 @@
+defmodule Pipeline.Hook.Options do
+  @moduledoc false
+  # The options of one hook, the same wherever a hook is declared: in a plugin or by hand.
+
+  alias Pipeline.Plugin.Suggestion
+
+  @kinds [:before, :after, :around, :replace, :listen]
+  @options [:priority, :before, :after, :fun, :on_error, :timeout, :native, :config, :cost]
+
+  @type t :: %{
+          kind: Pipeline.Hook.kind(),
+          point: atom,
+          fun: atom,
+          priority: integer,
+          before: [Pipeline.Plugin.plugin_id()],
+          after: [Pipeline.Plugin.plugin_id()],
+          on_error: :halt | :skip | :raise,
+          timeout: pos_integer | nil,
+          native: {module, atom} | nil,
+          config: term,
+          cost: :light | :heavy | nil
+        }
+
+  @spec check(term, term, term) :: {:ok, t} | {:error, String.t()}
+  def check(kind, point, opts) do
+    with :ok <- check_kind(kind),
+         :ok <- check_point(point),
+         :ok <- Suggestion.check_options(opts, @options, "hook #{inspect(kind)}, #{inspect(point)}"),
+         options = with_defaults(kind, point, opts),
+         :ok <- check_values(options, opts) do
+      {:ok, options}
+    end
+  end
+
+  @doc "How many arguments a hook of this kind takes."
+  @spec arity(Pipeline.Hook.kind()) :: 1 | 2
+  def arity(:listen), do: 1
+  def arity(_kind), do: 2
+
+  @spec form(Pipeline.Hook.kind()) :: String.t()
+  def form(:listen), do: "called as (context)"
+  def form(_kind), do: "called as (context, next)"
+
+  defp check_kind(kind) when kind in @kinds, do: :ok
+
+  defp check_kind(kind) do
+    {:error,
+     "unknown kind of hook #{inspect(kind)}." <>
+       Suggestion.did_you_mean(kind, @kinds) <> " Known: #{Enum.map_join(@kinds, ", ", &inspect/1)}"}
+  end
+
+  defp check_point(point) when is_atom(point) and point not in [nil, true, false], do: :ok
+  defp check_point(point), do: {:error, "the name of a hook point is an atom, got: #{inspect(point)}"}
+
+  defp with_defaults(kind, point, opts) do
+    %{
+      kind: kind,
+      point: point,
+      fun: opts[:fun] || point,
+      priority: Keyword.get(opts, :priority, 50),
+      before: List.wrap(opts[:before]),
+      after: List.wrap(opts[:after]),
+      on_error: Keyword.get(opts, :on_error, :halt),
+      timeout: opts[:timeout],
+      native: native(opts[:native]),
+      config: Keyword.get(opts, :config, %{}),
+      cost: opts[:cost]
+    }
+  end
+
+  defp native(name) when is_atom(name) and name != nil, do: {Pipeline.Native, name}
+  defp native(other), do: other
+
+  defp check_values(options, opts) do
+    cond do
+      not is_integer(options.priority) ->
+        {:error, "the priority of a hook is an integer, got: #{inspect(options.priority)}"}
+
+      not Enum.all?(options.before ++ options.after, &(is_atom(&1) or is_binary(&1))) ->
+        {:error, "before: and after: take plugin ids, got: #{inspect(options.before ++ options.after)}"}
+
+      options.on_error not in [:halt, :skip, :raise] ->
+        {:error, "on_error: is :halt, :skip or :raise, got: #{inspect(options.on_error)}"}
+
+      not is_atom(options.fun) ->
+        {:error, "fun: names a function of the plugin, got: #{inspect(options.fun)}"}
+
+      true ->
+        with :ok <- check_timeout(options), do: check_native(options, opts)
+    end
+  end
+
+  defp check_timeout(%{timeout: nil}), do: :ok
+
+  defp check_timeout(%{timeout: timeout, kind: kind, native: native}) do
+    cond do
+      not (is_integer(timeout) and timeout > 0) ->
+        {:error, "timeout: is a positive number of milliseconds, got: #{inspect(timeout)}"}
+
+      kind not in [:before, :after, :replace] ->
+        {:error, "timeout: is for :before, :after and :replace hooks, not for #{inspect(kind)}"}
+
+      native != nil ->
+        {:error, "timeout: does not reach into a native hook, which no scheduler can interrupt; leave it out"}
+
+      true ->
+        :ok
+    end
+  end
+
+  defp check_native(%{native: nil}, opts) do
+    case Enum.find([:config, :cost], &Keyword.has_key?(opts, &1)) do
+      nil -> :ok
+      key -> {:error, "#{key}: is for native hooks; name one with native:"}
+    end
+  end
+
+  defp check_native(%{native: native, kind: kind} = options, opts) do
+    cond do
+      not match?({library, name} when is_atom(library) and is_atom(name), native) ->
+        {:error, "native: is the name of a native hook or {library, name}, got: #{inspect(native)}"}
+
+      kind not in [:before, :after] ->
+        {:error, "native hooks are :before or :after hooks, not #{inspect(kind)}"}
+
+      options.cost not in [nil, :light, :heavy] ->
+        {:error, "cost: is :light or :heavy, got: #{inspect(options.cost)}"}
+
+      Keyword.has_key?(opts, :fun) ->
+        {:error, "a native hook has no function: leave fun: out"}
+
+      true ->
+        :ok
+    end
+  end
+end

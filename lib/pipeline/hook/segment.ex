@@ -1,0 +1,80 @@
+defmodule Pipeline.Hook.Segment do
+  @moduledoc false
+  # Neighbouring native hooks of one library, fused: one native call runs them all over one overlay.
+
+  alias Pipeline.Core
+  alias Pipeline.Hook.{Chain, Entry, Failure, NativeError}
+
+  defstruct [:library, :cost, :entries, :segment]
+
+  @type t :: %__MODULE__{
+          library: module,
+          cost: :light | :heavy,
+          entries: tuple,
+          segment: reference
+        }
+
+  @doc "Puts a segment in place of each run of native hooks of one library."
+  @spec fuse([Entry.t()], :before | :after) :: [Entry.t() | t]
+  def fuse(entries, phase) do
+    entries
+    |> Enum.chunk_by(fn
+      %Entry{call: {:native, library, _, _, _}} -> library
+      %Entry{} -> make_ref()
+    end)
+    |> Enum.map(fn
+      [%Entry{call: {:elixir, _}} = entry] -> entry
+      [%Entry{call: {:native, library, _, _, _}} | _] = native -> new(library, native, phase)
+    end)
+  end
+
+  defp new(library, entries, phase) do
+    hooks = for %Entry{call: {:native, _, _, hook, _}, on_error: on_error} <- entries, do: {hook, on_error}
+    heavy? = Enum.any?(entries, &(elem(&1.call, 4) == :heavy))
+
+    %__MODULE__{
+      library: library,
+      cost: if(heavy?, do: :heavy, else: :light),
+      entries: List.to_tuple(entries),
+      segment: Core.segment(library, phase, hooks)
+    }
+  end
+
+  @spec step(t, Chain.step(), atom | nil) :: Chain.step()
+  def step(%__MODULE__{library: library, segment: segment, cost: cost} = whole, next, instance) do
+    fn context ->
+      case Core.run_segment(library, segment, cost, context) do
+        {:ok, context} -> next.(context)
+        {:answer, _index, value} -> value
+        other -> finish(other, whole, next, instance)
+      end
+    end
+  end
+
+  defp finish({:skipped, skipped, outcome}, whole, next, instance) do
+    for {index, kind, reason} <- skipped do
+      entry = elem(whole.entries, index)
+      {kind, reason} = failure(kind, entry, reason)
+      Failure.report(entry, kind, reason, [], instance)
+    end
+
+    case outcome do
+      {:ok, context} -> next.(context)
+      {:answer, _index, value} -> value
+      other -> finish(other, whole, next, instance)
+    end
+  end
+
+  defp finish({outcome, index, reason}, whole, _next, _instance) do
+    entry = elem(whole.entries, index)
+    {kind, reason} = failure(outcome, entry, reason)
+    {:current_stacktrace, [_ | stacktrace]} = Process.info(self(), :current_stacktrace)
+    Failure.pass_on(entry, kind, reason, stacktrace)
+  end
+
+  defp failure(:refused, _entry, reason), do: {:throw, {:hook_error, reason}}
+
+  defp failure(:failed, %Entry{call: {:native, library, name, _, _}}, message) do
+    {:error, %NativeError{hook: {library, name}, message: message}}
+  end
+end

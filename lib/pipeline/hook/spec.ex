@@ -1,0 +1,147 @@
+defmodule Pipeline.Hook.Spec do
+  @moduledoc """
+  Declares the hook points of a host.
+
+      defmodule MyApp.Hooks do
+        use Pipeline.Hook.Spec
+
+        hookpoint :validate_node, kinds: [:before], context: [:node], doc: "refuses a node that cannot run"
+        hookpoint :route, mode: :first, doc: "who takes this request; the first answer wins"
+      end
+
+  A plugin that names the spec (`use Pipeline.Plugin, hooks: MyApp.Hooks`) is checked against it when it is
+  compiled and again when it is loaded. An instance that names it
+  (`Pipeline.Plugin.Manager.start_link(hooks: MyApp.Hooks)`) runs each point in its mode, also while no plugin
+  has a hook there.
+
+  ## Options of a hook point
+
+    * `:mode` - how a run goes: `:chain` (default), `:first`, `:collect` or `:notify`, see `Pipeline.Hook`
+    * `:kinds` - the kinds of hook it takes; by default every kind that its mode has: `:before`, `:after`,
+      `:around` and `:replace` for a chain, `:listen` for the others
+    * `:context` - the keys that hooks can expect in the context, for readers
+    * `:doc` - what the point is for
+  """
+
+  alias Pipeline.Plugin.Suggestion
+
+  @typedoc "How a run of a hook point goes."
+  @type mode :: :chain | :first | :collect | :notify
+
+  @typedoc "A declared hook point."
+  @type hookpoint :: %{mode: mode, kinds: [Pipeline.Hook.kind()], context: [atom], doc: String.t()}
+
+  @kinds %{
+    chain: [:before, :after, :around, :replace],
+    first: [:listen],
+    collect: [:listen],
+    notify: [:listen]
+  }
+
+  @doc false
+  defmacro __using__(_opts) do
+    quote do
+      import Pipeline.Hook.Spec, only: [hookpoint: 1, hookpoint: 2]
+      Module.register_attribute(__MODULE__, :pipeline_hookpoints, accumulate: true)
+      @before_compile Pipeline.Hook.Spec
+    end
+  end
+
+  @doc "Declares a hook point; see the module's documentation for the options."
+  defmacro hookpoint(name, opts \\ []) do
+    quote do
+      @pipeline_hookpoints Pipeline.Hook.Spec.__hookpoint__(__ENV__, unquote(name), unquote(opts))
+    end
+  end
+
+  @doc false
+  defmacro __before_compile__(env) do
+    points = env.module |> Module.get_attribute(:pipeline_hookpoints) |> Map.new() |> Macro.escape()
+
+    quote do
+      @doc "The hook points declared here, by name."
+      @spec __hookpoints__() :: %{atom => Pipeline.Hook.Spec.hookpoint()}
+      def __hookpoints__, do: unquote(points)
+    end
+  end
+
+  @doc false
+  def __hookpoint__(env, name, opts) do
+    with :ok <- check_name(name, env),
+         :ok <- Suggestion.check_options(opts, [:mode, :kinds, :context, :doc], "hookpoint #{inspect(name)}"),
+         {:ok, mode} <- check_mode(name, opts[:mode] || :chain),
+         {:ok, kinds} <- check_kinds(name, mode, opts[:kinds] || @kinds[mode]) do
+      {name, %{mode: mode, kinds: kinds, context: opts[:context] || [], doc: opts[:doc] || ""}}
+    else
+      {:error, message} -> raise CompileError, file: env.file, line: env.line, description: message
+    end
+  end
+
+  @doc """
+  Whether a hook of this kind may stand on this point of the spec.
+
+  The error is a sentence for the plugin's author.
+  """
+  @spec check(module, atom, Pipeline.Hook.kind()) :: :ok | {:error, String.t()}
+  def check(spec, point, kind) do
+    points = spec.__hookpoints__()
+
+    case points do
+      %{^point => %{kinds: kinds}} ->
+        if kind in kinds do
+          :ok
+        else
+          {:error,
+           "the hook point #{inspect(point)} of #{inspect(spec)} takes no #{inspect(kind)} hooks, " <>
+             "it takes: #{Enum.map_join(kinds, ", ", &inspect/1)}"}
+        end
+
+      %{} ->
+        known = points |> Map.keys() |> Enum.sort()
+
+        {:error,
+         "unknown hook point #{inspect(point)}: #{inspect(spec)} does not declare it." <>
+           Suggestion.did_you_mean(point, known) <>
+           " Declared: #{Enum.map_join(known, ", ", &inspect/1)}"}
+    end
+  end
+
+  @doc "The mode in which a spec declares a point, `nil` where it does not."
+  @spec mode(module, atom) :: mode | nil
+  def mode(spec, point) do
+    case spec.__hookpoints__() do
+      %{^point => %{mode: mode}} -> mode
+      %{} -> nil
+    end
+  end
+
+  defp check_name(name, env) do
+    declared = Module.get_attribute(env.module, :pipeline_hookpoints)
+
+    cond do
+      not is_atom(name) -> {:error, "the name of a hook point is an atom, got: #{inspect(name)}"}
+      List.keymember?(declared, name, 0) -> {:error, "the hook point #{inspect(name)} is declared twice"}
+      true -> :ok
+    end
+  end
+
+  defp check_mode(_name, mode) when is_map_key(@kinds, mode), do: {:ok, mode}
+
+  defp check_mode(name, mode) do
+    {:error,
+     "unknown mode #{inspect(mode)} of the hook point #{inspect(name)}." <>
+       Suggestion.did_you_mean(mode, Map.keys(@kinds)) <> " Known: :chain, :first, :collect, :notify"}
+  end
+
+  defp check_kinds(name, mode, kinds) do
+    allowed = @kinds[mode]
+
+    if is_list(kinds) and kinds != [] and Enum.all?(kinds, &(&1 in allowed)) do
+      {:ok, kinds}
+    else
+      {:error,
+       "the hook point #{inspect(name)} runs as #{inspect(mode)}, which has the kinds " <>
+         "#{Enum.map_join(allowed, ", ", &inspect/1)}; got: #{inspect(kinds)}"}
+    end
+  end
+end

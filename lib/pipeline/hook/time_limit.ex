@@ -1,0 +1,89 @@
+defmodule Pipeline.Hook.TimeLimit do
+  @moduledoc false
+  # A hook with a `timeout` runs in a supervised task. What it calls `next` for runs in the caller, as ever, and the
+  # clock stands still meanwhile. The task is killed when its time is up or when its caller ends.
+
+  @spec wrap(function, pos_integer, atom | nil) :: function
+  def wrap(fun, timeout, instance) do
+    fn context, next ->
+      caller = self()
+      task = start(instance, fn -> call(fun, context, caller) end)
+      await(task, next, timeout)
+    end
+  end
+
+  # `nil` is a chain without an instance (`Pipeline.Hook.Manager`), which uses the supervisor of the application.
+  defp start(instance, work) do
+    supervisor = Pipeline.Plugin.Names.via(instance || Pipeline.Plugin, :hook_tasks)
+    Task.Supervisor.async_nolink(supervisor, work)
+  end
+
+  defp call(fun, context, caller) do
+    guard(self(), caller)
+
+    {:done,
+     fun.(context, fn context ->
+       reference = Process.monitor(caller)
+       send(caller, {:next, self(), reference, context})
+
+       receive do
+         {^reference, {:ok, value}} ->
+           Process.demonitor(reference, [:flush])
+           value
+
+         {^reference, {kind, reason, stacktrace}} ->
+           Process.demonitor(reference, [:flush])
+           :erlang.raise(kind, reason, stacktrace)
+
+         {:DOWN, ^reference, _, _, reason} ->
+           exit(reason)
+       end
+     end)}
+  catch
+    kind, reason -> {kind, reason, __STACKTRACE__}
+  end
+
+  # Nobody waits for a hook whose caller is gone.
+  defp guard(task, caller) do
+    spawn(fn ->
+      task_down = Process.monitor(task)
+      caller_down = Process.monitor(caller)
+
+      receive do
+        {:DOWN, ^task_down, _, _, _} -> :ok
+        {:DOWN, ^caller_down, _, _, _} -> Process.exit(task, :kill)
+      end
+    end)
+  end
+
+  defp await(%Task{pid: pid, ref: ref} = task, next, time) do
+    started = System.monotonic_time(:millisecond)
+
+    receive do
+      {^ref, outcome} ->
+        Process.demonitor(ref, [:flush])
+        yield(outcome)
+
+      {:next, ^pid, reference, context} ->
+        left = max(time - (System.monotonic_time(:millisecond) - started), 0)
+        send(pid, {reference, outcome(next, context)})
+        await(task, next, left)
+
+      {:DOWN, ^ref, _, _, reason} ->
+        exit(reason)
+    after
+      time ->
+        Task.shutdown(task, :brutal_kill)
+        exit(:timeout)
+    end
+  end
+
+  defp outcome(next, context) do
+    {:ok, next.(context)}
+  catch
+    kind, reason -> {kind, reason, __STACKTRACE__}
+  end
+
+  defp yield({:done, value}), do: value
+  defp yield({kind, reason, stacktrace}), do: :erlang.raise(kind, reason, stacktrace)
+end

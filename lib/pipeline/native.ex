@@ -1,0 +1,29 @@
+defmodule Pipeline.Native do
+  @moduledoc false
+  # The functions of the native library `pipeline_nif`. `Pipeline.Core` is their one caller.
+
+  use Pipeline.Native.Library, otp_app: :pipeline_plugin, crate: :pipeline_nif
+
+  def registry_new, do: not_built()
+  def registry_register(_registry, _id, _capabilities, _providers, _info), do: not_built()
+  def registry_replace(_registry, _id, _capabilities, _providers, _info), do: not_built()
+  def registry_unregister(_registry, _id), do: not_built()
+  def registry_get(_registry, _id), do: not_built()
+  def registry_list(_registry), do: not_built()
+  def registry_find_by_capability(_registry, _capability), do: not_built()
+  def registry_find_by_capability(_registry, _capability, _value), do: not_built()
+  def registry_provider(_registry, _type), do: not_built()
+  def registry_generation(_registry), do: not_built()
+  def registry_changed_since(_registry, _generation), do: not_built()
+
+  def hook_order(_hooks, _dependencies), do: not_built()
+
+  def requirement_match(_version, _requirement, _allow_pre), do: not_built()
+  def load_order(_nodes, _loaded), do: not_built()
+  def unload_order(_nodes), do: not_built()
+  def solve(_reply_to, _reference, _available, _roots, _preferences), do: not_built()
+
+  def discover(_reply_to, _reference, _paths), do: not_built()
+
+  defp not_built, do: Pipeline.Native.Library.not_built(:pipeline_nif)
+end

@@ -1,0 +1,74 @@
+defmodule Pipeline.Native.Library do
+  @moduledoc """
+  Makes a module the door to a native library with hooks of its own.
+
+      defmodule MyApp.NativeHooks do
+        use Pipeline.Native.Library, otp_app: :my_app, crate: :my_hooks
+      end
+
+  The crate depends on `pipeline_term`, registers its hooks with `pipeline_term::native_hook!` and calls
+  `pipeline_term::rustler::init!("Elixir.MyApp.NativeHooks")`. The project builds it with the compiler
+  `Mix.Tasks.Compile.PipelineNative`, naming this module, and plugins use its hooks by module and name:
+
+      hook :before, :execute_node, native: {MyApp.NativeHooks, :shout}, config: %{field: :text}
+
+  Neighbouring hooks of one library run in one native call.
+
+  ## Options
+
+    * `:otp_app` - the application whose `priv/native/` holds the library (required)
+    * `:crate` - the name of the crate, which is the name of the library (required)
+  """
+
+  @doc false
+  defmacro __using__(opts) do
+    app = Keyword.fetch!(opts, :otp_app)
+    crate = Keyword.fetch!(opts, :crate)
+
+    quote do
+      @on_load :__load_native__
+
+      @doc false
+      def __load_native__ do
+        case Pipeline.Native.Library.path(unquote(app), unquote(crate)) do
+          {:ok, path} -> :erlang.load_nif(path, 0)
+          # While the library is being compiled for the first time there is nothing to load. The compiler task
+          # unloads this module once there is.
+          :not_built -> :ok
+        end
+      end
+
+      @doc false
+      def native_hooks, do: Pipeline.Native.Library.not_built(unquote(crate))
+      @doc false
+      def native_hook(_name, _config), do: Pipeline.Native.Library.not_built(unquote(crate))
+      @doc false
+      def segment(_phase, _hooks), do: Pipeline.Native.Library.not_built(unquote(crate))
+      @doc false
+      def run_segment(_segment, _context), do: Pipeline.Native.Library.not_built(unquote(crate))
+      @doc false
+      def run_segment_dirty(_segment, _context), do: Pipeline.Native.Library.not_built(unquote(crate))
+    end
+  end
+
+  @doc false
+  @spec path(atom, atom) :: {:ok, charlist} | :not_built
+  def path(app, crate) do
+    with dir when is_list(dir) <- :code.priv_dir(app),
+         path = Path.join([dir, "native", Atom.to_string(crate)]),
+         true <- Enum.any?([".so", ".dll"], &File.exists?(path <> &1)) do
+      {:ok, String.to_charlist(path)}
+    else
+      _ -> :not_built
+    end
+  end
+
+  @doc false
+  @spec not_built(atom) :: no_return
+  def not_built(crate) do
+    :erlang.nif_error(%RuntimeError{
+      message:
+        "the native library #{crate} is not built: list :pipeline_native under compilers: in mix.exs and run mix compile"
+    })
+  end
+end

@@ -1,0 +1,24 @@
+defmodule Pipeline.Plugin.Application do
+  @moduledoc false
+  # What all instances share, and the default instance:
+  #
+  #     config :pipeline_plugin,
+  #       hooks: MyApp.Hooks,
+  #       plugins: [MyApp.Plugins.Greeter, {MyApp.Plugins.Telemetry, %{prefix: "my_app"}}]
+
+  use Application
+
+  @impl Application
+  def start(_type, _args) do
+    default = Application.get_all_env(:pipeline_plugin) |> Keyword.take([:hooks, :plugins])
+
+    children = [
+      Pipeline.Plugin.Names,
+      Pipeline.Events.Subscriptions,
+      {Pipeline.Plugin.Manager, default}
+    ]
+
+    # Names and subscriptions are what the instances stand on: an instance that outlived them would be unreachable.
+    Supervisor.start_link(children, strategy: :rest_for_one, name: Pipeline.Plugin.ApplicationSupervisor)
+  end
+end

@@ -1,0 +1,184 @@
+defmodule Pipeline.Plugin.Declaration do
+  @moduledoc false
+  # What the DSL accumulates while a plugin compiles, checked word by word and put together at the end.
+
+  alias Pipeline.Hook.{Options, Spec}
+  alias Pipeline.Plugin.Suggestion
+
+  @options [:id, :version, :name, :description, :author, :hooks]
+
+  @spec options!(Macro.Env.t(), term) :: keyword
+  def options!(env, opts) do
+    check!(env, Suggestion.check_options(opts, @options, "use Pipeline.Plugin"))
+    id = Keyword.get(opts, :id, env.module)
+    version = Keyword.get(opts, :version, "1.0.0")
+
+    unless (is_atom(id) and id not in [nil, true, false]) or (is_binary(id) and id != "") do
+      fail!(env, "the id of a plugin is an atom or a string, got: #{inspect(id)}")
+    end
+
+    unless is_binary(version) and match?({:ok, _}, Version.parse(version)) do
+      fail!(env, "the version of a plugin is a semantic version such as \"1.0.0\", got: #{inspect(version)}")
+    end
+
+    for key <- [:name, :description, :author], text = opts[key], not is_binary(text) do
+      fail!(env, "the #{key} of a plugin is a string, got: #{inspect(text)}")
+    end
+
+    if spec = opts[:hooks], do: check_spec!(env, spec)
+    Keyword.merge(opts, id: id, version: version)
+  end
+
+  @spec capability!(Macro.Env.t(), term, term) :: {atom, term}
+  def capability!(env, name, _value) when not is_atom(name) or name == nil do
+    fail!(env, "the name of a capability is an atom, got: #{inspect(name)}")
+  end
+
+  def capability!(_env, name, value), do: {name, value}
+
+  @spec dependency!(Macro.Env.t(), term, term) :: Pipeline.Plugin.dependency()
+  def dependency!(env, [{:capability, name} | opts], []), do: dependency!(env, {:capability, name}, opts)
+
+  def dependency!(env, target, opts) do
+    known = if match?({:capability, _}, target), do: [:optional], else: [:version, :optional]
+    check!(env, Suggestion.check_options(opts, known, "depends_on #{inspect(target)}"))
+
+    manifest = %{id: :any, version: "0.0.0", capabilities: [], dependencies: [{target, opts}]}
+
+    case Pipeline.Plugin.Manifest.check(manifest) do
+      :ok -> {target, opts}
+      {:error, "it depends on " <> rest} -> fail!(env, "depends_on #{rest}")
+    end
+  end
+
+  @spec provides!(Macro.Env.t(), term, term, term) :: {atom, keyword}
+  def provides!(env, type, module, opts) do
+    check!(env, Suggestion.check_options(opts, [:priority, :default], "provides #{inspect(type)}"))
+
+    cond do
+      not is_atom(type) -> fail!(env, "provides takes an atom as the type, got: #{inspect(type)}")
+      not is_atom(module) -> fail!(env, "provides takes a module, got: #{inspect(module)}")
+      not is_integer(opts[:priority] || 50) -> fail!(env, "the priority of a provider is an integer")
+      true -> {type, [{:module, module} | opts]}
+    end
+  end
+
+  @spec hook!(Macro.Env.t(), term, term, term, boolean) :: map
+  def hook!(env, kind, point, opts, block?) do
+    case Options.check(kind, point, opts) do
+      {:ok, options} ->
+        if block? and options.native do
+          fail!(env, "the native hook on #{inspect(point)} has no function: leave its do block out")
+        end
+
+        if spec = Module.get_attribute(env.module, :pipeline_options)[:hooks] do
+          check!(env, Spec.check(spec, point, kind))
+        end
+
+        options |> Map.put(:line, env.line) |> Map.put(:file, env.file)
+
+      {:error, message} ->
+        fail!(env, message)
+    end
+  end
+
+  @doc "The manifest, the hooks as data, and the names of hook functions that get the default body."
+  @spec close!(Macro.Env.t()) :: %{manifest: map, hooks: [map], defaults: [atom]}
+  def close!(env) do
+    options = Module.get_attribute(env.module, :pipeline_options)
+    hooks = declared(env, :pipeline_hooks)
+    defaults = hooks |> Enum.reject(& &1.native) |> Enum.flat_map(&check_function!(env, &1))
+    check_shared!(env, hooks)
+
+    manifest = %{
+      id: options[:id],
+      name: options[:name] || text(options[:id]),
+      version: options[:version],
+      description: options[:description] || moduledoc(env),
+      author: options[:author] || "Unknown",
+      capabilities: declared(env, :pipeline_capabilities),
+      dependencies: declared(env, :pipeline_dependencies),
+      hooks: Enum.group_by(hooks, & &1.kind, & &1.point),
+      spec: options[:hooks]
+    }
+
+    %{
+      manifest: manifest,
+      hooks: Enum.map(hooks, &Map.drop(&1, [:line, :file])),
+      defaults: Enum.uniq(defaults)
+    }
+  end
+
+  defp check_function!(env, hook) do
+    arity = Options.arity(hook.kind)
+    at = %{env | line: hook.line, file: hook.file}
+
+    others = for {name, other} <- Module.definitions_in(env.module, :def), name == hook.fun, do: other
+
+    cond do
+      arity in others ->
+        []
+
+      others != [] ->
+        fail!(
+          at,
+          "the #{inspect(hook.kind)} hook on #{inspect(hook.point)} is #{hook.fun}/#{arity}, " <>
+            "#{Options.form(hook.kind)}, but the module defines #{hook.fun}/#{hd(others)}"
+        )
+
+      Module.defines?(env.module, {hook.fun, arity}, :defp) ->
+        fail!(at, "the hook function #{hook.fun}/#{arity} is private: define it with def")
+
+      hook.kind == :listen or hook.fun != hook.point ->
+        fail!(
+          at,
+          "the hook on #{inspect(hook.point)} has no function: define #{hook.fun}/#{arity}, #{Options.form(hook.kind)}"
+        )
+
+      true ->
+        [hook.fun]
+    end
+  end
+
+  # Two blocks that define one function would become clauses of one function, called for both hooks.
+  defp check_shared!(env, hooks) do
+    shared =
+      hooks
+      |> Enum.reject(& &1.native)
+      |> Enum.group_by(&{&1.point, &1.fun})
+      |> Enum.find(fn {_, hooks} -> length(hooks) > 1 end)
+
+    with {{point, fun}, [_, second | _]} <- shared do
+      fail!(
+        %{env | line: second.line, file: second.file},
+        "two hooks on #{inspect(point)} share the function #{fun}: give one of them another with fun: :name"
+      )
+    end
+  end
+
+  defp check_spec!(env, spec) do
+    unless is_atom(spec) and match?({:module, _}, Code.ensure_compiled(spec)) and
+             function_exported?(spec, :__hookpoints__, 0) do
+      fail!(env, "hooks: takes a module that uses Pipeline.Hook.Spec, got: #{inspect(spec)}")
+    end
+  end
+
+  defp declared(env, attribute), do: env.module |> Module.get_attribute(attribute) |> Enum.reverse()
+
+  defp moduledoc(env) do
+    case Module.get_attribute(env.module, :moduledoc) do
+      {_line, doc} when is_binary(doc) -> String.trim(doc)
+      _ -> ""
+    end
+  end
+
+  defp text(id) when is_binary(id), do: id
+  defp text(id), do: id |> Atom.to_string() |> String.replace_prefix("Elixir.", "")
+
+  defp check!(_env, :ok), do: :ok
+  defp check!(env, {:error, message}), do: fail!(env, message)
+
+  defp fail!(env, message) do
+    raise CompileError, file: env.file, line: env.line, description: message
+  end
+end

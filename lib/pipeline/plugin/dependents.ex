@@ -1,0 +1,65 @@
+defmodule Pipeline.Plugin.Dependents do
+  @moduledoc false
+  # Who depends on whom among loaded plugins: `%{id => manifest}`.
+
+  alias Pipeline.Plugin
+
+  @type plugins :: %{Plugin.plugin_id() => map}
+
+  @doc "For each plugin those it depends on, directly, optional ones included."
+  @spec graph(plugins) :: %{Plugin.plugin_id() => [Plugin.plugin_id()]}
+  def graph(plugins) do
+    for {id, %{dependencies: [_ | _] = dependencies}} <- plugins, into: %{} do
+      {id, Enum.flat_map(dependencies, fn {target, _opts} -> targets(target, plugins) end)}
+    end
+  end
+
+  @doc "The plugins that cannot do without this one."
+  @spec direct(plugins, Plugin.plugin_id()) :: [Plugin.plugin_id()]
+  def direct(plugins, id) do
+    for {dependent, manifest} <- plugins,
+        dependent != id,
+        Enum.any?(manifest.dependencies, &needs?(&1, id, plugins)),
+        do: dependent
+  end
+
+  @doc "Those, and the plugins that cannot do without them, each before what it needs."
+  @spec all(plugins, Plugin.plugin_id()) :: [Plugin.plugin_id()]
+  def all(plugins, id) do
+    doomed = closure([id], plugins, MapSet.new([id])) |> MapSet.delete(id)
+    nodes = Map.take(plugins, MapSet.to_list(doomed))
+    {:ok, waves} = nodes |> Map.values() |> Plugin.Loader.unload_order()
+    List.flatten(waves)
+  end
+
+  # A plugin that needs a capability is doomed when its last provider is.
+  defp closure([], _plugins, doomed), do: doomed
+
+  defp closure(_new, plugins, doomed) do
+    left = Map.drop(plugins, MapSet.to_list(doomed))
+
+    new =
+      for {dependent, manifest} <- left,
+          Enum.any?(manifest.dependencies, fn {target, opts} ->
+            opts[:optional] != true and
+              Enum.any?(targets(target, plugins), &MapSet.member?(doomed, &1)) and
+              targets(target, left) == []
+          end),
+          do: dependent
+
+    closure_step(new, plugins, doomed)
+  end
+
+  defp closure_step([], _plugins, doomed), do: doomed
+  defp closure_step(new, plugins, doomed), do: closure(new, plugins, MapSet.union(doomed, MapSet.new(new)))
+
+  defp needs?({target, opts}, id, plugins) do
+    opts[:optional] != true and targets(target, plugins) == [id]
+  end
+
+  defp targets({:capability, name}, plugins) do
+    for {id, manifest} <- plugins, List.keymember?(manifest.capabilities, name, 0), do: id
+  end
+
+  defp targets(id, plugins), do: if(is_map_key(plugins, id), do: [id], else: [])
+end

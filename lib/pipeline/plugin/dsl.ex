@@ -1,0 +1,103 @@
+defmodule Pipeline.Plugin.DSL do
+  @moduledoc """
+  The words in which a plugin declares itself, imported by `use Pipeline.Plugin`.
+
+      capability :node_types, [:split, :join]
+      depends_on :tokenizer, version: "~> 1.0"
+      depends_on capability: :llm
+      provides :node_handler, MyApp.TextNodes, priority: 60
+
+      hook :before, :validate_node, priority: 80 do
+        def validate_node(context, next), do: next.(context)
+      end
+
+  A mistake in any of them ends the compilation with the file and the line.
+  """
+
+  alias Pipeline.Plugin.Declaration
+
+  @doc """
+  Declares something that the plugin can do: a name, and any term that says more (`[]` by default).
+
+  `Pipeline.Plugin.Manager.get_by_capability/2` finds the plugin by it.
+  """
+  defmacro capability(name, value \\ []) do
+    quote do
+      @pipeline_capabilities Declaration.capability!(__ENV__, unquote(name), unquote(value))
+    end
+  end
+
+  @doc """
+  Declares a plugin, or any provider of a capability, that has to be loaded before this one.
+
+  ## Options
+
+    * `:version` - a requirement, as in Mix: `"~> 1.2"`
+    * `:optional` - when `true`, the other plugin may be missing; if it is there, it comes first
+  """
+  defmacro depends_on(plugin_id_or_capability, opts \\ []) do
+    quote do
+      @pipeline_dependencies Declaration.dependency!(
+                               __ENV__,
+                               unquote(plugin_id_or_capability),
+                               unquote(opts)
+                             )
+    end
+  end
+
+  @doc """
+  Declares a hook on a hook point.
+
+  The function has the name of the point and takes `(context, next)`, or `(context)` for the kind `:listen`.
+  It stands in the `do` block or anywhere in the module; without either, a hook of another kind than `:listen`
+  hands the context on.
+
+  ## Options
+
+    * `:priority` - an integer, 50 by default; the higher, the earlier
+    * `:before`, `:after` - an id or a list of ids of plugins, before or after whose hooks of this kind it runs.
+      They win over priorities and apply while the named plugin is loaded
+    * `:fun` - the name of the function, needed when two hooks of the plugin share a point
+    * `:on_error` - `:halt` (default), `:skip` or `:raise`, see `Pipeline.Hook`
+    * `:timeout` - milliseconds after which the hook fails, for `:before`, `:after` and `:replace`
+    * `:native` - the name of a native hook, or `{library, name}`; then there is no function
+    * `:config` - the configuration of a native hook, checked when the plugin is loaded
+    * `:cost` - `:light` or `:heavy`, which scheduler a native hook runs on
+  """
+  defmacro hook(kind, point, opts \\ [])
+  defmacro hook(kind, point, do: block), do: declare_hook(kind, point, [], block)
+  defmacro hook(kind, point, opts), do: declare_hook(kind, point, opts, nil)
+
+  @doc "Declares a hook with options and a block, see `hook/3`."
+  defmacro hook(kind, point, opts, do: block), do: declare_hook(kind, point, opts, block)
+
+  @doc """
+  Declares a module that implements a type of extension, such as `:provider` or `:node_handler`.
+
+  It is the capability of that name with the module and the options as value;
+  `Pipeline.Plugin.Manager.get_provider/2` finds it.
+
+  ## Options
+
+    * `:priority` - an integer, 50 by default; of several providers the highest is found
+    * `:default` - when `true`, found before all that are not
+  """
+  defmacro provides(type, module, opts \\ []) do
+    quote do
+      @pipeline_capabilities Declaration.provides!(__ENV__, unquote(type), unquote(module), unquote(opts))
+    end
+  end
+
+  defp declare_hook(kind, point, opts, block) do
+    quote do
+      @pipeline_hooks Declaration.hook!(
+                        __ENV__,
+                        unquote(kind),
+                        unquote(point),
+                        unquote(opts),
+                        unquote(block != nil)
+                      )
+      unquote(block)
+    end
+  end
+end

@@ -1,0 +1,79 @@
+defmodule Pipeline.Plugin.LoadError do
+  @moduledoc """
+  A plugin could not be loaded; everything that had been done for it, and for those loaded with it, is undone.
+
+  `step` says how far it came and `reason` what was wrong:
+
+  | step | reason |
+  |---|---|
+  | `:validate` | `:not_a_plugin`, `:module_not_found`, `{:invalid_manifest, sentence}`, `{:already_loaded, id}`, `{:duplicate_id, id}`, `{:invalid_config, term}` |
+  | `:resolve` | `{:missing_dependencies, …}` and the other reasons of `Pipeline.Plugin.ResolutionError` |
+  | `:hooks` | `{:invalid_hook, sentence}` |
+  | `:init` | what `c:Pipeline.Plugin.init/1` returned or raised |
+  | `:register` | `{:duplicate_id, id}` |
+  | `:start` | what `c:Pipeline.Plugin.start/1` returned or raised |
+  """
+
+  alias Pipeline.Plugin.ResolutionError
+
+  @type step :: :validate | :resolve | :hooks | :init | :register | :start
+  @type t :: %__MODULE__{
+          plugin: Pipeline.Plugin.plugin_id() | nil,
+          module: module | nil,
+          step: step,
+          reason: term,
+          detail: String.t() | nil
+        }
+
+  defexception [:plugin, :module, :step, :reason, :detail]
+
+  @impl Exception
+  def message(%__MODULE__{} = error) do
+    "could not load #{subject(error)} (step #{error.step}): #{error.detail || detail(error)}"
+  end
+
+  @doc false
+  @spec resolution(ResolutionError.t()) :: t
+  def resolution(%ResolutionError{} = error) do
+    %__MODULE__{step: :resolve, reason: error.reason, detail: Exception.message(error)}
+  end
+
+  defp subject(%{plugin: nil, module: nil}), do: "the plugins"
+  defp subject(%{plugin: nil, module: module}), do: inspect(module)
+  defp subject(%{plugin: plugin, module: plugin}), do: "plugin #{inspect(plugin)}"
+  defp subject(%{plugin: plugin, module: module}), do: "plugin #{inspect(plugin)} (#{inspect(module)})"
+
+  defp detail(%{reason: :not_a_plugin, module: module}) do
+    "#{inspect(module)} has no __plugin__/0, so it is not a plugin; write use Pipeline.Plugin in it"
+  end
+
+  defp detail(%{reason: :module_not_found, module: module}) do
+    "there is no module #{inspect(module)} in the code path; check its name and that it is compiled"
+  end
+
+  defp detail(%{reason: {:invalid_manifest, sentence}}), do: "#{sentence}; correct what __plugin__/0 returns"
+  defp detail(%{reason: {:invalid_hook, sentence}}), do: sentence
+
+  defp detail(%{reason: {:invalid_config, config}}) do
+    "its configuration is a map, got: #{inspect(config)}"
+  end
+
+  defp detail(%{reason: {:already_loaded, id}}) do
+    "a plugin with the id #{inspect(id)} is loaded already; unload it first, or give this one another id"
+  end
+
+  defp detail(%{reason: {:duplicate_id, id}}) do
+    "the id #{inspect(id)} is used twice; give one of the plugins another"
+  end
+
+  defp detail(%{step: :init, reason: reason}), do: "init/1 failed with #{failure(reason)}; it is undone"
+  defp detail(%{step: :start, reason: reason}), do: "start/1 failed with #{failure(reason)}; it is undone"
+  defp detail(%{reason: reason}), do: inspect(reason)
+
+  # A process that raised ends with the exception and where it was raised.
+  defp failure({exception, stacktrace}) when is_exception(exception) and is_list(stacktrace) do
+    Exception.format_banner(:error, exception, stacktrace)
+  end
+
+  defp failure(reason), do: inspect(reason)
+end

@@ -1,0 +1,63 @@
+defmodule Pipeline.Plugin.Manager.Candidate do
+  @moduledoc false
+  # A plugin on its way in: the module and its manifest, checked, and what it is to be started with.
+
+  alias Pipeline.Plugin.{LoadError, Manifest}
+
+  @enforce_keys [:module, :manifest, :config]
+  defstruct [:module, :manifest, :config]
+
+  @type t :: %__MODULE__{module: module, manifest: Manifest.t(), config: map}
+
+  @spec prepare([{module, term}], map) :: {:ok, [t]} | {:error, LoadError.t()}
+  def prepare(plugins, loaded) do
+    Enum.reduce_while(plugins, {:ok, []}, fn {module, config}, {:ok, candidates} ->
+      with {:ok, candidate} <- prepare_one(module, config),
+           :ok <- check_id(candidate, candidates, loaded) do
+        {:cont, {:ok, [candidate | candidates]}}
+      else
+        error -> {:halt, error}
+      end
+    end)
+    |> case do
+      {:ok, candidates} -> {:ok, Enum.reverse(candidates)}
+      error -> error
+    end
+  end
+
+  defp prepare_one(module, config) do
+    with :ok <- check_module(module),
+         manifest = module.__plugin__(),
+         :ok <- check_manifest(module, manifest),
+         :ok <- check_config(module, manifest, config) do
+      {:ok, %__MODULE__{module: module, manifest: manifest, config: config}}
+    end
+  end
+
+  defp check_module(module) do
+    cond do
+      not match?({:module, _}, Code.ensure_loaded(module)) -> error(module, nil, :module_not_found)
+      not function_exported?(module, :__plugin__, 0) -> error(module, nil, :not_a_plugin)
+      true -> :ok
+    end
+  end
+
+  defp check_manifest(module, manifest) do
+    with {:error, sentence} <- Manifest.check(manifest), do: error(module, nil, {:invalid_manifest, sentence})
+  end
+
+  defp check_config(_module, _manifest, config) when is_map(config), do: :ok
+  defp check_config(module, manifest, config), do: error(module, manifest.id, {:invalid_config, config})
+
+  defp check_id(%{module: module, manifest: %{id: id}}, candidates, loaded) do
+    cond do
+      is_map_key(loaded, id) -> error(module, id, {:already_loaded, id})
+      Enum.any?(candidates, &(&1.manifest.id === id)) -> error(module, id, {:duplicate_id, id})
+      true -> :ok
+    end
+  end
+
+  defp error(module, id, reason) do
+    {:error, %LoadError{plugin: id, module: module, step: :validate, reason: reason}}
+  end
+end

@@ -1,0 +1,203 @@
+defmodule Pipeline.Plugin.Manager.Server do
+  @moduledoc false
+  # Serialises what changes an instance. What it knows, it knows from the registry, so that after a crash it goes on
+  # where it was: its own state is a cache of that, and the monitors.
+
+  use GenServer
+
+  require Logger
+
+  alias Pipeline.Hook.Table
+  alias Pipeline.Plugin.{Dependents, Events, LoadError, Names, Registry}
+  alias Pipeline.Plugin.Manager.{Candidate, Load}
+
+  @spec start_link(keyword) :: GenServer.on_start()
+  def start_link(opts), do: GenServer.start_link(__MODULE__, opts, name: name(opts[:name]))
+
+  @spec name(atom) :: GenServer.name()
+  def name(instance), do: Names.via(instance, :manager)
+
+  @impl GenServer
+  def init(opts) do
+    state = %{
+      instance: opts[:name],
+      spec: opts[:hooks],
+      # id => manifest
+      plugins: %{},
+      # monitor of a plugin's supervisor => id, and back
+      monitors: %{},
+      supervisors: %{}
+    }
+
+    recovered = Registry.list(Registry.of(state.instance))
+    {:ok, state, {:continue, {:recover, recovered, opts[:plugins] || []}}}
+  end
+
+  @impl GenServer
+  def handle_continue({:recover, [], plugins}, state), do: {:noreply, load_configured(plugins, state)}
+
+  def handle_continue({:recover, recovered, _plugins}, state) do
+    {:noreply, Enum.reduce(recovered, state, &recover/2)}
+  end
+
+  @impl GenServer
+  def handle_call({:load, plugins, timeout}, _from, state) do
+    case load(plugins, timeout, state) do
+      {:ok, ids, state} -> {:reply, {:ok, ids}, state}
+      {:error, error} -> {:reply, {:error, error}, state}
+    end
+  end
+
+  def handle_call({:unload, id, cascade?}, _from, state) do
+    cond do
+      not is_map_key(state.plugins, id) ->
+        {:reply, {:error, {:not_loaded, id}}, state}
+
+      cascade? ->
+        {:reply, :ok, unload(Dependents.all(state.plugins, id) ++ [id], state)}
+
+      true ->
+        case Dependents.direct(state.plugins, id) do
+          [] -> {:reply, :ok, unload([id], state)}
+          dependents -> {:reply, {:error, {:required_by, dependents}}, state}
+        end
+    end
+  end
+
+  @impl GenServer
+  def handle_info({:DOWN, monitor, :process, _pid, reason}, state) do
+    case state.monitors do
+      %{^monitor => id} -> {:noreply, fail(id, reason, forget_monitor(id, state))}
+      %{} -> {:noreply, state}
+    end
+  end
+
+  def handle_info(_message, state), do: {:noreply, state}
+
+  # Loading
+
+  defp load(plugins, timeout, state) do
+    with {:ok, candidates} <- Candidate.prepare(plugins, state.plugins),
+         {:ok, candidates} <- Load.resolve(candidates, state.plugins),
+         {:ok, table} <- Load.hooks(candidates, state),
+         {:ok, supervisors} <- Load.start(candidates, state.instance, timeout) do
+      # Everything has started: from here nothing fails.
+      Load.mark_started(candidates, state.instance)
+      Table.publish(state.instance, table)
+      state = candidates |> Enum.zip(supervisors) |> Enum.reduce(state, &remember/2)
+      ids = Enum.map(candidates, & &1.manifest.id)
+      for id <- ids, do: Events.emit(:plugin_loaded, %{id: id}, instance: state.instance)
+      {:ok, ids, state}
+    end
+  end
+
+  defp load_configured([], state), do: state
+
+  defp load_configured(plugins, state) do
+    case load(Enum.map(plugins, &with_config/1), 30_000, state) do
+      {:ok, _ids, state} ->
+        state
+
+      {:error, error} ->
+        # One bad plugin stops neither the boot nor the others: find those that can be loaded one by one.
+        log_failure(error)
+        Enum.reduce(plugins, state, &load_alone/2)
+    end
+  end
+
+  defp load_alone(plugin, state) do
+    case load([with_config(plugin)], 30_000, state) do
+      {:ok, _ids, state} ->
+        state
+
+      {:error, error} ->
+        log_failure(error)
+        state
+    end
+  end
+
+  defp log_failure(error), do: Logger.error(Exception.message(error))
+
+  defp with_config({module, config}), do: {module, config}
+  defp with_config(module), do: {module, %{}}
+
+  defp remember({candidate, supervisor}, state) do
+    remember(candidate.manifest, supervisor, state)
+  end
+
+  defp remember(manifest, supervisor, state) do
+    monitor = Process.monitor(supervisor)
+
+    %{
+      state
+      | plugins: Map.put(state.plugins, manifest.id, manifest),
+        monitors: Map.put(state.monitors, monitor, manifest.id),
+        supervisors: Map.put(state.supervisors, manifest.id, {supervisor, monitor})
+    }
+  end
+
+  # Unloading
+
+  defp unload(ids, state) do
+    {:ok, table} =
+      Table.change(Table.fetch!(state.instance), state.instance, [], ids, Dependents.graph(state.plugins), [])
+
+    Table.publish(state.instance, table)
+
+    Enum.reduce(ids, state, fn id, state ->
+      supervisor = state.supervisors[id]
+      state = forget_monitor(id, state)
+      with {pid, _monitor} <- supervisor, do: Pipeline.Plugin.Supervisor.stop_plugin(pid, instance: state.instance)
+      {:ok, _} = Registry.unregister(Registry.of(state.instance), id)
+      Events.emit(:plugin_unloaded, %{id: id}, instance: state.instance)
+      %{state | plugins: Map.delete(state.plugins, id)}
+    end)
+  end
+
+  defp forget_monitor(id, state) do
+    case state.supervisors do
+      %{^id => {_pid, monitor}} ->
+        Process.demonitor(monitor, [:flush])
+
+        %{
+          state
+          | monitors: Map.delete(state.monitors, monitor),
+            supervisors: Map.delete(state.supervisors, id)
+        }
+
+      %{} ->
+        state
+    end
+  end
+
+  # A plugin whose supervisor gave it up keeps its entry, so that plugin_info/2 can tell, and loses its hooks.
+  defp fail(id, reason, state) do
+    {:ok, table} =
+      Table.change(Table.fetch!(state.instance), state.instance, [], [id], Dependents.graph(state.plugins), [])
+
+    Table.publish(state.instance, table)
+    registry = Registry.of(state.instance)
+    {:ok, _} = Registry.replace(registry, Map.put(Registry.get(registry, id), :state, :failed))
+    Events.emit(:plugin_failed, %{id: id, reason: reason}, instance: state.instance)
+    state
+  end
+
+  # Recovery
+
+  defp recover(info, state) do
+    case Load.recover(info, state.instance) do
+      {:ok, supervisor} ->
+        remember(info, supervisor, state)
+
+      :failed ->
+        %{state | plugins: Map.put(state.plugins, info.id, info)}
+
+      {:error, reason} ->
+        Logger.error(
+          Exception.message(%LoadError{plugin: info.id, module: info.module, step: :init, reason: reason})
+        )
+
+        fail(info.id, reason, %{state | plugins: Map.put(state.plugins, info.id, info)})
+    end
+  end
+end

@@ -1,0 +1,106 @@
+defmodule Pipeline.Plugin.Manifest do
+  @moduledoc """
+  What a plugin says of itself: the map that `c:Pipeline.Plugin.__plugin__/0` returns.
+
+  It comes from a module that is loaded or from a BEAM file that is not (`Pipeline.Plugin.Discovery`).
+  """
+
+  alias Pipeline.Plugin
+
+  @typedoc """
+  A manifest.
+
+  `hooks` lists the points of each kind. `spec` is the `Pipeline.Hook.Spec` that the plugin was compiled against.
+  """
+  @type t :: %{
+          required(:id) => Plugin.plugin_id(),
+          required(:name) => String.t(),
+          required(:version) => Plugin.version(),
+          required(:description) => String.t(),
+          required(:author) => String.t(),
+          required(:capabilities) => [Plugin.capability()],
+          required(:dependencies) => [Plugin.dependency()],
+          required(:hooks) => %{Pipeline.Hook.kind() => [atom]},
+          required(:spec) => module | nil
+        }
+
+  @keys [:id, :version, :capabilities, :dependencies]
+
+  @doc """
+  Checks a manifest that comes from outside the macro.
+
+  The error is a sentence that names the field.
+
+      iex> Pipeline.Plugin.Manifest.check(%{id: :x, version: "1", capabilities: [], dependencies: []})
+      {:error, "its version is \\"1\\", which is not a semantic version such as \\"1.0.0\\""}
+  """
+  @spec check(term) :: :ok | {:error, String.t()}
+  def check(manifest) when is_map(manifest) do
+    case Enum.find(@keys, &(not is_map_key(manifest, &1))) do
+      nil -> Enum.find_value(@keys, :ok, &field_error(&1, Map.fetch!(manifest, &1)))
+      key -> {:error, "its manifest has no #{inspect(key)}"}
+    end
+  end
+
+  def check(other), do: {:error, "its manifest is not a map but #{inspect(other)}"}
+
+  @doc """
+  The providers that the manifest declares: a capability whose value is a keyword list with a `:module`.
+  """
+  @spec providers(%{:capabilities => [Plugin.capability()], optional(any) => any}) ::
+          [{type :: atom, module, keyword}]
+  def providers(%{capabilities: capabilities}) do
+    for {type, value} <- capabilities, Keyword.keyword?(value), module = value[:module] do
+      {type, module, Keyword.delete(value, :module)}
+    end
+  end
+
+  defp field_error(:id, id) do
+    unless valid_id?(id), do: {:error, "its id is #{inspect(id)}, where an atom or a string belongs"}
+  end
+
+  defp field_error(:version, version) do
+    unless is_binary(version) and match?({:ok, _}, Version.parse(version)) do
+      {:error,
+       "its version is #{inspect(version)}, which is not a semantic version such as \"1.0.0\""}
+    end
+  end
+
+  defp field_error(:capabilities, capabilities) do
+    unless is_list(capabilities) and Enum.all?(capabilities, &match?({name, _} when is_atom(name), &1)) do
+      {:error, "its capabilities are #{inspect(capabilities)}, where a list of {name, value} belongs"}
+    end
+  end
+
+  defp field_error(:dependencies, dependencies) do
+    if is_list(dependencies) do
+      Enum.find_value(dependencies, &dependency_error/1)
+    else
+      {:error, "its dependencies are #{inspect(dependencies)}, where a list of {id, options} belongs"}
+    end
+  end
+
+  defp dependency_error({target, opts} = dependency) do
+    cond do
+      not (valid_id?(target) or match?({:capability, name} when is_atom(name), target)) ->
+        {:error, "it depends on #{inspect(target)}, where a plugin id or capability: name belongs"}
+
+      not Keyword.keyword?(opts) ->
+        {:error, "its dependency #{inspect(dependency)} has options that are no keyword list"}
+
+      opts[:version] != nil and not requirement?(opts[:version]) ->
+        {:error, "it depends on #{inspect(target)} #{inspect(opts[:version])}, which is not a version requirement"}
+
+      true ->
+        nil
+    end
+  end
+
+  defp dependency_error(other) do
+    {:error, "its dependency #{inspect(other)} is not a pair of id and options"}
+  end
+
+  defp requirement?(text), do: is_binary(text) and match?({:ok, _}, Version.parse_requirement(text))
+
+  defp valid_id?(id), do: (is_atom(id) and id not in [nil, true, false]) or (is_binary(id) and id != "")
+end

@@ -1,0 +1,74 @@
+defmodule Pipeline.Plugin.Supervisor do
+  @moduledoc """
+  Supervises the processes of an instance's plugins.
+
+  Each plugin has a small supervisor of its own, which restarts it when it crashes, up to 3 times in 5 seconds. One
+  that crashes more often ends alone: the other plugins do not notice, and the manager takes its hooks out.
+  """
+
+  use Supervisor
+
+  alias Pipeline.Plugin.{Names, Wrapper}
+
+  @max_restarts 3
+  @max_seconds 5
+
+  @doc "Starts the supervisor of an instance. Option: `:instance`, by default the application's own."
+  @spec start_link(keyword) :: Supervisor.on_start()
+  def start_link(opts) do
+    instance = opts[:instance] || Pipeline.Plugin
+    Supervisor.start_link(__MODULE__, instance, name: Names.via(instance, :plugin_supervisor))
+  end
+
+  @impl Supervisor
+  def init(instance) do
+    children = [{DynamicSupervisor, strategy: :one_for_one, name: Names.via(instance, :plugins)}]
+    Supervisor.init(children, strategy: :one_for_one)
+  end
+
+  @doc """
+  Starts the process of a plugin under its own supervisor.
+
+  Options are those of `Pipeline.Plugin.Wrapper.start_link/1` but `:config`. The error is the reason with which
+  `c:Pipeline.Plugin.init/1` failed. The plugin is not registered: that is the manager's work, see
+  `Pipeline.Plugin.Manager.load_plugin/3`.
+  """
+  @spec start_plugin(module, Pipeline.Plugin.config(), keyword) :: {:ok, pid} | {:error, term}
+  def start_plugin(plugin_module, config, opts \\ []) do
+    instance = opts[:instance] || Pipeline.Plugin
+    plugin = plugin_module.child_spec([config: config] ++ opts)
+
+    spec = %{
+      id: plugin.id,
+      start:
+        {Supervisor, :start_link,
+         [[plugin], [strategy: :one_for_one, max_restarts: @max_restarts, max_seconds: @max_seconds]]},
+      type: :supervisor,
+      restart: :temporary
+    }
+
+    case DynamicSupervisor.start_child(Names.via(instance, :plugins), spec) do
+      {:ok, supervisor} -> {:ok, supervisor}
+      {:error, {:shutdown, {:failed_to_start_child, _id, reason}}} -> {:error, reason}
+      {:error, reason} -> {:error, reason}
+    end
+  end
+
+  @doc "Stops a plugin, given the pid that `start_plugin/3` returned. Its `c:Pipeline.Plugin.stop/1` runs."
+  @spec stop_plugin(pid, keyword) :: :ok
+  def stop_plugin(supervisor, opts \\ []) do
+    instance = opts[:instance] || Pipeline.Plugin
+    # `:not_found` means that it has ended by itself.
+    _ = DynamicSupervisor.terminate_child(Names.via(instance, :plugins), supervisor)
+    :ok
+  end
+
+  @doc false
+  @spec start_callback(atom, Pipeline.Plugin.plugin_id(), timeout) :: :ok | {:error, term}
+  def start_callback(instance, id, timeout) do
+    case Names.whereis(instance, {:plugin, id}) do
+      nil -> {:error, :noproc}
+      pid -> Wrapper.start_plugin(pid, timeout)
+    end
+  end
+end

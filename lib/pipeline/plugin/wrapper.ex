@@ -1,0 +1,176 @@
+defmodule Pipeline.Plugin.Wrapper do
+  @moduledoc """
+  The process of a loaded plugin.
+
+  It keeps the plugin's state and turns messages into callbacks of `Pipeline.Plugin`. It is started by the plugin
+  supervisor of the instance, from the `child_spec/1` that every plugin module has, and restarted there when it
+  crashes: `c:Pipeline.Plugin.init/1` and `c:Pipeline.Plugin.start/1` then run again with the same configuration.
+  """
+
+  use GenServer, restart: :permanent
+
+  require Logger
+
+  alias Pipeline.Plugin.{Names, Registry}
+
+  @callback_key :"$pipeline_plugin_callback"
+  @instance_key :"$pipeline_plugin_instance"
+
+  @doc """
+  Starts the process of a plugin.
+
+  ## Options
+
+    * `:instance` - the instance it belongs to, by default the application's own
+    * `:config` - given to `c:Pipeline.Plugin.init/1`, by default `%{}`
+    * `:timeout` - milliseconds that `c:Pipeline.Plugin.init/1` may take, by default 30 seconds
+  """
+  @spec start_link({module, keyword}) :: GenServer.on_start()
+  def start_link({module, opts}) do
+    instance = opts[:instance] || Pipeline.Plugin
+    id = module.__plugin__().id
+
+    GenServer.start_link(__MODULE__, {module, id, instance, opts[:config] || %{}},
+      name: Names.via(instance, {:plugin, id}),
+      timeout: opts[:timeout] || 30_000
+    )
+  end
+
+  @doc false
+  @spec start_plugin(pid, timeout) :: :ok | {:error, term}
+  def start_plugin(pid, timeout) do
+    GenServer.call(pid, :start_plugin, timeout)
+  catch
+    :exit, {:timeout, _} -> {:error, :timeout}
+    :exit, {reason, {GenServer, :call, _}} -> {:error, reason}
+  end
+
+  @doc false
+  # The instance whose plugin the calling process is, if it is one.
+  @spec instance() :: atom | nil
+  def instance, do: Process.get(@instance_key)
+
+  @doc false
+  # Which of the callbacks that the manager waits for the calling process is in.
+  @spec running_callback() :: atom | nil
+  def running_callback, do: Process.get(@callback_key)
+
+  @impl GenServer
+  def init({module, id, instance, config}) do
+    # So that a shutdown reaches the plugin's stop/1.
+    Process.flag(:trap_exit, true)
+    Process.put(@instance_key, instance)
+    data = %{module: module, id: id, instance: instance, state: nil}
+
+    case callback(:init, fn -> module.init(config) end) do
+      {:ok, state} ->
+        data = %{data | state: state}
+        if started_before?(data), do: {:ok, data, {:continue, :start_plugin}}, else: {:ok, data}
+
+      {:error, reason} ->
+        {:stop, reason}
+
+      other ->
+        {:stop, {:bad_return, {module, :init, 1}, other}}
+    end
+  end
+
+  @impl GenServer
+  def handle_continue(:start_plugin, data) do
+    case run_start(data) do
+      {:ok, data} -> {:noreply, data}
+      {:error, reason} -> {:stop, reason, data}
+    end
+  end
+
+  @impl GenServer
+  def handle_call(:start_plugin, _from, data) do
+    case run_start(data) do
+      {:ok, data} -> {:reply, :ok, data}
+      {:error, reason} -> {:reply, {:error, reason}, data}
+    end
+  end
+
+  def handle_call({:plugin_rpc, request}, _from, data) do
+    if exports?(data, :handle_rpc, 2) do
+      case data.module.handle_rpc(request, data.state) do
+        {:reply, reply, state} -> {:reply, {:ok, reply}, %{data | state: state}}
+        {:error, reason, state} -> {:reply, {:error, reason}, %{data | state: state}}
+        other -> {:stop, {:bad_return, {data.module, :handle_rpc, 2}, other}, data}
+      end
+    else
+      {:reply, {:error, {:no_rpc, data.id}}, data}
+    end
+  end
+
+  def handle_call({:subscribe, type}, _from, data) do
+    {:reply, Pipeline.Plugin.Events.subscribe(self(), type, instance: data.instance), data}
+  end
+
+  def handle_call({:unsubscribe, type}, _from, data) do
+    {:reply, Pipeline.Plugin.Events.unsubscribe(self(), type, instance: data.instance), data}
+  end
+
+  @impl GenServer
+  def handle_cast({:plugin_message, message}, data), do: handle_message(message, data)
+
+  @impl GenServer
+  def handle_info({:pipeline_event, {:plugin, type}, payload} = event, data) do
+    if exports?(data, :handle_event, 3) do
+      keep(data, :handle_event, 3, data.module.handle_event(type, payload, data.state))
+    else
+      handle_message(event, data)
+    end
+  end
+
+  # As a process that does not trap exits: a plugin lives and dies with what it has linked to.
+  def handle_info({:EXIT, _from, :normal}, data), do: {:noreply, data}
+  def handle_info({:EXIT, _from, reason}, data), do: {:stop, reason, data}
+  def handle_info(message, data), do: handle_message(message, data)
+
+  @impl GenServer
+  def terminate(_reason, data) do
+    if exports?(data, :stop, 1), do: callback(:stop, fn -> data.module.stop(data.state) end)
+    :ok
+  end
+
+  defp handle_message(message, data) do
+    if exports?(data, :handle_message, 2) do
+      keep(data, :handle_message, 2, data.module.handle_message(message, data.state))
+    else
+      Logger.warning("plugin #{inspect(data.id)} has no handle_message/2 and dropped #{inspect(message)}")
+      {:noreply, data}
+    end
+  end
+
+  defp keep(data, _name, _arity, {:ok, state}), do: {:noreply, %{data | state: state}}
+
+  defp keep(data, name, arity, other) do
+    {:stop, {:bad_return, {data.module, name, arity}, other}, data}
+  end
+
+  defp run_start(data) do
+    if exports?(data, :start, 1) do
+      case callback(:start, fn -> data.module.start(data.state) end) do
+        {:ok, state} -> {:ok, %{data | state: state}}
+        {:error, reason} -> {:error, reason}
+        other -> {:error, {:bad_return, {data.module, :start, 1}, other}}
+      end
+    else
+      {:ok, data}
+    end
+  end
+
+  defp started_before?(data) do
+    match?(%{state: :started}, Registry.get(Registry.of(data.instance), data.id))
+  end
+
+  defp exports?(data, name, arity), do: function_exported?(data.module, name, arity)
+
+  defp callback(name, fun) do
+    Process.put(@callback_key, name)
+    fun.()
+  after
+    Process.delete(@callback_key)
+  end
+end

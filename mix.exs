@@ -1,0 +1,44 @@
+defmodule Pipeline.Plugin.MixProject do
+  use Mix.Project
+
+  @version "0.1.0"
+
+  def project do
+    [
+      app: :pipeline_plugin,
+      version: @version,
+      elixir: "~> 1.14",
+      elixirc_paths: elixirc_paths(Mix.env()),
+      # After Elixir's own compiler: the task is one of the modules that it compiles.
+      compilers: Mix.compilers() ++ [:pipeline_native],
+      pipeline_native: [pipeline_nif: [module: Pipeline.Native]],
+      start_permanent: Mix.env() == :prod,
+      deps: [],
+      dialyzer: [plt_add_apps: [:mix, :ex_unit]],
+      description: "A plugin system for Elixir applications with a Rust core",
+      package: package(),
+      aliases: aliases()
+    ]
+  end
+
+  def application do
+    [
+      extra_applications: [:logger],
+      mod: {Pipeline.Plugin.Application, []}
+    ]
+  end
+
+  defp elixirc_paths(:test), do: ["lib", "test/support"]
+  defp elixirc_paths(_), do: ["lib"]
+
+  defp package do
+    [
+      licenses: ["Apache-2.0"],
+      files: ~w(lib native/*/src native/*/Cargo.toml priv/templates Cargo.toml Cargo.lock mix.exs README.md CHANGELOG.md LICENSE)
+    ]
+  end
+
+  defp aliases do
+    []
+  end
+end
