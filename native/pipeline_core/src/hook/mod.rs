@@ -2,7 +2,9 @@
 
 mod family;
 mod kind;
+mod on_error;
 pub mod order;
 
 pub use family::ContextFamily;
 pub use kind::{After, Before, Flow, Kind};
+pub use on_error::OnError;
