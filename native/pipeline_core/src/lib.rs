@@ -1,3 +1,10 @@
 //! Plugin registry, dependency resolution and hook chains, without a VM.
 
+// `published` is the one file that may: it opens with the argument.
+#![deny(unsafe_code)]
+
 pub mod hook;
+pub mod plugin;
+#[allow(unsafe_code)]
+pub mod published;
+pub mod registry;

@@ -1,4 +1,50 @@
+use serde::{Deserialize, Serialize};
+
 use super::ContextFamily;
+
+/// What a hook does at its point. The order of the variants is the order in which a chain lists its hooks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Wraps everything inside; the first is the outermost.
+    Around,
+    /// Runs ahead of the base operation and may answer in its stead.
+    Before,
+    /// Stands in for the base operation; the first wins and may fall back on the next.
+    Replace,
+    /// Runs on the result.
+    After,
+    /// Hears of what happened, on points that are no chains.
+    Listen,
+}
+
+impl Kind {
+    /// Every kind, in order.
+    pub const ALL: [Self; 5] = [
+        Self::Around,
+        Self::Before,
+        Self::Replace,
+        Self::After,
+        Self::Listen,
+    ];
+
+    /// The kind as it is written in a manifest.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Around => "around",
+            Self::Before => "before",
+            Self::Replace => "replace",
+            Self::After => "after",
+            Self::Listen => "listen",
+        }
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
 
 /// How a run goes on after a [`Before`] hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

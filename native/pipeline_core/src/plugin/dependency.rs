@@ -1,0 +1,119 @@
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::{Name, PluginId};
+
+/// What a dependency asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Needs {
+    /// This plugin.
+    Plugin(PluginId),
+    /// Any plugin with this capability.
+    Capability(Name),
+}
+
+/// Something a plugin needs in order to run.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "Written")]
+pub struct Dependency {
+    /// What has to be there.
+    pub needs: Needs,
+    /// The versions that will do, as written; any when `None`. Resolution parses it.
+    pub requirement: Option<String>,
+    /// Whether the plugin can do without. An optional dependency that is there is loaded first.
+    pub optional: bool,
+}
+
+/// Why a written dependency is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum DependencyError {
+    /// It names nothing.
+    #[error(
+        "a dependency names neither a plugin nor a capability; give it one of `plugin` and `capability`"
+    )]
+    NamesNothing,
+    /// It names two things.
+    #[error("a dependency names both a plugin and a capability; declare two dependencies")]
+    NamesBoth,
+}
+
+impl Dependency {
+    /// A dependency on any version of a plugin.
+    pub fn plugin(id: impl Into<PluginId>) -> Self {
+        Self::on(Needs::Plugin(id.into()))
+    }
+
+    /// A dependency on any plugin with a capability.
+    pub fn capability(name: impl Into<Name>) -> Self {
+        Self::on(Needs::Capability(name.into()))
+    }
+
+    fn on(needs: Needs) -> Self {
+        Self {
+            needs,
+            requirement: None,
+            optional: false,
+        }
+    }
+
+    /// Narrows the versions, as in `~> 1.2`.
+    #[must_use]
+    pub fn requirement(mut self, requirement: impl Into<String>) -> Self {
+        self.requirement = Some(requirement.into());
+        self
+    }
+
+    /// Lets the plugin do without.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plugin: Option<PluginId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    capability: Option<Name>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    requirement: Option<String>,
+    #[serde(default)]
+    optional: bool,
+}
+
+impl TryFrom<Written> for Dependency {
+    type Error = DependencyError;
+
+    fn try_from(written: Written) -> Result<Self, DependencyError> {
+        let needs = match (written.plugin, written.capability) {
+            (Some(id), None) => Needs::Plugin(id),
+            (None, Some(name)) => Needs::Capability(name),
+            (None, None) => return Err(DependencyError::NamesNothing),
+            (Some(_), Some(_)) => return Err(DependencyError::NamesBoth),
+        };
+        Ok(Self {
+            needs,
+            requirement: written.requirement,
+            optional: written.optional,
+        })
+    }
+}
+
+impl From<Dependency> for Written {
+    fn from(dependency: Dependency) -> Self {
+        let (plugin, capability) = match dependency.needs {
+            Needs::Plugin(id) => (Some(id), None),
+            Needs::Capability(name) => (None, Some(name)),
+        };
+        Self {
+            plugin,
+            capability,
+            requirement: dependency.requirement,
+            optional: dependency.optional,
+        }
+    }
+}

@@ -1,0 +1,75 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Name, PluginId};
+use crate::hook::{Kind, OnError};
+
+/// The priority of a hook that declares none.
+pub const DEFAULT_PRIORITY: i64 = 50;
+
+/// A hook as its plugin declares it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeclaredHook {
+    /// What it does at its point.
+    pub kind: Kind,
+    /// The point it is attached to.
+    pub point: Name,
+    /// Higher runs first.
+    #[serde(default = "default_priority")]
+    pub priority: i64,
+    /// Plugins whose hooks it stands just before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<PluginId>,
+    /// Plugins whose hooks it stands just after.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<PluginId>,
+    /// What its failure does to the run.
+    #[serde(default)]
+    pub on_error: OnError,
+}
+
+fn default_priority() -> i64 {
+    DEFAULT_PRIORITY
+}
+
+impl DeclaredHook {
+    /// A hook with the default priority, without constraints, whose failure halts the run.
+    pub fn new(kind: Kind, point: impl Into<Name>) -> Self {
+        Self {
+            kind,
+            point: point.into(),
+            priority: DEFAULT_PRIORITY,
+            before: Vec::new(),
+            after: Vec::new(),
+            on_error: OnError::default(),
+        }
+    }
+
+    /// Sets the priority.
+    #[must_use]
+    pub fn priority(mut self, priority: i64) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Puts the hook just before those of a plugin.
+    #[must_use]
+    pub fn before(mut self, plugin: impl Into<PluginId>) -> Self {
+        self.before.push(plugin.into());
+        self
+    }
+
+    /// Puts the hook just after those of a plugin.
+    #[must_use]
+    pub fn after(mut self, plugin: impl Into<PluginId>) -> Self {
+        self.after.push(plugin.into());
+        self
+    }
+
+    /// Says what a failure does to the run.
+    #[must_use]
+    pub fn on_error(mut self, on_error: OnError) -> Self {
+        self.on_error = on_error;
+        self
+    }
+}

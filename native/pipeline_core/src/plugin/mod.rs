@@ -1,0 +1,19 @@
+//! What a plugin is: its id and its manifest.
+
+mod capability;
+mod dependency;
+mod hook;
+mod id;
+mod manifest;
+mod name;
+mod provision;
+mod value;
+
+pub use capability::Capability;
+pub use dependency::{Dependency, DependencyError, Needs};
+pub use hook::{DEFAULT_PRIORITY, DeclaredHook};
+pub use id::PluginId;
+pub use manifest::Manifest;
+pub use name::Name;
+pub use provision::Provides;
+pub use value::Value;
