@@ -2,3 +2,4 @@
 
 pub mod hook;
 pub mod requirement;
+pub mod resolve;
