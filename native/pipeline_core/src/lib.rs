@@ -8,3 +8,5 @@ pub mod plugin;
 #[allow(unsafe_code)]
 pub mod published;
 pub mod registry;
+pub mod requirement;
+pub mod resolve;

@@ -1,0 +1,133 @@
+use thiserror::Error;
+
+/// Why a text is not a version.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum VersionError {
+    /// Fewer than three numbers.
+    #[error("{text:?} has no {part} number: write a version as MAJOR.MINOR.PATCH")]
+    MissingNumber {
+        /// The text as given.
+        text: String,
+        /// `major`, `minor` or `patch`.
+        part: &'static str,
+    },
+    /// More than three numbers.
+    #[error("{text:?} has more than three numbers: write a version as MAJOR.MINOR.PATCH")]
+    TooManyNumbers {
+        /// The text as given.
+        text: String,
+    },
+    /// Something other than digits where a number belongs.
+    #[error(
+        "{found:?} in {text:?} is not a number: the {part} number is made of the digits 0 to 9"
+    )]
+    NotANumber {
+        /// The text as given.
+        text: String,
+        /// `major`, `minor` or `patch`.
+        part: &'static str,
+        /// What stands there.
+        found: String,
+    },
+    /// A number that starts with a zero and goes on.
+    #[error("{number:?} in {text:?} starts with a zero: drop the leading zeros")]
+    LeadingZero {
+        /// The text as given.
+        text: String,
+        /// The number.
+        number: String,
+    },
+    /// A number of more than 14 digits.
+    #[error("{number:?} in {text:?} has more than 14 digits: use a smaller number")]
+    TooManyDigits {
+        /// The text as given.
+        text: String,
+        /// The number.
+        number: String,
+    },
+    /// An empty identifier in the pre-release or the build metadata.
+    #[error(
+        "the {part} of {text:?} has an empty identifier: put letters or digits between the dots"
+    )]
+    EmptyIdentifier {
+        /// The text as given.
+        text: String,
+        /// `pre-release` or `build metadata`.
+        part: &'static str,
+    },
+    /// A character that identifiers do not have.
+    #[error(
+        "{identifier:?} in the {part} of {text:?} is not an identifier: use ASCII letters, digits and -"
+    )]
+    BadIdentifier {
+        /// The text as given.
+        text: String,
+        /// `pre-release` or `build metadata`.
+        part: &'static str,
+        /// The identifier.
+        identifier: String,
+    },
+}
+
+/// Why a text is not a requirement.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RequirementError {
+    /// Nothing but spaces.
+    #[error("the requirement is empty: write for example \"~> 1.0\"")]
+    Empty,
+    /// An operator, `and`, `or` or the start is followed by something that is not a version.
+    #[error("{text:?} has no version after {after:?}")]
+    MissingVersion {
+        /// The text as given.
+        text: String,
+        /// The operator or connective that waits for a version.
+        after: &'static str,
+    },
+    /// `and` or `or` with nothing ahead of it.
+    #[error("{text:?} starts with {connective:?}: put a comparison ahead of it")]
+    LeadingConnective {
+        /// The text as given.
+        text: String,
+        /// `and` or `or`.
+        connective: &'static str,
+    },
+    /// Two comparisons side by side.
+    #[error(
+        "{text:?} does not join {second:?} to what stands before it: write \" and \" or \" or \" between them"
+    )]
+    MissingConnective {
+        /// The text as given.
+        text: String,
+        /// The version or operator that begins the second comparison.
+        second: String,
+    },
+    /// A comparison with two numbers that is not `~>`.
+    #[error("{version:?} in {text:?} has no patch number, which only ~> may leave out")]
+    MissingPatch {
+        /// The text as given.
+        text: String,
+        /// The version.
+        version: String,
+    },
+    /// A version that is none.
+    #[error("{text:?} is not a requirement: {source}")]
+    Version {
+        /// The text as given.
+        text: String,
+        /// What is wrong with the version.
+        source: VersionError,
+    },
+}
+
+/// Why [`is_match`](super::is_match) has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum MatchError {
+    /// The requirement is none. Reported ahead of a wrong version, as Elixir does.
+    #[error(transparent)]
+    Requirement(#[from] RequirementError),
+    /// The version is none.
+    #[error(transparent)]
+    Version(#[from] VersionError),
+}

@@ -1,0 +1,36 @@
+use semver::Version;
+use thiserror::Error;
+
+use super::unmet::listed;
+use super::{Cycle, Name, Unmet};
+
+/// Why plugins cannot be put in an order.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ResolveError<N: Name> {
+    /// Two of the plugins to load have the same id.
+    #[error("two plugins to load have the id {id} ({first} and {second}): keep one of them")]
+    DuplicateId {
+        /// The id.
+        id: N,
+        /// The version of the one given first.
+        first: Version,
+        /// The version of the other.
+        second: Version,
+    },
+    /// A plugin to load has the id of one that is loaded.
+    #[error("{id} {loaded} is loaded already: unload it before {id} {version} is loaded")]
+    AlreadyLoaded {
+        /// The id.
+        id: N,
+        /// The version that is loaded.
+        loaded: Version,
+        /// The version to load.
+        version: Version,
+    },
+    /// Dependencies that are missing or there in a wrong version: all of them, in the order of the input.
+    #[error("{}", listed(.0))]
+    Unmet(Vec<Unmet<N>>),
+    /// Plugins that wait for each other.
+    #[error("{0}")]
+    Cycle(Cycle<N>),
+}

@@ -1,0 +1,44 @@
+//! Which versions of plugins to load, and in which order.
+//!
+//! [`load_order`] and [`unload_order`] sort plugins into waves, each of which can be loaded or unloaded in parallel.
+//!
+//! Nothing here recurses with the size of its input, so it may run on a scheduler thread with a small stack.
+//!
+//! # What a dependency asks for
+//!
+//! - A plugin by id, with an optional [`Requirement`](crate::requirement::Requirement) on its version.
+//! - A capability: at least one *other* plugin that provides it. All providers that are loaded together with the
+//!   dependent are loaded ahead of it, so that it finds every one of them.
+//! - An optional dependency asks for nothing, it only orders. If the plugin it names is there, in a version that it does
+//!   not allow, that is an error all the same (Mix decides so too): the author has said that the two do not work
+//!   together.
+//!
+//! ```
+//! use pipeline_core::resolve::{Dependency, Node, load_order};
+//!
+//! let version = semver::Version::new(1, 0, 0);
+//! let nodes = [
+//!     Node::new("blog", version.clone())
+//!         .needs(Dependency::plugin("cache", Some("~> 1.0".parse()?)))
+//!         .needs(Dependency::capability("llm")),
+//!     Node::new("cache", version.clone()),
+//!     Node::new("openai", version).provides("llm"),
+//! ];
+//! assert_eq!(load_order(&nodes, &[])?, [vec![1, 2], vec![0]]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod cycle;
+mod error;
+mod graph;
+mod knot;
+mod load_order;
+mod node;
+mod suggestion;
+mod unmet;
+
+pub use cycle::{Cycle, CycleEdge};
+pub use error::ResolveError;
+pub use load_order::{load_order, unload_order};
+pub use node::{Dependency, Name, Node, Target};
+pub use unmet::Unmet;

@@ -1,0 +1,165 @@
+use std::collections::HashMap;
+
+use semver::Version;
+use thiserror::Error;
+
+use super::suggestion::{Suggestions, did_you_mean};
+use super::{Name, Node, Target};
+use crate::requirement::{AllowPre, Requirement};
+
+/// A dependency that what is there does not meet.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Unmet<N: Name> {
+    /// No plugin has the id.
+    #[error(
+        "{by} needs {id}{}, which is not there: load {id} as well, or leave {by} out.{}",
+        spaced(.requirement.as_ref()),
+        did_you_mean(.suggestion.as_ref())
+    )]
+    MissingPlugin {
+        /// The plugin that declares the dependency.
+        by: N,
+        /// The plugin it needs.
+        id: N,
+        /// The version it asks for.
+        requirement: Option<Requirement>,
+        /// A known id that resembles it.
+        suggestion: Option<N>,
+    },
+    /// No other plugin provides the capability.
+    #[error(
+        "{by} needs the capability {capability}, which no other plugin provides: load one that does, or leave {by} out.{}",
+        did_you_mean(.suggestion.as_ref())
+    )]
+    MissingCapability {
+        /// The plugin that declares the dependency.
+        by: N,
+        /// The capability it needs.
+        capability: N,
+        /// A provided capability that resembles it.
+        suggestion: Option<N>,
+    },
+    /// The plugin is there in a version that the requirement does not accept. Also for optional dependencies.
+    #[error(
+        "{by} needs {id} {requirement}, but {id} {found} is there: load a version that matches, or relax the requirement in {by}."
+    )]
+    VersionMismatch {
+        /// The plugin that declares the dependency.
+        by: N,
+        /// The plugin it depends on.
+        id: N,
+        /// The version it asks for.
+        requirement: Requirement,
+        /// The version that is there.
+        found: Version,
+    },
+}
+
+fn spaced(requirement: Option<&Requirement>) -> String {
+    requirement
+        .map(|requirement| format!(" {requirement}"))
+        .unwrap_or_default()
+}
+
+/// One sentence on its own, several as a list.
+pub(super) fn listed<N: Name>(unmet: &[Unmet<N>]) -> String {
+    if let [only] = unmet {
+        return only.to_string();
+    }
+    let mut list = format!("{} dependencies are not met:", unmet.len());
+    for unmet in unmet {
+        list.push_str("\n  ");
+        list.push_str(&unmet.to_string());
+    }
+    list
+}
+
+/// All dependencies of `nodes` that neither `nodes` nor `present` meet.
+///
+/// Versions compare by plain precedence: what is there is there, pre-release or not.
+pub(super) fn unmet<N: Name>(nodes: &[Node<N>], present: &[Node<N>]) -> Vec<Unmet<N>> {
+    let everything = || nodes.iter().chain(present);
+    let by_id: HashMap<&N, &Node<N>> = everything().map(|node| (&node.id, node)).collect();
+    let mut providers: HashMap<&N, Providers<'_, N>> = HashMap::new();
+    for node in everything() {
+        for capability in &node.capabilities {
+            providers
+                .entry(capability)
+                .or_insert(Providers {
+                    first: &node.id,
+                    more: false,
+                })
+                .add(&node.id);
+        }
+    }
+
+    let mut unmet = Vec::new();
+    let mut ids = None;
+    let mut capabilities = None;
+    for node in nodes {
+        let by = &node.id;
+        for dependency in &node.dependencies {
+            match &dependency.target {
+                Target::Plugin(id, requirement) => match by_id.get(id) {
+                    None if dependency.optional => {}
+                    None => unmet.push(Unmet::MissingPlugin {
+                        by: by.clone(),
+                        id: id.clone(),
+                        requirement: requirement.clone(),
+                        suggestion: ids
+                            .get_or_insert_with(|| {
+                                Suggestions::among(everything().map(|node| &node.id))
+                            })
+                            .closest(id),
+                    }),
+                    Some(there) => unmet.extend(
+                        requirement
+                            .as_ref()
+                            .filter(|requirement| {
+                                !requirement.matches(&there.version, AllowPre::Yes)
+                            })
+                            .map(|requirement| Unmet::VersionMismatch {
+                                by: by.clone(),
+                                id: id.clone(),
+                                requirement: requirement.clone(),
+                                found: there.version.clone(),
+                            }),
+                    ),
+                },
+                Target::Capability(capability) => {
+                    let met = providers
+                        .get(capability)
+                        .is_some_and(|providers| providers.other_than(by));
+                    if !met && !dependency.optional {
+                        unmet.push(Unmet::MissingCapability {
+                            by: by.clone(),
+                            capability: capability.clone(),
+                            suggestion: capabilities
+                                .get_or_insert_with(|| {
+                                    Suggestions::among(providers.keys().copied())
+                                })
+                                .closest(capability),
+                        });
+                    }
+                }
+            }
+        }
+    }
+    unmet
+}
+
+/// As much of a capability's providers as decides whether a plugin has another one than itself.
+struct Providers<'a, N> {
+    first: &'a N,
+    more: bool,
+}
+
+impl<N: Eq> Providers<'_, N> {
+    fn add(&mut self, id: &N) {
+        self.more |= self.first != id;
+    }
+
+    fn other_than(&self, id: &N) -> bool {
+        self.more || self.first != id
+    }
+}
