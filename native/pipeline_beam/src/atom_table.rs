@@ -33,8 +33,8 @@ impl<'a> AtomTable<'a> {
         let first = self.cursor.u8().ok()?;
         let length = match first {
             length if !self.wide => usize::from(length),
-            // The tag of an unsigned operand is 0 in the three low bits; the fourth tells the form.
-            short if short & 0b1111 == 0 => usize::from(short >> 4),
+            // The tag of an unsigned operand is three zero bits; the fourth is set in the long form.
+            short if short.trailing_zeros() >= 4 => usize::from(short >> 4),
             long if long & 0b1_1111 == 0b0_1000 => {
                 usize::from(long >> 5) << 8 | usize::from(self.cursor.u8().ok()?)
             }

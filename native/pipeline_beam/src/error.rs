@@ -33,16 +33,6 @@ pub enum ReadError {
     /// The operating system refused.
     #[error("reading failed: {0}; check the permissions and the disk")]
     Io(#[source] io::Error),
-    /// A file that must be held whole is larger than allowed.
-    #[error(
-        "the file has {size} bytes, and {limit} are allowed; raise the limit `file_bytes` if you trust it"
-    )]
-    FileTooLarge {
-        /// Its size in bytes.
-        size: u64,
-        /// The limit.
-        limit: u64,
-    },
     /// A gzip file that is damaged.
     #[error("the gzip-compressed file does not inflate: {0}; compile it again")]
     Gzip(#[source] io::Error),
@@ -116,11 +106,9 @@ pub enum ReadError {
     Archive(#[source] zip::result::ZipError),
     /// An archive with too many entries.
     #[error(
-        "the archive has {count} entries, and {limit} are allowed; raise the limit `archive_entries` if you trust it"
+        "the archive has more than {limit} entries, or very long names; raise the limit `archive_entries` if you trust it"
     )]
     ArchiveTooManyEntries {
-        /// What it announces.
-        count: usize,
         /// The limit.
         limit: usize,
     },
@@ -150,7 +138,6 @@ impl ReadError {
             Self::Pattern(_) => "pattern",
             Self::TooManyFiles { .. } => "too_many_files",
             Self::Io(_) => "io",
-            Self::FileTooLarge { .. } => "file_too_large",
             Self::Gzip(_) => "gzip",
             Self::InflatedTooLarge { .. } => "inflated_too_large",
             Self::NotABeamFile => "not_a_beam_file",

@@ -23,16 +23,20 @@
 mod atom_table;
 mod attributes;
 mod beam_file;
+mod callbacks;
 mod error;
 mod exports;
 mod inflate;
 mod limits;
 mod module;
+mod scan;
 mod source;
 mod term;
 
 pub use attributes::MANIFEST_ATTRIBUTE;
+pub use callbacks::REQUIRED_CALLBACKS;
 pub use error::ReadError;
 pub use limits::Limits;
-pub use module::{Found, REQUIRED_CALLBACKS, read_file, read_module};
+pub use module::{Found, read_file, read_module};
+pub use scan::{FoundFile, Progress, Scan, ScanOptions, scan};
 pub use term::{BigInteger, Opaque, Term, TermError, decode};

@@ -9,9 +9,6 @@
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a file that has to be held whole: one that is gzip-compressed, and an archive entry
-    /// before it is inflated.
-    pub file_bytes: u64,
     /// Bytes that anything compressed may inflate to: a gzip file, an archive entry, a term.
     pub inflated_bytes: u64,
     /// Bytes of one chunk (attributes, atoms, exports) of a BEAM file.
@@ -39,7 +36,6 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            file_bytes: 64 << 20,
             inflated_bytes: 64 << 20,
             chunk_bytes: 16 << 20,
             nodes: 250_000,

@@ -6,15 +6,13 @@ use flate2::read::MultiGzDecoder;
 use crate::atom_table::AtomTable;
 use crate::attributes::manifest;
 use crate::beam_file::BeamFile;
+use crate::callbacks::Names;
 use crate::error::ReadError;
 use crate::exports::exports;
 use crate::inflate::{Inflated, inflate};
 use crate::limits::Limits;
 use crate::source::{FileSource, Source};
 use crate::term::Term;
-
-/// The functions that a plugin module exports at least, by name and arity.
-pub const REQUIRED_CALLBACKS: &[(&str, u8)] = &[("__plugin__", 0)];
 
 /// A module that carries a manifest.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,7 +21,8 @@ pub struct Found {
     pub module: String,
     /// The manifest, always a [`Term::Map`].
     pub manifest: Term,
-    /// What the module would have to export to be a plugin and does not: of [`REQUIRED_CALLBACKS`].
+    /// What the module would have to export to be a plugin and does not, by name and arity: those of
+    /// [`REQUIRED_CALLBACKS`](crate::REQUIRED_CALLBACKS).
     pub missing_callbacks: Vec<(String, u8)>,
 }
 
@@ -55,16 +54,9 @@ pub fn read_file(path: &Path, limits: &Limits) -> Result<Option<Found>, ReadErro
     if !metadata.is_file() {
         return Err(ReadError::NotARegularFile);
     }
-    let size = metadata.len();
-    let mut source = FileSource::new(File::open(path)?, size);
+    let mut source = FileSource::new(File::open(path)?, metadata.len());
     if !is_gzip(&mut source)? {
         return read_source(&mut source, limits);
-    }
-    if size > limits.file_bytes {
-        return Err(ReadError::FileTooLarge {
-            size,
-            limit: limits.file_bytes,
-        });
     }
     read_gzip(source.into_file()?, limits)
 }
@@ -89,39 +81,11 @@ fn read_source(source: &mut impl Source, limits: &Limits) -> Result<Option<Found
     let Some(manifest) = manifest(attributes, limits)? else {
         return Ok(None);
     };
-    let (module, indexes) = names(AtomTable::new(file.atoms(source, limits)?)?)?;
-    let mut missing = REQUIRED_CALLBACKS.to_vec();
-    for (name, arity) in exports(file.exports(source, limits)?)? {
-        let exported = |callback: &(&str, u8)| {
-            arity == u32::from(callback.1) && indexes.contains(&(callback.0, name))
-        };
-        missing.retain(|callback| !exported(callback));
-    }
-    let missing_callbacks = missing
-        .into_iter()
-        .map(|(name, arity)| (name.to_owned(), arity))
-        .collect();
+    let names = Names::new(AtomTable::new(file.atoms(source, limits)?)?)?;
+    let missing_callbacks = names.missing(exports(file.exports(source, limits)?)?);
     Ok(Some(Found {
-        module,
+        module: names.module,
         manifest,
         missing_callbacks,
     }))
-}
-
-/// The module's name, and the callbacks' names with their indexes.
-fn names(atoms: AtomTable<'_>) -> Result<(String, Vec<(&'static str, u32)>), ReadError> {
-    let mut module = None;
-    let mut indexes = Vec::new();
-    for (index, atom) in (1..).zip(atoms) {
-        let atom = atom?;
-        if module.is_none() {
-            module = std::str::from_utf8(atom).ok().map(str::to_owned);
-            module.as_ref().ok_or(ReadError::AtomTable)?;
-        }
-        let callbacks = REQUIRED_CALLBACKS
-            .iter()
-            .filter(|(name, _)| name.as_bytes() == atom);
-        indexes.extend(callbacks.map(|(name, _)| (*name, index)));
-    }
-    Ok((module.ok_or(ReadError::AtomTable)?, indexes))
 }

@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use super::{Cursor, Opaque, TermError};
 
 /// One value without elements, or the header of a container whose elements follow as tokens.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Token<'a> {
     Atom(AtomText<'a>),
     Integer(i64),
