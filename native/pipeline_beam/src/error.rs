@@ -1,0 +1,170 @@
+use std::io;
+
+use thiserror::Error;
+
+use crate::term::TermError;
+
+/// Why a path, or a file below it, was not read. None of them stops a [`scan`](crate::scan).
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// Nothing stands at the path.
+    #[error("there is no such file or directory; check the path and that the plugin was built")]
+    NotFound,
+    /// The path is neither a directory nor a file that can hold modules.
+    #[error(
+        "this is neither a directory nor a .beam file nor an .ez archive; name one of these or a pattern"
+    )]
+    NotAPluginPath,
+    /// A device, a socket or a pipe.
+    #[error("this is no regular file; reading it might wait for ever, so it is left alone")]
+    NotARegularFile,
+    /// A pattern that does not parse.
+    #[error("the pattern does not parse: {0}; a brace group may not contain a slash")]
+    Pattern(#[from] globset::Error),
+    /// More paths than a scan takes on.
+    #[error(
+        "there are more than {limit} files; name the plugins' directories more closely or raise the option `files`"
+    )]
+    TooManyFiles {
+        /// The limit.
+        limit: usize,
+    },
+    /// The operating system refused.
+    #[error("reading failed: {0}; check the permissions and the disk")]
+    Io(#[source] io::Error),
+    /// A gzip file that is damaged.
+    #[error("the gzip-compressed file does not inflate: {0}; compile it again")]
+    Gzip(#[source] io::Error),
+    /// Compressed content beyond the cap.
+    #[error(
+        "the content inflates to more than {limit} bytes; raise the limit `inflated_bytes` if you trust the file"
+    )]
+    InflatedTooLarge {
+        /// The limit.
+        limit: u64,
+    },
+    /// The file does not start as a BEAM file does.
+    #[error(
+        "the file is no BEAM file: it does not start with FOR1, a size and BEAM; compile it again"
+    )]
+    NotABeamFile,
+    /// The file ends before its header, a chunk or a table does.
+    #[error("the file ends within {what}; it was cut off, compile or copy it again")]
+    Truncated {
+        /// What is cut off.
+        what: &'static str,
+    },
+    /// A chunk larger than allowed.
+    #[error(
+        "the chunk {chunk} has {size} bytes, and {limit} are allowed; raise the limit `chunk_bytes` if you trust the file"
+    )]
+    ChunkTooLarge {
+        /// The chunk's name.
+        chunk: &'static str,
+        /// Its size in bytes.
+        size: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// A chunk that a module with a manifest needs.
+    #[error(
+        "the module has a manifest and no chunk {chunk}; compile it with OTP 20 or newer and do not strip it"
+    )]
+    MissingChunk {
+        /// The chunk's name.
+        chunk: &'static str,
+    },
+    /// The attributes are not what a compiler writes.
+    #[error(
+        "the chunk Attr is no list of pairs of an attribute and its values; compile the file again"
+    )]
+    Attributes,
+    /// The manifest attribute is there more than once.
+    #[error("the module carries more than one manifest; let it `use Pipeline.Plugin` once")]
+    SeveralManifests,
+    /// The manifest attribute holds something else than one map.
+    #[error(
+        "the attribute :pipeline_plugin holds no map; leave writing it to `use Pipeline.Plugin`"
+    )]
+    ManifestNotAMap,
+    /// An atom table that does not add up.
+    #[error(
+        "the atom table does not hold what it announces; the file is damaged, compile it again"
+    )]
+    AtomTable,
+    /// An export table that does not add up.
+    #[error(
+        "the export table does not hold what it announces; the file is damaged, compile it again"
+    )]
+    ExportTable,
+    /// The attributes or the manifest cannot be decoded.
+    #[error(transparent)]
+    Term(#[from] TermError),
+    /// An archive that cannot be read.
+    #[error("the archive cannot be read: {0}; build it again")]
+    Archive(#[source] zip::result::ZipError),
+    /// An archive with too many entries.
+    #[error(
+        "the archive has more than {limit} entries, or very long names; raise the limit `archive_entries` if you trust it"
+    )]
+    ArchiveTooManyEntries {
+        /// The limit.
+        limit: usize,
+    },
+    /// An archive whose modules are too large together.
+    #[error(
+        "the archive's modules inflate to more than {limit} bytes; raise the limit `archive_bytes` if you trust it"
+    )]
+    ArchiveTooLarge {
+        /// The limit.
+        limit: u64,
+    },
+}
+
+impl ReadError {
+    /// The case as a name in `snake_case`, stable between versions.
+    ///
+    /// ```
+    /// use pipeline_beam::{Limits, read_module};
+    /// let error = read_module(b"#!/bin/sh", &Limits::default()).unwrap_err();
+    /// assert_eq!(error.reason(), "not_a_beam_file");
+    /// ```
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::NotAPluginPath => "not_a_plugin_path",
+            Self::NotARegularFile => "not_a_regular_file",
+            Self::Pattern(_) => "pattern",
+            Self::TooManyFiles { .. } => "too_many_files",
+            Self::Io(_) => "io",
+            Self::Gzip(_) => "gzip",
+            Self::InflatedTooLarge { .. } => "inflated_too_large",
+            Self::NotABeamFile => "not_a_beam_file",
+            Self::Truncated { .. } => "truncated",
+            Self::ChunkTooLarge { .. } => "chunk_too_large",
+            Self::MissingChunk { .. } => "missing_chunk",
+            Self::Attributes => "attributes",
+            Self::SeveralManifests => "several_manifests",
+            Self::ManifestNotAMap => "manifest_not_a_map",
+            Self::AtomTable => "atom_table",
+            Self::ExportTable => "export_table",
+            Self::Term(error) => error.reason(),
+            Self::Archive(_) => "archive",
+            Self::ArchiveTooManyEntries { .. } => "archive_too_many_entries",
+            Self::ArchiveTooLarge { .. } => "archive_too_large",
+        }
+    }
+}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::NotFound,
+            io::ErrorKind::UnexpectedEof => Self::Truncated {
+                what: "what it held when it was opened",
+            },
+            _ => Self::Io(error),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+/// What reading one file may cost before it is refused.
+///
+/// The defaults leave room for manifests far larger than a person writes, and keep a hostile file
+/// to some tens of megabytes and milliseconds.
+///
+/// ```
+/// let limits = pipeline_beam::Limits { depth: 32, ..Default::default() };
+/// assert!(limits.nodes > 1_000);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes that anything compressed may inflate to: a gzip file, an archive entry, a term.
+    pub inflated_bytes: u64,
+    /// Bytes of one chunk (attributes, atoms, exports) of a BEAM file.
+    pub chunk_bytes: u64,
+    /// Values in one term, containers and their elements counted alike.
+    pub nodes: usize,
+    /// Containers within containers in one term. Values above [`Limits::MAX_DEPTH`] count as that.
+    pub depth: usize,
+    /// Entries of one archive, whatever their names.
+    pub archive_entries: usize,
+    /// Bytes that the `.beam` entries of one archive may inflate to together.
+    pub archive_bytes: u64,
+}
+
+impl Limits {
+    /// The deepest term that is ever built: dropping, comparing and printing a [`Term`](crate::Term)
+    /// recurse, and this many levels fit the 328 KiB stack of a dirty scheduler.
+    pub const MAX_DEPTH: usize = 256;
+
+    pub(crate) fn term_depth(&self) -> usize {
+        self.depth.min(Self::MAX_DEPTH)
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            inflated_bytes: 64 << 20,
+            chunk_bytes: 16 << 20,
+            nodes: 250_000,
+            depth: 128,
+            archive_entries: 20_000,
+            archive_bytes: 512 << 20,
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Reading all modules below a list of paths.
+//!
+//! A scan lists first and reads then: [`listing`] turns paths into items, one per module, with
+//! [`pattern`] for wildcards and [`archive`] for what is in `.ez` files; [`run`] reads the items in
+//! parallel. The total is so known before the first module is read, and an archive's modules are
+//! spread over the threads like files.
+
+mod archive;
+mod budget;
+mod listing;
+mod options;
+mod pattern;
+mod run;
+
+pub use options::{Progress, ScanOptions};
+pub use run::{FoundFile, Scan, scan};

@@ -1,0 +1,95 @@
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::ThreadPoolBuilder;
+use rayon::prelude::*;
+
+use super::listing::{Item, Listing};
+use super::{Progress, ScanOptions};
+use crate::error::ReadError;
+use crate::module::Found;
+
+/// What a scan found.
+#[derive(Debug, Default)]
+pub struct Scan {
+    /// The modules with a manifest, by path.
+    pub found: Vec<FoundFile>,
+    /// The paths and files that could not be read and why, by path.
+    pub unreadable: Vec<(PathBuf, ReadError)>,
+}
+
+/// A module with a manifest, and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FoundFile {
+    /// The file; of a module in an archive `archive.ez/inner/x.beam`.
+    pub path: PathBuf,
+    /// What it holds.
+    pub found: Found,
+}
+
+/// Stack of a reading thread, in bytes. Inflating wants some tens of kilobytes, nothing here
+/// recurses, and the scheduler thread that asks for a scan may have less than this left.
+const STACK: usize = 1 << 20;
+
+/// Reads all modules below `paths`, in parallel on threads of its own.
+///
+/// A path is one of
+/// - a directory: its own `.beam` files and `.ez` archives, the modules in its `ebin` and in `*/ebin`
+///   below it. So an `ebin`, an application and a directory of applications can all be given;
+/// - a `.beam` file, or an `.ez` archive, of which all modules are read;
+/// - a pattern of `*`, `?`, `[…]`, `{a,b}` and `**`, whose matches are taken as the above.
+///
+/// The result depends on the files only, not on the order or the number of threads. A module that
+/// several paths lead to is read once, if it has the same path each time.
+///
+/// `progress` is called after each module, from the reading threads and maybe several at once. Each
+/// number up to the total is reported once.
+///
+/// ```
+/// use pipeline_beam::{ScanOptions, scan};
+///
+/// let scan = scan(&["no/such/dir"], &ScanOptions::default(), |_| ());
+/// assert!(scan.found.is_empty());
+/// assert_eq!(scan.unreadable[0].1.reason(), "not_found");
+/// ```
+pub fn scan<P: AsRef<Path>>(
+    paths: &[P],
+    options: &ScanOptions,
+    progress: impl Fn(Progress) + Sync,
+) -> Scan {
+    let Listing {
+        items, unreadable, ..
+    } = Listing::new(paths, options);
+    let mut scan = Scan {
+        unreadable,
+        ..Scan::default()
+    };
+    let (total, done) = (items.len(), AtomicUsize::new(0));
+    let read = |item: Item| {
+        let outcome = item.read(options);
+        progress(Progress {
+            done: done.fetch_add(1, Ordering::Relaxed) + 1,
+            total,
+        });
+        (item.path, outcome)
+    };
+    let pool = ThreadPoolBuilder::new()
+        .num_threads(options.threads)
+        .stack_size(STACK)
+        .thread_name(|index| format!("pipeline-beam-{index}"))
+        .build();
+    let outcomes: Vec<_> = match pool {
+        Ok(pool) => pool.install(|| items.into_par_iter().map(read).collect()),
+        // The system gives no more threads: slower is better than not at all.
+        Err(_) => items.into_iter().map(read).collect(),
+    };
+    for (path, outcome) in outcomes {
+        match outcome {
+            Ok(Some(found)) => scan.found.push(FoundFile { path, found }),
+            Ok(None) => {}
+            Err(error) => scan.unreadable.push((path, error)),
+        }
+    }
+    scan.unreadable.sort_by(|one, other| one.0.cmp(&other.0));
+    scan
+}
