@@ -1,0 +1,128 @@
+//! The writes to one map, and to the maps inside it.
+//!
+//! A vector searched from the front: a run writes a handful of fields, and comparing atoms costs less than hashing
+//! them. Terms are made when they are written, since a later hook reads terms; what waits for the end is the map,
+//! which would be copied at every write otherwise.
+use super::Key;
+use rustler::{Env, Term};
+
+/// A map of the caller's, or one that does not exist yet, with the writes to it.
+#[derive(Clone)]
+pub(super) struct Branch<'a> {
+    base: Option<Term<'a>>,
+    writes: Vec<(Key, Slot<'a>)>,
+}
+
+/// What was written under a key.
+#[derive(Clone)]
+pub(super) enum Slot<'a> {
+    Put(Term<'a>),
+    Removed,
+    /// Something inside the map under the key.
+    Inside(Branch<'a>),
+}
+
+/// What stands under a key, with the writes counted in.
+pub(super) enum Found<'o, 'a> {
+    Term(Term<'a>),
+    Branch(&'o Branch<'a>),
+    Nothing,
+}
+
+impl<'a> Branch<'a> {
+    /// Over `base`, which has to be a map; over an empty map if there is none.
+    pub(super) fn over(base: Option<Term<'a>>) -> Self {
+        Self {
+            base,
+            writes: Vec::new(),
+        }
+    }
+
+    pub(super) fn find(&self, key: &Key) -> Found<'_, 'a> {
+        match self.written(key).map(|index| &self.writes[index].1) {
+            Some(Slot::Put(term)) => Found::Term(*term),
+            Some(Slot::Removed) => Found::Nothing,
+            Some(Slot::Inside(branch)) => Found::Branch(branch),
+            None => match self.base.and_then(|map| map.map_get(key).ok()) {
+                Some(term) => Found::Term(term),
+                None => Found::Nothing,
+            },
+        }
+    }
+
+    /// Where `key` stands among the writes.
+    pub(super) fn written(&self, key: &Key) -> Option<usize> {
+        self.writes.iter().position(|(written, _)| written == key)
+    }
+
+    /// Writes `slot`, and returns what it replaced.
+    pub(super) fn set(&mut self, key: &Key, slot: Slot<'a>) -> Option<Slot<'a>> {
+        if let Some(index) = self.written(key) {
+            Some(std::mem::replace(&mut self.writes[index].1, slot))
+        } else {
+            self.writes.push((key.clone(), slot));
+            None
+        }
+    }
+
+    /// The write at `index`, copied.
+    pub(super) fn slot(&self, index: usize) -> Slot<'a> {
+        self.writes[index].1.clone()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.writes.len()
+    }
+
+    /// Back to `len` writes, the one at `index` as it was.
+    pub(super) fn restore(&mut self, index: usize, slot: Slot<'a>) {
+        if let Some(write) = self.writes.get_mut(index) {
+            write.1 = slot;
+        }
+    }
+
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.writes.truncate(len);
+    }
+
+    /// The writes to the map under `key`, made if there are none; `Err` with the term there that is no map.
+    pub(super) fn inside(&mut self, key: &Key) -> Result<&mut Self, Term<'a>> {
+        let base = match self.find(key) {
+            Found::Branch(_) => None,
+            Found::Nothing => Some(Self::over(None)),
+            Found::Term(term) if term.is_map() => Some(Self::over(Some(term))),
+            Found::Term(term) if is_nil(term) => Some(Self::over(None)),
+            Found::Term(term) => return Err(term),
+        };
+        if let Some(branch) = base {
+            self.set(key, Slot::Inside(branch));
+        }
+        let index = self.written(key);
+        match index.map(|index| &mut self.writes[index].1) {
+            Some(Slot::Inside(branch)) => Ok(branch),
+            _ => unreachable!("a branch was found or has just been written under this key"),
+        }
+    }
+
+    /// The map with all writes in it. Recurses as deep as the longest path, which is bounded.
+    pub(super) fn merged(&self, env: Env<'a>) -> Term<'a> {
+        let base = self.base.unwrap_or_else(|| Term::map_new(env));
+        self.writes.iter().fold(base, |map, (key, slot)| {
+            let changed = match slot {
+                Slot::Put(term) => map.map_put(key, *term),
+                Slot::Removed => map.map_remove(key),
+                Slot::Inside(branch) if branch.writes.is_empty() && branch.base.is_some() => {
+                    return map;
+                }
+                Slot::Inside(branch) => map.map_put(key, branch.merged(env)),
+            };
+            // Both fail only on what is no map, and every branch stands over a map.
+            changed.unwrap_or(map)
+        })
+    }
+}
+
+/// Whether a term is `nil`, which stands for a map that is not there yet.
+pub(super) fn is_nil(term: Term<'_>) -> bool {
+    term.as_c_arg() == rustler::types::atom::nil().as_c_arg()
+}

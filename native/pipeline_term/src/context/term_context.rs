@@ -1,0 +1,256 @@
+use super::overlay::{Branch, Found, Slot, is_nil};
+use super::{ContextError, Key, Kind, Path, Value};
+use crate::data::Data;
+use rustler::{Binary, Env, Term};
+
+/// The caller's term with a write overlay.
+///
+/// Reads come from the caller's map without copying it; writes are collected, seen by later reads, and put into the
+/// map once, by [`finish`](Self::finish). On the way to a field, `nil` counts as a map that is not there.
+pub struct TermContext<'a> {
+    env: Env<'a>,
+    original: Term<'a>,
+    is_map: bool,
+    root: Branch<'a>,
+    journal: Option<Journal<'a>>,
+}
+
+/// What has to be put back to undo the writes since a checkpoint.
+struct Journal<'a> {
+    len: usize,
+    replaced: Vec<(usize, Slot<'a>)>,
+}
+
+impl<'a> TermContext<'a> {
+    /// Over `term`. Any term will do; one that is no map fails at the first read or write.
+    pub fn new(env: Env<'a>, term: Term<'a>) -> Self {
+        Self {
+            env,
+            original: term,
+            is_map: term.is_map(),
+            root: Branch::over(Some(term)),
+            journal: None,
+        }
+    }
+
+    /// The environment that the context's terms live in.
+    pub fn env(&self) -> Env<'a> {
+        self.env
+    }
+
+    /// The value of a field; `None` if there is none.
+    ///
+    /// # Errors
+    /// If the context, or something on the way to the field, is no map.
+    pub fn get(&self, path: &Path) -> Result<Option<Term<'a>>, ContextError> {
+        self.check_map()?;
+        let keys = path.keys();
+        let mut branch = &self.root;
+        for (index, key) in keys.iter().enumerate() {
+            match branch.find(key) {
+                Found::Branch(inner) => branch = inner,
+                Found::Nothing => return Ok(None),
+                Found::Term(term) => return descend(term, path, index + 1),
+            }
+        }
+        Ok(Some(branch.merged(self.env)))
+    }
+
+    /// The value of a field that holds an integer; `None` if there is no field.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), and if the field holds anything but an integer of 64 bits.
+    pub fn get_int(&self, path: &Path) -> Result<Option<i64>, ContextError> {
+        self.get(path)?
+            .map(|term| {
+                term.decode()
+                    .map_err(|_| wrong_type(path, "an integer of at most 64 bits", term))
+            })
+            .transpose()
+    }
+
+    /// The text of a field, not copied; `None` if there is no field.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), and if the field holds anything but a binary of valid UTF-8.
+    pub fn get_text(&self, path: &Path) -> Result<Option<&'a str>, ContextError> {
+        let Some(term) = self.get(path)? else {
+            return Ok(None);
+        };
+        let bytes = Binary::from_term(term).map_err(|_| wrong_type(path, "a string", term))?;
+        match std::str::from_utf8(bytes.as_slice()) {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(wrong_type(path, "a string of valid UTF-8", term)),
+        }
+    }
+
+    /// The text of a field that has to be there.
+    ///
+    /// # Errors
+    /// As [`get_text`](Self::get_text), and if there is no field.
+    pub fn text(&self, path: &Path) -> Result<&'a str, ContextError> {
+        self.get_text(path)?
+            .ok_or_else(|| ContextError::Missing { at: path.clone() })
+    }
+
+    /// A copy of a field as plain data; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), and if the field holds what is no plain data.
+    pub fn get_data(&self, path: &Path) -> Result<Option<Data>, ContextError> {
+        self.get(path)?
+            .map(|term| {
+                Data::from_term(term).map_err(|source| ContextError::Data {
+                    at: path.clone(),
+                    source,
+                })
+            })
+            .transpose()
+    }
+
+    /// Writes a field; maps on the way to it that are not there are made.
+    ///
+    /// # Errors
+    /// If the context, or something on the way to the field, is no map, or the value has no term.
+    pub fn put<'v>(
+        &mut self,
+        path: &Path,
+        value: impl Into<Value<'v, 'a>>,
+    ) -> Result<(), ContextError> {
+        let term = value
+            .into()
+            .to_term(self.env)
+            .map_err(|source| ContextError::Data {
+                at: path.clone(),
+                source,
+            })?;
+        self.write(path, Slot::Put(term))
+    }
+
+    /// Removes a field; nothing happens if there is none.
+    ///
+    /// # Errors
+    /// If the context, or something on the way to the field, is no map.
+    pub fn remove(&mut self, path: &Path) -> Result<(), ContextError> {
+        match self.get(path)? {
+            Some(_) => self.write(path, Slot::Removed),
+            None => Ok(()),
+        }
+    }
+
+    /// The context with all writes in it; the caller's own term if there were none.
+    pub fn finish(self) -> Term<'a> {
+        if self.root.len() == 0 {
+            self.original
+        } else {
+            self.root.merged(self.env)
+        }
+    }
+
+    /// Remembers the writes up to here, so that [`rollback`](Self::rollback) can return to them. Replaces an earlier
+    /// checkpoint.
+    pub fn checkpoint(&mut self) {
+        self.journal = Some(Journal {
+            len: self.root.len(),
+            replaced: Vec::new(),
+        });
+    }
+
+    /// Keeps the writes since the checkpoint and forgets it.
+    pub fn commit(&mut self) {
+        self.journal = None;
+    }
+
+    /// Undoes all writes since the checkpoint and forgets it; does nothing without one.
+    pub fn rollback(&mut self) {
+        let Some(journal) = self.journal.take() else {
+            return;
+        };
+        for (index, slot) in journal.replaced.into_iter().rev() {
+            self.root.restore(index, slot);
+        }
+        self.root.truncate(journal.len);
+    }
+
+    fn check_map(&self) -> Result<(), ContextError> {
+        if self.is_map {
+            Ok(())
+        } else {
+            Err(ContextError::NotAMap {
+                found: Kind::of(self.original),
+            })
+        }
+    }
+
+    fn write(&mut self, path: &Path, slot: Slot<'a>) -> Result<(), ContextError> {
+        self.check_map()?;
+        if let [key] = path.keys() {
+            let index = self.journal.as_ref().and_then(|_| self.root.written(key));
+            let replaced = self.root.set(key, slot);
+            if let (Some(journal), Some(index), Some(replaced)) =
+                (&mut self.journal, index, replaced)
+            {
+                journal.replaced.push((index, replaced));
+            }
+            return Ok(());
+        }
+        self.write_inside(path, path.keys(), slot)
+    }
+
+    fn write_inside(
+        &mut self,
+        path: &Path,
+        keys: &[Key],
+        slot: Slot<'a>,
+    ) -> Result<(), ContextError> {
+        let [parents @ .., last] = keys else {
+            return Ok(());
+        };
+        if let (Some(journal), Some(first)) = (&mut self.journal, parents.first())
+            && let Some(index) = self.root.written(first)
+        {
+            journal.replaced.push((index, self.root.slot(index)));
+        }
+        let mut branch = &mut self.root;
+        for (index, key) in parents.iter().enumerate() {
+            branch = branch
+                .inside(key)
+                .map_err(|term| no_fields(path, index + 1, term))?;
+        }
+        branch.set(last, slot);
+        Ok(())
+    }
+}
+
+/// What stands at the end of `path` inside `term`, to which its first `done` keys have led.
+fn descend<'a>(
+    mut term: Term<'a>,
+    path: &Path,
+    done: usize,
+) -> Result<Option<Term<'a>>, ContextError> {
+    for (index, key) in path.keys().iter().enumerate().skip(done) {
+        if let Ok(inner) = term.map_get(key) {
+            term = inner;
+        } else if term.is_map() || is_nil(term) {
+            return Ok(None);
+        } else {
+            return Err(no_fields(path, index, term));
+        }
+    }
+    Ok(Some(term))
+}
+
+fn no_fields(path: &Path, done: usize, term: Term<'_>) -> ContextError {
+    ContextError::NoFields {
+        at: path.first(done),
+        found: Kind::of(term),
+    }
+}
+
+fn wrong_type(path: &Path, expected: &'static str, term: Term<'_>) -> ContextError {
+    ContextError::WrongType {
+        at: path.clone(),
+        expected,
+        found: Kind::of(term),
+    }
+}

@@ -1,0 +1,57 @@
+use crate::context::ContextError;
+use crate::reason::Reason;
+use std::any::Any;
+use thiserror::Error;
+
+/// How a native hook ends other than well.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// It refused, with a reason for the caller: what an Elixir hook does by `throw {:hook_error, reason}`.
+    #[error("refused: {0:?}")]
+    Refused(Reason),
+    /// The context is not what the hook works on.
+    #[error(transparent)]
+    Context(#[from] ContextError),
+    /// Something the hook relies on failed.
+    #[error("{0}")]
+    Hook(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It panicked.
+    #[error("panicked: {0}")]
+    Panicked(String),
+}
+
+impl Failure {
+    /// A failure of something the hook relies on.
+    pub fn of(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Hook(error.into())
+    }
+
+    /// From what `catch_unwind` caught.
+    pub(crate) fn from_panic(payload: &(dyn Any + Send)) -> Self {
+        let message = payload
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| payload.downcast_ref::<String>().cloned());
+        Self::Panicked(message.unwrap_or_else(|| "with a payload that is no text".to_owned()))
+    }
+}
+
+impl From<Reason> for Failure {
+    fn from(reason: Reason) -> Self {
+        Self::Refused(reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Failure;
+
+    #[test]
+    fn the_message_of_a_panic_is_kept() {
+        let payload = std::panic::catch_unwind(|| panic!("odd input: {}", 7)).unwrap_err();
+        assert_eq!(
+            Failure::from_panic(&*payload).to_string(),
+            "panicked: odd input: 7"
+        );
+    }
+}

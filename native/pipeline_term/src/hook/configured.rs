@@ -1,0 +1,65 @@
+use super::{Phase, Registration, Run};
+use crate::context::TermContext;
+use crate::failure::Failure;
+use crate::family::Terms;
+use pipeline_core::hook::{After, Before, Flow};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// A configured native hook; copies share it.
+#[derive(Clone)]
+pub struct Hook {
+    object: Arc<dyn Run>,
+    registration: &'static Registration,
+}
+
+impl Hook {
+    pub(super) fn new(object: Arc<dyn Run>, registration: &'static Registration) -> Self {
+        Self {
+            object,
+            registration,
+        }
+    }
+
+    /// What kind of hook it is.
+    pub fn registration(&self) -> &'static Registration {
+        self.registration
+    }
+
+    /// Whether it serves `phase`.
+    pub fn serves(&self, phase: Phase) -> bool {
+        self.registration.phases.contains(&phase)
+    }
+
+    /// Calls it; a panic comes back as [`Failure::Panicked`].
+    ///
+    /// # Errors
+    /// The hook's own, and that of a panic.
+    pub fn run(&self, phase: Phase, context: &mut TermContext<'_>) -> Result<Flow, Failure> {
+        // A half-made change of the context is either rolled back or never handed out; a hook's own state behind
+        // `&self` is guarded by what it is made of, locks and atomics.
+        catch_unwind(AssertUnwindSafe(|| self.object.run(phase, context)))
+            .unwrap_or_else(|payload| Err(Failure::from_panic(&*payload)))
+    }
+}
+
+impl Before<Terms> for Hook {
+    fn before(&self, context: &mut TermContext<'_>) -> Result<Flow, Failure> {
+        self.run(Phase::Before, context)
+    }
+}
+
+impl After<Terms> for Hook {
+    fn after(&self, result: &mut TermContext<'_>) -> Result<(), Failure> {
+        self.run(Phase::After, result).map(|_| ())
+    }
+}
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Hook")
+            .field(&self.registration.name)
+            .finish()
+    }
+}

@@ -1,0 +1,15 @@
+//! Native hooks: the trait they implement, how they are registered, configured and found.
+
+mod config_error;
+mod configured;
+mod native_hook;
+mod phase;
+mod registration;
+
+pub use config_error::{ConfigError, ConfigProblem, PathElement};
+pub use configured::Hook;
+pub use native_hook::NativeHook;
+pub use phase::{Cost, Phase};
+pub use registration::{LookupError, Registration};
+
+pub(crate) use native_hook::Run;

@@ -1,0 +1,76 @@
+use super::{ConfigError, Cost, Phase};
+use crate::context::TermContext;
+use crate::failure::Failure;
+use pipeline_core::hook::Flow;
+use serde::de::DeserializeOwned;
+
+/// A hook implemented in Rust.
+///
+/// ```no_run
+/// use pipeline_term::serde::{self, Deserialize};
+/// use pipeline_term::{ConfigError, Failure, Flow, NativeHook, Path, Phase, TermContext, register_hooks};
+///
+/// struct Shout {
+///     field: Path,
+/// }
+///
+/// #[derive(Deserialize)]
+/// #[serde(crate = "pipeline_term::serde", deny_unknown_fields)]
+/// struct ShoutConfig {
+///     field: Path,
+/// }
+///
+/// impl NativeHook for Shout {
+///     const NAME: &'static str = "shout";
+///     const DOC: &'static str = "Puts a text into capital letters.";
+///     const PHASES: &'static [Phase] = &[Phase::Before, Phase::After];
+///     type Config = ShoutConfig;
+///
+///     fn configure(config: ShoutConfig) -> Result<Self, ConfigError> {
+///         Ok(Self { field: config.field })
+///     }
+///
+///     fn run(&self, _phase: Phase, context: &mut TermContext<'_>) -> Result<Flow, Failure> {
+///         let loud = context.text(&self.field)?.to_uppercase();
+///         context.put(&self.field, &loud)?;
+///         Ok(Flow::Continue)
+///     }
+/// }
+///
+/// register_hooks!(Shout);
+/// ```
+pub trait NativeHook: Sized + Send + Sync + 'static {
+    /// The name that plugins give: `native: :redact`.
+    const NAME: &'static str;
+    /// What it does, in one line.
+    const DOC: &'static str;
+    /// The phases it serves.
+    const PHASES: &'static [Phase];
+    /// What a call costs.
+    const COST: Cost = Cost::Light;
+    /// Its configuration; derive `Deserialize` with `deny_unknown_fields`, so that a misspelt field is refused.
+    type Config: DeserializeOwned;
+
+    /// Makes the hook; called when the plugin loads, on a thread with a stack of its own, and free to take its time.
+    ///
+    /// # Errors
+    /// If the configuration makes no sense, naming the field.
+    fn configure(config: Self::Config) -> Result<Self, ConfigError>;
+
+    /// Reads and changes the context. [`Flow::Answer`] ends the before chain early and means nothing in other phases.
+    ///
+    /// # Errors
+    /// A [`Failure::Refused`] for the caller to see, anything else if the hook could not do its work.
+    fn run(&self, phase: Phase, context: &mut TermContext<'_>) -> Result<Flow, Failure>;
+}
+
+/// A configured hook without its type.
+pub(crate) trait Run: Send + Sync {
+    fn run(&self, phase: Phase, context: &mut TermContext<'_>) -> Result<Flow, Failure>;
+}
+
+impl<H: NativeHook> Run for H {
+    fn run(&self, phase: Phase, context: &mut TermContext<'_>) -> Result<Flow, Failure> {
+        NativeHook::run(self, phase, context)
+    }
+}

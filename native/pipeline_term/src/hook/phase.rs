@@ -1,0 +1,40 @@
+/// When in a run a hook is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// On the context, ahead of the base operation.
+    Before,
+    /// On the result.
+    After,
+    /// In place of the base operation: what it leaves in the context is the result.
+    Replace,
+}
+
+impl Phase {
+    /// The name that Elixir knows it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::After => "after",
+            Self::Replace => "replace",
+        }
+    }
+}
+
+/// What one call of a hook costs, so that dispatch can start on the right scheduler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cost {
+    /// Microseconds, whatever the context.
+    Light,
+    /// More, or as much as the size of the context makes it.
+    Heavy,
+}
+
+impl Cost {
+    /// The name that Elixir knows it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Light => "light",
+            Self::Heavy => "heavy",
+        }
+    }
+}

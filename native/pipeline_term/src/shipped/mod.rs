@@ -1,0 +1,1 @@
+//! The hooks that Pipeline.Plugin ships, one file each.
