@@ -67,7 +67,7 @@ defmodule Pipeline.Plugin.Manifest do
   end
 
   defp field_error(:capabilities, capabilities) do
-    unless is_list(capabilities) and Enum.all?(capabilities, &match?({name, _} when is_atom(name), &1)) do
+    unless is_list(capabilities) and Enum.all?(capabilities, &match?({name, _} when is_atom(name) or is_tuple(name), &1)) do
       {:error, "its capabilities are #{inspect(capabilities)}, where a list of {name, value} belongs"}
     end
   end
@@ -82,7 +82,7 @@ defmodule Pipeline.Plugin.Manifest do
 
   defp dependency_error({target, opts} = dependency) do
     cond do
-      not (valid_id?(target) or match?({:capability, name} when is_atom(name), target)) ->
+      not (valid_id?(target) or match?({:capability, name} when is_atom(name) or is_tuple(name), target)) ->
         {:error, "it depends on #{inspect(target)}, where a plugin id or capability: name belongs"}
 
       not Keyword.keyword?(opts) ->
@@ -102,5 +102,7 @@ defmodule Pipeline.Plugin.Manifest do
 
   defp requirement?(text), do: is_binary(text) and match?({:ok, _}, Version.parse_requirement(text))
 
+  # The name of an atom that the VM does not know, from a file.
+  defp valid_id?({:unknown_atom, name}), do: is_binary(name)
   defp valid_id?(id), do: (is_atom(id) and id not in [nil, true, false]) or (is_binary(id) and id != "")
 end

@@ -1,4 +1,20 @@
-//! The native library that `Pipeline.Native` loads.
+//! The native library that `Pipeline.Native` loads: it decodes terms, calls the core and encodes what comes back.
+//!
+//! The functions that run native hooks come from `pipeline_term`, as in every library with hooks.
+
+// `shared_term` is the one file that may: it opens with the argument.
+#![deny(unsafe_code)]
+
+mod background;
+mod discovery;
+mod hook_order;
+mod id;
+mod manifest;
+mod registry;
+mod requirement;
+mod resolution;
+#[allow(unsafe_code)]
+mod shared_term;
 
 use pipeline_term as _;
 

@@ -1,0 +1,104 @@
+defmodule Pipeline.Plugin.Discovery do
+  @moduledoc """
+  Finds plugins in BEAM files, without loading them.
+
+      {:ok, found} = Pipeline.Plugin.Discovery.discover_plugins(["plugins/*/ebin"])
+      {:ok, modules} = Pipeline.Plugin.Discovery.load_code(found)
+      {:ok, ids} = Pipeline.Plugin.Manager.load_plugins(modules)
+
+  The manifests are read by Rust threads, off the schedulers, from an attribute of the BEAM files. No code runs and no
+  atom is made: an atom of a manifest that the VM does not know yet is `{:unknown_atom, name}`, until `load_code/1`
+  loads the module.
+  """
+
+  alias Pipeline.Core
+  alias Pipeline.Plugin.{Manifest, Suggestion}
+
+  require Logger
+
+  @typedoc "An atom, or the name of one that the VM does not know yet."
+  @type name :: atom | {:unknown_atom, String.t()}
+
+  @typedoc "A plugin that was found. `path` is the BEAM file, of one in an archive `archive.ez/inner/x.beam`."
+  @type found :: %{manifest: Manifest.t() | map, module: name, path: Path.t()}
+
+  @typedoc "A file that may hold a plugin and cannot be used."
+  @type unreadable :: %{path: Path.t(), reason: atom, message: String.t()}
+
+  @doc """
+  Finds the plugins below some paths, sorted by path.
+
+  A path is a directory (its own `*.beam` files and `*.ez` archives, those of its `ebin`, and `*/ebin` below it), a
+  BEAM file, an archive or a glob of those.
+
+  ## Options
+
+    * `:on_unreadable` - called with each `t:unreadable/0`; by default it is logged as a warning
+    * `:progress` - called with the number of files read so far and the number of files
+  """
+  @spec discover_plugins([Path.t()], keyword) :: {:ok, [found]}
+  def discover_plugins(paths, opts \\ []) do
+    Suggestion.validate_options!(opts, [:on_unreadable, :progress], "Pipeline.Plugin.Discovery.discover_plugins/2")
+    progress = opts[:progress] || fn _done, _all -> :ok end
+    {read, failed} = Core.discover(Enum.map(paths, &Path.expand/1), progress)
+    {found, unusable} = read |> Enum.map(&found/1) |> Enum.split_with(&is_map_key(&1, :manifest))
+
+    on_unreadable = opts[:on_unreadable] || (&warn/1)
+    unreadable = for {path, reason, message} <- failed, do: %{path: path, reason: reason, message: message}
+    for file <- Enum.sort_by(unreadable ++ unusable, & &1.path), do: on_unreadable.(file)
+
+    {:ok, found}
+  end
+
+  @doc """
+  Loads the modules of found plugins, so that they can be given to `Pipeline.Plugin.Manager.load_plugins/2`.
+
+  The directory of each joins the end of the code path, so that a plugin can bring other modules with it. A module
+  that is loaded from elsewhere is not replaced.
+  """
+  @spec load_code([found]) ::
+          {:ok, [module]}
+          | {:error, {:loaded_from_elsewhere, module, Path.t()} | {:cannot_load, Path.t(), term}}
+  def load_code(found) do
+    Enum.reduce_while(found, {:ok, []}, fn %{module: module, path: path}, {:ok, modules} ->
+      case load(module, path) do
+        {:ok, module} -> {:cont, {:ok, [module | modules]}}
+        error -> {:halt, error}
+      end
+    end)
+    |> case do
+      {:ok, modules} -> {:ok, Enum.reverse(modules)}
+      error -> error
+    end
+  end
+
+  defp load(module, path) do
+    case is_atom(module) and :code.is_loaded(module) do
+      {:file, loaded} ->
+        if to_string(loaded) == path, do: {:ok, module}, else: {:error, {:loaded_from_elsewhere, module, path}}
+
+      false ->
+        path |> Path.dirname() |> String.to_charlist() |> :code.add_pathz()
+
+        case path |> Path.rootname() |> String.to_charlist() |> :code.load_abs() do
+          {:module, module} -> {:ok, module}
+          {:error, reason} -> {:error, {:cannot_load, path, reason}}
+        end
+    end
+  end
+
+  defp found({path, module, manifest, []}) do
+    case Manifest.check(manifest) do
+      :ok -> %{path: path, module: module, manifest: manifest}
+      {:error, sentence} -> %{path: path, reason: :invalid_manifest, message: sentence}
+    end
+  end
+
+  defp found({path, _module, _manifest, missing}) do
+    names = Enum.map_join(missing, ", ", fn {name, arity} -> "#{name}/#{arity}" end)
+    message = "it carries a manifest but does not export #{names}; recompile it with use Pipeline.Plugin"
+    %{path: path, reason: :missing_callbacks, message: message}
+  end
+
+  defp warn(%{path: path, message: message}), do: Logger.warning("no plugin in #{path}: #{message}")
+end

@@ -1,0 +1,89 @@
+defmodule Pipeline.Plugin.Loader do
+  @moduledoc """
+  Dependency resolution: which plugins load, and in which order.
+
+  It works on manifests, from `c:Pipeline.Plugin.__plugin__/0` or from `Pipeline.Plugin.Discovery`, and loads nothing
+  itself: `Pipeline.Plugin.Manager.load_plugins/2` does.
+  """
+
+  alias Pipeline.Core
+  alias Pipeline.Plugin.{Manifest, ResolutionError, Suggestion}
+
+  @type manifest :: Manifest.t() | map
+
+  @doc """
+  Sorts plugins into waves, each of which can be loaded in parallel once those before it are.
+
+  A plugin comes after those it depends on, after the optional ones that are there too, and after every provider of a
+  capability that it depends on. The same manifests give the same order.
+
+      iex> blog = %{id: :blog, version: "1.0.0", capabilities: [], dependencies: [{:cache, version: "~> 1.0"}]}
+      iex> cache = %{id: :cache, version: "1.4.0", capabilities: [], dependencies: []}
+      iex> Pipeline.Plugin.Loader.load_order([blog, cache])
+      {:ok, [[:cache], [:blog]]}
+
+  ## Options
+
+    * `:loaded` - manifests of plugins that are loaded already; they meet dependencies
+  """
+  @spec load_order([manifest], keyword) :: {:ok, [[term]]} | {:error, ResolutionError.t()}
+  def load_order(manifests, opts \\ []) do
+    Suggestion.validate_options!(opts, [:loaded], "Pipeline.Plugin.Loader.load_order/2")
+    loaded = opts[:loaded] || []
+
+    case Core.load_order(nodes!(manifests), loaded |> relevant(manifests) |> nodes!()) do
+      {:ok, waves} ->
+        {:ok, ids(waves, manifests)}
+
+      {:error, {{:unmet, _}, _message}} ->
+        # Once more with all that are loaded, among which the core looks for what was meant.
+        {:error, problem} = Core.load_order(nodes!(manifests), nodes!(loaded))
+        {:error, ResolutionError.new(problem)}
+
+      {:error, problem} ->
+        {:error, ResolutionError.new(problem)}
+    end
+  end
+
+  @doc "The same in the order of unloading: dependents before what they depend on."
+  @spec unload_order([manifest]) :: {:ok, [[term]]} | {:error, ResolutionError.t()}
+  def unload_order(manifests) do
+    case Core.unload_order(nodes!(manifests)) do
+      {:ok, waves} -> {:ok, ids(waves, manifests)}
+      {:error, problem} -> {:error, ResolutionError.new(problem)}
+    end
+  end
+
+  defp ids(waves, manifests) do
+    by_index = manifests |> Enum.map(& &1.id) |> List.to_tuple()
+    for wave <- waves, do: for(index <- wave, do: elem(by_index, index))
+  end
+
+  # Of many loaded plugins few matter to a new one, and only those have to be handed to the core.
+  defp relevant(loaded, manifests) do
+    wanted = for %{dependencies: dependencies} <- manifests, {target, _opts} <- dependencies, into: MapSet.new(), do: target
+
+    Enum.filter(loaded, fn manifest ->
+      manifest.id in wanted or
+        Enum.any?(manifest.capabilities, fn {name, _value} -> {:capability, name} in wanted end)
+    end)
+  end
+
+  defp nodes!(manifests), do: Enum.map(manifests, &node!/1)
+
+  defp node!(manifest) do
+    case Manifest.check(manifest) do
+      :ok ->
+        dependencies =
+          for {target, opts} <- manifest.dependencies do
+            {kind, name} = if match?({:capability, _}, target), do: target, else: {:plugin, target}
+            {kind, name, opts[:version], opts[:optional] == true}
+          end
+
+        {manifest.id, manifest.version, Enum.map(manifest.capabilities, &elem(&1, 0)), dependencies}
+
+      {:error, sentence} ->
+        raise ArgumentError, "this is no manifest: #{sentence}; got: #{inspect(manifest)}"
+    end
+  end
+end

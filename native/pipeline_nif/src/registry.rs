@@ -1,0 +1,211 @@
+//! The core's registry with terms as entries.
+
+use std::panic::AssertUnwindSafe;
+
+use pipeline_core::registry::{ChangesError, Entry, Provider, Registry, RegistryError};
+use rustler::{Encoder, Env, NifResult, Resource, ResourceArc, Term};
+
+use crate::id::Id;
+use crate::shared_term::SharedTerm;
+
+rustler::atoms! { ahead, changed, duplicate, error, ok, removed, too_old, unknown }
+
+/// What is registered under an id.
+struct Registered {
+    id: Id,
+    capabilities: Vec<(Id, Vec<Value>)>,
+    providers: Vec<(Id, Provider)>,
+    info: SharedTerm,
+}
+
+/// The value of a capability as the external term format writes it, which is the same for equal terms.
+type Value = Box<[u8]>;
+
+impl Entry for Registered {
+    type Id = Id;
+    type Key = Id;
+    type Value = Value;
+
+    fn id(&self) -> &Id {
+        &self.id
+    }
+
+    fn capabilities(&self) -> impl Iterator<Item = (Id, Vec<Value>)> {
+        self.capabilities.iter().cloned()
+    }
+
+    fn providers(&self) -> impl Iterator<Item = (Id, Provider)> {
+        self.providers.iter().cloned()
+    }
+}
+
+/// A change is published whole or, should it panic, not at all; so a panic leaves nothing half done to be seen.
+struct RegistryResource(AssertUnwindSafe<Registry<Registered>>);
+
+#[rustler::resource_impl]
+impl Resource for RegistryResource {}
+
+#[rustler::nif]
+fn registry_new() -> ResourceArc<RegistryResource> {
+    ResourceArc::new(RegistryResource(AssertUnwindSafe(Registry::new())))
+}
+
+/// `:ok` or `:duplicate`.
+#[rustler::nif]
+fn registry_register<'a>(
+    env: Env<'a>,
+    registry: &RegistryResource,
+    id: Id,
+    capabilities: Term<'a>,
+    providers: Term<'a>,
+    info: Term<'a>,
+) -> NifResult<Term<'a>> {
+    let entry = registered(id, capabilities, providers, info)?;
+    Ok(changed_or_not(env, registry.0.register(entry)))
+}
+
+/// `:ok` or `:unknown`.
+#[rustler::nif]
+fn registry_replace<'a>(
+    env: Env<'a>,
+    registry: &RegistryResource,
+    id: Id,
+    capabilities: Term<'a>,
+    providers: Term<'a>,
+    info: Term<'a>,
+) -> NifResult<Term<'a>> {
+    let entry = registered(id, capabilities, providers, info)?;
+    Ok(changed_or_not(env, registry.0.replace(entry)))
+}
+
+/// `:ok` or `:unknown`.
+#[rustler::nif]
+fn registry_unregister<'a>(env: Env<'a>, registry: &RegistryResource, id: Id) -> Term<'a> {
+    changed_or_not(env, registry.0.unregister(&id))
+}
+
+/// `{:ok, info}` or `:error`.
+#[rustler::nif]
+fn registry_get<'a>(env: Env<'a>, registry: &RegistryResource, id: Id) -> Term<'a> {
+    match registry.0.get(&id) {
+        Some(entry) => (ok(), entry.info.copy_to(env)).encode(env),
+        None => error().encode(env),
+    }
+}
+
+/// All infos in load order. On a dirty scheduler: it copies everything that is registered.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn registry_list<'a>(env: Env<'a>, registry: &RegistryResource) -> Vec<Term<'a>> {
+    let entries = registry.0.list();
+    entries
+        .iter()
+        .map(|entry| entry.info.copy_to(env))
+        .collect()
+}
+
+#[rustler::nif(name = "registry_find_by_capability")]
+fn registry_find_by_capability<'a>(
+    env: Env<'a>,
+    registry: &RegistryResource,
+    capability: Id,
+) -> Term<'a> {
+    registry.0.read(|snapshot| {
+        let ids = snapshot
+            .find_by_capability(&capability)
+            .map(|entry| entry.id.encode(env));
+        ids.collect::<Vec<_>>().encode(env)
+    })
+}
+
+#[rustler::nif(name = "registry_find_by_capability")]
+fn registry_find_by_capability_value<'a>(
+    env: Env<'a>,
+    registry: &RegistryResource,
+    capability: Id,
+    value: Term<'a>,
+) -> Term<'a> {
+    let value: Value = value.to_binary().as_slice().into();
+    registry.0.read(|snapshot| {
+        let entries = snapshot.find_by_capability_value(&capability, &value);
+        entries
+            .map(|entry| entry.id.encode(env))
+            .collect::<Vec<_>>()
+            .encode(env)
+    })
+}
+
+/// `{:ok, id}` or `:error`.
+#[rustler::nif]
+fn registry_provider<'a>(env: Env<'a>, registry: &RegistryResource, provider_type: Id) -> Term<'a> {
+    registry
+        .0
+        .read(|snapshot| match snapshot.provider(&provider_type) {
+            Some(provision) => (ok(), &provision.entry.id).encode(env),
+            None => error().encode(env),
+        })
+}
+
+/// How many changes there have been.
+#[rustler::nif]
+fn registry_generation(registry: &RegistryResource) -> u64 {
+    registry.0.generation()
+}
+
+/// `{:ok, generation, changed, removed}`, or `{:error, :too_old | :ahead}`.
+#[rustler::nif]
+fn registry_changed_since<'a>(
+    env: Env<'a>,
+    registry: &RegistryResource,
+    generation: u64,
+) -> Term<'a> {
+    match registry.0.changed_since(generation) {
+        Ok(changes) => (ok(), changes.generation, changes.changed, changes.removed).encode(env),
+        Err(ChangesError::TooOld { .. }) => (error(), too_old()).encode(env),
+        Err(_) => (error(), ahead()).encode(env),
+    }
+}
+
+fn changed_or_not<T>(env: Env<'_>, outcome: Result<T, RegistryError<Id>>) -> Term<'_> {
+    match outcome {
+        Ok(_) => ok().encode(env),
+        Err(RegistryError::DuplicateId(_)) => duplicate().encode(env),
+        Err(_) => unknown().encode(env),
+    }
+}
+
+fn registered(
+    id: Id,
+    capabilities: Term<'_>,
+    providers: Term<'_>,
+    info: Term<'_>,
+) -> NifResult<Registered> {
+    // Checks that the lists are proper: decoding an improper one panics.
+    capabilities.list_length()?;
+    providers.list_length()?;
+    let capabilities = capabilities
+        .decode::<Vec<(Id, Term<'_>)>>()?
+        .into_iter()
+        .map(|(name, values)| {
+            values.list_length()?;
+            let values = values.decode::<Vec<Term<'_>>>()?;
+            Ok((
+                name,
+                values
+                    .iter()
+                    .map(|value| value.to_binary().as_slice().into())
+                    .collect(),
+            ))
+        })
+        .collect::<NifResult<_>>()?;
+    let providers = providers
+        .decode::<Vec<(Id, i64, bool)>>()?
+        .into_iter()
+        .map(|(name, priority, default)| (name, Provider { priority, default }))
+        .collect();
+    Ok(Registered {
+        id,
+        capabilities,
+        providers,
+        info: SharedTerm::new(info),
+    })
+}
