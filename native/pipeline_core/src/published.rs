@@ -34,6 +34,7 @@ pub struct Pin {
 }
 
 /// Pins the current epoch. It costs a few nanoseconds and may be nested.
+#[inline]
 pub fn pin() -> Pin {
     Pin {
         guard: epoch::pin(),
@@ -76,6 +77,7 @@ impl<T: Send + Sync + 'static> Published<T> {
     }
 
     /// The value as it is now, to be read for as long as the pin is held.
+    #[inline]
     pub fn load<'p>(&'p self, pin: &'p Pin) -> &'p T {
         let current = self.current.load(Ordering::Acquire, &pin.guard);
         // SAFETY: `current` is never null and, under a pin of the default collector, not destroyed while the
@@ -84,6 +86,7 @@ impl<T: Send + Sync + 'static> Published<T> {
     }
 
     /// Reads the value under a pin of its own.
+    #[inline]
     pub fn read<R>(&self, read: impl FnOnce(&T) -> R) -> R {
         read(self.load(&pin()))
     }

@@ -1,10 +1,27 @@
 //! Hooks: what they are called with, the kinds they come in, the order they stand in, and the chains they form.
+//!
+//! A hook changes its context in place. [`Before`], [`After`], [`Around`] and [`Replace`] hooks of one point form a
+//! [`Chain`]; [`Listen`] hooks stand on points of their own, as [`Listeners`]. Functions and closures are hooks too.
 
+mod around;
+mod attachment;
+mod chain;
+mod closure;
+mod failure;
 mod family;
+mod flat;
 mod kind;
+mod listen;
+mod next;
 mod on_error;
 pub mod order;
 
+pub use around::{Around, Inner, Replace, WrapError};
+pub use attachment::{Attachment, Hook};
+pub use chain::{Chain, ChainError, MAX_NESTING};
+pub use failure::{Cause, Failure, HookError};
 pub use family::ContextFamily;
 pub use kind::{After, Before, Flow, Kind};
+pub use listen::{Listen, Listener, Listeners};
+pub use next::Next;
 pub use on_error::OnError;

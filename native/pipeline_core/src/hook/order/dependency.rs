@@ -35,7 +35,7 @@ where
             return;
         }
         let plugins: Vec<usize> = hooks.iter().map(|hook| self.number(plugin(hook))).collect();
-        let order = Settling::new(self, &plugins).run(&plugins);
+        let order = Settling::new(self, &plugins).run();
         let settled: Vec<T> = order.iter().map(|&position| hooks[position]).collect();
         hooks.copy_from_slice(&settled);
     }
@@ -66,8 +66,10 @@ where
 
 /// One topological sort over hooks: the plugins in reach, of which only some have hooks in the run.
 struct Settling {
-    /// Plugin number to its node here.
-    nodes: HashMap<usize, usize>,
+    /// By plugin number: its node here.
+    nodes: Vec<Option<usize>>,
+    /// By hook: the node of its plugin.
+    node_of: Vec<usize>,
     dependents: Vec<Vec<usize>>,
     pending: Vec<usize>,
     hooks: Vec<Vec<usize>>,
@@ -83,7 +85,8 @@ impl Settling {
         D: Fn(&Id) -> &'d [Id],
     {
         let mut this = Self {
-            nodes: HashMap::with_capacity(plugins.len()),
+            nodes: Vec::new(),
+            node_of: Vec::with_capacity(plugins.len()),
             dependents: Vec::new(),
             pending: Vec::new(),
             hooks: Vec::new(),
@@ -94,11 +97,11 @@ impl Settling {
         let mut open = Vec::new();
         for (position, &plugin) in plugins.iter().enumerate() {
             let node = this.node(plugin, &mut open);
+            this.node_of.push(node);
             this.hooks[node].push(position);
             this.unplaced[node] += 1;
         }
-        while let Some(plugin) = open.pop() {
-            let node = this.nodes[&plugin];
+        while let Some((plugin, node)) = open.pop() {
             for &dependency in dependencies.direct(plugin) {
                 let dependency = this.node(dependency, &mut open);
                 this.dependents[dependency].push(node);
@@ -108,11 +111,14 @@ impl Settling {
         this
     }
 
-    fn node(&mut self, plugin: usize, open: &mut Vec<usize>) -> usize {
+    fn node(&mut self, plugin: usize, open: &mut Vec<(usize, usize)>) -> usize {
+        if self.nodes.len() <= plugin {
+            self.nodes.resize(plugin + 1, None);
+        }
         let next = self.pending.len();
-        let node = *self.nodes.entry(plugin).or_insert(next);
+        let node = *self.nodes[plugin].get_or_insert(next);
         if node == next {
-            open.push(plugin);
+            open.push((plugin, node));
             self.dependents.push(Vec::new());
             self.pending.push(0);
             self.hooks.push(Vec::new());
@@ -122,24 +128,24 @@ impl Settling {
         node
     }
 
-    fn run(mut self, plugins: &[usize]) -> Vec<usize> {
+    fn run(mut self) -> Vec<usize> {
         let free: Vec<usize> = (0..self.pending.len())
             .filter(|&node| self.pending[node] == 0)
             .collect();
         self.release(free);
-        let mut order = Vec::with_capacity(plugins.len());
+        let mut order = Vec::with_capacity(self.node_of.len());
         let mut stuck = 0;
-        while order.len() < plugins.len() {
+        while order.len() < self.node_of.len() {
             let Some(Reverse(position)) = self.ready.pop() else {
                 // A dependency cycle, which resolution refuses. Here it must only not hang: break it at the hook
                 // registered first.
-                let node = self.nodes[&plugins[stuck]];
+                let node = self.node_of[stuck];
                 stuck += 1;
                 self.release(vec![node]);
                 continue;
             };
             order.push(position);
-            let node = self.nodes[&plugins[position]];
+            let node = self.node_of[position];
             self.unplaced[node] -= 1;
             if self.unplaced[node] == 0 {
                 let freed = self.finish(node);

@@ -1,0 +1,228 @@
+use std::fmt;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::attachment::{Call, RescueRef, in_order};
+use super::order::Contradiction;
+use super::{
+    After, Around, Attachment, Before, Cause, ContextFamily, Failure, Hook, HookError, Kind,
+    Replace,
+};
+use crate::plugin::{Name, PluginId};
+
+/// How many around and replace hooks one point can have, together. Each of them stands on the stack while what it
+/// wraps runs, and the stack of a dirty scheduler is small.
+pub const MAX_NESTING: usize = 64;
+
+/// Why hooks do not make a chain.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ChainError {
+    /// Named constraints that cannot all hold.
+    #[error("on {point}, {contradiction}")]
+    Contradiction {
+        /// The point.
+        point: Name,
+        /// The cycle.
+        contradiction: Contradiction<PluginId>,
+    },
+    /// More around and replace hooks than [`MAX_NESTING`].
+    #[error(
+        "{point} has {count} around and replace hooks, and {MAX_NESTING} is the most; make some of them before or after hooks"
+    )]
+    TooDeep {
+        /// The point.
+        point: Name,
+        /// How many there are.
+        count: usize,
+    },
+}
+
+/// One hook of a chain.
+pub(super) struct Step<F: ContextFamily, H: ?Sized> {
+    pub(super) hook: Arc<H>,
+    pub(super) rescue: Option<RescueRef<F>>,
+}
+
+/// The hooks of one point in the order in which they run:
+///
+/// ```text
+/// around 1 ( around 2 ( … after hooks ( before hooks ( replace or base operation ) ) … ) )
+/// ```
+///
+/// A chain does not change. Whoever changes the hooks of a point builds another one.
+///
+/// ```
+/// use pipeline_core::hook::{Attachment, Chain, ContextFamily, Flow, Hook};
+///
+/// struct Texts;
+/// impl ContextFamily for Texts {
+///     type Context<'a> = String;
+///     type Error = &'static str;
+/// }
+///
+/// let trim = Hook::<Texts>::before(|text: &mut String| {
+///     *text = text.trim().to_owned();
+///     Ok(Flow::Continue)
+/// });
+/// let mark = Hook::after(|text: &mut String| Ok(text.push('.')));
+/// let hooks = vec![Attachment::new("trim", 1, trim), Attachment::new("mark", 2, mark)];
+/// let chain = Chain::new("execute_node", hooks, |_| &[])?;
+///
+/// let mut text = " hello ".to_owned();
+/// let mut skipped = Vec::new();
+/// chain.run(&mut text, |text| Ok(text.make_ascii_uppercase()), &mut skipped)?;
+/// assert_eq!(text, "HELLO.");
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+pub struct Chain<F: ContextFamily> {
+    point: Name,
+    pub(super) arounds: Vec<Step<F, dyn Around<F>>>,
+    pub(super) befores: Vec<Step<F, dyn Before<F>>>,
+    pub(super) replaces: Vec<Step<F, dyn Replace<F>>>,
+    pub(super) afters: Vec<Step<F, dyn After<F>>>,
+    /// Whose hooks they are, in the order above.
+    plugins: Vec<PluginId>,
+}
+
+impl<F: ContextFamily> Chain<F> {
+    /// Orders hooks into a chain. `dependencies` gives the ids that a plugin depends on directly.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainError`] when named constraints contradict each other, or too many hooks wrap each other.
+    pub fn new<'d>(
+        point: impl Into<Name>,
+        hooks: Vec<Attachment<Hook<F>>>,
+        dependencies: impl Fn(&PluginId) -> &'d [PluginId],
+    ) -> Result<Self, ChainError> {
+        let mut chain = Self::empty(point);
+        for attachment in in_order(&chain.point, hooks, Hook::kind, dependencies)? {
+            chain.plugins.push(attachment.plugin);
+            let Hook { call, rescue } = attachment.hook;
+            match call {
+                Call::Around(hook) => chain.arounds.push(Step { hook, rescue }),
+                Call::Before(hook) => chain.befores.push(Step { hook, rescue }),
+                Call::Replace(hook) => chain.replaces.push(Step { hook, rescue }),
+                Call::After(hook) => chain.afters.push(Step { hook, rescue }),
+            }
+        }
+        let count = chain.arounds.len() + chain.replaces.len();
+        if count > MAX_NESTING {
+            return Err(ChainError::TooDeep {
+                point: chain.point,
+                count,
+            });
+        }
+        Ok(chain)
+    }
+
+    /// A chain without hooks.
+    pub fn empty(point: impl Into<Name>) -> Self {
+        Self {
+            point: point.into(),
+            arounds: Vec::new(),
+            befores: Vec::new(),
+            replaces: Vec::new(),
+            afters: Vec::new(),
+            plugins: Vec::new(),
+        }
+    }
+
+    /// The point whose hooks these are.
+    pub fn point(&self) -> &Name {
+        &self.point
+    }
+
+    /// Kind and plugin of each hook, in the order: around, before, replace, after.
+    pub fn hooks(&self) -> impl Iterator<Item = (Kind, &PluginId)> {
+        let kinds = Kind::ALL
+            .into_iter()
+            .flat_map(|kind| std::iter::repeat_n(kind, self.count(kind)));
+        kinds.zip(&self.plugins)
+    }
+
+    /// How many hooks there are.
+    pub fn len(&self) -> usize {
+        self.plugins.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.plugins.is_empty()
+    }
+
+    /// Runs the hooks around `core` on `context`, which holds the result afterwards.
+    ///
+    /// Failures of hooks that are skipped are added to `skipped`, in the order in which they happened. When the run
+    /// fails, the context stands as the failure left it.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Hook`] names the hook that failed; [`Failure::Core`] is the error of `core`.
+    ///
+    /// # Panics
+    ///
+    /// When `core` does, with its payload. A panic of a hook is an error.
+    pub fn run<'c>(
+        &self,
+        context: &mut F::Context<'c>,
+        mut core: impl FnMut(&mut F::Context<'c>) -> Result<(), F::Error>,
+        skipped: &mut Vec<HookError<F::Error>>,
+    ) -> Result<(), Failure<F::Error>> {
+        if self.arounds.is_empty() && self.replaces.is_empty() {
+            return self.run_inside(
+                context,
+                |context, _| core(context).map_err(Failure::Core),
+                skipped,
+            );
+        }
+        match self.run_arounds(0, context, &mut core, skipped) {
+            Err(Failure::CorePanicked(payload)) => resume_unwind(payload),
+            result => result,
+        }
+    }
+
+    /// The error of one hook.
+    #[cold]
+    pub(super) fn error(
+        &self,
+        kind: Kind,
+        index: usize,
+        cause: Cause<F::Error>,
+    ) -> HookError<F::Error> {
+        let before: usize = Kind::ALL
+            .into_iter()
+            .filter(|&other| other < kind)
+            .map(|other| self.count(other))
+            .sum();
+        HookError {
+            plugin: self.plugins[before + index].clone(),
+            point: self.point.clone(),
+            kind,
+            index,
+            cause,
+        }
+    }
+
+    fn count(&self, kind: Kind) -> usize {
+        match kind {
+            Kind::Around => self.arounds.len(),
+            Kind::Before => self.befores.len(),
+            Kind::Replace => self.replaces.len(),
+            Kind::After => self.afters.len(),
+            Kind::Listen => 0,
+        }
+    }
+}
+
+impl<F: ContextFamily> fmt::Debug for Chain<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chain")
+            .field("point", &self.point)
+            .field("hooks", &self.hooks().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}

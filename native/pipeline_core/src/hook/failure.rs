@@ -1,0 +1,65 @@
+use std::any::Any;
+
+use thiserror::Error;
+
+use super::Kind;
+use crate::plugin::{Name, PluginId};
+
+/// Why a hook failed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Cause<E> {
+    /// It returned an error of its own.
+    #[error("failed: {0}")]
+    Failed(E),
+    /// It panicked, with this message.
+    #[error("panicked: {0}")]
+    Panicked(String),
+    /// It handed on a failure that its `next` never gave it in this run.
+    #[error(
+        "handed on a failure that did not come from its next; return an error of the hook's own"
+    )]
+    Stray,
+}
+
+/// The failure of one hook.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the {kind} hook of {plugin} on {point} {cause}")]
+pub struct HookError<E> {
+    /// Whose hook it is.
+    pub plugin: PluginId,
+    /// The point it is attached to.
+    pub point: Name,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its place among the hooks of its kind on the point, counted from 0.
+    pub index: usize,
+    /// What happened.
+    pub cause: Cause<E>,
+}
+
+/// Why a run failed.
+#[derive(Debug, Error)]
+pub enum Failure<E> {
+    /// A hook failed.
+    #[error(transparent)]
+    Hook(HookError<E>),
+    /// The base operation returned an error. No plugin is to blame.
+    #[error("{0}")]
+    Core(E),
+    /// The base operation panicked, with this payload. Only hooks around it see this: the caller of the run gets the
+    /// panic itself.
+    #[error("the base operation panicked")]
+    CorePanicked(Box<dyn Any + Send>),
+}
+
+/// What a panic said, as far as it is text.
+pub(super) fn panic_message(payload: &(dyn Any + Send)) -> String {
+    if let Some(message) = payload.downcast_ref::<&str>() {
+        (*message).to_owned()
+    } else if let Some(message) = payload.downcast_ref::<String>() {
+        message.clone()
+    } else {
+        "with a payload that is no text".to_owned()
+    }
+}
