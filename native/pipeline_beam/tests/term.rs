@@ -2,6 +2,7 @@
 
 mod encoder;
 
+use std::borrow::Borrow;
 use std::io::Write;
 use std::process::Command;
 
@@ -20,13 +21,19 @@ fn decoded(bytes: &[u8]) -> Result<Term, TermError> {
 }
 
 #[track_caller]
-fn assert_decodes(bytes: &[u8], expected: Term) {
-    assert_eq!(decoded(&[&[131], bytes].concat()).unwrap(), expected);
+fn assert_decodes(bytes: &[u8], expected: impl Borrow<Term>) {
+    assert_eq!(
+        &decoded(&[&[131], bytes].concat()).unwrap(),
+        expected.borrow()
+    );
 }
 
 #[track_caller]
-fn assert_refused(bytes: &[u8], expected: TermError) {
-    assert_eq!(decoded(&[&[131], bytes].concat()).unwrap_err(), expected);
+fn assert_refused(bytes: &[u8], expected: impl Borrow<TermError>) {
+    assert_eq!(
+        &decoded(&[&[131], bytes].concat()).unwrap_err(),
+        expected.borrow()
+    );
 }
 
 #[test]
@@ -76,8 +83,10 @@ fn a_value_has_one_form() {
 
 #[test]
 fn values_of_a_running_system_are_named() {
+    /// What stands before the node's name, the name, what stands after it, and what it all is.
+    type Case = (&'static [u8], &'static [u8], &'static [u8], Opaque);
     let node = b"w\x04a@bc";
-    let refused: [(&[u8], &[u8], &[u8], Opaque); 9] = [
+    let refused: [Case; 9] = [
         (b"X", node, &[0; 12], Opaque::Pid),
         (b"g", node, &[0; 9], Opaque::Pid),
         (b"f", node, &[0; 5], Opaque::Port),

@@ -75,14 +75,15 @@ fn value(term: &Term, out: &mut Vec<u8>) {
             value(tail, out);
         }
         Term::Tuple(items) => {
-            match u8::try_from(items.len()) {
-                Ok(count) => out.extend([104, count]),
-                Err(_) => {
-                    out.push(105);
-                    out.extend(length(items.len()));
-                }
+            if let Ok(count) = u8::try_from(items.len()) {
+                out.extend([104, count]);
+            } else {
+                out.push(105);
+                out.extend(length(items.len()));
             }
-            items.iter().for_each(|item| value(item, out));
+            for item in items {
+                value(item, out);
+            }
         }
         Term::Map(pairs) => {
             out.push(116);
@@ -108,16 +109,17 @@ fn value(term: &Term, out: &mut Vec<u8>) {
 fn list(items: &[Term], out: &mut Vec<u8>) {
     out.push(108);
     out.extend(length(items.len()));
-    items.iter().for_each(|item| value(item, out));
+    for item in items {
+        value(item, out);
+    }
 }
 
 fn atom(text: &str, out: &mut Vec<u8>) {
-    match u8::try_from(text.len()) {
-        Ok(count) => out.extend([119, count]),
-        Err(_) => {
-            out.push(118);
-            out.extend(&length(text.len())[2..]);
-        }
+    if let Ok(count) = u8::try_from(text.len()) {
+        out.extend([119, count]);
+    } else {
+        out.push(118);
+        out.extend(&length(text.len())[2..]);
     }
     out.extend(text.as_bytes());
 }
@@ -139,12 +141,11 @@ fn integer(number: i64, out: &mut Vec<u8>) {
 }
 
 fn big(negative: bool, magnitude: &[u8], out: &mut Vec<u8>) {
-    match u8::try_from(magnitude.len()) {
-        Ok(count) => out.extend([110, count]),
-        Err(_) => {
-            out.push(111);
-            out.extend(length(magnitude.len()));
-        }
+    if let Ok(count) = u8::try_from(magnitude.len()) {
+        out.extend([110, count]);
+    } else {
+        out.push(111);
+        out.extend(length(magnitude.len()));
     }
     out.push(negative.into());
     out.extend(magnitude);
