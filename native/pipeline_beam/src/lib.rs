@@ -26,6 +26,7 @@ mod beam_file;
 mod callbacks;
 mod error;
 mod exports;
+mod file_source;
 mod inflate;
 mod limits;
 mod module;

@@ -26,7 +26,7 @@ pub struct Limits {
 impl Limits {
     /// The deepest term that is ever built: dropping, comparing and printing a [`Term`](crate::Term)
     /// recurse, and this many levels fit the 328 KiB stack of a dirty scheduler.
-    pub const MAX_DEPTH: usize = 256;
+    pub const MAX_DEPTH: usize = 128;
 
     pub(crate) fn term_depth(&self) -> usize {
         self.depth.min(Self::MAX_DEPTH)
@@ -39,7 +39,7 @@ impl Default for Limits {
             inflated_bytes: 64 << 20,
             chunk_bytes: 16 << 20,
             nodes: 250_000,
-            depth: 128,
+            depth: 64,
             archive_entries: 20_000,
             archive_bytes: 512 << 20,
         }

@@ -9,9 +9,10 @@ use crate::beam_file::BeamFile;
 use crate::callbacks::Names;
 use crate::error::ReadError;
 use crate::exports::exports;
+use crate::file_source::FileSource;
 use crate::inflate::{Inflated, inflate};
 use crate::limits::Limits;
-use crate::source::{FileSource, Source};
+use crate::source::Source;
 use crate::term::Term;
 
 /// A module that carries a manifest.

@@ -1,6 +1,3 @@
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-
 use crate::error::ReadError;
 
 /// Bytes that can be read at any offset: a slice, or a file of which only parts are ever read.
@@ -24,67 +21,5 @@ impl Source for &[u8] {
             .and_then(|end| usize::try_from(end).ok());
         let slice = start.zip(end).and_then(|(start, end)| self.get(start..end));
         slice.ok_or(ReadError::Truncated { what })
-    }
-}
-
-/// Bytes read at once. The chunk headers of a BEAM file stand kilobytes apart, most of its tables fit.
-const WINDOW: u64 = 4096;
-
-/// A file, read through a window that moves to where it is asked for.
-///
-/// It is not mapped into memory: a file that an upgrade truncates while it is mapped would end the
-/// process with `SIGBUS`.
-pub(crate) struct FileSource {
-    file: File,
-    size: u64,
-    window: Vec<u8>,
-    start: u64,
-}
-
-impl FileSource {
-    pub(crate) fn new(file: File, size: u64) -> Self {
-        Self {
-            file,
-            size,
-            window: Vec::new(),
-            start: 0,
-        }
-    }
-
-    /// The file, to be read from its beginning.
-    pub(crate) fn into_file(mut self) -> Result<File, ReadError> {
-        self.file.seek(SeekFrom::Start(0))?;
-        Ok(self.file)
-    }
-
-    fn holds(&self, offset: u64, end: u64) -> bool {
-        self.start <= offset && end <= self.start + self.window.len() as u64
-    }
-}
-
-impl Source for FileSource {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn slice(&mut self, offset: u64, length: u64, what: &'static str) -> Result<&[u8], ReadError> {
-        let end = offset.checked_add(length).filter(|end| *end <= self.size);
-        let end = end.ok_or(ReadError::Truncated { what })?;
-        if !self.holds(offset, end) {
-            let wanted = length.max(WINDOW).min(self.size - offset);
-            self.window.clear();
-            self.file.seek(SeekFrom::Start(offset))?;
-            (&self.file).take(wanted).read_to_end(&mut self.window)?;
-            self.start = offset;
-            if !self.holds(offset, end) {
-                return Err(ReadError::Truncated { what });
-            }
-        }
-        // Both lie within the window, whose length is a usize.
-        let from = usize::try_from(offset - self.start).unwrap_or(usize::MAX);
-        let to = usize::try_from(end - self.start).unwrap_or(usize::MAX);
-        self.window
-            .get(from..to)
-            .ok_or(ReadError::Truncated { what })
     }
 }

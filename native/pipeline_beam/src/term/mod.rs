@@ -6,11 +6,14 @@
 //!
 //! The format is that of the "External Term Format" chapter of the ERTS User's Guide.
 
+mod atom_text;
+mod builder;
 mod compressed;
 mod cursor;
 mod decode;
 mod error;
 mod skip;
+mod tag;
 mod tokens;
 mod value;
 
@@ -18,6 +21,7 @@ pub use decode::decode;
 pub use error::{Opaque, TermError};
 pub use value::{BigInteger, Term};
 
+pub(crate) use atom_text::AtomText;
 pub(crate) use compressed::payload;
 pub(crate) use cursor::Cursor;
 pub(crate) use decode::decode_value;

@@ -1,6 +1,4 @@
-use std::borrow::Cow;
-
-use super::{Cursor, Opaque, TermError};
+use super::{AtomText, Cursor, Opaque, TermError, tag};
 
 /// One value without elements, or the header of a container whose elements follow as tokens.
 #[derive(Debug, Clone, Copy)]
@@ -33,35 +31,6 @@ pub(crate) enum Token<'a> {
     },
     /// A value of a running system; its bytes are read over.
     Opaque(Opaque),
-}
-
-/// An atom as it stands in the file; checked when its text is asked for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct AtomText<'a> {
-    bytes: &'a [u8],
-    latin1: bool,
-    at: usize,
-}
-
-impl<'a> AtomText<'a> {
-    /// Whether this is `text`, which is ASCII.
-    pub(crate) fn is(&self, text: &str) -> bool {
-        self.bytes == text.as_bytes()
-    }
-
-    pub(crate) fn text(&self) -> Result<Cow<'a, str>, TermError> {
-        let text = if self.latin1 {
-            self.bytes.iter().map(|byte| char::from(*byte)).collect()
-        } else {
-            let text = std::str::from_utf8(self.bytes);
-            Cow::Borrowed(text.map_err(|_| TermError::Atom { at: self.at })?)
-        };
-        // 255 characters take at least as many bytes; count them only when they might not fit.
-        if text.len() > 255 && text.chars().count() > 255 {
-            return Err(TermError::Atom { at: self.at });
-        }
-        Ok(text)
-    }
 }
 
 /// The tokens of a term, one after the other. It keeps no nesting: who reads it counts elements.
@@ -209,11 +178,7 @@ impl<'a> Tokens<'a> {
             tag::ATOM => (true, self.cursor.u16()?.into()),
             _ => return Ok(None),
         };
-        Ok(Some(AtomText {
-            bytes: self.cursor.take(length)?,
-            latin1,
-            at,
-        }))
+        Ok(Some(AtomText::new(self.cursor.take(length)?, latin1, at)))
     }
 }
 
@@ -236,35 +201,4 @@ fn float(value: f64, at: usize) -> Result<Token<'static>, TermError> {
     } else {
         Err(TermError::Float { at })
     }
-}
-
-mod tag {
-    pub(super) const NEW_FLOAT: u8 = 70;
-    pub(super) const BIT_BINARY: u8 = 77;
-    pub(super) const NEW_PID: u8 = 88;
-    pub(super) const NEW_PORT: u8 = 89;
-    pub(super) const NEWER_REFERENCE: u8 = 90;
-    pub(super) const SMALL_INTEGER: u8 = 97;
-    pub(super) const INTEGER: u8 = 98;
-    pub(super) const FLOAT: u8 = 99;
-    pub(super) const ATOM: u8 = 100;
-    pub(super) const REFERENCE: u8 = 101;
-    pub(super) const PORT: u8 = 102;
-    pub(super) const PID: u8 = 103;
-    pub(super) const SMALL_TUPLE: u8 = 104;
-    pub(super) const LARGE_TUPLE: u8 = 105;
-    pub(super) const NIL: u8 = 106;
-    pub(super) const STRING: u8 = 107;
-    pub(super) const LIST: u8 = 108;
-    pub(super) const BINARY: u8 = 109;
-    pub(super) const SMALL_BIG: u8 = 110;
-    pub(super) const LARGE_BIG: u8 = 111;
-    pub(super) const NEW_FUN: u8 = 112;
-    pub(super) const EXPORT: u8 = 113;
-    pub(super) const NEW_REFERENCE: u8 = 114;
-    pub(super) const SMALL_ATOM: u8 = 115;
-    pub(super) const MAP: u8 = 116;
-    pub(super) const ATOM_UTF8: u8 = 118;
-    pub(super) const SMALL_ATOM_UTF8: u8 = 119;
-    pub(super) const V4_PORT: u8 = 120;
 }
