@@ -1,4 +1,4 @@
-use crate::data::{Data, DataError};
+use crate::data::{Data, DataError, binary_term};
 use rustler::types::atom;
 use rustler::{Atom, Encoder, Env, Term};
 
@@ -17,6 +17,8 @@ pub enum Value<'v, 'a> {
     Atom(Atom),
     /// A binary.
     Text(&'v str),
+    /// A binary of any bytes.
+    Bytes(&'v [u8]),
     /// A list, a map, or anything else that is owned.
     Data(&'v Data),
     /// A term of the caller's, as it is: nothing is copied.
@@ -37,6 +39,7 @@ impl<'a> Value<'_, 'a> {
             Self::Float(value) => value.encode(env),
             Self::Atom(atom) => atom.to_term(env),
             Self::Text(text) => text.encode(env),
+            Self::Bytes(bytes) => binary_term(bytes, env),
             Self::Data(data) => data.to_term(env)?,
             Self::Term(term) => term,
         })
@@ -76,6 +79,12 @@ impl<'v> From<&'v str> for Value<'v, '_> {
 impl<'v> From<&'v String> for Value<'v, '_> {
     fn from(text: &'v String) -> Self {
         Self::Text(text)
+    }
+}
+
+impl<'v> From<&'v [u8]> for Value<'v, '_> {
+    fn from(bytes: &'v [u8]) -> Self {
+        Self::Bytes(bytes)
     }
 }
 

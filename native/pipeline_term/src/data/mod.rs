@@ -16,4 +16,4 @@ pub use atom_name::AtomName;
 pub use error::{DataError, ShapeError};
 pub use value::Data;
 
-pub(crate) use term::fixed_atom;
+pub(crate) use term::{binary_term, fixed_atom};

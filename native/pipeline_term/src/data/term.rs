@@ -113,7 +113,7 @@ fn write<'a>(data: &Data, env: Env<'a>, depth: usize) -> Result<Term<'a>, DataEr
         Data::Float(value) => value.encode(env),
         Data::Atom(name) => name.encode(env),
         Data::Text(text) => text.encode(env),
-        Data::Bytes(bytes) => bytes_term(bytes, env),
+        Data::Bytes(bytes) => binary_term(bytes, env),
         Data::List(elements) => all(elements)?.encode(env),
         Data::Tuple(elements) => make_tuple(env, &all(elements)?),
         Data::Map(entries) => {
@@ -129,7 +129,7 @@ fn write<'a>(data: &Data, env: Env<'a>, depth: usize) -> Result<Term<'a>, DataEr
 }
 
 /// A binary of these bytes.
-fn bytes_term<'a>(bytes: &[u8], env: Env<'a>) -> Term<'a> {
+pub(crate) fn binary_term<'a>(bytes: &[u8], env: Env<'a>) -> Term<'a> {
     let mut binary = rustler::NewBinary::new(env, bytes.len());
     binary.as_mut_slice().copy_from_slice(bytes);
     binary.into()

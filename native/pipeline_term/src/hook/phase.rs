@@ -23,9 +23,9 @@ impl Phase {
 /// What one call of a hook costs, so that dispatch can start on the right scheduler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cost {
-    /// Microseconds, whatever the context.
+    /// Microseconds on an ordinary context: cheaper than a change to a dirty scheduler.
     Light,
-    /// More, or as much as the size of the context makes it.
+    /// More.
     Heavy,
 }
 

@@ -1,0 +1,6 @@
+//! `summarise`: the sentences that say most about a text, by `TextRank`.
+
+mod hook;
+mod prose;
+mod sentence;
+mod text_rank;
