@@ -59,7 +59,11 @@ defmodule Pipeline.Core do
            Suggestion.did_you_mean(Atom.to_string(name), known) <> " It has: #{Enum.join(known, ", ")}"}
 
       {:error, {:invalid_config, path, message}} ->
-        {:error, "the config of the native hook #{inspect(name)} is wrong at #{path}: #{message}"}
+        where = if path == [], do: "", else: " at #{Enum.join(path, ".")}"
+        {:error, "the config of the native hook #{inspect(name)} is wrong#{where}: #{message}"}
+
+      {:error, {:ambiguous_hook, _name}} ->
+        {:error, "#{inspect(library)} registers two native hooks of the name #{inspect(name)}: rename one"}
 
       {:error, message} ->
         {:error, message}
@@ -70,7 +74,7 @@ defmodule Pipeline.Core do
   @spec native_hooks(module) :: [map]
   def native_hooks(library), do: library.native_hooks()
 
-  @spec segment(module, :before | :after, [{reference, :halt | :skip | :raise}]) :: reference
+  @spec segment(module, :before | :after | :replace, [{reference, :halt | :skip | :raise}]) :: reference
   def segment(library, phase, hooks), do: library.segment(phase, hooks)
 
   @spec run_segment(module, reference, :light | :heavy, term) :: tuple

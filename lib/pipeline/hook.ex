@@ -137,6 +137,8 @@ defmodule Pipeline.Hook do
     numbered
   end
 
+  # Of replace hooks the first one is enough, so each is a call of its own.
+  defp group(%Entry{call: {:native, _, _, _, _}, kind: :replace} = entry), do: entry
   defp group(%Entry{call: {:native, library, _, _, _}, kind: kind}), do: {kind, library}
   defp group(%Entry{}), do: nil
 end

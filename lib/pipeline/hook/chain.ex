@@ -45,7 +45,7 @@ defmodule Pipeline.Hook.Chain do
   @spec compile([Entry.t()], step, atom | nil) :: step
   def compile(entries, core, instance) do
     kinds = Enum.group_by(entries, & &1.kind)
-    base = nest(kinds[:replace] || [], base(core), instance)
+    base = nest(Segment.fuse(kinds[:replace] || [], :replace), base(core), instance)
     before = nest(Segment.fuse(kinds[:before] || [], :before), base, instance)
 
     inner =

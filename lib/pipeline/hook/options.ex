@@ -120,8 +120,8 @@ defmodule Pipeline.Hook.Options do
       not match?({library, name} when is_atom(library) and is_atom(name), native) ->
         {:error, "native: is the name of a native hook or {library, name}, got: #{inspect(native)}"}
 
-      kind not in [:before, :after] ->
-        {:error, "native hooks are :before or :after hooks, not #{inspect(kind)}"}
+      kind not in [:before, :replace, :after] ->
+        {:error, "native hooks are :before, :replace or :after hooks, not #{inspect(kind)}"}
 
       options.cost not in [nil, :light, :heavy] ->
         {:error, "cost: is :light or :heavy, got: #{inspect(options.cost)}"}

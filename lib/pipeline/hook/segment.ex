@@ -5,21 +5,22 @@ defmodule Pipeline.Hook.Segment do
   alias Pipeline.Core
   alias Pipeline.Hook.{Chain, Entry, Failure, NativeError}
 
-  defstruct [:library, :cost, :entries, :segment]
+  defstruct [:phase, :library, :cost, :entries, :segment]
 
   @type t :: %__MODULE__{
+          phase: :before | :replace | :after,
           library: module,
           cost: :light | :heavy,
           entries: tuple,
           segment: reference
         }
 
-  @doc "Puts a segment in place of each run of native hooks of one library."
-  @spec fuse([Entry.t()], :before | :after) :: [Entry.t() | t]
+  @doc "Puts a segment in place of each run of native hooks of one library; each replace hook stands alone."
+  @spec fuse([Entry.t()], :before | :replace | :after) :: [Entry.t() | t]
   def fuse(entries, phase) do
     entries
     |> Enum.chunk_by(fn
-      %Entry{call: {:native, library, _, _, _}} -> library
+      %Entry{call: {:native, library, _, _, _}} when phase != :replace -> library
       %Entry{} -> make_ref()
     end)
     |> Enum.map(fn
@@ -33,6 +34,7 @@ defmodule Pipeline.Hook.Segment do
     heavy? = Enum.any?(entries, &(elem(&1.call, 4) == :heavy))
 
     %__MODULE__{
+      phase: phase,
       library: library,
       cost: if(heavy?, do: :heavy, else: :light),
       entries: List.to_tuple(entries),
@@ -41,31 +43,34 @@ defmodule Pipeline.Hook.Segment do
   end
 
   @spec step(t, Chain.step(), atom | nil) :: Chain.step()
-  def step(%__MODULE__{library: library, segment: segment, cost: cost} = whole, next, instance) do
+  def step(%__MODULE__{phase: phase, library: library, segment: segment, cost: cost} = whole, next, instance) do
     fn context ->
       case Core.run_segment(library, segment, cost, context) do
-        {:ok, context} -> next.(context)
+        {:ok, context} when phase != :replace -> next.(context)
+        {:ok, value} -> value
         {:answer, _index, value} -> value
-        other -> finish(other, whole, next, instance)
+        other -> finish(other, whole, context, next, instance)
       end
     end
   end
 
-  defp finish({:skipped, skipped, outcome}, whole, next, instance) do
+  defp finish({:skipped, skipped, outcome}, whole, given, next, instance) do
     for {index, kind, reason} <- skipped do
       entry = elem(whole.entries, index)
       {kind, reason} = failure(kind, entry, reason)
       Failure.report(entry, kind, reason, [], instance)
     end
 
-    case outcome do
-      {:ok, context} -> next.(context)
-      {:answer, _index, value} -> value
-      other -> finish(other, whole, next, instance)
+    case {outcome, whole.phase} do
+      # A replace hook that is skipped leaves its place to the next.
+      {{:ok, _unchanged}, :replace} -> next.(given)
+      {{:ok, context}, _phase} -> next.(context)
+      {{:answer, _index, value}, _phase} -> value
+      {other, _phase} -> finish(other, whole, given, next, instance)
     end
   end
 
-  defp finish({outcome, index, reason}, whole, _next, _instance) do
+  defp finish({outcome, index, reason}, whole, _given, _next, _instance) do
     entry = elem(whole.entries, index)
     {kind, reason} = failure(outcome, entry, reason)
     {:current_stacktrace, [_ | stacktrace]} = Process.info(self(), :current_stacktrace)

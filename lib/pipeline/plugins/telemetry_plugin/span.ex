@@ -1,0 +1,62 @@
+defmodule Pipeline.Plugins.TelemetryPlugin.Span do
+  @moduledoc false
+  # Spans and events, through `:telemetry` where the host has it.
+
+  @compile {:no_warn_undefined, :telemetry}
+
+  @spec run([atom], map, atom | nil, (() -> result)) :: result when result: term
+  def run(name, metadata, instance, fun) do
+    if telemetry?() do
+      :telemetry.span(name, metadata, fn ->
+        result = fun.()
+        {result, Map.put(metadata, :result, outcome(result))}
+      end)
+    else
+      emit_span(name, metadata, instance, fun)
+    end
+  end
+
+  @spec event([atom], map, map, atom | nil) :: :ok
+  def event(name, measurements, metadata, instance) do
+    if telemetry?() do
+      :telemetry.execute(name, measurements, metadata)
+    else
+      emit(name, measurements, metadata, instance)
+    end
+  end
+
+  @doc "The first word of what a node returned: `:ok` or `:error`."
+  @spec outcome(term) :: term
+  def outcome(result) when is_tuple(result) and tuple_size(result) > 0, do: elem(result, 0)
+  def outcome(_result), do: :other
+
+  @doc "Looks for `:telemetry`, so that its presence is known without asking the code server at each span."
+  @spec find_telemetry() :: boolean
+  def find_telemetry, do: Code.ensure_loaded?(:telemetry)
+
+  defp telemetry?, do: :erlang.module_loaded(:telemetry)
+
+  defp emit_span(name, metadata, instance, fun) do
+    started = System.monotonic_time()
+    emit(name ++ [:start], %{monotonic_time: started}, metadata, instance)
+
+    try do
+      fun.()
+    catch
+      kind, reason ->
+        failed = Map.merge(metadata, %{kind: kind, reason: reason, stacktrace: __STACKTRACE__})
+        emit(name ++ [:exception], %{duration: System.monotonic_time() - started}, failed, instance)
+        :erlang.raise(kind, reason, __STACKTRACE__)
+    else
+      result ->
+        stopped = Map.put(metadata, :result, outcome(result))
+        emit(name ++ [:stop], %{duration: System.monotonic_time() - started}, stopped, instance)
+        result
+    end
+  end
+
+  defp emit(name, measurements, metadata, instance) do
+    opts = if instance, do: [instance: instance], else: []
+    Pipeline.Events.emit(name, %{measurements: measurements, metadata: metadata}, opts)
+  end
+end

@@ -1,0 +1,63 @@
+defmodule Pipeline.InstanceCase do
+  @moduledoc """
+  Gives each test an instance of its own, so that tests run at the same time.
+
+  The tag `hooks: SomeSpec` names the instance's spec.
+  """
+
+  use ExUnit.CaseTemplate
+
+  alias Pipeline.Plugin.Manager
+
+  using do
+    quote do
+      import Pipeline.InstanceCase
+      alias Pipeline.Hook
+      alias Pipeline.Plugin.{Events, LoadError, Manager, Registry, RPC}
+    end
+  end
+
+  setup context do
+    name = :"#{inspect(context.module)} #{context.test}"
+    start_supervised!({Manager, name: name, hooks: context[:hooks]})
+    {:ok, instance: name}
+  end
+
+  @doc "Compiles a plugin whose module name is unique to this call, and removes it after the test."
+  defmacro plugin(opts, do: block) do
+    quote do
+      name = :"Elixir.Pipeline.TestPlugin#{System.unique_integer([:positive])}"
+      opts = unquote(opts)
+
+      {:module, module, _, _} =
+        Module.create(
+          name,
+          quote do
+            use Pipeline.Plugin, unquote(Macro.escape(opts))
+            unquote(unquote(Macro.escape(block)))
+          end,
+          __ENV__
+        )
+
+      on_exit(fn ->
+        :code.purge(module)
+        :code.delete(module)
+      end)
+
+      module
+    end
+  end
+
+  @doc "Compiles a plugin that cannot be compiled and returns the message of the error."
+  def compile_error(source) do
+    error = catch_compile_error(source)
+    Exception.message(error)
+  end
+
+  defp catch_compile_error(source) do
+    Code.eval_string(source, [], file: "plugin.ex")
+    ExUnit.Assertions.flunk("it compiled")
+  rescue
+    error in [CompileError, ArgumentError] -> error
+  end
+end
