@@ -34,7 +34,7 @@ impl BeamFile {
         // The form's size counts what follows it, "BEAM" included.
         let end = 8 + u64::from(form);
         if end > source.size() {
-            return Err(ReadError::Truncated { what: "its form" });
+            return Err(ReadError::Truncated { what: "its chunks" });
         }
         let mut found = Self::default();
         let mut at = HEADER;
