@@ -23,7 +23,7 @@ pub(crate) struct BeamFile {
 const HEADER: u64 = 12;
 
 impl BeamFile {
-    pub(crate) fn open(source: &mut impl Source) -> Result<Self, ReadError> {
+    pub(crate) fn open(source: &mut impl Source, limits: &Limits) -> Result<Self, ReadError> {
         let (magic, form) = header(source)?;
         if &magic != b"FOR1" {
             return Err(ReadError::NotABeamFile);
@@ -34,11 +34,16 @@ impl BeamFile {
         // The form's size counts what follows it, "BEAM" included.
         let end = 8 + u64::from(form);
         if end > source.size() {
-            return Err(ReadError::Truncated { what: "its form" });
+            return Err(ReadError::Truncated { what: "its chunks" });
         }
         let mut found = Self::default();
         let mut at = HEADER;
+        let mut walked = 0;
         while at < end && !found.complete() {
+            if walked == limits.chunks {
+                return Err(ReadError::TooManyChunks { limit: walked });
+            }
+            walked += 1;
             if end - at < 8 {
                 return Err(ReadError::Truncated {
                     what: "a chunk header",

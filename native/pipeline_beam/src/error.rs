@@ -67,6 +67,14 @@ pub enum ReadError {
         /// The limit.
         limit: u64,
     },
+    /// More chunks than allowed.
+    #[error(
+        "the file has more than {limit} chunks, which no compiler writes; compile it again or raise the limit `chunks`"
+    )]
+    TooManyChunks {
+        /// The limit.
+        limit: usize,
+    },
     /// A chunk that a module with a manifest needs.
     #[error(
         "the module has a manifest and no chunk {chunk}; compile it with OTP 20 or newer and do not strip it"
@@ -143,6 +151,7 @@ impl ReadError {
             Self::NotABeamFile => "not_a_beam_file",
             Self::Truncated { .. } => "truncated",
             Self::ChunkTooLarge { .. } => "chunk_too_large",
+            Self::TooManyChunks { .. } => "too_many_chunks",
             Self::MissingChunk { .. } => "missing_chunk",
             Self::Attributes => "attributes",
             Self::SeveralManifests => "several_manifests",

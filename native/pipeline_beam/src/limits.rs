@@ -13,6 +13,8 @@ pub struct Limits {
     pub inflated_bytes: u64,
     /// Bytes of one chunk (attributes, atoms, exports) of a BEAM file.
     pub chunk_bytes: u64,
+    /// Chunks of one BEAM file that are walked over; compilers write about 20.
+    pub chunks: usize,
     /// Values in one term, containers and their elements counted alike.
     pub nodes: usize,
     /// Containers within containers in one term. Values above [`Limits::MAX_DEPTH`] count as that.
@@ -38,6 +40,7 @@ impl Default for Limits {
         Self {
             inflated_bytes: 64 << 20,
             chunk_bytes: 16 << 20,
+            chunks: 1_000,
             nodes: 250_000,
             depth: 64,
             archive_entries: 20_000,

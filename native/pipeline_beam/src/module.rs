@@ -75,7 +75,7 @@ fn read_gzip(compressed: impl std::io::Read, limits: &Limits) -> Result<Option<F
 }
 
 fn read_source(source: &mut impl Source, limits: &Limits) -> Result<Option<Found>, ReadError> {
-    let file = BeamFile::open(source)?;
+    let file = BeamFile::open(source, limits)?;
     let Some(attributes) = file.attributes(source, limits)? else {
         return Ok(None);
     };

@@ -172,6 +172,49 @@ fn a_file_made_by_hand_is_read() {
 }
 
 #[test]
+fn a_file_gives_what_its_bytes_give() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("x.beam");
+    // Chunks that the window onto a file holds, and chunks that it must move and grow for.
+    for size in [0_u32, 4_000, 10_000, 100_000] {
+        let value = [
+            &b"t\0\0\0\x01w\x02idm"[..],
+            &size.to_be_bytes(),
+            &vec![b'x'; size as usize],
+        ]
+        .concat();
+        let map = attributes(&value);
+        let junk = vec![0; size as usize];
+        let exports = 0_u32.to_be_bytes();
+        let table = beam_file(&[
+            (b"Junk", &junk),
+            (b"Attr", &map),
+            (b"Code", &junk),
+            (b"ExpT", &exports),
+            (b"AtU8", b"\0\0\0\x01\x01p"),
+        ]);
+        for bytes in [gzip(&table), table] {
+            std::fs::write(&path, &bytes).unwrap();
+            let found = read_file(&path, &Limits::default()).unwrap();
+            assert!(found.is_some());
+            assert_eq!(found, read(&bytes).unwrap());
+            for end in (0..bytes.len()).step_by(bytes.len() / 50 + 1) {
+                std::fs::write(&path, &bytes[..end]).unwrap();
+                let error = read_file(&path, &Limits::default()).unwrap_err();
+                assert_eq!(
+                    error.to_string(),
+                    read(&bytes[..end]).unwrap_err().to_string()
+                );
+            }
+        }
+    }
+    let error = read_file(directory.path(), &Limits::default()).unwrap_err();
+    assert_eq!(error.reason(), "not_a_regular_file");
+    let error = read_file(&directory.path().join("none"), &Limits::default()).unwrap_err();
+    assert_eq!(error.reason(), "not_found");
+}
+
+#[test]
 fn other_attributes_may_hold_anything() {
     let pid = b"X\x77\x01n\0\0\0\x01\0\0\0\x02\0\0\0\x03";
     let mut bytes = b"\x83l\0\0\0\x02h\x02w\x05otherl\0\0\0\x01".to_vec();

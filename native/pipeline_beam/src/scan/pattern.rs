@@ -20,7 +20,7 @@ pub(super) fn is_pattern(path: &Path) -> bool {
         .is_some_and(|text| text.contains(['*', '?', '[', '{']))
 }
 
-/// The paths that match, unordered. None at all is no error: `plugins/*/ebin` is as true of a
+/// The paths that match, sorted and each once. None at all is no error: `plugins/*/ebin` is as true of a
 /// directory without plugins.
 ///
 /// Wildcards do not match names that start with a dot, as in a shell. `*` follows symbolic links;
@@ -46,7 +46,15 @@ pub(super) fn expand(pattern: &Path, limit: usize) -> Result<Vec<PathBuf>, ReadE
                 return Err(ReadError::TooManyFiles { limit });
             }
         }
+        // Two `**` lead to the same place in several ways.
+        next.sort();
+        next.dedup();
         matched = next;
+    }
+    for path in &mut matched {
+        if path.as_os_str().is_empty() {
+            *path = PathBuf::from(".");
+        }
     }
     matched.retain(|path| path.exists());
     Ok(matched)

@@ -45,6 +45,9 @@ const STACK: usize = 1 << 20;
 /// `progress` is called after each module, from the reading threads and maybe several at once. Each
 /// number up to the total is reported once.
 ///
+/// # Panics
+/// If `progress` does.
+///
 /// ```
 /// use pipeline_beam::{ScanOptions, scan};
 ///
