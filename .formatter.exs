@@ -15,7 +15,13 @@ dsl = [
 ]
 
 [
-  inputs: ["*.exs", ".formatter.exs", "{lib,test,benches}/**/*.{ex,exs}", "examples/*/{lib,test,plugins}/**/*.{ex,exs}", "examples/*/*.exs"],
+  inputs: [
+    "*.exs",
+    ".formatter.exs",
+    "{lib,test,benches}/**/*.{ex,exs}",
+    "examples/*/{lib,test,plugins}/**/*.{ex,exs}",
+    "examples/*/*.exs"
+  ],
   line_length: 110,
   locals_without_parens: dsl,
   export: [locals_without_parens: dsl]

@@ -34,7 +34,8 @@ defmodule Pipeline.Plugin.MixProject do
   defp package do
     [
       licenses: ["Apache-2.0"],
-      files: ~w(lib native/*/src native/*/Cargo.toml priv/templates Cargo.toml Cargo.lock mix.exs README.md CHANGELOG.md LICENSE)
+      files:
+        ~w(lib native/*/src native/*/Cargo.toml priv/templates Cargo.toml Cargo.lock mix.exs README.md CHANGELOG.md LICENSE)
     ]
   end
 

@@ -78,7 +78,8 @@ defmodule Pipeline.Hook do
 
   @doc "Runs a hook point of an instance around a base operation."
   @spec run(instance :: atom, hook_name, context, next) :: {:ok, term} | {:error, term} | :ok
-  def run(instance, point, context, core) when is_atom(instance) and is_atom(point) and is_function(core, 1) do
+  def run(instance, point, context, core)
+      when is_atom(instance) and is_atom(point) and is_function(core, 1) do
     dispatch(Table.chain(instance, point), context, core)
   end
 

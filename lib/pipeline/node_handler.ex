@@ -23,5 +23,6 @@ defmodule Pipeline.NodeHandler do
   Executes a node on its input: the input of the pipeline if it needs no other node, the result of the one that it
   needs, or a map of the results of those that it needs.
   """
-  @callback execute(pipeline_node, input :: term, environment) :: {:ok, output :: term} | {:error, reason :: term}
+  @callback execute(pipeline_node, input :: term, environment) ::
+              {:ok, output :: term} | {:error, reason :: term}
 end

@@ -7,5 +7,6 @@ defmodule Pipeline.Validator do
   """
 
   @doc "Whether a node may run."
-  @callback validate(Pipeline.NodeHandler.pipeline_node(), Pipeline.Plugin.config()) :: :ok | {:error, reason :: term}
+  @callback validate(Pipeline.NodeHandler.pipeline_node(), Pipeline.Plugin.config()) ::
+              :ok | {:error, reason :: term}
 end

@@ -25,27 +25,27 @@ defmodule Pipeline.InstanceCase do
 
   @doc "Compiles a plugin whose module name is unique to this call, and removes it after the test."
   defmacro plugin(opts, do: block) do
+    block = Macro.escape(block)
+
     quote do
       name = :"Elixir.Pipeline.TestPlugin#{System.unique_integer([:positive])}"
-      opts = unquote(opts)
-
-      {:module, module, _, _} =
-        Module.create(
-          name,
-          quote do
-            use Pipeline.Plugin, unquote(Macro.escape(opts))
-            unquote(unquote(Macro.escape(block)))
-          end,
-          __ENV__
-        )
-
-      on_exit(fn ->
-        :code.purge(module)
-        :code.delete(module)
-      end)
-
-      module
+      Pipeline.InstanceCase.define(name, unquote(opts), unquote(block), __ENV__)
+      on_exit(fn -> Pipeline.InstanceCase.remove(name) end)
+      name
     end
+  end
+
+  @doc false
+  def define(name, opts, block, env) do
+    use_plugin = quote(do: use(Pipeline.Plugin, unquote(Macro.escape(opts))))
+    Module.create(name, {:__block__, [], [use_plugin, block]}, env)
+  end
+
+  @doc false
+  def remove(module) do
+    :code.purge(module)
+    :code.delete(module)
+    :code.purge(module)
   end
 
   @doc "Compiles a plugin that cannot be compiled and returns the message of the error."

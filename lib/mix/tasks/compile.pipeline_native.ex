@@ -112,9 +112,12 @@ defmodule Mix.Tasks.Compile.PipelineNative do
 
   defp unload(nil), do: :ok
 
+  # Deleting makes the current code old code, and as long as there is old code with a library, loading the module again
+  # is an upgrade of that library, which it does not support.
   defp unload(module) do
     :code.purge(module)
     :code.delete(module)
+    :code.purge(module)
     :ok
   end
 

@@ -5,7 +5,8 @@ defmodule Pipeline.Hook.Listeners do
   alias Pipeline.Hook.{Chain, Entry, Failure}
 
   @spec run(Chain.t(), term, Chain.step() | nil) :: {:ok, term} | {:error, term} | :ok
-  def run(%Chain{mode: :first} = chain, context, core), do: first(chain.entries, context, core, chain.instance)
+  def run(%Chain{mode: :first} = chain, context, core),
+    do: first(chain.entries, context, core, chain.instance)
 
   def run(%Chain{mode: mode} = chain, _context, core) when core != nil do
     raise ArgumentError,
@@ -13,7 +14,8 @@ defmodule Pipeline.Hook.Listeners do
             "run it without one"
   end
 
-  def run(%Chain{mode: :collect} = chain, context, nil), do: collect(chain.entries, context, [], chain.instance)
+  def run(%Chain{mode: :collect} = chain, context, nil),
+    do: collect(chain.entries, context, [], chain.instance)
 
   def run(%Chain{mode: :notify} = chain, context, nil) do
     for entry <- chain.entries, do: call(entry, context, chain.instance)

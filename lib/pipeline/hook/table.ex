@@ -89,7 +89,7 @@ defmodule Pipeline.Hook.Table do
   end
 
   defp check_kinds(point, mode, entries) do
-    case Enum.find(entries, &((&1.kind == :listen) != (mode != :chain))) do
+    case Enum.find(entries, &(&1.kind == :listen != (mode != :chain))) do
       nil ->
         :ok
 

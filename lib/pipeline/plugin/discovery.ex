@@ -38,7 +38,12 @@ defmodule Pipeline.Plugin.Discovery do
   """
   @spec discover_plugins([Path.t()], keyword) :: {:ok, [found]}
   def discover_plugins(paths, opts \\ []) do
-    Suggestion.validate_options!(opts, [:on_unreadable, :progress], "Pipeline.Plugin.Discovery.discover_plugins/2")
+    Suggestion.validate_options!(
+      opts,
+      [:on_unreadable, :progress],
+      "Pipeline.Plugin.Discovery.discover_plugins/2"
+    )
+
     progress = opts[:progress] || fn _done, _all -> :ok end
     {read, failed} = Core.discover(Enum.map(paths, &Path.expand/1), progress)
     {found, unusable} = read |> Enum.map(&found/1) |> Enum.split_with(&is_map_key(&1, :manifest))
@@ -75,7 +80,9 @@ defmodule Pipeline.Plugin.Discovery do
   defp load(module, path) do
     case is_atom(module) and :code.is_loaded(module) do
       {:file, loaded} ->
-        if to_string(loaded) == path, do: {:ok, module}, else: {:error, {:loaded_from_elsewhere, module, path}}
+        if to_string(loaded) == path,
+          do: {:ok, module},
+          else: {:error, {:loaded_from_elsewhere, module, path}}
 
       false ->
         path |> Path.dirname() |> String.to_charlist() |> :code.add_pathz()

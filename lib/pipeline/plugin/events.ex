@@ -31,18 +31,30 @@ defmodule Pipeline.Plugin.Events do
   @spec subscribe(Pipeline.Plugin.plugin_id() | pid, type :: term, keyword) ::
           :ok | {:error, {:not_loaded, Pipeline.Plugin.plugin_id()}}
   def subscribe(subscriber, type, opts \\ []) do
-    change(subscriber, opts, "Pipeline.Plugin.Events.subscribe/3", &Events.subscribe({:plugin, type}, &1), fn ->
-      {:subscribe, type}
-    end)
+    change(
+      subscriber,
+      opts,
+      "Pipeline.Plugin.Events.subscribe/3",
+      &Events.subscribe({:plugin, type}, &1),
+      fn ->
+        {:subscribe, type}
+      end
+    )
   end
 
   @doc "Ends a subscription."
   @spec unsubscribe(Pipeline.Plugin.plugin_id() | pid, type :: term, keyword) ::
           :ok | {:error, {:not_loaded, Pipeline.Plugin.plugin_id()}}
   def unsubscribe(subscriber, type, opts \\ []) do
-    change(subscriber, opts, "Pipeline.Plugin.Events.unsubscribe/3", &Events.unsubscribe({:plugin, type}, &1), fn ->
-      {:unsubscribe, type}
-    end)
+    change(
+      subscriber,
+      opts,
+      "Pipeline.Plugin.Events.unsubscribe/3",
+      &Events.unsubscribe({:plugin, type}, &1),
+      fn ->
+        {:unsubscribe, type}
+      end
+    )
   end
 
   # A subscription belongs to the process that makes it, so a plugin's process is asked to make its own.
@@ -52,10 +64,17 @@ defmodule Pipeline.Plugin.Events do
     process = if is_pid(subscriber), do: subscriber, else: Names.whereis(instance, {:plugin, subscriber})
 
     cond do
-      process == self() -> here.(instance: instance)
-      is_pid(subscriber) -> raise ArgumentError, "a process subscribes itself: #{function} takes self() or a plugin id"
-      process == nil -> {:error, {:not_loaded, subscriber}}
-      true -> GenServer.call(process, request.())
+      process == self() ->
+        here.(instance: instance)
+
+      is_pid(subscriber) ->
+        raise ArgumentError, "a process subscribes itself: #{function} takes self() or a plugin id"
+
+      process == nil ->
+        {:error, {:not_loaded, subscriber}}
+
+      true ->
+        GenServer.call(process, request.())
     end
   catch
     :exit, _ -> {:error, {:not_loaded, subscriber}}

@@ -61,7 +61,11 @@ defmodule Pipeline.Plugin.Loader do
 
   # Of many loaded plugins few matter to a new one, and only those have to be handed to the core.
   defp relevant(loaded, manifests) do
-    wanted = for %{dependencies: dependencies} <- manifests, {target, _opts} <- dependencies, into: MapSet.new(), do: target
+    wanted =
+      for %{dependencies: dependencies} <- manifests,
+          {target, _opts} <- dependencies,
+          into: MapSet.new(),
+          do: target
 
     Enum.filter(loaded, fn manifest ->
       manifest.id in wanted or

@@ -107,14 +107,20 @@ defmodule Pipeline.Plugin.Manager do
 
     plugins =
       Enum.map(plugins, fn
-        {module, config} when is_atom(module) -> {module, config}
-        module when is_atom(module) -> {module, %{}}
-        other -> raise ArgumentError, "a plugin to load is a module or {module, config}, got: #{inspect(other)}"
+        {module, config} when is_atom(module) ->
+          {module, config}
+
+        module when is_atom(module) ->
+          {module, %{}}
+
+        other ->
+          raise ArgumentError, "a plugin to load is a module or {module, config}, got: #{inspect(other)}"
       end)
 
     case call(opts, {:load, plugins, opts[:timeout] || 30_000}) do
       {:error, {:called_from_callback, callback}} ->
-        {:error, %LoadError{step: :validate, reason: {:called_from_callback, callback}, detail: busy(callback)}}
+        {:error,
+         %LoadError{step: :validate, reason: {:called_from_callback, callback}, detail: busy(callback)}}
 
       reply ->
         reply
@@ -181,7 +187,9 @@ defmodule Pipeline.Plugin.Manager do
   """
   @spec format_error(LoadError.t() | unload_error) :: String.t()
   def format_error(%LoadError{} = error), do: Exception.message(error)
-  def format_error({:not_loaded, id}), do: "there is no plugin #{inspect(id)}; list_plugins/1 shows those there are"
+
+  def format_error({:not_loaded, id}),
+    do: "there is no plugin #{inspect(id)}; list_plugins/1 shows those there are"
 
   def format_error({:required_by, ids}) do
     "it is needed by #{Enum.map_join(ids, ", ", &inspect/1)}; unload them first, or pass cascade: true"

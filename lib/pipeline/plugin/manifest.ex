@@ -61,13 +61,13 @@ defmodule Pipeline.Plugin.Manifest do
 
   defp field_error(:version, version) do
     unless is_binary(version) and match?({:ok, _}, Version.parse(version)) do
-      {:error,
-       "its version is #{inspect(version)}, which is not a semantic version such as \"1.0.0\""}
+      {:error, "its version is #{inspect(version)}, which is not a semantic version such as \"1.0.0\""}
     end
   end
 
   defp field_error(:capabilities, capabilities) do
-    unless is_list(capabilities) and Enum.all?(capabilities, &match?({name, _} when is_atom(name) or is_tuple(name), &1)) do
+    unless is_list(capabilities) and
+             Enum.all?(capabilities, &match?({name, _} when is_atom(name) or is_tuple(name), &1)) do
       {:error, "its capabilities are #{inspect(capabilities)}, where a list of {name, value} belongs"}
     end
   end
@@ -89,7 +89,8 @@ defmodule Pipeline.Plugin.Manifest do
         {:error, "its dependency #{inspect(dependency)} has options that are no keyword list"}
 
       opts[:version] != nil and not requirement?(opts[:version]) ->
-        {:error, "it depends on #{inspect(target)} #{inspect(opts[:version])}, which is not a version requirement"}
+        {:error,
+         "it depends on #{inspect(target)} #{inspect(opts[:version])}, which is not a version requirement"}
 
       true ->
         nil

@@ -127,9 +127,14 @@ defmodule Pipeline.Plugin.Registry do
   defp capabilities(%{capabilities: capabilities}) do
     for capability <- capabilities do
       case capability do
-        {name, values} when is_list(values) -> {name, if(List.improper?(values), do: [values], else: [values | values])}
-        {name, value} -> {name, [value]}
-        name -> {name, []}
+        {name, values} when is_list(values) ->
+          {name, if(List.improper?(values), do: [values], else: [values | values])}
+
+        {name, value} ->
+          {name, [value]}
+
+        name ->
+          {name, []}
       end
     end
   end

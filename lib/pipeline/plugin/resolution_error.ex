@@ -33,7 +33,11 @@ defmodule Pipeline.Plugin.ResolutionError do
   @spec new({term, String.t()}) :: t
   def new({{:unmet, unmet}, message}) do
     mismatch? = Enum.all?(unmet, &(elem(&1, 0) == :version_mismatch))
-    %__MODULE__{reason: {if(mismatch?, do: :version_mismatch, else: :missing_dependencies), unmet}, message: message}
+
+    %__MODULE__{
+      reason: {if(mismatch?, do: :version_mismatch, else: :missing_dependencies), unmet},
+      message: message
+    }
   end
 
   def new({reason, message}), do: %__MODULE__{reason: reason, message: message}

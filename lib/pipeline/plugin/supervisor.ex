@@ -22,6 +22,7 @@ defmodule Pipeline.Plugin.Supervisor do
 
   @impl Supervisor
   def init(instance) do
+    await_end(Names.whereis(instance, :plugins))
     children = [{DynamicSupervisor, strategy: :one_for_one, name: Names.via(instance, :plugins)}]
     Supervisor.init(children, strategy: :one_for_one)
   end
@@ -61,6 +62,17 @@ defmodule Pipeline.Plugin.Supervisor do
     # `:not_found` means that it has ended by itself.
     _ = DynamicSupervisor.terminate_child(Names.via(instance, :plugins), supervisor)
     :ok
+  end
+
+  # After this supervisor was killed, the plugins below it are still ending when it is started again.
+  defp await_end(nil), do: :ok
+
+  defp await_end(pid) do
+    monitor = Process.monitor(pid)
+
+    receive do
+      {:DOWN, ^monitor, :process, ^pid, _reason} -> :ok
+    end
   end
 
   @doc false

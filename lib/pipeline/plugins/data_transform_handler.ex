@@ -22,7 +22,8 @@ defmodule Pipeline.Plugins.DataTransformHandler do
 
   hook :before, :validate_node do
     @doc false
-    def validate_node(%{node: %{type: type}} = context, next) when type in [:transform, :map, :filter, :reduce] do
+    def validate_node(%{node: %{type: type}} = context, next)
+        when type in [:transform, :map, :filter, :reduce] do
       if valid_transform_config?(type, context.node.config) do
         next.(context)
       else

@@ -32,7 +32,9 @@ defmodule Pipeline.Plugins.TelemetryPlugin do
       started = System.monotonic_time()
 
       try do
-        Span.run([:pipeline, :node, :execution], metadata, Map.get(context, :instance), fn -> next.(context) end)
+        Span.run([:pipeline, :node, :execution], metadata, Map.get(context, :instance), fn ->
+          next.(context)
+        end)
       catch
         kind, reason ->
           count(context, metadata, :exception, started)

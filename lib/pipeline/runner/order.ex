@@ -55,7 +55,9 @@ defmodule Pipeline.Runner.Order do
 
   defp complete_node(other) do
     {:error,
-     %Error{reason: {:invalid_node, "a node is a map with an :id and an atom as :type, got: #{inspect(other)}"}}}
+     %Error{
+       reason: {:invalid_node, "a node is a map with an :id and an atom as :type, got: #{inspect(other)}"}
+     }}
   end
 
   defp check_unique(%{id: id}, seen) do

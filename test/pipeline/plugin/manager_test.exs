@@ -35,7 +35,9 @@ defmodule Pipeline.Plugin.ManagerTest do
   end
 
   describe "load_plugin/3" do
-    test "runs init and start in the plugin's process, registers it and installs its hooks", %{instance: instance} do
+    test "runs init and start in the plugin's process, registers it and installs its hooks", %{
+      instance: instance
+    } do
       module =
         plugin id: :alpha, version: "1.2.3" do
           use Reporter
@@ -239,7 +241,8 @@ defmodule Pipeline.Plugin.ManagerTest do
       assert {:error, %LoadError{reason: {:invalid_manifest, _}} = error} =
                Manager.load_plugin(module, %{}, instance: instance)
 
-      assert Exception.message(error) =~ ~s(its version is "1", which is not a semantic version such as "1.0.0")
+      assert Exception.message(error) =~
+               ~s(its version is "1", which is not a semantic version such as "1.0.0")
     end
 
     test "answers a plugin that asks from a callback the manager waits for", %{instance: instance} do
@@ -284,7 +287,16 @@ defmodule Pipeline.Plugin.ManagerTest do
                Manager.load_plugins([{blog, config}, {cache, config}, {llm, config}], instance: instance)
 
       assert ids == [:cache, :some_llm, :blog]
-      assert callbacks() == [init: :cache, init: :some_llm, init: :blog, start: :cache, start: :some_llm, start: :blog]
+
+      assert callbacks() == [
+               init: :cache,
+               init: :some_llm,
+               init: :blog,
+               start: :cache,
+               start: :some_llm,
+               start: :blog
+             ]
+
       assert Enum.map(Manager.list_plugins(instance: instance), & &1.id) == ids
     end
 
@@ -392,7 +404,10 @@ defmodule Pipeline.Plugin.ManagerTest do
         end
 
       config = %{test: self()}
-      {:ok, _} = Manager.load_plugins(Enum.map([cache, blog, feed, reader], &{&1, config}), instance: instance)
+
+      {:ok, _} =
+        Manager.load_plugins(Enum.map([cache, blog, feed, reader], &{&1, config}), instance: instance)
+
       _ = callbacks()
 
       assert Manager.unload_plugin(:cache, instance: instance) == {:error, {:required_by, [:blog]}}
@@ -482,7 +497,10 @@ defmodule Pipeline.Plugin.ManagerTest do
       {:ok, pid} = Manager.start_link(name: name)
       assert Manager.list_plugins(instance: name) == []
       :ok = Supervisor.stop(pid)
-      assert_raise ArgumentError, ~r/there is no plugin instance/, fn -> Manager.list_plugins(instance: name) end
+
+      assert_raise ArgumentError, ~r/there is no plugin instance/, fn ->
+        Manager.list_plugins(instance: name)
+      end
 
       assert_raise ArgumentError, ~r/there is no plugin instance/, fn ->
         Hook.run(name, :step, 1, &Function.identity/1)

@@ -25,8 +25,7 @@ defmodule Pipeline.Plugin.Manager.Load do
   @doc "The table as it will be with the candidates' hooks. Native hooks are built here, so their config is checked."
   @spec hooks([Candidate.t()], map) :: {:ok, Table.t()} | {:error, LoadError.t()}
   def hooks(candidates, %{instance: instance, plugins: loaded, spec: spec}) do
-    dependencies =
-      Dependents.graph(Enum.into(candidates, loaded, &{&1.manifest.id, &1.manifest}))
+    dependencies = Dependents.graph(Enum.into(candidates, loaded, &{&1.manifest.id, &1.manifest}))
 
     Enum.reduce_while(candidates, {:ok, Table.fetch!(instance)}, fn candidate, {:ok, table} ->
       own_spec = Map.get(candidate.manifest, :spec)

@@ -147,7 +147,10 @@ defmodule Pipeline.Plugin.Manager.Server do
     Enum.reduce(ids, state, fn id, state ->
       supervisor = state.supervisors[id]
       state = forget_monitor(id, state)
-      with {pid, _monitor} <- supervisor, do: Pipeline.Plugin.Supervisor.stop_plugin(pid, instance: state.instance)
+
+      with {pid, _monitor} <- supervisor,
+           do: Pipeline.Plugin.Supervisor.stop_plugin(pid, instance: state.instance)
+
       {:ok, _} = Registry.unregister(Registry.of(state.instance), id)
       Events.emit(:plugin_unloaded, %{id: id}, instance: state.instance)
       %{state | plugins: Map.delete(state.plugins, id)}
@@ -173,7 +176,14 @@ defmodule Pipeline.Plugin.Manager.Server do
   # A plugin whose supervisor gave it up keeps its entry, so that plugin_info/2 can tell, and loses its hooks.
   defp fail(id, reason, state) do
     {:ok, table} =
-      Table.change(Table.fetch!(state.instance), state.instance, [], [id], Dependents.graph(state.plugins), [])
+      Table.change(
+        Table.fetch!(state.instance),
+        state.instance,
+        [],
+        [id],
+        Dependents.graph(state.plugins),
+        []
+      )
 
     Table.publish(state.instance, table)
     registry = Registry.of(state.instance)

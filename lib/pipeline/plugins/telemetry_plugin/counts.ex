@@ -5,7 +5,9 @@ defmodule Pipeline.Plugins.TelemetryPlugin.Counts do
   defstruct nodes: %{}, pipelines: 0
 
   @type t :: %__MODULE__{
-          nodes: %{{node :: term, type :: atom, outcome :: atom} => {count :: pos_integer, microseconds :: integer}},
+          nodes: %{
+            {node :: term, type :: atom, outcome :: atom} => {count :: pos_integer, microseconds :: integer}
+          },
           pipelines: non_neg_integer
         }
 
