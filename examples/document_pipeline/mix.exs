@@ -1,0 +1,15 @@
+defmodule DocumentPipeline.MixProject do
+  use Mix.Project
+
+  def project do
+    [
+      app: :document_pipeline,
+      version: "0.1.0",
+      elixir: "~> 1.14",
+      start_permanent: Mix.env() == :prod,
+      deps: [{:pipeline_plugin, path: "../.."}]
+    ]
+  end
+
+  def application, do: [extra_applications: [:logger]]
+end

@@ -1,0 +1,2 @@
+Mix.Task.run("plugins.compile")
+ExUnit.start()
