@@ -19,6 +19,7 @@ pub mod order;
 pub use around::{Around, Inner, Replace, WrapError};
 pub use attachment::{Attachment, Hook};
 pub use chain::{Chain, ChainError, MAX_NESTING};
+pub(crate) use failure::panic_message;
 pub use failure::{Cause, Failure, HookError};
 pub use family::ContextFamily;
 pub use kind::{After, Before, Flow, Kind};
