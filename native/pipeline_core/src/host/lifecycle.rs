@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::state::{Chains, State};
-use super::{HostError, Plugin, PluginError, Registrar, Requirements, Stage};
+use super::{HostError, Plugin, PluginError, Registrar, Requirements, Stage, needs};
 use crate::hook::{Chain, ContextFamily, Failure, HookError, panic_message};
 use crate::plugin::{Manifest, PluginId};
 use crate::published::Published;
@@ -71,7 +71,7 @@ impl<F: ContextFamily> Host<F> {
                     }
                 })?;
             let id = manifest.id.clone();
-            next.check(&manifest, &*self.requirements)?;
+            needs::check(&next.manifests, &manifest, &*self.requirements)?;
             let mut registrar = Registrar::new(id.clone(), next.next_registration);
             guarded(&id, Stage::Build, || plugin.build(&mut registrar))?;
             let (next_registration, hooks) = registrar.finish();
@@ -103,7 +103,7 @@ impl<F: ContextFamily> Host<F> {
         let mut state = self.state.lock();
         let mut next = state.clone();
         let plugin = next.remove(id)?;
-        let dependents = state.dependents(id, &*self.requirements)?;
+        let dependents = needs::dependents(&state.manifests, id, &*self.requirements)?;
         if !dependents.is_empty() {
             let plugin = id.clone();
             return Err(HostError::RequiredBy { plugin, dependents });

@@ -40,6 +40,7 @@
 
 mod error;
 mod lifecycle;
+mod needs;
 mod plugin;
 mod registrar;
 mod requirements;
