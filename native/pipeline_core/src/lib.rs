@@ -4,6 +4,7 @@
 #![deny(unsafe_code)]
 
 pub mod hook;
+pub mod host;
 pub mod plugin;
 #[allow(unsafe_code)]
 pub mod published;

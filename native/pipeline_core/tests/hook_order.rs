@@ -493,6 +493,24 @@ fn contradictory(mut pairs: BTreeSet<(usize, usize)>) -> bool {
     }
 }
 
+/// The fewest pairs that close a circle, where any two unmoved hooks are one pair apart.
+fn shortest_circle(pairs: &BTreeSet<(usize, usize)>, unmoved: &[usize]) -> usize {
+    let mut pairs = pairs.clone();
+    for (place, &earlier) in unmoved.iter().enumerate() {
+        pairs.extend(unmoved[place + 1..].iter().map(|&later| (earlier, later)));
+    }
+    let ends: BTreeSet<usize> = pairs.iter().flat_map(|&(a, b)| [a, b]).collect();
+    let lengths = ends.into_iter().filter_map(|start| {
+        let mut reached = BTreeSet::from([start]);
+        (1..=pairs.len()).find(|_| {
+            let next = pairs.iter().filter(|(a, _)| reached.contains(a));
+            reached = next.map(|&(_, b)| b).collect();
+            reached.contains(&start)
+        })
+    });
+    lengths.min().unwrap()
+}
+
 fn any_point(constraints: usize) -> impl Strategy<Value = (Vec<Entry<usize>>, Vec<Vec<usize>>)> {
     point(constraints).prop_flat_map(|point| {
         let numbers: Vec<u64> = (0..point.0.len() as u64).collect();
@@ -540,8 +558,9 @@ proptest! {
                 }
             }
             Err(contradiction) => {
-                prop_assert!(contradictory(pairs));
+                prop_assert!(contradictory(pairs.clone()));
                 let steps = &contradiction.cycle;
+                prop_assert_eq!(steps.len(), shortest_circle(&pairs, &unmoved));
                 for (step, next) in steps.iter().zip(steps.iter().cycle().skip(1)) {
                     prop_assert_eq!(step.later, next.earlier);
                     let declares = |plugin: usize, named: usize, list: fn(&Entry<usize>) -> &Vec<usize>| {

@@ -5,7 +5,9 @@
 
 mod around;
 mod attachment;
+mod callback;
 mod chain;
+mod chain_error;
 mod closure;
 mod failure;
 mod family;
@@ -15,10 +17,14 @@ mod listen;
 mod next;
 mod on_error;
 pub mod order;
+mod rescue;
 
 pub use around::{Around, Inner, Replace, WrapError};
-pub use attachment::{Attachment, Hook};
-pub use chain::{Chain, ChainError, MAX_NESTING};
+pub use attachment::Attachment;
+pub use callback::Hook;
+pub use chain::Chain;
+pub use chain_error::{ChainError, MAX_NESTING};
+pub(crate) use failure::panic_message;
 pub use failure::{Cause, Failure, HookError};
 pub use family::ContextFamily;
 pub use kind::{After, Before, Flow, Kind};

@@ -1,8 +1,8 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::attachment::RescueRef;
 use super::failure::panic_message;
+use super::rescue::RescueRef;
 use super::{Cause, Chain, ContextFamily, Failure, HookError, Inner, Kind, WrapError};
 
 /// The base operation, as the inside of a chain sees it.

@@ -90,7 +90,7 @@ impl<E: Entry> Snapshot<E> {
         self.history.since(generation, |id| self.contains(id))
     }
 
-    pub(super) fn register(&mut self, entry: E) -> Result<Arc<E>, RegistryError<E::Id>> {
+    pub(crate) fn register(&mut self, entry: E) -> Result<Arc<E>, RegistryError<E::Id>> {
         if self.contains(entry.id()) {
             return Err(RegistryError::DuplicateId(entry.id().clone()));
         }
@@ -99,14 +99,14 @@ impl<E: Entry> Snapshot<E> {
         Ok(self.file(place, entry))
     }
 
-    pub(super) fn replace(&mut self, entry: E) -> Result<Arc<E>, RegistryError<E::Id>> {
+    pub(crate) fn replace(&mut self, entry: E) -> Result<Arc<E>, RegistryError<E::Id>> {
         let (place, old) = self.known(entry.id())?;
         self.unfile(place, &old);
         self.file(place, entry);
         Ok(old)
     }
 
-    pub(super) fn unregister(&mut self, id: &E::Id) -> Result<Arc<E>, RegistryError<E::Id>> {
+    pub(crate) fn unregister(&mut self, id: &E::Id) -> Result<Arc<E>, RegistryError<E::Id>> {
         let (place, entry) = self.known(id)?;
         self.unfile(place, &entry);
         self.entries.remove(id);

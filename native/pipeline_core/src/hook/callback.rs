@@ -1,0 +1,119 @@
+use std::fmt;
+use std::sync::Arc;
+
+use super::rescue::{ByClone, RescueRef};
+use super::{After, Around, Before, ContextFamily, Kind, Next, OnError, Replace, WrapError};
+
+/// A hook of a chain, of any kind, with what its failure does to the run.
+pub struct Hook<F: ContextFamily> {
+    pub(super) call: Call<F>,
+    /// `Some` when a failure is skipped.
+    pub(super) rescue: Option<RescueRef<F>>,
+}
+
+pub(super) enum Call<F: ContextFamily> {
+    Around(Arc<dyn Around<F>>),
+    Before(Arc<dyn Before<F>>),
+    Replace(Arc<dyn Replace<F>>),
+    After(Arc<dyn After<F>>),
+}
+
+impl<F: ContextFamily> Hook<F> {
+    /// A hook that wraps everything inside.
+    pub fn around(hook: impl Around<F> + 'static) -> Self {
+        Self::halting(Call::Around(Arc::new(hook)))
+    }
+
+    /// A hook that runs ahead of the base operation.
+    pub fn before(hook: impl Before<F> + 'static) -> Self {
+        Self::halting(Call::Before(Arc::new(hook)))
+    }
+
+    /// A hook that stands in for the base operation.
+    pub fn replace(hook: impl Replace<F> + 'static) -> Self {
+        Self::halting(Call::Replace(Arc::new(hook)))
+    }
+
+    /// A hook that runs on the result.
+    pub fn after(hook: impl After<F> + 'static) -> Self {
+        Self::halting(Call::After(Arc::new(hook)))
+    }
+
+    /// As [`Hook::around`], for a closure. Its signature ties the lifetimes of context and `next` together, which a
+    /// closure on its own cannot express.
+    pub fn around_fn<H>(hook: H) -> Self
+    where
+        H: for<'r, 'c> Fn(
+                &mut F::Context<'c>,
+                &mut Next<'r, 'c, F>,
+            ) -> Result<(), WrapError<F::Error>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        Self::around(hook)
+    }
+
+    /// As [`Hook::replace`], for a closure; see [`Hook::around_fn`].
+    pub fn replace_fn<H>(hook: H) -> Self
+    where
+        H: for<'r, 'c> Fn(
+                &mut F::Context<'c>,
+                &mut Next<'r, 'c, F>,
+            ) -> Result<(), WrapError<F::Error>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        Self::replace(hook)
+    }
+
+    fn halting(call: Call<F>) -> Self {
+        Self { call, rescue: None }
+    }
+
+    /// Says what a failure does to the run. Skipping copies the context before each call, and after each `next`, so
+    /// that what the hook did half-way can be undone.
+    #[must_use]
+    pub fn on_error(mut self, on_error: OnError) -> Self
+    where
+        for<'c> F::Context<'c>: Clone,
+    {
+        self.rescue = match on_error {
+            OnError::Halt => None,
+            OnError::Skip => Some(&ByClone),
+        };
+        self
+    }
+
+    /// What it does.
+    pub fn kind(&self) -> Kind {
+        match self.call {
+            Call::Around(_) => Kind::Around,
+            Call::Before(_) => Kind::Before,
+            Call::Replace(_) => Kind::Replace,
+            Call::After(_) => Kind::After,
+        }
+    }
+}
+
+impl<F: ContextFamily> Clone for Hook<F> {
+    fn clone(&self) -> Self {
+        let call = match &self.call {
+            Call::Around(hook) => Call::Around(hook.clone()),
+            Call::Before(hook) => Call::Before(hook.clone()),
+            Call::Replace(hook) => Call::Replace(hook.clone()),
+            Call::After(hook) => Call::After(hook.clone()),
+        };
+        let rescue = self.rescue;
+        Self { call, rescue }
+    }
+}
+
+impl<F: ContextFamily> fmt::Debug for Hook<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hook")
+            .field("kind", &self.kind())
+            .finish_non_exhaustive()
+    }
+}

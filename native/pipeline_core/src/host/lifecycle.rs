@@ -1,0 +1,221 @@
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::state::{Chains, State};
+use super::{HostError, Plugin, PluginError, Registrar, Requirements, Stage, needs};
+use crate::hook::{Chain, ContextFamily, Failure, HookError, panic_message};
+use crate::plugin::{Manifest, PluginId};
+use crate::published::Published;
+use crate::registry::Snapshot;
+
+/// Loads plugins, runs their hooks, unloads them.
+///
+/// Loading and unloading take turns; runs and look-ups never wait for them. What a load or unload changes, in the
+/// registry and on all points, is seen in one step.
+pub struct Host<F: ContextFamily> {
+    view: Published<View<F>>,
+    state: Mutex<State<F>>,
+    requirements: Box<dyn Requirements>,
+}
+
+/// What readers see.
+struct View<F: ContextFamily> {
+    manifests: Snapshot<Manifest>,
+    chains: Chains<F>,
+}
+
+impl<F: ContextFamily> Host<F> {
+    /// A host without plugins. `requirements` decides which versions meet a requirement.
+    pub fn new(requirements: impl Requirements) -> Self {
+        Self {
+            view: Published::new(View {
+                manifests: Snapshot::default(),
+                chains: Chains::new(),
+            }),
+            state: Mutex::default(),
+            requirements: Box::new(requirements),
+        }
+    }
+
+    /// Loads one plugin; see [`Host::load_all`].
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`]; nothing changed then.
+    pub fn load(&self, plugin: impl Plugin<F>) -> Result<PluginId, HostError> {
+        let mut ids = self.load_all(vec![Box::new(plugin)])?;
+        Ok(ids.remove(0))
+    }
+
+    /// Loads plugins in the order given, in which dependencies come first: all of them, or none.
+    ///
+    /// Every plugin is built and the chains are made before the first is started; the hooks appear when the last is. A
+    /// failure stops those that were started, in reverse.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] for the first that cannot be loaded; nothing changed then.
+    pub fn load_all(&self, plugins: Vec<Box<dyn Plugin<F>>>) -> Result<Vec<PluginId>, HostError> {
+        let mut state = self.state.lock();
+        let mut next = state.clone();
+        let mut added: Vec<(PluginId, Arc<dyn Plugin<F>>)> = Vec::with_capacity(plugins.len());
+        for plugin in plugins {
+            let plugin: Arc<dyn Plugin<F>> = plugin.into();
+            let manifest =
+                catch_unwind(AssertUnwindSafe(|| plugin.manifest())).map_err(|payload| {
+                    HostError::NoManifest {
+                        message: panic_message(&*payload),
+                    }
+                })?;
+            let id = manifest.id.clone();
+            needs::check(&next.manifests, &manifest, &*self.requirements)?;
+            let mut registrar = Registrar::new(id.clone(), next.next_registration);
+            guarded(&id, Stage::Build, || plugin.build(&mut registrar))?;
+            let (next_registration, hooks) = registrar.finish();
+            next.next_registration = next_registration;
+            next.add(manifest, plugin.clone(), hooks)?;
+            added.push((id, plugin));
+        }
+        let chains = self.view.read(|view| next.chains(&view.chains))?;
+
+        for (started, (id, plugin)) in added.iter().enumerate() {
+            if let Err(error) = guarded(id, Stage::Start, || plugin.start()) {
+                for (id, plugin) in added[..started].iter().rev() {
+                    // The failure to tell is the one that began this.
+                    let _ = stop(id, &**plugin);
+                }
+                return Err(error);
+            }
+        }
+        self.publish(&mut state, next, chains);
+        Ok(added.into_iter().map(|(id, _)| id).collect())
+    }
+
+    /// Unloads a plugin: its hooks vanish from all points in one step, and then it is stopped.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`]; nothing changed then, but for a panic in [`Stage::Stop`].
+    pub fn unload(&self, id: &PluginId) -> Result<(), HostError> {
+        let mut state = self.state.lock();
+        let mut next = state.clone();
+        let plugin = next.remove(id)?;
+        let dependents = needs::dependents(&state.manifests, id, &*self.requirements)?;
+        if !dependents.is_empty() {
+            let plugin = id.clone();
+            return Err(HostError::RequiredBy { plugin, dependents });
+        }
+        let chains = self.view.read(|view| next.chains(&view.chains))?;
+        self.publish(&mut state, next, chains);
+        stop(id, &*plugin)
+    }
+
+    /// Unloads everything, in the reverse of the load order. Returns the failures to stop, which kept nothing loaded.
+    pub fn shut_down(&self) -> Vec<HostError> {
+        let mut state = self.state.lock();
+        let loaded = state.clone();
+        let mut next = state.clone();
+        for id in loaded.plugins.keys() {
+            // Cannot fail: it is loaded.
+            let _ = next.remove(id);
+        }
+        self.publish(&mut state, next, Chains::new());
+        let mut ids: Vec<PluginId> = loaded
+            .manifests
+            .list()
+            .map(|manifest| manifest.id.clone())
+            .collect();
+        ids.reverse();
+        ids.iter()
+            .filter_map(|id| {
+                loaded
+                    .plugins
+                    .get(id)
+                    .and_then(|plugin| stop(id, &**plugin).err())
+            })
+            .collect()
+    }
+
+    /// Runs the hooks of a point around `core`; see [`Chain::run`]. A point without hooks runs `core` alone.
+    ///
+    /// The run keeps to the chain it began with, and holds up the release of memory while it lasts.
+    ///
+    /// # Errors
+    ///
+    /// As [`Chain::run`].
+    ///
+    /// # Panics
+    ///
+    /// When `core` does.
+    pub fn run<'c>(
+        &self,
+        point: &str,
+        context: &mut F::Context<'c>,
+        mut core: impl FnMut(&mut F::Context<'c>) -> Result<(), F::Error>,
+        skipped: &mut Vec<HookError<F::Error>>,
+    ) -> Result<(), Failure<F::Error>> {
+        self.view.read(|view| match view.chains.get(point) {
+            Some(chain) => chain.run(context, core, skipped),
+            None => core(context).map_err(Failure::Core),
+        })
+    }
+
+    /// The chain of a point as it is now, to keep; `None` when the point has no hooks.
+    pub fn chain(&self, point: &str) -> Option<Arc<Chain<F>>> {
+        self.view.read(|view| view.chains.get(point).cloned())
+    }
+
+    /// The manifests of what is loaded now.
+    pub fn manifests(&self) -> Snapshot<Manifest> {
+        self.view.read(|view| view.manifests.clone())
+    }
+
+    fn publish(&self, state: &mut State<F>, next: State<F>, chains: Chains<F>) {
+        let manifests = next.manifests.clone();
+        self.view.replace(View { manifests, chains });
+        *state = next;
+    }
+}
+
+fn stop<F: ContextFamily>(id: &PluginId, plugin: &dyn Plugin<F>) -> Result<(), HostError> {
+    guarded(id, Stage::Stop, || {
+        plugin.stop();
+        Ok(())
+    })
+}
+
+/// Calls a plugin, and gives its failure or panic its name.
+fn guarded(
+    id: &PluginId,
+    stage: Stage,
+    call: impl FnOnce() -> Result<(), PluginError>,
+) -> Result<(), HostError> {
+    let plugin = || id.clone();
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(source)) => Err(HostError::Failed {
+            plugin: plugin(),
+            stage,
+            source,
+        }),
+        Err(payload) => {
+            let message = panic_message(&*payload);
+            Err(HostError::Panicked {
+                plugin: plugin(),
+                stage,
+                message,
+            })
+        }
+    }
+}
+
+impl<F: ContextFamily> fmt::Debug for Host<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host")
+            .field("manifests", &self.manifests())
+            .finish_non_exhaustive()
+    }
+}

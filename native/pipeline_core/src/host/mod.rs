@@ -1,0 +1,53 @@
+//! Plugins of a Rust program: loaded, run and unloaded while the program runs.
+//!
+//! ```
+//! use pipeline_core::hook::{ContextFamily, Flow, Hook};
+//! use pipeline_core::host::{Host, Plugin, PluginError, Registrar};
+//! use pipeline_core::plugin::Manifest;
+//! use semver::{Version, VersionReq};
+//!
+//! struct Texts;
+//! impl ContextFamily for Texts {
+//!     type Context<'a> = String;
+//!     type Error = &'static str;
+//! }
+//!
+//! struct Trim;
+//! impl Plugin<Texts> for Trim {
+//!     fn manifest(&self) -> Manifest {
+//!         Manifest::new("trim", Version::new(1, 0, 0))
+//!     }
+//!
+//!     fn build(&self, registrar: &mut Registrar<Texts>) -> Result<(), PluginError> {
+//!         let trim = Hook::before(|text: &mut String| {
+//!             *text = text.trim().to_owned();
+//!             Ok(Flow::Continue)
+//!         });
+//!         registrar.attach("execute_node", trim).priority = 90;
+//!         Ok(())
+//!     }
+//! }
+//!
+//! let host = Host::new(|version: &Version, requirement: &str| Ok(VersionReq::parse(requirement)?.matches(version)));
+//! let id = host.load(Trim)?;
+//! let mut text = " hello ".to_owned();
+//! let mut skipped = Vec::new();
+//! host.run("execute_node", &mut text, |text| Ok(text.push('!')), &mut skipped)?;
+//! assert_eq!(text, "hello!");
+//! host.unload(&id)?;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+
+mod error;
+mod lifecycle;
+mod needs;
+mod plugin;
+mod registrar;
+mod requirements;
+mod state;
+
+pub use error::{HostError, Stage};
+pub use lifecycle::Host;
+pub use plugin::{Plugin, PluginError};
+pub use registrar::Registrar;
+pub use requirements::Requirements;

@@ -1,0 +1,449 @@
+//! Plugins loaded, run and unloaded in a host.
+#![cfg(not(loom))]
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use pipeline_core::hook::{ContextFamily, Flow, Hook};
+use pipeline_core::host::{Host, HostError, Plugin, PluginError, Registrar, Stage};
+use pipeline_core::plugin::{Capability, Dependency, Manifest, PluginId};
+use semver::{Version, VersionReq};
+
+struct Trails;
+
+impl ContextFamily for Trails {
+    type Context<'a> = Vec<String>;
+    type Error = String;
+}
+
+type Log = Arc<Mutex<Vec<String>>>;
+
+/// A plugin that appends its id at each of its points, ahead of the base operation and behind it.
+struct Marker {
+    manifest: Manifest,
+    points: Vec<&'static str>,
+    after: Option<&'static str>,
+    before: Option<&'static str>,
+    priority: i64,
+    fails: Option<Stage>,
+    panics: Option<Stage>,
+    log: Log,
+}
+
+fn marker(id: &str) -> Marker {
+    Marker {
+        manifest: Manifest::new(id, Version::new(1, 2, 0)),
+        points: vec!["run"],
+        after: None,
+        before: None,
+        priority: 50,
+        fails: None,
+        panics: None,
+        log: Log::default(),
+    }
+}
+
+impl Marker {
+    fn needs(mut self, dependency: Dependency) -> Self {
+        self.manifest = self.manifest.depends_on(dependency);
+        self
+    }
+
+    fn has(mut self, capability: &str) -> Self {
+        self.manifest = self.manifest.capability(Capability::new(capability));
+        self
+    }
+
+    fn enter(&self, stage: Stage) -> Result<(), PluginError> {
+        self.log
+            .lock()
+            .unwrap()
+            .push(format!("{stage} {}", self.manifest.id));
+        assert!(self.panics != Some(stage), "ouch");
+        if self.fails == Some(stage) {
+            Err("no luck".into())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Plugin<Trails> for Marker {
+    fn manifest(&self) -> Manifest {
+        self.manifest.clone()
+    }
+
+    fn build(&self, registrar: &mut Registrar<Trails>) -> Result<(), PluginError> {
+        self.enter(Stage::Build)?;
+        for point in &self.points {
+            let id = self.manifest.id.to_string();
+            let before = Hook::before(move |trail: &mut Vec<String>| {
+                trail.push(id.clone());
+                Ok(Flow::Continue)
+            });
+            let attached = registrar.attach(*point, before);
+            attached.priority = self.priority;
+            attached.after.extend(self.after.map(PluginId::from));
+            attached.before.extend(self.before.map(PluginId::from));
+            let id = format!("/{}", self.manifest.id);
+            registrar.attach(
+                *point,
+                Hook::after(move |trail: &mut Vec<String>| {
+                    trail.push(id.clone());
+                    Ok(())
+                }),
+            );
+        }
+        Ok(())
+    }
+
+    fn start(&self) -> Result<(), PluginError> {
+        self.enter(Stage::Start)
+    }
+
+    fn stop(&self) {
+        self.enter(Stage::Stop).unwrap();
+    }
+}
+
+fn host() -> Host<Trails> {
+    Host::new(|version: &Version, requirement: &str| {
+        Ok(VersionReq::parse(requirement)?.matches(version))
+    })
+}
+
+fn run(host: &Host<Trails>, point: &str) -> String {
+    let mut trail = Vec::new();
+    let core = |trail: &mut Vec<String>| {
+        trail.push("core".to_owned());
+        Ok(())
+    };
+    host.run(point, &mut trail, core, &mut Vec::new()).unwrap();
+    trail.join(" ")
+}
+
+fn loaded(host: &Host<Trails>) -> Vec<String> {
+    host.manifests()
+        .list()
+        .map(|manifest| manifest.id.to_string())
+        .collect()
+}
+
+#[test]
+fn hooks_come_and_go_with_their_plugin() {
+    let host = host();
+    assert_eq!(run(&host, "run"), "core");
+    let a = host
+        .load(Marker {
+            points: vec!["run", "other"],
+            ..marker("a")
+        })
+        .unwrap();
+    let b = host.load(marker("b")).unwrap();
+    assert_eq!(run(&host, "run"), "a b core /a /b");
+    assert_eq!(run(&host, "other"), "a core /a");
+    assert_eq!(loaded(&host), ["a", "b"]);
+    let kept = host.chain("other").unwrap();
+    host.unload(&a).unwrap();
+    assert_eq!(run(&host, "run"), "b core /b");
+    assert!(host.chain("other").is_none());
+    assert_eq!(kept.len(), 2);
+    host.unload(&b).unwrap();
+    assert_eq!(run(&host, "run"), "core");
+    assert!(matches!(host.unload(&b), Err(HostError::NotLoaded(id)) if id == b));
+}
+
+#[test]
+fn the_order_follows_dependencies_and_constraints() {
+    let host = host();
+    host.load(marker("base")).unwrap();
+    host.load(marker("late")).unwrap();
+    host.load(Marker {
+        after: Some("base"),
+        ..marker("mover")
+    })
+    .unwrap();
+    assert_eq!(run(&host, "run"), "base mover late core /base /late /mover");
+}
+
+#[test]
+fn an_optional_dependency_that_arrives_later_orders_what_it_links() {
+    let host = host();
+    host.load(marker("app").needs(Dependency::plugin("middle").optional()))
+        .unwrap();
+    host.load(marker("base")).unwrap();
+    assert_eq!(run(&host, "run"), "app base core /app /base");
+    let middle = Marker {
+        points: vec![],
+        ..marker("middle")
+    };
+    let middle = host.load(middle.needs(Dependency::plugin("base"))).unwrap();
+    assert_eq!(run(&host, "run"), "base app core /base /app");
+    host.unload(&middle).unwrap();
+    assert_eq!(run(&host, "run"), "app base core /app /base");
+}
+
+#[track_caller]
+fn assert_refused(host: &Host<Trails>, plugin: Marker, message: &str) {
+    let (before, trail) = (loaded(host), run(host, "run"));
+    let log = plugin.log.clone();
+    assert_eq!(host.load(plugin).unwrap_err().to_string(), message);
+    assert_eq!(loaded(host), before);
+    assert_eq!(run(host, "run"), trail);
+    assert!(
+        !log.lock()
+            .unwrap()
+            .iter()
+            .any(|entry| entry.starts_with("stop"))
+    );
+}
+
+#[test]
+fn what_cannot_be_loaded_changes_nothing() {
+    let host = host();
+    host.load(marker("a").has("http")).unwrap();
+    assert_refused(&host, marker("a"), "a is loaded already; unload it first");
+    assert_refused(
+        &host,
+        marker("b").needs(Dependency::plugin("c")),
+        "b needs c, which is not loaded; load c first",
+    );
+    assert_refused(
+        &host,
+        marker("b").needs(Dependency::plugin("a").requirement("^2.0")),
+        "b needs a ^2.0, and 1.2.0 is loaded; load a version that fits",
+    );
+    assert_refused(
+        &host,
+        marker("b").needs(Dependency::capability("llm")),
+        "b needs the capability llm, which no loaded plugin of a fitting version has; load one first",
+    );
+    assert_refused(
+        &host,
+        marker("b").needs(Dependency::capability("http").requirement("^2.0")),
+        "b needs the capability http, which no loaded plugin of a fitting version has; load one first",
+    );
+    assert_refused(
+        &host,
+        marker("b").needs(Dependency::plugin("a").requirement("?")),
+        "b has the requirement \"?\", which is none: unexpected character '?' while parsing major version number",
+    );
+    assert_refused(
+        &host,
+        Marker {
+            fails: Some(Stage::Build),
+            ..marker("b")
+        },
+        "b failed to build: no luck",
+    );
+    assert_refused(
+        &host,
+        Marker {
+            fails: Some(Stage::Start),
+            ..marker("b")
+        },
+        "b failed to start: no luck",
+    );
+    assert_refused(
+        &host,
+        Marker {
+            panics: Some(Stage::Build),
+            ..marker("b")
+        },
+        "b panicked in build: ouch",
+    );
+    assert_refused(
+        &host,
+        Marker {
+            panics: Some(Stage::Start),
+            ..marker("b")
+        },
+        "b panicked in start: ouch",
+    );
+    assert_refused(
+        &host,
+        Marker {
+            before: Some("a"),
+            after: Some("a"),
+            ..marker("b")
+        },
+        "on run, the before hooks cannot be put in order: b before a (b declares before: a), a before b (b declares \
+         after: a); remove one of the declared constraints",
+    );
+}
+
+#[test]
+fn all_are_loaded_or_none() {
+    let host = host();
+    let log = Log::default();
+    let plugins = |last: Marker| -> Vec<Box<dyn Plugin<Trails>>> {
+        let a = Marker {
+            log: log.clone(),
+            ..marker("a")
+        };
+        let b = Marker {
+            log: log.clone(),
+            ..marker("b")
+        };
+        let b = b.needs(Dependency::plugin("a"));
+        vec![
+            Box::new(a),
+            Box::new(b),
+            Box::new(Marker {
+                log: log.clone(),
+                ..last
+            }),
+        ]
+    };
+    let refused = host.load_all(plugins(Marker {
+        fails: Some(Stage::Start),
+        ..marker("c")
+    }));
+    assert!(matches!(
+        refused,
+        Err(HostError::Failed {
+            stage: Stage::Start,
+            ..
+        })
+    ));
+    assert!(loaded(&host).is_empty());
+    let expected = [
+        "build a", "build b", "build c", "start a", "start b", "start c", "stop b", "stop a",
+    ];
+    assert_eq!(log.lock().unwrap().as_slice(), expected);
+    assert_eq!(
+        host.load_all(plugins(marker("c"))).unwrap(),
+        ["a".into(), "b".into(), "c".into()]
+    );
+    assert_eq!(run(&host, "run"), "a b c core /a /b /c");
+
+    log.lock().unwrap().clear();
+    assert!(host.shut_down().is_empty());
+    assert_eq!(
+        log.lock().unwrap().as_slice(),
+        ["stop c", "stop b", "stop a"]
+    );
+    assert!(loaded(&host).is_empty());
+    assert_eq!(run(&host, "run"), "core");
+    host.load(marker("a")).unwrap();
+    assert_eq!(run(&host, "run"), "a core /a");
+}
+
+#[test]
+fn what_others_need_stays() {
+    let host = host();
+    let http = host.load(marker("http").has("http")).unwrap();
+    let user = host
+        .load(marker("user").needs(Dependency::capability("http")))
+        .unwrap();
+    host.load(
+        marker("other")
+            .needs(Dependency::plugin("user"))
+            .needs(Dependency::plugin("http").optional()),
+    )
+    .unwrap();
+    assert_eq!(
+        host.unload(&http).unwrap_err().to_string(),
+        "http is needed by user; unload those first"
+    );
+    assert_eq!(
+        host.unload(&user).unwrap_err().to_string(),
+        "user is needed by other; unload those first"
+    );
+    host.load(marker("http2").has("http")).unwrap();
+    host.unload(&http).unwrap();
+    assert_eq!(loaded(&host), ["user", "other", "http2"]);
+}
+
+#[test]
+fn unloading_what_keeps_constraints_apart_is_refused() {
+    let host = host();
+    host.load(Marker {
+        priority: 90,
+        ..marker("a")
+    })
+    .unwrap();
+    let x = host
+        .load(Marker {
+            priority: 95,
+            ..marker("x")
+        })
+        .unwrap();
+    host.load(Marker {
+        priority: 10,
+        before: Some("x"),
+        ..marker("m")
+    })
+    .unwrap();
+    host.load(Marker {
+        after: Some("m"),
+        before: Some("a"),
+        ..marker("z")
+    })
+    .unwrap();
+    let before = run(&host, "run");
+    let refused = host.unload(&x).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "on run, the before hooks cannot be put in order: z before a (z declares before: a), a before m (priority, \
+         dependency or registration), m before z (z declares after: m); remove one of the declared constraints"
+    );
+    assert_eq!(run(&host, "run"), before);
+}
+
+#[test]
+fn a_plugin_that_panics_in_stop_is_unloaded_nevertheless() {
+    let host = host();
+    let id = host
+        .load(Marker {
+            panics: Some(Stage::Stop),
+            ..marker("a")
+        })
+        .unwrap();
+    assert_eq!(
+        host.unload(&id).unwrap_err().to_string(),
+        "a panicked in stop: ouch"
+    );
+    assert!(loaded(&host).is_empty());
+}
+
+/// Two plugins with two hooks each come and go, together and apart: every run sees both hooks of a plugin or neither.
+#[test]
+fn a_run_sees_all_hooks_of_a_plugin_or_none() {
+    let rounds = if cfg!(miri) { 5 } else { 500 };
+    let host = host();
+    host.load(marker("fixed")).unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let runs: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut seen = BTreeMap::new();
+                    while !done.load(Ordering::Acquire) {
+                        *seen.entry(run(&host, "run")).or_insert(0) += 1;
+                    }
+                    seen
+                })
+            })
+            .collect();
+        for _ in 0..rounds {
+            host.load_all(vec![Box::new(marker("a")), Box::new(marker("b"))])
+                .unwrap();
+            host.unload(&"a".into()).unwrap();
+            host.unload(&"b".into()).unwrap();
+        }
+        done.store(true, Ordering::Release);
+        for seen in runs.into_iter().map(|run| run.join().unwrap()) {
+            for trail in seen.keys() {
+                let whole = [
+                    "fixed core /fixed",
+                    "fixed a b core /fixed /a /b",
+                    "fixed b core /fixed /b",
+                ];
+                assert!(whole.contains(&trail.as_str()), "{trail}");
+            }
+        }
+    });
+}
