@@ -498,28 +498,29 @@ fn a_release_is_known_once() {
 }
 
 #[test]
-fn deep_conflicts_need_no_stack() {
-    const LENGTH: usize = 4_000;
-    // Each link leads to the next, whose newer versions fail only at the far end.
-    let mut releases: Vec<Node<usize>> = Vec::new();
-    for id in 0..LENGTH {
-        for major in 1..=2 {
-            let dependency = Dependency::plugin(id + 1, None);
-            releases.push(Node::new(id, semver::Version::new(major, 0, 0)).needs(dependency));
-        }
-    }
+fn long_chains_need_no_stack() {
+    // Each link leads to the next in two versions.
+    let chain = |length: usize| -> Vec<Node<usize>> {
+        let release = |id, major| Node::new(id, semver::Version::new(major, 0, 0));
+        let next = |id| Dependency::plugin(id + 1, None);
+        (0..length)
+            .flat_map(|id| [1, 2].map(|major| release(id, major).needs(next(id))))
+            .collect()
+    };
     let small = std::thread::Builder::new().stack_size(320 * 1024);
     let thread = small.spawn(move || {
         let request = Request::new(vec![Root::new(0, None)]);
-        let message = solve(&releases, &request).unwrap_err().to_string();
-        releases.push(Node::new(LENGTH, semver::Version::new(1, 0, 0)));
-        (message, solve(&releases, &request).unwrap().len())
+        let message = solve(&chain(400), &request).unwrap_err().to_string();
+        let mut closed = chain(10_000);
+        closed.push(Node::new(10_000, semver::Version::new(1, 0, 0)));
+        (message, solve(&closed, &request).unwrap().len())
     });
     let (message, taken) = thread.unwrap().join().unwrap();
     assert_eq!(
         message,
-        "No plugin has the id 4000. Did you mean 400?\n  3999 1.0.0, 2.0.0 need 4000   (app → 0 → 1 → … 3997 more … → 3999)\n\
-         Add 4000, or remove 0."
+        "No plugin has the id 400. Did you mean 40?\n  \
+         399 1.0.0, 2.0.0 need 400   (app → 0 → 1 → … 397 more … → 399)\n\
+         Add 400, or remove 0."
     );
-    assert_eq!(taken, LENGTH + 1);
+    assert_eq!(taken, 10_001);
 }

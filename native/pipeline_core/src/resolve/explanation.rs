@@ -128,14 +128,10 @@ impl<'s, 'a, N: Name> Scene<'s, 'a, N> {
                     continue;
                 };
                 let wordings = self.wordings(plugin, target);
-                if let Some(bearing) = self
-                    .bearings
-                    .get_mut(&target)
-                    .map(|bearings| &mut bearings[at])
+                if let Some(bearings) = self.bearings.get_mut(&target)
+                    && !wordings.is_empty()
                 {
-                    if !wordings.is_empty() {
-                        bearing.wordings = wordings;
-                    }
+                    bearings[at].wordings = wordings;
                 }
             }
         }
@@ -386,7 +382,7 @@ impl<'s, 'a, N: Name> Scene<'s, 'a, N> {
                 left,
                 demands,
             }),
-            [only] if only.wordings.iter().any(|wording| wording.leaves_nothing()) => {
+            [only] if only.wordings.iter().any(Wording::leaves_nothing) => {
                 let accepts = |version: &Version| {
                     only.wordings
                         .iter()

@@ -44,7 +44,7 @@ fn constraints_of<N: Name>(
         // A part with other owners is left to the last of them.
         match Arc::into_inner(part) {
             Some(DerivationTree::Derived(derived)) => {
-                parts.extend([derived.cause1, derived.cause2])
+                parts.extend([derived.cause1, derived.cause2]);
             }
             Some(DerivationTree::External(External::FromDependencyOf(
                 Package::Plugin(plugin),
@@ -212,5 +212,51 @@ impl<N: Name> DependencyProvider for Provider<'_, '_, N> {
 impl fmt::Display for Package {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pubgrub::{Derived, Map};
+
+    use super::*;
+    use crate::resolve::{Node, Request};
+
+    #[test]
+    fn a_deep_proof_is_taken_apart_on_a_small_stack() {
+        let small = std::thread::Builder::new().stack_size(320 * 1024);
+        let thread = small.spawn(|| {
+            let leaf = |at| {
+                let target = Package::Plugin(at + 1);
+                DerivationTree::External(External::FromDependencyOf(
+                    Package::Plugin(at),
+                    Bits::full(),
+                    target,
+                    Bits::full(),
+                ))
+            };
+            let mut proof = leaf(0);
+            for at in 1..100_000 {
+                let below = Arc::new(proof);
+                // Every other part is shared, as lemmas are.
+                let cause2 = if at % 2 == 0 {
+                    Arc::clone(&below)
+                } else {
+                    Arc::new(leaf(at))
+                };
+                let terms = Map::default();
+                proof = DerivationTree::Derived(Derived {
+                    terms,
+                    shared_id: None,
+                    cause1: below,
+                    cause2,
+                });
+            }
+            let request = Request::new(Vec::new());
+            let releases: [Node<&str>; 0] = [];
+            let universe = Universe::new(&releases, &request).unwrap();
+            constraints_of(&universe, &InForce::All, proof).len()
+        });
+        assert_eq!(thread.unwrap().join().unwrap(), 50_001);
     }
 }
