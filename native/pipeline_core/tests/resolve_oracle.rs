@@ -69,7 +69,9 @@ fn releases_of(id: u8) -> impl Strategy<Value = Vec<Node<u8>>> {
         // A plugin that names itself is for the load order to refuse.
         let itself = |dependency: &Dependency<u8>| matches!(dependency.target, Target::Plugin(on, _) if on == id);
         let mut nodes: Vec<Node<u8>> = versions.into_iter().zip(contents).map(node).collect();
-        nodes.iter_mut().for_each(|node| node.dependencies.retain(|dependency| !itself(dependency)));
+        for node in &mut nodes {
+            node.dependencies.retain(|dependency| !itself(dependency));
+        }
         nodes
     })
 }

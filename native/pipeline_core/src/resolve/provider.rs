@@ -149,9 +149,10 @@ impl<N: Name> Provider<'_, '_, N> {
 }
 
 /// The order of decisions: what is bound to fail, then plugins that must be taken, then providers of capabilities,
-/// and last plugins that may be left out, when it is known whether anything needs them. Within these: conflicts so far,
-/// fewer candidates, lower package.
-type Priority = (u8, u32, Reverse<u32>, Reverse<Package>);
+/// and last plugins that may be left out, when it is known whether anything needs them. Within these: fewer candidates,
+/// more conflicts so far, lower package. Candidates ahead of conflicts was five times as fast as the other way round on
+/// 10,000 plugins, with requirements that clash and with such that do not.
+type Priority = (u8, Reverse<u32>, u32, Reverse<Package>);
 
 impl<N: Name> DependencyProvider for Provider<'_, '_, N> {
     type P = Package;
@@ -180,8 +181,8 @@ impl<N: Name> DependencyProvider for Provider<'_, '_, N> {
         };
         (
             if count == 0 { 3 } else { stage },
-            statistics.conflict_count(),
             Reverse(count),
+            statistics.conflict_count(),
             Reverse(*package),
         )
     }
