@@ -104,7 +104,10 @@ fn an_optional_dependency_orders_and_may_be_missing() {
     let blog = plugin("blog")
         .needs(on("cache").optional())
         .needs(any("llm").optional());
-    assert_eq!(load_order(&[blog.clone()], &[]).unwrap(), [vec![0]]);
+    assert_eq!(
+        load_order(std::slice::from_ref(&blog), &[]).unwrap(),
+        [vec![0]]
+    );
     assert_eq!(
         load_order(&[blog, plugin("cache")], &[]).unwrap(),
         [vec![1], vec![0]]

@@ -2,7 +2,7 @@ use semver::Version;
 use thiserror::Error;
 
 use super::unmet::listed;
-use super::{Cycle, Name, Unmet};
+use super::{Conflict, Cycle, Name, Unmet};
 
 /// Why plugins cannot be put in an order.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -33,4 +33,20 @@ pub enum ResolveError<N: Name> {
     /// Plugins that wait for each other.
     #[error("{0}")]
     Cycle(Cycle<N>),
+}
+
+/// Why no versions can be chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SolveError<N: Name> {
+    /// The same version of a plugin is known twice.
+    #[error("{id} {version} was found twice: keep one of the two")]
+    DuplicateRelease {
+        /// The id.
+        id: N,
+        /// The version.
+        version: Version,
+    },
+    /// What is asked for contradicts itself or what there is.
+    #[error("{0}")]
+    Conflict(Conflict<N>),
 }

@@ -1,6 +1,7 @@
 //! Which versions of plugins to load, and in which order.
 //!
-//! [`load_order`] and [`unload_order`] sort plugins into waves, each of which can be loaded or unloaded in parallel.
+//! [`solve`] chooses one version of each plugin out of many; [`load_order`] and [`unload_order`] sort what was chosen
+//! into waves, each of which can be loaded or unloaded in parallel.
 //!
 //! Nothing here recurses with the size of its input, so it may run on a scheduler thread with a small stack.
 //!
@@ -28,17 +29,32 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod conflict;
+mod constraint;
 mod cycle;
+mod demand;
 mod error;
+mod explanation;
 mod graph;
 mod knot;
 mod load_order;
 mod node;
+mod provider;
+mod request;
+mod solve;
 mod suggestion;
+mod trouble;
+mod universe;
 mod unmet;
+mod version_set;
 
+pub use conflict::Conflict;
 pub use cycle::{Cycle, CycleEdge};
-pub use error::ResolveError;
+pub use demand::{Demand, Demander, Step};
+pub use error::{ResolveError, SolveError};
 pub use load_order::{load_order, unload_order};
 pub use node::{Dependency, Name, Node, Target};
+pub use request::{Request, Root};
+pub use solve::solve;
+pub use trouble::Trouble;
 pub use unmet::Unmet;
