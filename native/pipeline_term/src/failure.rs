@@ -28,12 +28,17 @@ impl Failure {
 
     /// From what `catch_unwind` caught.
     pub(crate) fn from_panic(payload: &(dyn Any + Send)) -> Self {
-        let message = payload
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-            .or_else(|| payload.downcast_ref::<String>().cloned());
-        Self::Panicked(message.unwrap_or_else(|| "with a payload that is no text".to_owned()))
+        Self::Panicked(panic_message(payload))
     }
+}
+
+/// What a panic said.
+pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
+    payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "with a payload that is no text".to_owned())
 }
 
 impl From<Reason> for Failure {

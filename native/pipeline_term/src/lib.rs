@@ -4,15 +4,17 @@
 //! reads come straight from the caller's map, writes are collected and put into it once, after the last hook of a
 //! [`Segment`]. Its configuration is read from a term as [`Data`], by the `Deserialize` of its own type.
 //!
-//! A library of one's own links this crate, registers its hooks and calls `rustler::init!("Elixir.My.Module")`; it
-//! then exports `native_hooks/0`, `native_hook/2`, `segment/2`, `run_segment/2` and `run_segment_dirty/2`. Without the
+//! A library of one's own links this crate, registers its hooks and calls [`library!`] with the name of its Elixir
+//! module, or `rustler::init!` if it has functions of its own to export; it then exports `native_hooks/0`, `native_hook/2`, `segment/2`, `run_segment/2` and `run_segment_dirty/2`. Without the
 //! feature `shipped` none of the hooks that Pipeline.Plugin ships are linked.
 
 mod context;
 mod data;
+mod deep_stack;
 mod failure;
 mod family;
 mod hook;
+mod library;
 mod reason;
 mod segment;
 #[cfg(feature = "shipped")]
@@ -36,3 +38,7 @@ pub use serde;
 
 #[doc(hidden)]
 pub use inventory;
+
+// What `rustler::init!` expands to finds these as `rustler::…`; see `library!`.
+#[doc(hidden)]
+pub use rustler::{Env, Nif, Term, codegen_runtime, sys};

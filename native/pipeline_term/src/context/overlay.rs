@@ -3,6 +3,12 @@
 //! A vector searched from the front: a run writes a handful of fields, and comparing atoms costs less than hashing
 //! them. Terms are made when they are written, since a later hook reads terms; what waits for the end is the map,
 //! which would be copied at every write otherwise.
+//!
+//! What a read or write of one key goes through is inlined by force. A term of rustler's is its word, an environment
+//! and a byte; handed from function to function inside options and results it is copied piecewise, with loads that
+//! overlap earlier stores of other sizes, and each of those stalls the processor. That was half the cost of a hook.
+#![allow(clippy::inline_always, reason = "measured, see above")]
+
 use super::Key;
 use rustler::{Env, Term};
 
@@ -19,7 +25,7 @@ pub(super) enum Slot<'a> {
     Put(Term<'a>),
     Removed,
     /// Something inside the map under the key.
-    Inside(Branch<'a>),
+    Inside(Box<Branch<'a>>),
 }
 
 /// What stands under a key, with the writes counted in.
@@ -38,6 +44,7 @@ impl<'a> Branch<'a> {
         }
     }
 
+    #[inline(always)]
     pub(super) fn find(&self, key: &Key) -> Found<'_, 'a> {
         match self.written(key).map(|index| &self.writes[index].1) {
             Some(Slot::Put(term)) => Found::Term(*term),
@@ -51,8 +58,19 @@ impl<'a> Branch<'a> {
     }
 
     /// Where `key` stands among the writes.
+    #[inline(always)]
     pub(super) fn written(&self, key: &Key) -> Option<usize> {
         self.writes.iter().position(|(written, _)| written == key)
+    }
+
+    /// Writes a term, as nearly all writes do, and forgets what it replaced.
+    #[inline(always)]
+    pub(super) fn put(&mut self, key: &Key, term: Term<'a>) {
+        if let Some((_, slot)) = self.writes.iter_mut().find(|(written, _)| written == key) {
+            *slot = Slot::Put(term);
+        } else {
+            self.writes.push((key.clone(), Slot::Put(term)));
+        }
     }
 
     /// Writes `slot`, and returns what it replaced.
@@ -95,7 +113,7 @@ impl<'a> Branch<'a> {
             Found::Term(term) => return Err(term),
         };
         if let Some(branch) = base {
-            self.set(key, Slot::Inside(branch));
+            self.set(key, Slot::Inside(Box::new(branch)));
         }
         let index = self.written(key);
         match index.map(|index| &mut self.writes[index].1) {

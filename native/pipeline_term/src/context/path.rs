@@ -84,6 +84,7 @@ impl Path {
     }
 
     /// The keys, from the outermost map inwards; at least one.
+    #[inline]
     pub fn keys(&self) -> &[Key] {
         match &self.0 {
             Keys::One(key) => std::slice::from_ref(key),

@@ -1,6 +1,8 @@
+#![allow(clippy::inline_always, reason = "measured, see overlay.rs")]
+
 use super::overlay::{Branch, Found, Slot, is_nil};
 use super::{ContextError, Key, Kind, Path, Value};
-use crate::data::Data;
+use crate::data::{Data, DataError};
 use rustler::{Binary, Env, Term};
 
 /// The caller's term with a write overlay.
@@ -42,9 +44,20 @@ impl<'a> TermContext<'a> {
     ///
     /// # Errors
     /// If the context, or something on the way to the field, is no map.
+    #[inline(always)]
     pub fn get(&self, path: &Path) -> Result<Option<Term<'a>>, ContextError> {
         self.check_map()?;
-        let keys = path.keys();
+        match path.keys() {
+            [key] => Ok(match self.root.find(key) {
+                Found::Term(term) => Some(term),
+                Found::Nothing => None,
+                Found::Branch(branch) => Some(branch.merged(self.env)),
+            }),
+            keys => self.get_inside(path, keys),
+        }
+    }
+
+    fn get_inside(&self, path: &Path, keys: &[Key]) -> Result<Option<Term<'a>>, ContextError> {
         let mut branch = &self.root;
         for (index, key) in keys.iter().enumerate() {
             match branch.find(key) {
@@ -60,13 +73,15 @@ impl<'a> TermContext<'a> {
     ///
     /// # Errors
     /// As [`get`](Self::get), and if the field holds anything but an integer of 64 bits.
+    #[inline(always)]
     pub fn get_int(&self, path: &Path) -> Result<Option<i64>, ContextError> {
-        self.get(path)?
-            .map(|term| {
-                term.decode()
-                    .map_err(|_| wrong_type(path, "an integer of at most 64 bits", term))
-            })
-            .transpose()
+        let Some(term) = self.get(path)? else {
+            return Ok(None);
+        };
+        match term.decode() {
+            Ok(number) => Ok(Some(number)),
+            Err(_) => Err(wrong_type(path, "an integer of at most 64 bits", term)),
+        }
     }
 
     /// The text of a field, not copied; `None` if there is no field.
@@ -99,12 +114,7 @@ impl<'a> TermContext<'a> {
     /// As [`get`](Self::get), and if the field holds what is no plain data.
     pub fn get_data(&self, path: &Path) -> Result<Option<Data>, ContextError> {
         self.get(path)?
-            .map(|term| {
-                Data::from_term(term).map_err(|source| ContextError::Data {
-                    at: path.clone(),
-                    source,
-                })
-            })
+            .map(|term| Data::from_term(term).map_err(|source| no_term(path, source)))
             .transpose()
     }
 
@@ -112,19 +122,23 @@ impl<'a> TermContext<'a> {
     ///
     /// # Errors
     /// If the context, or something on the way to the field, is no map, or the value has no term.
+    #[inline(always)]
     pub fn put<'v>(
         &mut self,
         path: &Path,
         value: impl Into<Value<'v, 'a>>,
     ) -> Result<(), ContextError> {
-        let term = value
-            .into()
-            .to_term(self.env)
-            .map_err(|source| ContextError::Data {
-                at: path.clone(),
-                source,
-            })?;
-        self.write(path, Slot::Put(term))
+        let term = match value.into().to_term(self.env) {
+            Ok(term) => term,
+            Err(source) => return Err(no_term(path, source)),
+        };
+        match path.keys() {
+            [key] if self.is_map && self.journal.is_none() => {
+                self.root.put(key, term);
+                Ok(())
+            }
+            _ => self.write(path, Slot::Put(term)),
+        }
     }
 
     /// Removes a field; nothing happens if there is none.
@@ -172,13 +186,12 @@ impl<'a> TermContext<'a> {
         self.root.truncate(journal.len);
     }
 
+    #[inline(always)]
     fn check_map(&self) -> Result<(), ContextError> {
         if self.is_map {
             Ok(())
         } else {
-            Err(ContextError::NotAMap {
-                found: Kind::of(self.original),
-            })
+            Err(not_a_map(self.original))
         }
     }
 
@@ -240,6 +253,23 @@ fn descend<'a>(
     Ok(Some(term))
 }
 
+// Errors are made out of line, so that the reads and writes that succeed stay short.
+#[cold]
+fn not_a_map(term: Term<'_>) -> ContextError {
+    ContextError::NotAMap {
+        found: Kind::of(term),
+    }
+}
+
+#[cold]
+fn no_term(path: &Path, source: DataError) -> ContextError {
+    ContextError::Data {
+        at: path.clone(),
+        source,
+    }
+}
+
+#[cold]
 fn no_fields(path: &Path, done: usize, term: Term<'_>) -> ContextError {
     ContextError::NoFields {
         at: path.first(done),
@@ -247,6 +277,7 @@ fn no_fields(path: &Path, done: usize, term: Term<'_>) -> ContextError {
     }
 }
 
+#[cold]
 fn wrong_type(path: &Path, expected: &'static str, term: Term<'_>) -> ContextError {
     ContextError::WrongType {
         at: path.clone(),

@@ -1,4 +1,5 @@
 use super::{AtomName, Data, DataError};
+use crate::deep_stack::with_stack_for_a_level;
 use rustler::types::atom;
 use rustler::types::tuple::{get_tuple, make_tuple};
 use rustler::{Atom, Binary, Encoder, Env, MapIterator, Term, TermType};
@@ -29,6 +30,9 @@ fn read(term: Term<'_>, depth: usize) -> Result<Data, DataError> {
         return Err(DataError::TooDeep(MAX_DEPTH));
     };
     match term.get_type() {
+        TermType::List | TermType::Tuple | TermType::Map => {
+            with_stack_for_a_level(|| read_container(term, below))
+        }
         TermType::Atom => read_atom(term),
         TermType::Integer => term
             .decode()
@@ -39,6 +43,16 @@ fn read(term: Term<'_>, depth: usize) -> Result<Data, DataError> {
             .map(Data::Float)
             .map_err(|_| DataError::NotFinite),
         TermType::Binary => read_binary(term),
+        TermType::Fun => Err(DataError::NotPlain("a function")),
+        TermType::Pid => Err(DataError::NotPlain("a process identifier")),
+        TermType::Port => Err(DataError::NotPlain("a port")),
+        TermType::Ref => Err(DataError::NotPlain("a reference")),
+        TermType::Unknown => Err(DataError::NotPlain("a term of an unknown type")),
+    }
+}
+
+fn read_container(term: Term<'_>, below: usize) -> Result<Data, DataError> {
+    match term.get_type() {
         TermType::List => read_list(term, below),
         TermType::Tuple => {
             let elements = get_tuple(term).map_err(|_| DataError::NotPlain("a tuple"))?;
@@ -48,17 +62,12 @@ fn read(term: Term<'_>, depth: usize) -> Result<Data, DataError> {
                 .collect::<Result<_, _>>()
                 .map(Data::Tuple)
         }
-        TermType::Map => MapIterator::new(term)
+        _ => MapIterator::new(term)
             .into_iter()
             .flatten()
             .map(|(key, value)| Ok((read(key, below)?, read(value, below)?)))
             .collect::<Result<_, _>>()
             .map(Data::Map),
-        TermType::Fun => Err(DataError::NotPlain("a function")),
-        TermType::Pid => Err(DataError::NotPlain("a process identifier")),
-        TermType::Port => Err(DataError::NotPlain("a port")),
-        TermType::Ref => Err(DataError::NotPlain("a reference")),
-        TermType::Unknown => Err(DataError::NotPlain("a term of an unknown type")),
     }
 }
 
@@ -99,12 +108,6 @@ fn write<'a>(data: &Data, env: Env<'a>, depth: usize) -> Result<Term<'a>, DataEr
     let Some(below) = depth.checked_sub(1) else {
         return Err(DataError::TooDeep(MAX_DEPTH));
     };
-    let all = |elements: &[Data]| -> Result<Vec<Term<'a>>, DataError> {
-        elements
-            .iter()
-            .map(|element| write(element, env, below))
-            .collect()
-    };
     Ok(match data {
         Data::Nil => atom::nil().to_term(env),
         Data::Bool(value) => value.encode(env),
@@ -114,18 +117,31 @@ fn write<'a>(data: &Data, env: Env<'a>, depth: usize) -> Result<Term<'a>, DataEr
         Data::Atom(name) => name.encode(env),
         Data::Text(text) => text.encode(env),
         Data::Bytes(bytes) => binary_term(bytes, env),
-        Data::List(elements) => all(elements)?.encode(env),
-        Data::Tuple(elements) => make_tuple(env, &all(elements)?),
-        Data::Map(entries) => {
-            let mut map = Term::map_new(env);
-            for (key, value) in entries {
-                map = map
-                    .map_put(write(key, env, below)?, write(value, env, below)?)
-                    .unwrap_or(map);
-            }
-            map
+        Data::List(_) | Data::Tuple(_) | Data::Map(_) => {
+            return with_stack_for_a_level(|| write_container(data, env, below));
         }
     })
+}
+
+fn write_container<'a>(data: &Data, env: Env<'a>, below: usize) -> Result<Term<'a>, DataError> {
+    let all = |elements: &[Data]| -> Result<Vec<Term<'a>>, DataError> {
+        elements
+            .iter()
+            .map(|element| write(element, env, below))
+            .collect()
+    };
+    match data {
+        Data::List(elements) => Ok(all(elements)?.encode(env)),
+        Data::Tuple(elements) => Ok(make_tuple(env, &all(elements)?)),
+        Data::Map(entries) => entries
+            .iter()
+            .try_fold(Term::map_new(env), |map, (key, value)| {
+                Ok(map
+                    .map_put(write(key, env, below)?, write(value, env, below)?)
+                    .unwrap_or(map))
+            }),
+        scalar => write(scalar, env, below),
+    }
 }
 
 /// A binary of these bytes.

@@ -31,9 +31,9 @@ pub enum ConfigProblem {
     /// It is made as it should be, and makes no sense.
     #[error("{0}")]
     Rejected(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The thread that configures hooks could not be started, or the hook panicked there.
-    #[error("the hook could not be configured: {0}")]
-    Thread(String),
+    /// The hook panicked over it.
+    #[error("the hook panicked while it was configured: {0}")]
+    Panicked(String),
 }
 
 impl ConfigError {

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 /// A hook implemented in Rust.
 ///
 /// ```no_run
-/// use pipeline_term::serde::{self, Deserialize};
+/// use pipeline_term::serde::Deserialize;
 /// use pipeline_term::{ConfigError, Failure, Flow, NativeHook, Path, Phase, TermContext, register_hooks};
 ///
 /// struct Shout {
@@ -51,7 +51,7 @@ pub trait NativeHook: Sized + Send + Sync + 'static {
     /// Its configuration; derive `Deserialize` with `deny_unknown_fields`, so that a misspelt field is refused.
     type Config: DeserializeOwned;
 
-    /// Makes the hook; called when the plugin loads, on a thread with a stack of its own, and free to take its time.
+    /// Makes the hook; called when the plugin loads, on a stack of its own, and free to take its time.
     ///
     /// # Errors
     /// If the configuration makes no sense, naming the field.

@@ -1,7 +1,9 @@
 use super::{ConfigError, ConfigProblem, Cost, Hook, NativeHook, Phase, Run};
 use crate::data::Data;
-use crate::failure::Failure;
+use crate::deep_stack::on_deep_stack;
+use crate::failure::panic_message;
 use crate::suggestion::closest;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -33,10 +35,6 @@ pub enum LookupError {
     #[error("several native hooks have this name; rename one")]
     Ambiguous,
 }
-
-/// The stack of the thread that configures hooks: parsers of schemas, patterns and templates recurse, and the
-/// schedulers' stacks are as small as 328 KiB.
-const CONFIGURE_STACK: usize = 8 * 1024 * 1024;
 
 impl Registration {
     /// The registration of `H`; what [`register_hooks!`](crate::register_hooks) submits.
@@ -80,17 +78,15 @@ impl Registration {
     /// # Errors
     /// If the configuration is not one for it.
     pub fn configure(&'static self, config: Data) -> Result<Hook, ConfigError> {
-        let configured = std::thread::scope(|scope| {
-            std::thread::Builder::new()
-                .name("pipeline-configure".to_owned())
-                .stack_size(CONFIGURE_STACK)
-                .spawn_scoped(scope, || (self.configure)(config))
-                .map(std::thread::ScopedJoinHandle::join)
-        });
-        let thread = |message: String| ConfigError::whole(ConfigProblem::Thread(message));
-        let object = configured
-            .map_err(|error| thread(error.to_string()))?
-            .map_err(|panic| thread(Failure::from_panic(&*panic).to_string()))??;
+        // Parsers of schemas, patterns and templates recurse. Nothing that a panic leaves half-made is kept.
+        let configured = catch_unwind(AssertUnwindSafe(|| {
+            on_deep_stack(|| (self.configure)(config))
+        }));
+        let object = configured.unwrap_or_else(|payload| {
+            Err(ConfigError::whole(ConfigProblem::Panicked(panic_message(
+                &*payload,
+            ))))
+        })?;
         Ok(Hook::new(object, self))
     }
 }

@@ -1,5 +1,6 @@
 use crate::context::{Path, TermContext};
 use crate::data::Data;
+use crate::deep_stack::on_deep_stack;
 use crate::failure::Failure;
 use crate::hook::{ConfigError, Cost, NativeHook, Phase};
 use crate::reason::{Detail, Reason};
@@ -34,6 +35,15 @@ fn compile(schema: &Value) -> Result<Validator, ConfigError> {
         .map_err(|error| ConfigError::at("schema", error.to_owned()))
 }
 
+/// What is wrong with `instance`; nothing if it matches.
+fn violations(validator: &Validator, instance: &Value) -> Vec<String> {
+    validator
+        .iter_errors(instance)
+        .take(MAX_MESSAGES)
+        .map(|error| message(&error))
+        .collect()
+}
+
 /// What is wrong, and where: `/node/id: value is not of type "integer"`. The value is left out, since it may be
 /// large, or nobody's business.
 fn message(error: &ValidationError<'_>) -> String {
@@ -65,16 +75,18 @@ impl NativeHook for JsonSchema {
         let Some(data) = context.get_data(&self.field)? else {
             return Err(Reason::new("missing_field").with(&self.field).into());
         };
-        let instance = serde_json::to_value(&data).map_err(Failure::of)?;
-        let messages: Vec<Detail> = self
-            .validator
-            .iter_errors(&instance)
-            .take(MAX_MESSAGES)
-            .map(|error| Detail::Data(message(&error).into()))
-            .collect();
+        let messages = on_deep_stack(|| {
+            let instance = serde_json::to_value(&data)?;
+            Ok(violations(&self.validator, &instance))
+        })
+        .map_err(|error: serde_json::Error| Failure::of(error))?;
         if messages.is_empty() {
             Ok(Flow::Continue)
         } else {
+            let messages = messages
+                .into_iter()
+                .map(|message| Detail::Data(message.into()))
+                .collect();
             Err(Reason::new("schema_violation")
                 .with(&self.field)
                 .with(Detail::List(messages))
@@ -87,18 +99,17 @@ crate::register_hooks!(JsonSchema);
 
 #[cfg(test)]
 mod tests {
-    use super::{compile, message};
+    use super::{compile, violations};
     use serde_json::json;
 
     #[test]
     fn a_violation_names_its_place_and_not_the_value() {
         let validator = compile(&json!({"properties": {"id": {"type": "integer"}}})).unwrap();
         let instance = json!({"id": "hunter2"});
-        let messages: Vec<String> = validator
-            .iter_errors(&instance)
-            .map(|error| message(&error))
-            .collect();
-        assert_eq!(messages, ["/id: value is not of type \"integer\""]);
+        assert_eq!(
+            violations(&validator, &instance),
+            ["/id: value is not of type \"integer\""]
+        );
     }
 
     #[test]

@@ -1,4 +1,6 @@
 use crate::context::{Key, Path, TermContext};
+use crate::data::Data;
+use crate::deep_stack::on_deep_stack;
 use crate::failure::Failure;
 use crate::hook::{ConfigError, Cost, NativeHook, Phase};
 use minijinja::value::{Serde, Value};
@@ -38,8 +40,8 @@ const TEMPLATE: &str = "template";
 /// Instructions a rendering may take: some 50 ms.
 const FUEL: u64 = 500_000;
 
-/// How deep a recursive loop may go, on a stack of 328 KiB.
-const MAX_RECURSION: usize = 40;
+/// How deep loops may be nested or recurse: no template needs more, and it fits a dirty scheduler's stack.
+const MAX_RECURSION: usize = 32;
 
 impl Template {
     fn compile(
@@ -77,14 +79,14 @@ impl Template {
             .render(Value::from_pairs(variables))
     }
 
-    fn variable(name: &str, context: &TermContext<'_>) -> Result<Option<Value>, Failure> {
+    fn variable(name: &str, context: &TermContext<'_>) -> Result<Option<Data>, Failure> {
         // An atom that does not exist cannot be a key.
         let atom = Atom::existing_from_utf8_bytes(context.env(), name.as_bytes())
             .ok()
             .map(Key::Atom);
         for key in atom.into_iter().chain([Key::Text(name.into())]) {
             if let Some(data) = context.get_data(&Path::of_key(key))? {
-                return Ok(Some(Value::from(Serde(&data))));
+                return Ok(Some(data));
             }
         }
         Ok(None)
@@ -110,13 +112,21 @@ impl NativeHook for Template {
     }
 
     fn run(&self, _phase: Phase, context: &mut TermContext<'_>) -> Result<Flow, Failure> {
-        let mut variables = BTreeMap::new();
+        let mut fields = Vec::new();
         for name in &self.variables {
-            if let Some(value) = Self::variable(name, context)? {
-                variables.insert(name.as_str(), value);
+            if let Some(data) = Self::variable(name, context)? {
+                fields.push((name.as_str(), data));
             }
         }
-        let rendered = self.render(variables).map_err(Failure::of)?;
+        let rendered = on_deep_stack(|| {
+            self.render(
+                fields
+                    .iter()
+                    .map(|(name, data)| (*name, Value::from(Serde(data))))
+                    .collect(),
+            )
+        })
+        .map_err(Failure::of)?;
         context.put(&self.into, &rendered)?;
         Ok(Flow::Continue)
     }

@@ -1,0 +1,19 @@
+/// Makes the crate a library that an Elixir module loads, with its hooks in it.
+///
+/// To be called once, in the root of a crate of type `cdylib`, with the full name of the module:
+///
+/// ```ignore
+/// pipeline_term::library!("Elixir.My.Hooks");
+/// ```
+///
+/// It stands for `rustler::init!`, and spares the crate a dependency on rustler of the same version; a crate that has
+/// one calls that instead. The module declares `native_hooks/0`, `native_hook/2`, `segment/2`, `run_segment/2` and
+/// `run_segment_dirty/2`.
+#[macro_export]
+macro_rules! library {
+    ($module:literal) => {
+        // The expansion of `init!` names rustler as a crate of the caller's; this crate has what it asks for.
+        extern crate pipeline_term as rustler;
+        $crate::rustler::init!($module);
+    };
+}

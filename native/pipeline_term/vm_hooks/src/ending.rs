@@ -1,0 +1,54 @@
+use pipeline_term::serde::Deserialize;
+use pipeline_term::{
+    ConfigError, Data, Detail, Failure, Flow, NativeHook, Path, Phase, Reason, TermContext,
+    register_hooks,
+};
+
+/// Ends as its configuration says.
+struct Ending(EndingConfig);
+
+#[derive(Deserialize)]
+#[serde(crate = "pipeline_term::serde", deny_unknown_fields)]
+struct EndingConfig {
+    how: How,
+    /// Written before the end.
+    trace: Option<Path>,
+}
+
+#[derive(Deserialize)]
+#[serde(crate = "pipeline_term::serde", rename_all = "snake_case")]
+enum How {
+    Continue,
+    Answer,
+    Refuse,
+    Fail,
+    Panic,
+}
+
+impl NativeHook for Ending {
+    const NAME: &'static str = "ending";
+    const DOC: &'static str = "Ends as its configuration says.";
+    const PHASES: &'static [Phase] = &[Phase::Before, Phase::After, Phase::Replace];
+    type Config = EndingConfig;
+
+    fn configure(config: EndingConfig) -> Result<Self, ConfigError> {
+        Ok(Self(config))
+    }
+
+    fn run(&self, _phase: Phase, context: &mut TermContext<'_>) -> Result<Flow, Failure> {
+        if let Some(trace) = &self.0.trace {
+            context.put(trace, true)?;
+        }
+        match self.0.how {
+            How::Continue => Ok(Flow::Continue),
+            How::Answer => Ok(Flow::Answer),
+            How::Refuse => Err(Reason::new("no")
+                .with(Detail::Data(Data::from("not today")))
+                .into()),
+            How::Fail => Err(Failure::of("the disk is full")),
+            How::Panic => panic!("this hook panics"),
+        }
+    }
+}
+
+register_hooks!(Ending);

@@ -1,0 +1,6 @@
+//! Hooks that end in every way a hook can, and the shipped ones beside them.
+
+mod copy_field;
+mod ending;
+
+pipeline_term::library!("Elixir.VmHooks");

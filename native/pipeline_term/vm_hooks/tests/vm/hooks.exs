@@ -1,0 +1,474 @@
+defmodule VmHooks do
+  @on_load :load
+  def load, do: :erlang.load_nif(String.to_charlist(System.fetch_env!("VM_HOOKS_LIBRARY")), 0)
+
+  def native_hooks, do: :erlang.nif_error(:not_loaded)
+  def native_hook(_name, _config), do: :erlang.nif_error(:not_loaded)
+  def segment(_phase, _steps), do: :erlang.nif_error(:not_loaded)
+  def run_segment(_segment, _context), do: :erlang.nif_error(:not_loaded)
+  def run_segment_dirty(_segment, _context), do: :erlang.nif_error(:not_loaded)
+end
+
+import Bitwise
+ExUnit.start()
+
+defmodule VmHooksCase do
+  use ExUnit.CaseTemplate
+
+  using do
+    quote do
+      import VmHooksCase
+    end
+  end
+
+  def hook!(name, config) do
+    {:ok, hook} = VmHooks.native_hook(name, config)
+    hook
+  end
+
+  def segment!(phase \\ :before, hooks) do
+    VmHooks.segment(
+      phase,
+      Enum.map(hooks, fn
+        {name, config, on_error} -> {hook!(name, config), on_error}
+        {name, config} -> {hook!(name, config), :halt}
+      end)
+    )
+  end
+
+  def run(phase \\ :before, hooks, context) do
+    VmHooks.run_segment(segment!(phase, hooks), context)
+  end
+
+  def refusal(name, config) do
+    {:error, {:invalid_config, path, message}} = VmHooks.native_hook(name, config)
+    {path, message}
+  end
+end
+
+defmodule ContextTest do
+  use VmHooksCase, async: true
+
+  test "writes are seen by later reads and put into the map" do
+    hooks = [{:put, %{field: :a, value: 1}}, {:copy_field, %{from: :a, to: "b"}}]
+    assert run(hooks, %{x: 0}) == {:ok, %{:x => 0, :a => 1, "b" => 1}}
+  end
+
+  test "an untouched context is handed back as it is" do
+    context = %{deep: %{list: Enum.to_list(1..100)}}
+    {:ok, same} = run([{:ending, %{how: :continue}}], context)
+    assert :erts_debug.same(same, context)
+  end
+
+  test "nested paths, atom and binary keys" do
+    context = %{node: %{"config" => %{prompt: "p", keep: 1}}, other: 2}
+
+    assert run([{:put, %{field: [:node, "config", :prompt], value: "q"}}], context) ==
+             {:ok, %{node: %{"config" => %{prompt: "q", keep: 1}}, other: 2}}
+
+    assert run([{:copy_field, %{from: [:node, "config"], to: :config}}], context) ==
+             {:ok, Map.put(context, :config, %{prompt: "p", keep: 1})}
+  end
+
+  test "a parent read after a write inside it shows the write" do
+    hooks = [
+      {:put, %{field: [:a, :b], value: 2}},
+      {:drop, %{field: [:a, :c]}},
+      {:copy_field, %{from: :a, to: :seen}}
+    ]
+
+    assert run(hooks, %{a: %{b: 1, c: 1}}) == {:ok, %{a: %{b: 2}, seen: %{b: 2}}}
+  end
+
+  test "a write inside a field that was written before" do
+    hooks = [{:put, %{field: :a, value: %{"x" => 1}}}, {:put, %{field: [:a, :y], value: 2}}]
+    assert run(hooks, %{}) == {:ok, %{a: %{"x" => 1, :y => 2}}}
+  end
+
+  test "maps on the way are made, also in place of nil and of what was removed" do
+    assert run([{:put, %{field: [:a, :b, :c], value: 1}}], %{a: nil}) == {:ok, %{a: %{b: %{c: 1}}}}
+
+    hooks = [{:drop, %{field: :a}}, {:put, %{field: [:a, :b], value: 1}}]
+    assert run(hooks, %{a: %{old: 1}}) == {:ok, %{a: %{b: 1}}}
+  end
+
+  test "dropping what is not there leaves no trace" do
+    context = %{a: nil}
+    {:ok, same} = run([{:drop, %{fields: [[:a, :b], [:x, :y], :z]}}], context)
+    assert :erts_debug.same(same, context)
+  end
+
+  test "maps of any size" do
+    context = Map.new(1..10_000, &{&1, &1}) |> Map.put(:inner, Map.new(1..100, &{&1, &1}))
+
+    assert run([{:put, %{field: [:inner, :k], value: 1}}, {:put, %{field: :k, value: 1}}], context) ==
+             {:ok, context |> put_in([:inner, :k], 1) |> Map.put(:k, 1)}
+  end
+
+  test "structs are maps" do
+    assert run([{:put, %{field: [:uri, :port], value: 80}}], %{uri: %URI{}}) == {:ok, %{uri: %URI{port: 80}}}
+  end
+
+  test "what is no map fails, naming what was found" do
+    for {context, found} <- [
+          {[1], "a list"},
+          {nil, "nil"},
+          {:a, "an atom"},
+          {1, "an integer"},
+          {"b", "a binary"},
+          {<<1::3>>, "a bit string"},
+          {{1}, "a tuple"}
+        ] do
+      message = "the context is #{found}; native hooks work on maps only"
+      assert run([{:put, %{field: :a, value: 1}}], context) == {:failed, 0, message}
+      assert run([{:copy_field, %{from: :a, to: :b}}], context) == {:failed, 0, message}
+    end
+
+    assert run([{:copy_field, %{from: [:a, "b", :c], to: :b}}], %{a: %{"b" => 1}}) ==
+             {:failed, 0, ~s([:a, "b"] is an integer, so it has no fields; expected a map there)}
+
+    assert run([{:put, %{field: [:a, :b], value: 1}}], %{a: "text"}) ==
+             {:failed, 0, ":a is a binary, so it has no fields; expected a map there"}
+  end
+
+  test "an overlay is the same as Map, for random writes" do
+    :rand.seed(:exsss, {1, 2, 3})
+    paths = [[:a], [:b], ["a"], [:a, :x], [:a, "y"], [:a, :x, :z], [:b, :x], [:c, :d, :e]]
+
+    for _ <- 1..300 do
+      steps = for _ <- 1..8, do: {Enum.random([:put, :drop, :skip]), Enum.random(paths), :rand.uniform(9)}
+      context = Enum.random([%{}, %{a: %{x: %{z: 1}}}, %{a: %{"y" => 1}, b: %{}}, %{:b => nil, "a" => 1}])
+
+      hooks =
+        Enum.map(steps, fn
+          {:put, path, value} -> {:put, %{field: path, value: %{"v" => value}}}
+          {:drop, path, _} -> {:drop, %{field: path}}
+          {:skip, path, _} -> {:ending, %{how: :fail, trace: path}, :skip}
+        end)
+
+      expected =
+        Enum.reduce(steps, context, fn
+          {:put, path, value}, map -> put_path(map, path, %{"v" => value})
+          {:drop, path, _}, map -> drop_path(map, path)
+          {:skip, _, _}, map -> map
+        end)
+
+      result =
+        case run(hooks, context) do
+          {:skipped, _, {:ok, result}} -> result
+          {:ok, result} -> result
+        end
+
+      assert result == expected
+    end
+  end
+
+  defp put_path(map, [key], value), do: Map.put(map || %{}, key, value)
+  defp put_path(map, [key | rest], value), do: Map.put(map || %{}, key, put_path((map || %{})[key], rest, value))
+
+  defp drop_path(nil, _), do: nil
+  defp drop_path(map, [key]), do: Map.delete(map, key)
+
+  defp drop_path(map, [key | rest]) do
+    case map do
+      %{^key => inner} when is_map(inner) -> Map.put(map, key, drop_path(inner, rest))
+      _ -> map
+    end
+  end
+end
+
+defmodule SegmentTest do
+  use VmHooksCase, async: true
+
+  test "ends" do
+    count = {:increment, %{field: :n}}
+    assert run([count, {:ending, %{how: :answer}}, count], %{n: 0}) == {:answer, 1, %{n: 1}}
+    assert run([count, {:ending, %{how: :refuse}}, count], %{n: 0}) == {:refused, 1, {:no, "not today"}}
+    assert run([count, {:ending, %{how: :fail}}, count], %{n: 0}) == {:failed, 1, "the disk is full"}
+    assert run([count, {:ending, %{how: :panic}}, count], %{n: 0}) == {:failed, 1, "panicked: this hook panics"}
+    assert run([], %{n: 0}) == {:ok, %{n: 0}}
+    assert run([], :anything) == {:ok, :anything}
+  end
+
+  test "an answer ends a replace and means nothing to an after chain" do
+    hooks = [{:ending, %{how: :answer, trace: :first}}, {:ending, %{how: :continue, trace: :second}}]
+    assert run(:replace, hooks, %{}) == {:ok, %{first: true}}
+    assert run(:after, hooks, %{}) == {:ok, %{first: true, second: true}}
+  end
+
+  test "a skipped hook leaves no trace and is reported" do
+    hooks = [
+      {:put, %{field: :kept, value: 1}},
+      {:ending, %{how: :panic, trace: :kept}, :skip},
+      {:ending, %{how: :refuse, trace: [:in, :side]}, :skip},
+      {:ending, %{how: :continue, trace: :done}, :skip}
+    ]
+
+    assert run(hooks, %{in: %{}}) ==
+             {:skipped, [{1, :failed, "panicked: this hook panics"}, {2, :refused, {:no, "not today"}}],
+              {:ok, %{in: %{}, kept: 1, done: true}}}
+  end
+
+  test "a dirty scheduler gives the same" do
+    for how <- [:continue, :answer, :refuse, :fail, :panic] do
+      segment = segment!([{:increment, %{field: :n}}, {:ending, %{how: how}}])
+      assert VmHooks.run_segment_dirty(segment, %{}) == VmHooks.run_segment(segment, %{})
+    end
+  end
+
+  test "a hook serves its own phases only" do
+    hook = hook!(:copy_field, %{from: :a, to: :b})
+    assert VmHooks.segment(:after, [{hook, :halt}]) == {:error, {:wrong_phase, 0, "copy_field"}}
+  end
+
+  test "wrong arguments are refused" do
+    hook = hook!(:put, %{field: :a, value: 1})
+    segment = segment!([{:put, %{field: :a, value: 1}}])
+
+    junk = [
+      nil,
+      1,
+      1.5,
+      "x",
+      <<1::3>>,
+      [],
+      [1 | 2],
+      %{},
+      {},
+      {1, 2},
+      self(),
+      make_ref(),
+      fn -> 1 end,
+      :before,
+      1 <<< 70
+    ]
+
+    for bad <- junk -- [[]] do
+      assert_raise ArgumentError, fn -> VmHooks.segment(:before, bad) end
+      assert_raise ArgumentError, fn -> VmHooks.segment(:before, [bad]) end
+      assert_raise ArgumentError, fn -> VmHooks.segment(:before, [{hook, bad}]) end
+      assert_raise ArgumentError, fn -> VmHooks.segment(:before, [{hook, :halt} | bad]) end
+      assert_raise ArgumentError, fn -> VmHooks.run_segment(bad, %{}) end
+      assert_raise ArgumentError, fn -> VmHooks.run_segment(hook, %{}) end
+    end
+
+    for bad <- junk -- [:before], do: assert_raise(ArgumentError, fn -> VmHooks.segment(bad, []) end)
+    for context <- junk, do: assert(is_tuple(VmHooks.run_segment(segment, context)))
+
+    for name <- ["put", "redact", "require", "json_schema", "template"], config <- junk do
+      assert {:error, {:invalid_config, _, message}} = VmHooks.native_hook(name, config)
+      assert is_binary(message)
+    end
+  end
+
+  test "resources outlive their terms only as long as they are held" do
+    segment = segment!([{:put, %{field: :a, value: 1}}])
+    :erlang.garbage_collect()
+    assert VmHooks.run_segment(segment, %{}) == {:ok, %{a: 1}}
+  end
+end
+
+# Alone, since it counts the atoms of the whole VM.
+defmodule AtomTest do
+  use VmHooksCase, async: false
+
+  test "strings never become atoms" do
+    before = :erlang.system_info(:atom_count)
+
+    for n <- 1..500 do
+      VmHooks.native_hook("unknown_#{n}", %{"key_#{n}" => n})
+      VmHooks.native_hook("put", %{"field_#{n}" => n})
+      run([{"put", %{"field" => "f_#{n}", "value" => "v_#{n}"}}], %{})
+      run([{"template", %{"template" => "{{ v_#{n} }}", "into" => "o", "strict" => false}}], %{})
+    end
+
+    assert :erlang.system_info(:atom_count) - before < 50
+  end
+end
+
+defmodule ConfigTest do
+  use VmHooksCase, async: true
+
+  test "hooks are listed" do
+    listed = Map.new(VmHooks.native_hooks(), &{&1.name, &1})
+    shipped = ~w(count_tokens drop increment json_schema put rate_limit redact rename require summarise template)
+    assert Enum.sort(Map.keys(listed)) == Enum.sort(shipped ++ ~w(copy_field ending))
+    assert %{cost: :light, phases: [:before, :after], doc: "Replaces" <> _} = listed["redact"]
+    assert %{cost: :heavy} = listed["count_tokens"]
+  end
+
+  test "unknown hooks" do
+    assert VmHooks.native_hook(:redcat, %{}) == {:error, {:unknown_hook, :redcat, "redact"}}
+    assert VmHooks.native_hook("zzz", %{}) == {:error, {:unknown_hook, "zzz", nil}}
+  end
+
+  test "mistakes are named with their field" do
+    assert refusal(:put, %{feild: :a, value: 1}) ==
+             {["feild"], "feild: unknown field feild; did you mean field? (known: field, value, overwrite)"}
+
+    assert refusal(:put, %{field: :a}) == {["value"], "value: missing field value; add it"}
+    assert refusal(:put, %{}) |> elem(0) == ["field"]
+    assert refusal(:put, %{:field => :a, "field" => :b, :value => 1}) |> elem(0) == ["field"]
+
+    assert refusal(:put, %{field: 1, value: 1}) ==
+             {["field"], "field: expected a key (an atom or a string) or a list of keys, found an integer"}
+
+    assert refusal(:redact, %{field: :a, patterns: ["a", 1]}) ==
+             {["patterns", 1], "patterns[1]: expected a string, found integer `1`"}
+
+    assert {["patterns", 0], "patterns[0]: regex parse error" <> _} = refusal(:redact, %{field: :a, patterns: ["("]})
+    assert {["field"], _} = refusal(:redact, %{patterns: ["a"]})
+    assert {["schema"], _} = refusal(:json_schema, %{field: :a, schema: %{type: :integr}})
+    assert {["template"], _} = refusal(:template, %{template: "{% if %}", into: :a})
+
+    assert {["encoding"], "encoding: unknown name cl100k" <> _} =
+             refusal(:count_tokens, %{field: :a, into: :b, encoding: :cl100k})
+
+    assert {["limit"], _} = refusal(:rate_limit, %{limit: 0})
+    assert {["sentences"], _} = refusal(:summarise, %{field: :a, into: :b, sentences: 0})
+    assert {["to"], _} = refusal(:rename, %{from: :a, to: [:a, :b]})
+    assert {[], "expected a map or a keyword list, found a tuple"} = refusal(:put, {1, 2})
+    assert {[], "a process identifier cannot be kept" <> _} = refusal(:put, %{field: :a, value: self()})
+  end
+
+  test "configurations nested too deep, and keyword lists" do
+    deep = Enum.reduce(1..10_000, 1, fn _, inner -> [inner] end)
+    assert {[], "the value is nested more than 32 levels deep" <> _} = refusal(:put, %{field: :a, value: deep})
+    assert run([{:put, [field: :a, value: [b: 1]]}], %{}) == {:ok, %{a: [b: 1]}}
+  end
+end
+
+defmodule ShippedTest do
+  use VmHooksCase, async: true
+
+  test "put any plain data, or only where nothing is" do
+    value = %{:atom => [1, -1.5, nil, true, "é", <<255>>, {:a, "b"}], "k" => %{1 => []}}
+    assert run([{:put, %{field: :v, value: value}}], %{}) == {:ok, %{v: value}}
+    assert run([{:put, %{field: :v, value: 2, overwrite: false}}], %{v: 1}) == {:ok, %{v: 1}}
+  end
+
+  test "rename" do
+    assert run([{:rename, %{from: "old", to: [:new, :name]}}], %{"old" => 1}) == {:ok, %{new: %{name: 1}}}
+    assert run([{:rename, %{from: :x, to: :y}}], %{a: 1}) == {:ok, %{a: 1}}
+  end
+
+  test "increment" do
+    assert run([{:increment, %{field: :n}}, {:increment, %{field: :n, by: -3}}], %{}) == {:ok, %{n: -2}}
+    assert {:failed, 0, "adding 1 to :n exceeds 64 bits" <> _} = run([{:increment, %{field: :n}}], %{n: (1 <<< 63) - 1})
+    assert {:failed, 0, ":n is an integer; expected" <> _} = run([{:increment, %{field: :n}}], %{n: 1 <<< 63})
+  end
+
+  test "require" do
+    hook = {:require, %{fields: [:prompt, [:node, "id"]], types: %{:prompt => :string, [:node, "id"] => "integer"}}}
+    assert {:ok, _} = run([hook], %{prompt: "p", node: %{"id" => 1}})
+    assert run([hook], %{node: %{"id" => 1}}) == {:refused, 0, {:missing_field, [:prompt]}}
+    assert run([hook], %{prompt: "p", node: %{}}) == {:refused, 0, {:missing_field, [:node, "id"]}}
+    assert run([hook], %{prompt: nil, node: %{"id" => 1}}) == {:refused, 0, {:missing_field, [:prompt]}}
+    assert run([hook], %{prompt: :p, node: %{"id" => 1}}) == {:refused, 0, {:wrong_type, [:prompt], :string}}
+    assert run([hook], %{prompt: "p", node: %{"id" => "1"}}) == {:refused, 0, {:wrong_type, [:node, "id"], :integer}}
+
+    values = [
+      string: "s",
+      binary: <<255>>,
+      integer: 1 <<< 70,
+      float: 1.0,
+      number: 1,
+      boolean: true,
+      atom: :a,
+      list: [],
+      tuple: {},
+      map: %{}
+    ]
+
+    for {type, value} <- values do
+      assert {:ok, _} = run([{:require, %{types: %{v: type}}}], %{v: value})
+      assert run([{:require, %{types: %{v: type}}}], %{v: self()}) == {:refused, 0, {:wrong_type, [:v], type}}
+    end
+  end
+
+  test "redact" do
+    config = %{field: :text, patterns: ["[0-9]{3}-[0-9]{2}-[0-9]{4}", "\\S+@\\S+"]}
+
+    assert run([{:redact, config}], %{text: "ssn 123-45-6789, ada@example.org"}) ==
+             {:ok, %{text: "ssn [REDACTED], [REDACTED]"}}
+
+    assert run([{:redact, config}], %{}) == {:ok, %{}}
+    assert run([{:redact, config}], %{text: 1}) == {:failed, 0, ":text is an integer; expected a string"}
+    context = %{text: String.duplicate("nothing ", 1000)}
+    {:ok, same} = run([{:redact, config}], context)
+    assert :erts_debug.same(same, context)
+
+    many = %{fields: [:a, [:b, "c"]], patterns: ["x"], replacement: ""}
+    assert run([{:redact, many}], %{a: "axa", b: %{"c" => <<255, ?x>>}}) == {:ok, %{a: "aa", b: %{"c" => <<255>>}}}
+  end
+
+  test "json_schema" do
+    schema = %{
+      type: :object,
+      required: ["id"],
+      properties: %{id: %{type: "integer"}, tags: %{type: "array", items: %{type: "string"}}}
+    }
+
+    hook = {:json_schema, %{field: :node, schema: schema}}
+    assert {:ok, _} = run([hook], %{node: %{id: 1, tags: [:a, "b"]}})
+
+    assert run([hook], %{node: %{tags: [1]}})
+           |> then(fn {:refused, 0, {:schema_violation, path, messages}} -> {path, Enum.sort(messages)} end) ==
+             {[:node], ["\"id\" is a required property", "/tags/0: value is not of type \"string\""] |> Enum.sort()}
+
+    assert run([hook], %{}) == {:refused, 0, {:missing_field, [:node]}}
+    assert {:failed, 0, ":node: a process identifier" <> _} = run([hook], %{node: %{id: self()}})
+  end
+
+  test "count_tokens" do
+    assert run([{:count_tokens, %{field: :text, into: [:stats, :tokens]}}], %{text: "hello world"}) ==
+             {:ok, %{text: "hello world", stats: %{tokens: 2}}}
+
+    assert {:failed, 0, ":text is missing; set it" <> _} =
+             run([{:count_tokens, %{field: :text, into: :n, encoding: "o200k_base"}}], %{})
+  end
+
+  test "rate_limit" do
+    segment = segment!([{:rate_limit, %{limit: 2, per_ms: 3_600_000, key: :user}}])
+    assert {:ok, _} = VmHooks.run_segment(segment, %{user: :a})
+    assert {:ok, _} = VmHooks.run_segment(segment, %{user: :a})
+    assert {:refused, 0, {:rate_limited, %{retry_after_ms: wait}}} = VmHooks.run_segment(segment, %{user: :a})
+    assert wait in 1_700_000..1_800_000
+    for user <- ["a", 1, :b], do: assert({:ok, _} = VmHooks.run_segment(segment, %{user: user}))
+    assert VmHooks.run_segment(segment, %{}) == {:refused, 0, {:missing_field, [:user]}}
+    assert {:failed, 0, ":user is a map; expected" <> _} = VmHooks.run_segment(segment, %{user: %{}})
+  end
+
+  test "template" do
+    hook =
+      {:template, %{template: "{{ name }}: {% for t in node.tags %}[{{ t }}]{% endfor %}{{ nothing }}", into: "prompt"}}
+
+    context = %{:name => :ada, :nothing => nil, "node" => %{tags: ["a", 1]}}
+    assert run([hook], context) == {:ok, Map.put(context, "prompt", "ada: [a][1]")}
+    assert {:failed, 0, "undefined value" <> _} = run([hook], %{name: "x"})
+  end
+
+  test "recursive templates end on a dirty scheduler's stack" do
+    source = "{% for x in tree recursive %}({{ loop(tree) }}){% endfor %}"
+    segment = segment!([{:template, %{template: source, into: :out}}])
+    assert {:failed, 0, message} = VmHooks.run_segment_dirty(segment, %{tree: [1]})
+    assert message =~ "recursion"
+    schema = %{"properties" => %{"a" => %{"$ref" => "#"}}}
+    deep = Enum.reduce(1..28, %{}, fn _, inner -> %{"a" => inner} end)
+    assert {:ok, _} = VmHooks.run_segment_dirty(segment!([{:json_schema, %{field: :v, schema: schema}}]), %{v: deep})
+
+    assert {:failed, 0, ":v: the value is nested" <> _} =
+             VmHooks.run_segment_dirty(segment!([{:json_schema, %{field: :v, schema: schema}}]), %{
+               v: [[deep, [[[[[[deep]]]]]]]]
+             })
+  end
+
+  test "summarise" do
+    text = "# Rivers\n\nRivers carry water to the sea. A cat sat on a wall. Rivers carry sand to the sea.\n"
+
+    assert {:ok, %{summary: summary}} =
+             run([{:summarise, %{field: :text, into: :summary, sentences: 2}}], %{text: text})
+
+    assert summary == "Rivers carry water to the sea. Rivers carry sand to the sea."
+  end
+end
