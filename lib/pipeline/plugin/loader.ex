@@ -35,7 +35,7 @@ defmodule Pipeline.Plugin.Loader do
       {:ok, waves} ->
         {:ok, ids(waves, manifests)}
 
-      {:error, {{:unmet, _}, _message}} ->
+      {:error, {{:unmet, _}, _message}} when loaded != [] ->
         # Once more with all that are loaded, among which the core looks for what was meant.
         {:error, problem} = Core.load_order(nodes!(manifests), nodes!(loaded))
         {:error, ResolutionError.new(problem)}
@@ -53,6 +53,58 @@ defmodule Pipeline.Plugin.Loader do
       {:error, problem} -> {:error, ResolutionError.new(problem)}
     end
   end
+
+  @doc """
+  Chooses a version of each plugin that the roots need, among several that were found.
+
+  A root is an id, or `{id, requirement}`. Of the versions that fit, one that is loaded is kept, else the newest is
+  taken; a pre-release only if a requirement names one. The error explains what contradicts what, and what would help.
+  The search runs on a thread of its own; the caller waits for it.
+
+      iex> cache = &%{id: :cache, version: &1, capabilities: [], dependencies: []}
+      iex> blog = %{id: :blog, version: "1.2.0", capabilities: [], dependencies: [{:cache, version: "~> 1.4"}]}
+      iex> Pipeline.Plugin.Loader.solve([blog, cache.("1.4.2"), cache.("2.1.0")], [:blog])
+      {:ok, %{blog: "1.2.0", cache: "1.4.2"}}
+
+  ## Options
+
+    * `:locked` - `%{id => version}`, taken exactly so if they are taken at all
+    * `:loaded` - `%{id => version}`, kept where everything allows it
+  """
+  @spec solve([manifest], [term | {term, String.t()}], keyword) ::
+          {:ok, %{term => String.t()}} | {:error, ResolutionError.t()}
+  def solve(manifests, roots, opts \\ []) do
+    Suggestion.validate_options!(opts, [:locked, :loaded], "Pipeline.Plugin.Loader.solve/3")
+    preferences = {Enum.to_list(opts[:locked] || %{}), Enum.to_list(opts[:loaded] || %{})}
+
+    case Core.solve(nodes!(manifests), Enum.map(roots, &root!/1), preferences) do
+      {:ok, chosen} ->
+        by_index = List.to_tuple(manifests)
+
+        {:ok,
+         for(
+           index <- chosen,
+           %{id: id, version: version} = elem(by_index, index),
+           into: %{},
+           do: {id, version}
+         )}
+
+      {:error, problem} ->
+        {:error, ResolutionError.new(problem)}
+    end
+  end
+
+  defp root!({:unknown_atom, _name} = id), do: {id, nil}
+
+  defp root!({id, requirement}) do
+    if match?({:ok, _}, Version.parse_requirement(requirement)) do
+      {id, requirement}
+    else
+      raise ArgumentError, "a root is an id or {id, requirement}, got: #{inspect({id, requirement})}"
+    end
+  end
+
+  defp root!(id), do: {id, nil}
 
   defp ids(waves, manifests) do
     by_index = manifests |> Enum.map(& &1.id) |> List.to_tuple()

@@ -8,6 +8,9 @@ defmodule Pipeline.Plugin.ResolutionError do
     * `{:version_mismatch, [unmet]}` - all are there, in versions that do not match
     * `{:cycle, [id]}` - the shortest cycle; each plugin waits for the next, the last for the first
     * `{:duplicate_id, id}`, `{:already_loaded, id}`
+    * `{:conflict, [{kind, name}]}` - no choice of versions fits; `kind` is `:missing_plugin`, `:missing_capability`,
+      `:no_version`, `:pre_release_only`, `:disagreement` or `:narrowed`
+    * `{:duplicate_release, id, version}` - a version was found twice
 
   where an `unmet` is `{:missing_dependency, by, id, requirement}`, `{:missing_capability, by, capability}` or
   `{:version_mismatch, by, id, requirement, found}`.
@@ -24,6 +27,8 @@ defmodule Pipeline.Plugin.ResolutionError do
           | {:cycle, [term]}
           | {:duplicate_id, term}
           | {:already_loaded, term}
+          | {:conflict, [{atom, term}]}
+          | {:duplicate_release, term, String.t()}
 
   @type t :: %__MODULE__{reason: reason, message: String.t()}
 

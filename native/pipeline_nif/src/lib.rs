@@ -13,6 +13,7 @@ mod manifest;
 mod registry;
 mod requirement;
 mod resolution;
+mod solve;
 #[allow(unsafe_code)]
 mod shared_term;
 
