@@ -41,6 +41,7 @@ mod load_order;
 mod node;
 mod provider;
 mod request;
+mod scene;
 mod solve;
 mod suggestion;
 mod trouble;

@@ -9,7 +9,7 @@ use super::universe::{NOT_TAKEN, Package, Universe};
 use super::{Name, Node, Request, SolveError};
 
 /// How much work may go into shortening an explanation: the sum, over all attempts, of the square of the constraints
-/// still in question, with which the time of an attempt grows at worst (a chain of 4,000 plugins takes most of a second).
+/// still in question, with which the time of an attempt grows at worst (seconds for a chain of 4,000 plugins that leads nowhere).
 /// Enough to reduce a conflict of 270 constraints all the way; of one that is longer, nobody reads the whole.
 const SHORTENING: usize = 20_000_000;
 
@@ -23,10 +23,10 @@ const SHORTENING: usize = 20_000_000;
 ///   compete, the roots come first, in their order.
 /// - A capability is met by any other plugin that provides it; one that is taken anyway, or that is loaded, goes ahead.
 /// - An optional dependency constrains the version of a plugin that something else needs, and takes none by itself.
-/// - A pre-release is accepted by a requirement that names a pre-release (`~> 2.0-rc`), as if `allow_pre: false` were
-///   given otherwise, and also where nothing is required about a version only releases count. The operator's word goes
-///   beyond that: a pre-release that is locked, loaded, or accepted by a root requirement that names one is a version
-///   like any other to all requirements.
+/// - A pre-release is accepted only by a requirement that names a pre-release (`~> 2.0-rc`), by the rule of
+///   [`AllowPre::No`](crate::requirement::AllowPre::No); a dependency without a requirement takes none. But one that the
+///   operator has chosen, because it is locked, loaded, or accepted by a root requirement that names a pre-release, is a
+///   version like any other to all requirements.
 ///
 /// `PubGrub` ([Weizenbaum 2018](https://nex3.medium.com/pubgrub-2fb6470504f)) does the search, on the numbers of versions
 /// in place of versions. If there is no choice, it is run again with one constraint left out at a time, until all that
