@@ -63,6 +63,8 @@ defmodule Pipeline.Plugin.Registry do
   @doc "Replaces what is registered under the id. The plugin keeps its place in the order."
   @spec replace(t, info) :: {:ok, t} | {:error, {:not_registered, Pipeline.Plugin.plugin_id()}}
   def replace(%__MODULE__{handle: handle} = registry, %{id: id} = info) do
+    info = Map.put_new(info, :capabilities, [])
+
     case Core.registry_replace(handle, id, capabilities(info), providers(info), info) do
       :ok -> {:ok, registry}
       :unknown -> {:error, {:not_registered, id}}

@@ -4,9 +4,9 @@
 //! them. Terms are made when they are written, since a later hook reads terms; what waits for the end is the map,
 //! which would be copied at every write otherwise.
 //!
-//! What a read or write of one key goes through is inlined by force. A term of rustler's is its word, an environment
-//! and a byte; handed from function to function inside options and results it is copied piecewise, with loads that
-//! overlap earlier stores of other sizes, and each of those stalls the processor. That was half the cost of a hook.
+//! What a read or write of one key goes through is inlined by force, and the enums here have a tag of their own
+//! (`repr(u8)`). Otherwise the tag goes into the spare values of a byte inside rustler's term, whose neighbours are then
+//! copied in overlapping pieces, and the processor stalls on each: that was most of the cost of a hook.
 #![allow(clippy::inline_always, reason = "measured, see above")]
 
 use super::Key;
@@ -21,6 +21,7 @@ pub(super) struct Branch<'a> {
 
 /// What was written under a key.
 #[derive(Clone)]
+#[repr(u8)]
 pub(super) enum Slot<'a> {
     Put(Term<'a>),
     Removed,
@@ -29,6 +30,7 @@ pub(super) enum Slot<'a> {
 }
 
 /// What stands under a key, with the writes counted in.
+#[repr(u8)]
 pub(super) enum Found<'o, 'a> {
     Term(Term<'a>),
     Branch(&'o Branch<'a>),

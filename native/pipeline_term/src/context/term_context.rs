@@ -3,7 +3,7 @@
 use super::overlay::{Branch, Found, Slot, is_nil};
 use super::{ContextError, Key, Kind, Path, Value};
 use crate::data::{Data, DataError};
-use rustler::{Binary, Env, Term};
+use rustler::{Binary, Encoder, Env, Term};
 
 /// The caller's term with a write overlay.
 ///
@@ -75,6 +75,18 @@ impl<'a> TermContext<'a> {
     /// As [`get`](Self::get), and if the field holds anything but an integer of 64 bits.
     #[inline(always)]
     pub fn get_int(&self, path: &Path) -> Result<Option<i64>, ContextError> {
+        if let [key] = path.keys()
+            && self.is_map
+            && let Found::Term(term) = self.root.find(key)
+            && let Ok(number) = term.decode()
+        {
+            return Ok(Some(number));
+        }
+        self.get_other_int(path)
+    }
+
+    /// An integer that is not there, lies deeper, or is none.
+    fn get_other_int(&self, path: &Path) -> Result<Option<i64>, ContextError> {
         let Some(term) = self.get(path)? else {
             return Ok(None);
         };
@@ -128,10 +140,22 @@ impl<'a> TermContext<'a> {
         path: &Path,
         value: impl Into<Value<'v, 'a>>,
     ) -> Result<(), ContextError> {
-        let term = match value.into().to_term(self.env) {
-            Ok(term) => term,
-            Err(source) => return Err(no_term(path, source)),
-        };
+        match value.into() {
+            Value::Int(number) => self.put_term(path, number.encode(self.env)),
+            Value::Term(term) => self.put_term(path, term),
+            other => self.put_value(path, other),
+        }
+    }
+
+    fn put_value(&mut self, path: &Path, value: Value<'_, 'a>) -> Result<(), ContextError> {
+        match value.to_term(self.env) {
+            Ok(term) => self.put_term(path, term),
+            Err(source) => Err(no_term(path, source)),
+        }
+    }
+
+    #[inline(always)]
+    fn put_term(&mut self, path: &Path, term: Term<'a>) -> Result<(), ContextError> {
         match path.keys() {
             [key] if self.is_map && self.journal.is_none() => {
                 self.root.put(key, term);

@@ -1,5 +1,3 @@
-#![allow(clippy::inline_always, reason = "measured, see overlay.rs")]
-
 use crate::data::{Data, DataError, binary_term};
 use rustler::types::atom;
 use rustler::{Atom, Encoder, Env, Term};
@@ -32,7 +30,6 @@ impl<'a> Value<'_, 'a> {
     ///
     /// # Errors
     /// If there is none: a float that is not finite, or data nested too deep.
-    #[inline(always)]
     pub fn to_term(self, env: Env<'a>) -> Result<Term<'a>, DataError> {
         Ok(match self {
             Self::Nil => atom::nil().to_term(env),
