@@ -50,7 +50,7 @@ defmodule Pipeline.Hook.Manager do
           Entry.new(options, own[:plugin], manager.count, {:elixir, check_arity!(fun, kind)})
       end
 
-    case Table.change(manager.chains, nil, [entry], [], %{}, []) do
+    case Table.add(manager.chains, nil, [entry], %{}, []) do
       {:ok, chains} -> %{manager | chains: chains, count: manager.count + 1}
       {:error, message} -> raise ArgumentError, message
     end

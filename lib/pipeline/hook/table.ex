@@ -45,27 +45,55 @@ defmodule Pipeline.Hook.Table do
   end
 
   @doc """
-  The table with the hooks of some plugins taken out and others put in.
+  The table with the hooks of some plugins taken out.
+
+  A hook that stood before or after those of a plugin that leaves goes back to where its priority puts it, which can
+  contradict another hook's constraint. A plugin must be able to leave all the same: then the constraints on that point
+  are given up, and the second element tells what contradicted what.
+  """
+  @spec remove(t, atom, [Pipeline.Plugin.plugin_id()], map) :: {t, [String.t()]}
+  def remove(table, instance, removed, dependencies) do
+    Enum.reduce(leaving(table, removed), {table, []}, fn point, {table, given_up} ->
+      case changed(table[point], point, instance, [], removed, dependencies, []) do
+        {:ok, chain} ->
+          {put(table, chain), given_up}
+
+        {:error, sentence} ->
+          {:ok, chain} = changed(unconstrained(table[point]), point, instance, [], removed, dependencies, [])
+
+          {put(table, chain), [sentence | given_up]}
+      end
+    end)
+  end
+
+  @doc """
+  The table with the hooks of some plugins put in.
 
   Only chains that change are put in order and compiled anew. `dependencies` maps each plugin to those it depends on;
   `specs` are those of the plugins that come in.
   """
-  @spec change(t, atom, [Entry.t()], [Pipeline.Plugin.plugin_id()], map, [module]) ::
-          {:ok, t} | {:error, String.t()}
-  def change(table, instance, added, removed, dependencies, specs) do
-    added = Enum.group_by(added, & &1.point)
-    leaving = for {point, chain} <- table, Enum.any?(chain.entries, &(&1.plugin in removed)), do: point
-
-    Enum.reduce_while(Enum.uniq(leaving ++ Map.keys(added)), {:ok, table}, fn point, {:ok, table} ->
-      new = Map.get(added, point, [])
-
-      case changed(table[point], point, instance, new, removed, dependencies, specs) do
-        {:ok, %Chain{entries: [], declared?: false}} -> {:cont, {:ok, Map.delete(table, point)}}
-        {:ok, chain} -> {:cont, {:ok, Map.put(table, point, chain)}}
+  @spec add(t, atom, [Entry.t()], map, [module]) :: {:ok, t} | {:error, String.t()}
+  def add(table, instance, added, dependencies, specs) do
+    added
+    |> Enum.group_by(& &1.point)
+    |> Enum.reduce_while({:ok, table}, fn {point, new}, {:ok, table} ->
+      case changed(table[point], point, instance, new, [], dependencies, specs) do
+        {:ok, chain} -> {:cont, {:ok, put(table, chain)}}
         error -> {:halt, error}
       end
     end)
   end
+
+  defp leaving(table, removed) do
+    for {point, chain} <- table, Enum.any?(chain.entries, &(&1.plugin in removed)), do: point
+  end
+
+  defp unconstrained(chain) do
+    %{chain | entries: Enum.map(chain.entries, &%{&1 | before: [], after: []})}
+  end
+
+  defp put(table, %Chain{entries: [], declared?: false} = chain), do: Map.delete(table, chain.point)
+  defp put(table, chain), do: Map.put(table, chain.point, chain)
 
   defp changed(old, point, instance, new, removed, dependencies, specs) do
     kept = if old, do: Enum.reject(old.entries, &(&1.plugin in removed)), else: []

@@ -32,7 +32,7 @@ defmodule Pipeline.Plugin.Manager.Load do
 
       with {:ok, entries} <- entries(candidate),
            :ok <- check_spec(entries, own_spec, spec),
-           {:ok, table} <- Table.change(table, instance, entries, [], dependencies, List.wrap(own_spec)) do
+           {:ok, table} <- Table.add(table, instance, entries, dependencies, List.wrap(own_spec)) do
         {:cont, {:ok, table}}
       else
         {:error, sentence} -> {:halt, {:error, error(candidate, :hooks, {:invalid_hook, sentence})}}

@@ -139,10 +139,7 @@ defmodule Pipeline.Plugin.Manager.Server do
   # Unloading
 
   defp unload(ids, state) do
-    {:ok, table} =
-      Table.change(Table.fetch!(state.instance), state.instance, [], ids, Dependents.graph(state.plugins), [])
-
-    Table.publish(state.instance, table)
+    remove_hooks(ids, state)
 
     Enum.reduce(ids, state, fn id, state ->
       supervisor = state.supervisors[id]
@@ -155,6 +152,17 @@ defmodule Pipeline.Plugin.Manager.Server do
       Events.emit(:plugin_unloaded, %{id: id}, instance: state.instance)
       %{state | plugins: Map.delete(state.plugins, id)}
     end)
+  end
+
+  defp remove_hooks(ids, %{instance: instance, plugins: plugins}) do
+    {table, given_up} = Table.remove(Table.fetch!(instance), instance, ids, Dependents.graph(plugins))
+    Table.publish(instance, table)
+
+    for sentence <- given_up do
+      Logger.error(
+        "without #{inspect(ids)} the constraints of hooks cannot hold and are given up: #{sentence}"
+      )
+    end
   end
 
   defp forget_monitor(id, state) do
