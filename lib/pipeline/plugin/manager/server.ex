@@ -183,17 +183,7 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   # A plugin whose supervisor gave it up keeps its entry, so that plugin_info/2 can tell, and loses its hooks.
   defp fail(id, reason, state) do
-    {:ok, table} =
-      Table.change(
-        Table.fetch!(state.instance),
-        state.instance,
-        [],
-        [id],
-        Dependents.graph(state.plugins),
-        []
-      )
-
-    Table.publish(state.instance, table)
+    remove_hooks([id], state)
     registry = Registry.of(state.instance)
     {:ok, _} = Registry.replace(registry, Map.put(Registry.get(registry, id), :state, :failed))
     Events.emit(:plugin_failed, %{id: id, reason: reason}, instance: state.instance)
