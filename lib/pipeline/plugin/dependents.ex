@@ -26,32 +26,25 @@ defmodule Pipeline.Plugin.Dependents do
   @doc "Those, and the plugins that cannot do without them, each before what it needs."
   @spec all(plugins, Plugin.plugin_id()) :: [Plugin.plugin_id()]
   def all(plugins, id) do
-    doomed = closure([id], plugins, MapSet.new([id])) |> MapSet.delete(id)
-    nodes = Map.take(plugins, MapSet.to_list(doomed))
-    {:ok, waves} = nodes |> Map.values() |> Plugin.Loader.unload_order()
+    doomed = plugins |> closure(MapSet.new([id])) |> MapSet.delete(id)
+    {:ok, waves} = plugins |> Map.take(MapSet.to_list(doomed)) |> Map.values() |> Plugin.Loader.unload_order()
     List.flatten(waves)
   end
 
   # A plugin that needs a capability is doomed when its last provider is.
-  defp closure([], _plugins, doomed), do: doomed
-
-  defp closure(_new, plugins, doomed) do
+  defp closure(plugins, doomed) do
     left = Map.drop(plugins, MapSet.to_list(doomed))
 
     new =
       for {dependent, manifest} <- left,
           Enum.any?(manifest.dependencies, fn {target, opts} ->
-            opts[:optional] != true and
-              Enum.any?(targets(target, plugins), &MapSet.member?(doomed, &1)) and
-              targets(target, left) == []
+            opts[:optional] != true and targets(target, plugins) != [] and targets(target, left) == []
           end),
+          into: doomed,
           do: dependent
 
-    closure_step(new, plugins, doomed)
+    if MapSet.equal?(new, doomed), do: doomed, else: closure(plugins, new)
   end
-
-  defp closure_step([], _plugins, doomed), do: doomed
-  defp closure_step(new, plugins, doomed), do: closure(new, plugins, MapSet.union(doomed, MapSet.new(new)))
 
   defp needs?({target, opts}, id, plugins) do
     opts[:optional] != true and targets(target, plugins) == [id]

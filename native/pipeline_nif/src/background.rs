@@ -1,9 +1,12 @@
-//! Work that belongs on no scheduler: it runs on a thread of its own and answers by message.
+//! Work that belongs on no scheduler: it runs on the core's Tokio runtime and answers by message.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::LazyLock;
 
 use rustler::env::OwnedEnv;
 use rustler::{Encoder, Env, LocalPid, Reference, Term};
+
+use tokio::runtime::{Builder, Runtime};
 
 use crate::shared_term::SharedTerm;
 
@@ -11,6 +14,19 @@ rustler::atoms! { done, error, panicked, progress }
 
 /// Resolution and its library recurse in places; this is as much as a main thread has.
 const STACK: usize = 8 << 20;
+
+/// How many pieces of work run at once; more wait for their turn.
+const THREADS: usize = 8;
+
+/// Started with the first piece of work, and there until the VM ends. A thread without work ends after ten seconds.
+static RUNTIME: LazyLock<std::io::Result<Runtime>> = LazyLock::new(|| {
+    Builder::new_multi_thread()
+        .worker_threads(1)
+        .max_blocking_threads(THREADS)
+        .thread_name("pipeline")
+        .thread_stack_size(STACK)
+        .build()
+});
 
 /// Whom to answer: the process that asked, and what it knows the answer by.
 pub(crate) struct ReplyTo {
@@ -46,25 +62,32 @@ pub(crate) trait Encode {
     fn encode<'a>(&self, env: Env<'a>) -> Term<'a>;
 }
 
-/// Runs `work` on a thread and sends `{reference, :done, result}`, `{:error, :panicked}` for a result if it panics.
+/// Runs `work` and sends `{reference, :done, result}`, `{:error, :panicked}` for a result if it panics.
 ///
 /// # Errors
 ///
-/// The system's, when it gives no more threads.
+/// `NoThreads` when the system gave none for the runtime.
 pub(crate) fn run<R: Encode>(
     reply_to: ReplyTo,
     work: impl FnOnce(&ReplyTo) -> R + Send + 'static,
-) -> std::io::Result<()> {
-    std::thread::Builder::new()
-        .name("pipeline".to_owned())
-        .stack_size(STACK)
-        .spawn(
-            move || match catch_unwind(AssertUnwindSafe(|| work(&reply_to))) {
-                Ok(result) => reply_to.done(&result),
-                Err(_) => reply_to.done(&Panicked),
-            },
-        )
-        .map(drop)
+) -> Result<(), NoThreads> {
+    let runtime = RUNTIME.as_ref().map_err(|_| NoThreads)?;
+    runtime.spawn_blocking(
+        move || match catch_unwind(AssertUnwindSafe(|| work(&reply_to))) {
+            Ok(result) => reply_to.done(&result),
+            Err(_) => reply_to.done(&Panicked),
+        },
+    );
+    Ok(())
+}
+
+/// The system gives no more threads.
+pub(crate) struct NoThreads;
+
+impl From<NoThreads> for rustler::Error {
+    fn from(NoThreads: NoThreads) -> Self {
+        Self::Atom("no_threads")
+    }
 }
 
 struct Panicked;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use pipeline_beam::{FoundFile, ReadError, Scan, ScanOptions, scan};
-use rustler::{Atom, Encoder, Env, Error, LocalPid, NifResult, Reference, Term};
+use rustler::{Atom, Encoder, Env, LocalPid, NifResult, Reference, Term};
 
 use crate::background::{self, Encode, ReplyTo};
 use crate::hook_order::list;
@@ -26,8 +26,7 @@ fn discover<'a>(reply_to: LocalPid, reference: Reference<'a>, paths: Term<'a>) -
                 reply_to.progress(so_far.done, so_far.total);
             }
         })
-    })
-    .map_err(|_| Error::Atom("no_thread"))?;
+    })?;
     Ok(ok())
 }
 

@@ -4,6 +4,8 @@
 
 // `shared_term` is the one file that may: it opens with the argument.
 #![deny(unsafe_code)]
+// What a NIF takes is decoded for it, so it owns its arguments.
+#![allow(clippy::needless_pass_by_value)]
 
 mod background;
 mod discovery;
@@ -13,9 +15,9 @@ mod manifest;
 mod registry;
 mod requirement;
 mod resolution;
-mod solve;
 #[allow(unsafe_code)]
 mod shared_term;
+mod solve;
 
 use pipeline_term as _;
 

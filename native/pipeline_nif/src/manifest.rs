@@ -58,7 +58,7 @@ fn binary<'a>(env: Env<'a>, bytes: &[u8]) -> Term<'a> {
     Binary::from_owned(owned, env).encode(env)
 }
 
-/// Through the external term format: the tags SMALL_BIG_EXT (110) and LARGE_BIG_EXT (111).
+/// Through the external term format: the tags `SMALL_BIG_EXT` (110) and `LARGE_BIG_EXT` (111).
 fn big_integer<'a>(env: Env<'a>, negative: bool, magnitude: &[u8]) -> Term<'a> {
     let mut external = vec![131];
     match (
@@ -77,7 +77,7 @@ fn big_integer<'a>(env: Env<'a>, negative: bool, magnitude: &[u8]) -> Term<'a> {
     from_external(env, &external)
 }
 
-/// BIT_BINARY_EXT (77).
+/// `BIT_BINARY_EXT` (77).
 fn bit_string<'a>(env: Env<'a>, bytes: &[u8], last_bits: u8) -> Term<'a> {
     let Ok(length) = u32::try_from(bytes.len()) else {
         return "".encode(env);

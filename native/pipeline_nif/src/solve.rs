@@ -38,8 +38,7 @@ fn solve<'a>(
     };
     background::run(ReplyTo::new(reply_to, reference), move |_| {
         Solution(core_solve(&releases, &request))
-    })
-    .map_err(|_| Error::Atom("no_thread"))?;
+    })?;
     Ok(ok())
 }
 
