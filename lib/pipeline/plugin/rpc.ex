@@ -13,6 +13,7 @@ defmodule Pipeline.Plugin.RPC do
           | {:no_rpc, Pipeline.Plugin.plugin_id()}
           | {:timeout, Pipeline.Plugin.plugin_id()}
           | {:crashed, Pipeline.Plugin.plugin_id(), term}
+          | {:calling_self, Pipeline.Plugin.plugin_id()}
           | term
 
   @doc """
@@ -24,6 +25,7 @@ defmodule Pipeline.Plugin.RPC do
     * `{:no_rpc, id}` - it does not implement `c:Pipeline.Plugin.handle_rpc/2`
     * `{:timeout, id}` - it took too long; it may still do what was asked
     * `{:crashed, id, reason}` - it ended before it answered
+    * `{:calling_self, id}` - it is the caller
 
   Option: `:instance`; by default that of the calling plugin, or the application's own.
   """
@@ -36,8 +38,8 @@ defmodule Pipeline.Plugin.RPC do
   catch
     :exit, {:timeout, _} -> {:error, {:timeout, id}}
     :exit, {:noproc, _} -> {:error, {:not_loaded, id}}
-    :exit, {reason, {GenServer, :call, _}} -> {:error, {:crashed, id, reason}}
     :exit, {:calling_self, _} -> {:error, {:calling_self, id}}
+    :exit, {reason, {GenServer, :call, _}} -> {:error, {:crashed, id, reason}}
   end
 
   @doc """

@@ -22,9 +22,12 @@ defmodule Pipeline.Plugin.Supervisor do
 
   @impl Supervisor
   def init(instance) do
-    await_end(Names.whereis(instance, :plugins))
+    await_end(instance, :plugins)
     children = [{DynamicSupervisor, strategy: :one_for_one, name: Names.via(instance, :plugins)}]
-    Supervisor.init(children, strategy: :one_for_one)
+
+    # Without the plugins this supervisor is of no use: it ends with them, so that the manager after it in the instance
+    # is restarted too, and starts them again.
+    Supervisor.init(children, strategy: :one_for_one, max_restarts: 0)
   end
 
   @doc """
@@ -43,7 +46,15 @@ defmodule Pipeline.Plugin.Supervisor do
       id: plugin.id,
       start:
         {Supervisor, :start_link,
-         [[plugin], [strategy: :one_for_one, max_restarts: @max_restarts, max_seconds: @max_seconds]]},
+         [
+           [plugin],
+           [
+             strategy: :one_for_one,
+             max_restarts: @max_restarts,
+             max_seconds: @max_seconds,
+             name: Names.via(instance, {:supervisor, plugin_module.__plugin__().id})
+           ]
+         ]},
       type: :supervisor,
       restart: :temporary
     }
@@ -64,14 +75,39 @@ defmodule Pipeline.Plugin.Supervisor do
     :ok
   end
 
-  # After this supervisor was killed, the plugins below it are still ending when it is started again.
-  defp await_end(nil), do: :ok
+  @doc false
+  # Whether plugins can be started. A supervisor that is ending is alive for a while; it does not answer.
+  @spec running?(atom) :: boolean
+  def running?(instance) do
+    %{} = DynamicSupervisor.count_children(Names.via(instance, :plugins))
+    true
+  catch
+    :exit, _ -> false
+  end
 
-  defp await_end(pid) do
-    monitor = Process.monitor(pid)
+  @doc false
+  # The supervisor of a plugin that runs, or of one that is started again for want of it.
+  @spec ensure_plugin(module, Pipeline.Plugin.plugin_id(), Pipeline.Plugin.config(), atom) ::
+          {:ok, pid} | {:error, term}
+  def ensure_plugin(plugin_module, id, config, instance) do
+    case Names.whereis(instance, {:supervisor, id}) do
+      nil ->
+        await_end(instance, {:plugin, id})
+        start_plugin(plugin_module, config, instance: instance)
 
-    receive do
-      {:DOWN, ^monitor, :process, ^pid, _reason} -> :ok
+      supervisor ->
+        {:ok, supervisor}
+    end
+  end
+
+  # After a supervisor was killed, what was below it is still ending when it is started again.
+  defp await_end(instance, role) do
+    with pid when pid != nil <- Names.whereis(instance, role) do
+      monitor = Process.monitor(pid)
+
+      receive do
+        {:DOWN, ^monitor, :process, ^pid, _reason} -> :ok
+      end
     end
   end
 

@@ -572,13 +572,23 @@ defmodule Pipeline.Plugin.ManagerTest do
       assert Hook.run(instance, :step, :given, &Function.identity/1) == {:ok, :given}
     end
 
-    test "a killed plugin supervisor comes back with the plugins", %{instance: instance} do
-      kill(instance, :plugin_supervisor)
-      assert_receive {:init, :alpha, _pid}
-      assert_receive {:start, :alpha, _pid}
-      assert Hook.run(instance, :step, :given, &Function.identity/1) == {:ok, :alpha}
-      await_name(instance, :manager)
+    for role <- [:plugin_supervisor, :plugins, :anchor] do
+      test "a killed #{role} comes back with the plugins", %{instance: instance} do
+        kill(instance, unquote(role))
+        assert_receive {:init, :alpha, _pid}
+        assert_receive {:start, :alpha, _pid}
+        assert Hook.run(instance, :step, :given, &Function.identity/1) == {:ok, :alpha}
+        await_name(instance, :manager)
+        assert :ok = Manager.unload_plugin(:alpha, instance: instance)
+      end
+    end
+
+    test "a plugin whose own supervisor is killed is started again", %{instance: instance} do
+      kill(instance, {:supervisor, :alpha})
+      assert_receive {:init, :alpha, again}
+      assert_receive {:start, :alpha, ^again}
       assert :ok = Manager.unload_plugin(:alpha, instance: instance)
+      assert_nothing_left(instance)
     end
   end
 

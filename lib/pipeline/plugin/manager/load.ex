@@ -4,7 +4,7 @@ defmodule Pipeline.Plugin.Manager.Load do
 
   alias Pipeline.Core
   alias Pipeline.Hook.{Entry, Spec, Table}
-  alias Pipeline.Plugin.{Dependents, Loader, LoadError, Names, Registry}
+  alias Pipeline.Plugin.{Dependents, Loader, LoadError, Registry}
   alias Pipeline.Plugin.Manager.Candidate
 
   @doc "The candidates in load order."
@@ -64,18 +64,8 @@ defmodule Pipeline.Plugin.Manager.Load do
   @spec recover(map, atom) :: {:ok, pid} | :failed | {:error, term}
   def recover(%{state: :failed}, _instance), do: :failed
 
-  def recover(info, instance) do
-    case Names.whereis(instance, {:plugin, info.id}) do
-      nil -> Pipeline.Plugin.Supervisor.start_plugin(info.module, info.config, instance: instance)
-      pid -> {:ok, supervisor_of(pid)}
-    end
-  end
-
-  # Every process that a supervisor starts names it as its first ancestor.
-  defp supervisor_of(pid) do
-    {:dictionary, dictionary} = Process.info(pid, :dictionary)
-    [supervisor | _] = dictionary[:"$ancestors"]
-    supervisor
+  def recover(%{module: module, id: id, config: config}, instance) do
+    Pipeline.Plugin.Supervisor.ensure_plugin(module, id, config, instance)
   end
 
   defp init(%{manifest: manifest} = candidate, instance, timeout) do

@@ -67,7 +67,7 @@ defmodule Pipeline.Plugin.Manager.Server do
   @impl GenServer
   def handle_info({:DOWN, monitor, :process, _pid, reason}, state) do
     case state.monitors do
-      %{^monitor => id} -> {:noreply, fail(id, reason, forget_monitor(id, state))}
+      %{^monitor => id} -> {:noreply, lost(id, reason, forget_monitor(id, state))}
       %{} -> {:noreply, state}
     end
   end
@@ -178,6 +178,17 @@ defmodule Pipeline.Plugin.Manager.Server do
 
       %{} ->
         state
+    end
+  end
+
+  # The supervisor of a plugin ended, which nobody here asked for.
+  defp lost(id, reason, state) do
+    cond do
+      # All plugins are ending, and so is this manager: the next one starts them again.
+      not Pipeline.Plugin.Supervisor.running?(state.instance) -> state
+      # It gave the plugin up.
+      reason == :shutdown -> fail(id, reason, state)
+      true -> recover(Registry.get(Registry.of(state.instance), id), state)
     end
   end
 
