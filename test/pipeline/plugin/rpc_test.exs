@@ -15,7 +15,7 @@ defmodule Pipeline.Plugin.RPCTest do
 
     def handle_rpc({:add, other}, state), do: {:error, {:not_a_number, other}, state}
     def handle_rpc(:crash, _state), do: raise("no luck")
-    def handle_rpc(:hang, _state), do: receive(do: (:never -> :ok))
+    def handle_rpc(:hang, state), do: receive(do: (:go_on -> {:reply, :late, state}))
     def handle_rpc(:wrong, _state), do: :wrong
     def handle_rpc({:ask, id}, state), do: {:reply, Pipeline.Plugin.RPC.call(id, :count), state}
 
@@ -58,6 +58,7 @@ defmodule Pipeline.Plugin.RPCTest do
              eventually(fn -> RPC.call(:counter, :wrong, 5000, opts) end)
 
     assert eventually(fn -> RPC.call(:counter, :hang, 10, opts) end) == {:error, {:timeout, :counter}}
+    send(Manager.plugin_info(:counter, opts).pid, :go_on)
   end
 
   test "tells that a plugin takes no calls", %{instance: instance, opts: opts} do
