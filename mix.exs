@@ -14,10 +14,8 @@ defmodule Pipeline.Plugin.MixProject do
       pipeline_native: [pipeline_nif: [module: Pipeline.Native]],
       start_permanent: Mix.env() == :prod,
       deps: [],
-      dialyzer: [plt_add_apps: [:mix, :ex_unit]],
       description: "A plugin system for Elixir applications with a Rust core",
-      package: package(),
-      aliases: aliases()
+      package: package()
     ]
   end
 
@@ -37,9 +35,5 @@ defmodule Pipeline.Plugin.MixProject do
       files:
         ~w(lib native/*/src native/*/Cargo.toml priv/templates Cargo.toml Cargo.lock mix.exs README.md CHANGELOG.md LICENSE)
     ]
-  end
-
-  defp aliases do
-    []
   end
 end
