@@ -30,15 +30,23 @@ defmodule Pipeline.Hook.Chain do
   @doc "Runs the chain around a base operation, or around the identity."
   @spec run(t, term, step | nil) :: {:ok, term} | {:error, term}
   def run(%__MODULE__{mode: :chain, call: call, instance: instance}, context, nil) do
-    {:ok, call.(context)}
-  catch
-    kind, reason -> Failure.result(kind, reason, __STACKTRACE__, instance)
+    call(call, context, instance)
   end
 
   def run(%__MODULE__{mode: :chain, entries: entries, instance: instance}, context, core) do
-    {:ok, compile(entries, core, instance).(context)}
-  catch
-    kind, reason -> Failure.result(kind, reason, __STACKTRACE__, instance)
+    call(compile(entries, core, instance), context, instance)
+  end
+
+  defp call(call, context, instance) do
+    notes = Failure.notes()
+
+    try do
+      value = call.(context)
+      Failure.restore(notes)
+      {:ok, value}
+    catch
+      kind, reason -> Failure.result(kind, reason, __STACKTRACE__, notes, instance)
+    end
   end
 
   @doc "The closures of a chain around a base operation."
@@ -69,7 +77,7 @@ defmodule Pipeline.Hook.Chain do
         try do
           core.(context)
         catch
-          kind, reason -> Failure.pass_on(:core, kind, reason, __STACKTRACE__)
+          kind, reason -> Failure.raise_own(:core, kind, reason, __STACKTRACE__)
         end
       end
     end

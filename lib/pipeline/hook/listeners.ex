@@ -51,16 +51,20 @@ defmodule Pipeline.Hook.Listeners do
   end
 
   defp failed(entry, kind, reason, stacktrace, instance) do
-    error =
-      case {kind, reason} do
-        {:throw, {:hook_error, refusal}} -> refusal
-        _ -> Failure.report(entry, kind, reason, stacktrace, instance)
-      end
+    case {entry.on_error, kind, reason} do
+      {:halt, :throw, {:hook_error, refusal}} ->
+        {:error, refusal}
 
-    case entry.on_error do
-      :halt -> {:error, error}
-      :skip -> :skipped
-      :raise -> :erlang.raise(kind, reason, stacktrace)
+      {:halt, _, _} ->
+        {:error, Failure.report(entry, kind, reason, stacktrace, instance)}
+
+      {:skip, _, _} ->
+        Failure.report(entry, kind, reason, stacktrace, instance)
+        :skipped
+
+      {:raise, _, _} ->
+        Failure.report(entry, kind, reason, stacktrace, instance)
+        :erlang.raise(kind, reason, stacktrace)
     end
   end
 end
