@@ -30,23 +30,15 @@ defmodule Pipeline.Hook.Chain do
   @doc "Runs the chain around a base operation, or around the identity."
   @spec run(t, term, step | nil) :: {:ok, term} | {:error, term}
   def run(%__MODULE__{mode: :chain, call: call, instance: instance}, context, nil) do
-    call(call, context, instance)
+    {:ok, call.(context)}
+  catch
+    kind, reason -> Failure.result(kind, reason, __STACKTRACE__, instance)
   end
 
   def run(%__MODULE__{mode: :chain, entries: entries, instance: instance}, context, core) do
-    call(compile(entries, core, instance), context, instance)
-  end
-
-  defp call(call, context, instance) do
-    notes = Failure.notes()
-
-    try do
-      value = call.(context)
-      Failure.restore(notes)
-      {:ok, value}
-    catch
-      kind, reason -> Failure.result(kind, reason, __STACKTRACE__, notes, instance)
-    end
+    {:ok, compile(entries, core, instance).(context)}
+  catch
+    kind, reason -> Failure.result(kind, reason, __STACKTRACE__, instance)
   end
 
   @doc "The closures of a chain around a base operation."

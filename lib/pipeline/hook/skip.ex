@@ -18,7 +18,7 @@ defmodule Pipeline.Hook.Skip do
         kind, reason ->
           stacktrace = __STACKTRACE__
 
-          if Failure.noted?(kind, reason, stacktrace) do
+          if Failure.noted?(entry, kind, reason, stacktrace) do
             :erlang.raise(kind, reason, stacktrace)
           else
             case kept(run) do
@@ -98,5 +98,5 @@ defmodule Pipeline.Hook.Skip do
 
   defp yield({:ok, value}), do: value
   defp yield({nil, kind, reason, stacktrace}), do: :erlang.raise(kind, reason, stacktrace)
-  defp yield({owner, kind, reason, stacktrace}), do: Failure.pass_on(owner, kind, reason, stacktrace)
+  defp yield({owner, kind, reason, stacktrace}), do: Failure.raise_own(owner, kind, reason, stacktrace)
 end
