@@ -59,7 +59,7 @@ defmodule Pipeline.Hook.Chain do
 
   defp after_all(before, rest), do: fn context -> rest.(before.(context)) end
 
-  # A failure of the base operation is nobody's fault here; noting it as such keeps it from being taken for that of
+  # A failure of the base operation is nobody's fault here; marking it as such keeps it from being taken for that of
   # the hook around it.
   defp base(core) do
     if core === (&Function.identity/1) do
@@ -69,7 +69,7 @@ defmodule Pipeline.Hook.Chain do
         try do
           core.(context)
         catch
-          kind, reason -> Failure.raise_own(:core, kind, reason, __STACKTRACE__)
+          kind, reason -> Failure.pass_on(:core, kind, reason, __STACKTRACE__)
         end
       end
     end

@@ -1,55 +1,47 @@
 defmodule Pipeline.Hook.Failure do
   @moduledoc false
-  # Who failed. Every hook runs in a `try`. The innermost one that sees a failure notes its owner beside it, in the
-  # process dictionary, and raises it on unchanged, so that an outer hook can catch what was really raised. A hook
-  # further out that sees a failure that is noted passes it on; one that sees another has failed itself.
+  # Who failed. Every hook runs in a `try`. The innermost one that sees a failure marks it with its owner and raises it
+  # on, otherwise unchanged, so that an outer hook can catch what was really raised. A hook further out that sees a
+  # failure with its mark passes it on; one that sees a failure without has failed itself.
   #
-  # A run that fails takes its notes along and leaves those of a run around it. A run whose hooks caught a failure
-  # and that went well leaves the note behind: clearing it would cost every run that goes well some 40 %. So a note
-  # counts only for hooks that its owner can stand further in than, and only the last few are kept.
+  # The mark is one more entry in the location of the first stacktrace entry, where nobody looks for it, and goes
+  # wherever the failure goes: into other processes, past other runs, and away when a hook catches it. It names what it
+  # marks, since a hook may raise something of its own with the stacktrace of what it caught. Comparing failures with
+  # a note kept aside is not enough: two hooks that fail in the same function can do so with equal stacktraces.
 
   alias Pipeline.Hook.{Entry, Error}
 
-  @key :"$pipeline_hook_failure"
+  @mark :pipeline_hook
 
   @typedoc "A hook, or the base operation of the run."
   @type owner :: Entry.t() | :core
 
-  # More than one, since a hook may try again, fail otherwise, and raise on what it caught first.
-  @kept 8
-
-  @doc "Raises a failure on, as that of the hook unless it was noted further in."
-  @spec pass_on(Entry.t(), :error | :exit | :throw, term, Exception.stacktrace()) :: no_return
-  def pass_on(entry, kind, reason, stacktrace) do
-    if noted?(entry, kind, reason, stacktrace),
+  @doc "Raises a failure on, as that of `owner` unless it comes from further in."
+  @spec pass_on(owner, :error | :exit | :throw, term, Exception.stacktrace()) :: no_return
+  def pass_on(owner, kind, reason, stacktrace) do
+    if owner(kind, reason, stacktrace),
       do: :erlang.raise(kind, reason, stacktrace),
-      else: raise_own(entry, kind, reason, stacktrace)
+      else: :erlang.raise(kind, reason, mark(stacktrace, {owner, kind, reason}))
   end
 
-  @doc "Raises a failure on that is known to be that of `owner`."
-  @spec raise_own(owner, :error | :exit | :throw, term, Exception.stacktrace()) :: no_return
-  def raise_own(owner, kind, reason, stacktrace) do
-    Process.put(@key, Enum.take([{owner, kind, reason, stacktrace} | notes()], @kept))
-    :erlang.raise(kind, reason, stacktrace)
-  end
-
-  @doc "Whether this very failure was noted further in, and so comes out of `next` and not from the hook itself."
-  @spec noted?(Entry.t(), :error | :exit | :throw, term, Exception.stacktrace()) :: boolean
-  def noted?(entry, kind, reason, stacktrace) do
-    Enum.any?(notes(), &(same?(&1, kind, reason, stacktrace) and inside?(elem(&1, 0), entry)))
-  end
-
-  @doc "Who has failed so, as far as it was noted."
+  @doc "Whose failure it is: `nil` if it has only just come out of a function."
   @spec owner(:error | :exit | :throw, term, Exception.stacktrace()) :: owner | nil
-  def owner(kind, reason, stacktrace) do
-    with {owner, _, _, _} <- Enum.find(notes(), &same?(&1, kind, reason, stacktrace)), do: owner
+  def owner(kind, reason, [{_, _, _, location} | _] = stacktrace) do
+    with {@mark, {owner, ^kind, marked}} <- List.keyfind(location, @mark, 0),
+         true <- same?(kind, marked, reason, stacktrace) do
+      owner
+    else
+      _ -> nil
+    end
   end
+
+  def owner(_kind, _reason, _stacktrace), do: nil
 
   @doc "What a run that ended in this failure returns. Reports the failure of a hook."
   @spec result(:error | :exit | :throw, term, Exception.stacktrace(), atom) :: {:error, term}
   def result(kind, reason, stacktrace, instance) do
     owner = owner(kind, reason, stacktrace) || :core
-    forget(kind, reason, stacktrace)
+    stacktrace = unmark(stacktrace)
 
     case {owner, kind, reason} do
       {%Entry{on_error: :raise} = entry, _, _} ->
@@ -70,6 +62,8 @@ defmodule Pipeline.Hook.Failure do
   @doc "Emits the event `:hook_failed` and returns the error."
   @spec report(Entry.t(), :error | :exit | :throw, term, Exception.stacktrace(), atom) :: Error.t()
   def report(%Entry{} = entry, kind, reason, stacktrace, instance) do
+    stacktrace = unmark(stacktrace)
+
     error = %Error{
       plugin: entry.plugin,
       point: entry.point,
@@ -82,38 +76,25 @@ defmodule Pipeline.Hook.Failure do
     error
   end
 
-  defp notes, do: Process.get(@key) || []
-
-  # The note of the failure, and what was noted since: it belongs to the same run, or to one inside it.
-  defp forget(kind, reason, stacktrace) do
-    case Enum.drop_while(notes(), &(not same?(&1, kind, reason, stacktrace))) do
-      [_note] -> Process.delete(@key)
-      [_note | earlier] -> Process.put(@key, earlier)
-      [] -> :ok
-    end
+  # What was raised with an empty stacktrace gets an entry that holds the mark.
+  defp mark([{module, fun, arity, location} | rest], mark) do
+    [{module, fun, arity, List.keystore(location, @mark, 0, {@mark, mark})} | rest]
   end
 
-  defp same?({_owner, kind, noted, stacktrace}, kind, reason, stacktrace) do
-    noted == reason or (kind == :error and normalized(noted, stacktrace) == normalized(reason, stacktrace))
+  defp mark(_other, mark), do: [{Pipeline.Hook, :run, 4, [{@mark, mark}]}]
+
+  defp unmark([{module, fun, arity, location} | rest]) do
+    [{module, fun, arity, List.keydelete(location, @mark, 0)} | rest]
   end
 
-  defp same?(_note, _kind, _reason, _stacktrace), do: false
+  defp unmark(other), do: other
+
+  defp same?(kind, marked, reason, stacktrace) do
+    marked == reason or (kind == :error and normalized(marked, stacktrace) == normalized(reason, stacktrace))
+  end
 
   # `rescue` turns an Erlang error into an exception struct, and a hook may raise that on with its stacktrace.
-  defp normalized(reason, stacktrace), do: Exception.normalize(:error, reason, stacktrace)
-
-  # Whether a failure of the first can come out of the second's `next`.
-  defp inside?(:core, entry), do: entry.kind != :after
-
-  defp inside?(%Entry{} = owner, %Entry{} = entry) do
-    owner.point == entry.point and owner.registration != entry.registration and
-      owner.kind in inside(entry.kind)
-  end
-
-  defp inside(:around), do: [:around, :before, :replace, :after]
-  defp inside(:before), do: [:before, :replace]
-  defp inside(:replace), do: [:replace]
-  defp inside(:after), do: [:after]
+  defp normalized(reason, stacktrace), do: Exception.normalize(:error, reason, unmark(stacktrace))
 
   defp term(:error, reason, stacktrace), do: Exception.normalize(:error, reason, stacktrace)
   defp term(_kind, reason, _stacktrace), do: reason

@@ -74,7 +74,7 @@ defmodule Pipeline.Hook.Segment do
     entry = elem(whole.entries, index)
     {kind, reason} = failure(outcome, entry, reason)
     {:current_stacktrace, [_ | stacktrace]} = Process.info(self(), :current_stacktrace)
-    Failure.raise_own(entry, kind, reason, stacktrace)
+    Failure.pass_on(entry, kind, reason, stacktrace)
   end
 
   defp failure(:refused, _entry, reason), do: {:throw, {:hook_error, reason}}

@@ -18,7 +18,7 @@ defmodule Pipeline.Hook.Skip do
         kind, reason ->
           stacktrace = __STACKTRACE__
 
-          if Failure.noted?(entry, kind, reason, stacktrace) do
+          if Failure.owner(kind, reason, stacktrace) do
             :erlang.raise(kind, reason, stacktrace)
           else
             case kept(run) do
@@ -57,8 +57,7 @@ defmodule Pipeline.Hook.Skip do
   defp outcome(next, context) do
     {:ok, next.(context)}
   catch
-    kind, reason ->
-      {Failure.owner(kind, reason, __STACKTRACE__), kind, reason, __STACKTRACE__}
+    kind, reason -> {kind, reason, __STACKTRACE__}
   end
 
   defp kept(run), do: kept(run, Process.get(run))
@@ -97,6 +96,5 @@ defmodule Pipeline.Hook.Skip do
   defp go_on(outcome, _next, _context), do: yield(outcome)
 
   defp yield({:ok, value}), do: value
-  defp yield({nil, kind, reason, stacktrace}), do: :erlang.raise(kind, reason, stacktrace)
-  defp yield({owner, kind, reason, stacktrace}), do: Failure.raise_own(owner, kind, reason, stacktrace)
+  defp yield({kind, reason, stacktrace}), do: :erlang.raise(kind, reason, stacktrace)
 end
