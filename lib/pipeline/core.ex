@@ -58,9 +58,9 @@ defmodule Pipeline.Core do
          "#{inspect(library)} has no native hook #{inspect(name)}." <>
            Suggestion.did_you_mean(Atom.to_string(name), known) <> " It has: #{Enum.join(known, ", ")}"}
 
-      {:error, {:invalid_config, path, message}} ->
-        where = if path == [], do: "", else: " at #{Enum.join(path, ".")}"
-        {:error, "the config of the native hook #{inspect(name)} is wrong#{where}: #{message}"}
+      # The message names the field.
+      {:error, {:invalid_config, _path, message}} ->
+        {:error, "the config of the native hook #{inspect(name)} is wrong: #{message}"}
 
       {:error, {:ambiguous_hook, _name}} ->
         {:error, "#{inspect(library)} registers two native hooks of the name #{inspect(name)}: rename one"}

@@ -76,10 +76,14 @@ defmodule Pipeline.Hook do
     dispatch(Table.chain(@default, point), context, core)
   end
 
-  @doc "Runs a hook point of an instance around a base operation."
-  @spec run(instance :: atom, hook_name, context, next) :: {:ok, term} | {:error, term} | :ok
+  @doc """
+  Runs a hook point of an instance around a base operation.
+
+  `nil` stands for none, which is all that points with the modes `:collect` and `:notify` take.
+  """
+  @spec run(instance :: atom, hook_name, context, next | nil) :: {:ok, term} | {:error, term} | :ok
   def run(instance, point, context, core)
-      when is_atom(instance) and is_atom(point) and is_function(core, 1) do
+      when is_atom(instance) and is_atom(point) and (core == nil or is_function(core, 1)) do
     dispatch(Table.chain(instance, point), context, core)
   end
 

@@ -59,7 +59,7 @@ defmodule Pipeline.Hook.Chain do
 
   defp after_all(before, rest), do: fn context -> rest.(before.(context)) end
 
-  # A failure of the base operation is nobody's fault here; noting it as such keeps it from being taken for that of
+  # A failure of the base operation is nobody's fault here; marking it as such keeps it from being taken for that of
   # the hook around it.
   defp base(core) do
     if core === (&Function.identity/1) do

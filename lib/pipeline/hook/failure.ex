@@ -1,37 +1,47 @@
 defmodule Pipeline.Hook.Failure do
   @moduledoc false
-  # Who failed. Every hook runs in a `try`. The innermost one that sees a failure notes its owner beside it, in the
-  # process dictionary, and raises it on unchanged, so that an outer hook can catch what was really raised. A hook
-  # further out that sees the very same failure passes it on; one that sees another failure than the one noted has
-  # failed itself.
+  # Who failed. Every hook runs in a `try`. The innermost one that sees a failure marks it with its owner and raises it
+  # on, otherwise unchanged, so that an outer hook can catch what was really raised. A hook further out that sees a
+  # failure with its mark passes it on; one that sees a failure without has failed itself.
+  #
+  # The mark is one more entry in the location of the first stacktrace entry, where nobody looks for it, and goes
+  # wherever the failure goes: into other processes, past other runs, and away when a hook catches it. It names what it
+  # marks, since a hook may raise something of its own with the stacktrace of what it caught. Comparing failures with
+  # a note kept aside is not enough: two hooks that fail in the same function can do so with equal stacktraces.
 
   alias Pipeline.Hook.{Entry, Error}
 
-  @key :"$pipeline_hook_failure"
+  @mark :pipeline_hook
 
   @typedoc "A hook, or the base operation of the run."
   @type owner :: Entry.t() | :core
 
+  @doc "Raises a failure on, as that of `owner` unless it comes from further in."
   @spec pass_on(owner, :error | :exit | :throw, term, Exception.stacktrace()) :: no_return
   def pass_on(owner, kind, reason, stacktrace) do
-    unless noted?(kind, reason, stacktrace), do: Process.put(@key, {owner, kind, reason, stacktrace})
-    :erlang.raise(kind, reason, stacktrace)
+    if owner(kind, reason, stacktrace),
+      do: :erlang.raise(kind, reason, stacktrace),
+      else: :erlang.raise(kind, reason, mark(stacktrace, {owner, kind, reason}))
   end
 
-  @doc "Whether this very failure was noted further in, and so comes out of `next` and not from the hook itself."
-  @spec noted?(:error | :exit | :throw, term, Exception.stacktrace()) :: boolean
-  def noted?(kind, reason, stacktrace) do
-    case Process.get(@key) do
-      {_owner, ^kind, noted, ^stacktrace} -> same?(kind, noted, reason, stacktrace)
-      _ -> false
+  @doc "Whose failure it is: `nil` if it has only just come out of a function."
+  @spec owner(:error | :exit | :throw, term, Exception.stacktrace()) :: owner | nil
+  def owner(kind, reason, [{_, _, _, location} | _] = stacktrace) do
+    with {@mark, {owner, ^kind, marked}} <- List.keyfind(location, @mark, 0),
+         true <- same?(kind, marked, reason, stacktrace) do
+      owner
+    else
+      _ -> nil
     end
   end
+
+  def owner(_kind, _reason, _stacktrace), do: nil
 
   @doc "What a run that ended in this failure returns. Reports the failure of a hook."
   @spec result(:error | :exit | :throw, term, Exception.stacktrace(), atom) :: {:error, term}
   def result(kind, reason, stacktrace, instance) do
-    owner = if noted?(kind, reason, stacktrace), do: elem(Process.get(@key), 0), else: :core
-    Process.delete(@key)
+    owner = owner(kind, reason, stacktrace) || :core
+    stacktrace = unmark(stacktrace)
 
     case {owner, kind, reason} do
       {%Entry{on_error: :raise} = entry, _, _} ->
@@ -52,6 +62,8 @@ defmodule Pipeline.Hook.Failure do
   @doc "Emits the event `:hook_failed` and returns the error."
   @spec report(Entry.t(), :error | :exit | :throw, term, Exception.stacktrace(), atom) :: Error.t()
   def report(%Entry{} = entry, kind, reason, stacktrace, instance) do
+    stacktrace = unmark(stacktrace)
+
     error = %Error{
       plugin: entry.plugin,
       point: entry.point,
@@ -64,13 +76,25 @@ defmodule Pipeline.Hook.Failure do
     error
   end
 
-  # `rescue` turns an Erlang error into an exception struct, and a hook may raise that on with its stacktrace.
-  defp same?(:error, noted, reason, stacktrace) do
-    noted == reason or
-      Exception.normalize(:error, noted, stacktrace) == Exception.normalize(:error, reason, stacktrace)
+  # What was raised with an empty stacktrace gets an entry that holds the mark.
+  defp mark([{module, fun, arity, location} | rest], mark) do
+    [{module, fun, arity, List.keystore(location, @mark, 0, {@mark, mark})} | rest]
   end
 
-  defp same?(_kind, noted, reason, _stacktrace), do: noted == reason
+  defp mark(_other, mark), do: [{Pipeline.Hook, :run, 4, [{@mark, mark}]}]
+
+  defp unmark([{module, fun, arity, location} | rest]) do
+    [{module, fun, arity, List.keydelete(location, @mark, 0)} | rest]
+  end
+
+  defp unmark(other), do: other
+
+  defp same?(kind, marked, reason, stacktrace) do
+    marked == reason or (kind == :error and normalized(marked, stacktrace) == normalized(reason, stacktrace))
+  end
+
+  # `rescue` turns an Erlang error into an exception struct, and a hook may raise that on with its stacktrace.
+  defp normalized(reason, stacktrace), do: Exception.normalize(:error, reason, unmark(stacktrace))
 
   defp term(:error, reason, stacktrace), do: Exception.normalize(:error, reason, stacktrace)
   defp term(_kind, reason, _stacktrace), do: reason

@@ -8,10 +8,9 @@ defmodule Pipeline.Hook.Listeners do
   def run(%Chain{mode: :first} = chain, context, core),
     do: first(chain.entries, context, core, chain.instance)
 
-  def run(%Chain{mode: mode} = chain, _context, core) when core != nil do
-    raise ArgumentError,
-          "the hook point #{inspect(chain.point)} runs as #{inspect(mode)}, which has no base operation: " <>
-            "run it without one"
+  def run(%Chain{mode: mode} = chain, context, core) when core != nil do
+    # The identity is what a run without a base operation has.
+    if core === (&Function.identity/1), do: run(chain, context, nil), else: raise_core(chain, mode)
   end
 
   def run(%Chain{mode: :collect} = chain, context, nil),
@@ -20,6 +19,12 @@ defmodule Pipeline.Hook.Listeners do
   def run(%Chain{mode: :notify} = chain, context, nil) do
     for entry <- chain.entries, do: call(entry, context, chain.instance)
     :ok
+  end
+
+  defp raise_core(chain, mode) do
+    raise ArgumentError,
+          "the hook point #{inspect(chain.point)} runs as #{inspect(mode)}, which has no base operation: " <>
+            "run it without one"
   end
 
   defp first([], _context, nil, _instance), do: {:ok, nil}
@@ -51,16 +56,20 @@ defmodule Pipeline.Hook.Listeners do
   end
 
   defp failed(entry, kind, reason, stacktrace, instance) do
-    error =
-      case {kind, reason} do
-        {:throw, {:hook_error, refusal}} -> refusal
-        _ -> Failure.report(entry, kind, reason, stacktrace, instance)
-      end
+    case {entry.on_error, kind, reason} do
+      {:halt, :throw, {:hook_error, refusal}} ->
+        {:error, refusal}
 
-    case entry.on_error do
-      :halt -> {:error, error}
-      :skip -> :skipped
-      :raise -> :erlang.raise(kind, reason, stacktrace)
+      {:halt, _, _} ->
+        {:error, Failure.report(entry, kind, reason, stacktrace, instance)}
+
+      {:skip, _, _} ->
+        Failure.report(entry, kind, reason, stacktrace, instance)
+        :skipped
+
+      {:raise, _, _} ->
+        Failure.report(entry, kind, reason, stacktrace, instance)
+        :erlang.raise(kind, reason, stacktrace)
     end
   end
 end

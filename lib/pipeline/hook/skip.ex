@@ -8,24 +8,49 @@ defmodule Pipeline.Hook.Skip do
   @spec step(Entry.t(), function, Pipeline.Hook.Chain.step(), atom | nil) :: Pipeline.Hook.Chain.step()
   def step(%Entry{} = entry, fun, next, instance) do
     fn context ->
-      run = make_ref()
+      # Processes of the hook's own send what they got to the alias, which ends with the hook.
+      run = :erlang.alias()
       owner = self()
 
       try do
-        fun.(context, fn context -> keep(run, owner, outcome(next, context)) end)
+        fun.(context, fn context -> keep(run, owner, next, context) end)
       catch
         kind, reason ->
           stacktrace = __STACKTRACE__
 
-          if Failure.noted?(kind, reason, stacktrace) do
+          if Failure.owner(kind, reason, stacktrace) do
             :erlang.raise(kind, reason, stacktrace)
           else
-            Failure.report(entry, kind, reason, stacktrace, instance)
-            go_on(kept(run), next, context)
+            case kept(run) do
+              # It called `next` in a process that was killed: there is nothing to go on with.
+              :lost ->
+                Failure.pass_on(entry, kind, reason, stacktrace)
+
+              outcome ->
+                Failure.report(entry, kind, reason, stacktrace, instance)
+                go_on(outcome, next, context)
+            end
           end
       after
-        forget(run)
+        :erlang.unalias(run)
+        Process.delete(run)
+        flush(run)
       end
+    end
+  end
+
+  # A hook may call `next` in a process of its own, whose dictionary nobody else reads.
+  defp keep(run, owner, next, context) do
+    if self() == owner do
+      outcome = outcome(next, context)
+      Process.put(run, outcome)
+      yield(outcome)
+    else
+      call = make_ref()
+      send(run, {run, :began, call, self()})
+      outcome = outcome(next, context)
+      send(run, {run, :gave, call, outcome})
+      yield(outcome)
     end
   end
 
@@ -35,25 +60,33 @@ defmodule Pipeline.Hook.Skip do
     kind, reason -> {kind, reason, __STACKTRACE__}
   end
 
-  # A hook may call `next` in a process of its own, whose dictionary nobody else reads.
-  defp keep(run, owner, outcome) do
-    if self() == owner, do: Process.put(run, outcome), else: send(owner, {run, outcome})
-    yield(outcome)
-  end
+  defp kept(run), do: kept(run, Process.get(run))
 
-  defp kept(run) do
+  defp kept(run, last) do
     receive do
-      {^run, outcome} -> outcome
+      {^run, :began, call, pid} -> kept(run, await(run, call, pid))
     after
-      0 -> Process.get(run)
+      0 -> last
     end
   end
 
-  defp forget(run) do
-    Process.delete(run)
+  # `next` may still be running there.
+  defp await(run, call, pid) do
+    monitor = Process.monitor(pid)
 
     receive do
-      {^run, _outcome} -> forget(run)
+      {^run, :gave, ^call, outcome} ->
+        Process.demonitor(monitor, [:flush])
+        outcome
+
+      {:DOWN, ^monitor, :process, ^pid, _reason} ->
+        :lost
+    end
+  end
+
+  defp flush(run) do
+    receive do
+      {^run, _, _, _} -> flush(run)
     after
       0 -> :ok
     end

@@ -7,8 +7,16 @@ defmodule Pipeline.Hook.TimeLimit do
   def wrap(fun, timeout, instance) do
     fn context, next ->
       caller = self()
-      task = start(instance, fn -> call(fun, context, caller) end)
-      await(task, next, timeout)
+      # What is sent to it after the hook has ended is dropped.
+      line = :erlang.alias()
+      task = start(instance, fn -> call(fun, context, caller, line) end)
+
+      try do
+        await(task, line, next, timeout)
+      after
+        :erlang.unalias(line)
+        flush(line)
+      end
     end
   end
 
@@ -18,13 +26,13 @@ defmodule Pipeline.Hook.TimeLimit do
     Task.Supervisor.async_nolink(supervisor, work)
   end
 
-  defp call(fun, context, caller) do
+  defp call(fun, context, caller, line) do
     guard(self(), caller)
 
     {:done,
      fun.(context, fn context ->
        reference = Process.monitor(caller)
-       send(caller, {:next, self(), reference, context})
+       send(line, {line, self(), reference, context})
 
        receive do
          {^reference, {:ok, value}} ->
@@ -56,7 +64,7 @@ defmodule Pipeline.Hook.TimeLimit do
     end)
   end
 
-  defp await(%Task{pid: pid, ref: ref} = task, next, time) do
+  defp await(%Task{ref: ref} = task, line, next, time) do
     started = System.monotonic_time(:millisecond)
 
     receive do
@@ -64,10 +72,11 @@ defmodule Pipeline.Hook.TimeLimit do
         Process.demonitor(ref, [:flush])
         yield(outcome)
 
-      {:next, ^pid, reference, context} ->
+      # From the task, or from a process that the hook started.
+      {^line, pid, reference, context} ->
         left = max(time - (System.monotonic_time(:millisecond) - started), 0)
         send(pid, {reference, outcome(next, context)})
-        await(task, next, left)
+        await(task, line, next, left)
 
       {:DOWN, ^ref, _, _, reason} ->
         exit(reason)
@@ -75,6 +84,14 @@ defmodule Pipeline.Hook.TimeLimit do
       time ->
         Task.shutdown(task, :brutal_kill)
         exit(:timeout)
+    end
+  end
+
+  defp flush(line) do
+    receive do
+      {^line, _pid, _reference, _context} -> flush(line)
+    after
+      0 -> :ok
     end
   end
 

@@ -54,12 +54,20 @@ defmodule Pipeline.Plugin.Declaration do
   @spec provides!(Macro.Env.t(), term, term, term) :: {atom, keyword}
   def provides!(env, type, module, opts) do
     check!(env, Suggestion.check_options(opts, [:priority, :default], "provides #{inspect(type)}"))
+    priority = Keyword.get(opts, :priority, 50)
 
     cond do
-      not is_atom(type) -> fail!(env, "provides takes an atom as the type, got: #{inspect(type)}")
-      not is_atom(module) -> fail!(env, "provides takes a module, got: #{inspect(module)}")
-      not is_integer(opts[:priority] || 50) -> fail!(env, "the priority of a provider is an integer")
-      true -> {type, [{:module, module} | opts]}
+      not is_atom(type) ->
+        fail!(env, "provides takes an atom as the type, got: #{inspect(type)}")
+
+      not is_atom(module) ->
+        fail!(env, "provides takes a module, got: #{inspect(module)}")
+
+      not is_integer(priority) ->
+        fail!(env, "the priority of a provider is an integer, got: #{inspect(priority)}")
+
+      true ->
+        {type, [{:module, module} | opts]}
     end
   end
 

@@ -65,11 +65,14 @@ defmodule Pipeline.Plugin.DSL do
     * `:cost` - `:light` or `:heavy`, which scheduler a native hook runs on
   """
   defmacro hook(kind, point, opts \\ [])
-  defmacro hook(kind, point, do: block), do: declare_hook(kind, point, [], block)
-  defmacro hook(kind, point, opts), do: declare_hook(kind, point, opts, nil)
+  # `do:` may stand among the options: hook :before, :step, priority: 60, do: def(…)
+  defmacro hook(kind, point, opts) do
+    {block, opts} = if Keyword.keyword?(opts), do: Keyword.split(opts, [:do]), else: {[], opts}
+    declare_hook(kind, point, opts, block)
+  end
 
   @doc "Declares a hook with options and a block, see `hook/3`."
-  defmacro hook(kind, point, opts, do: block), do: declare_hook(kind, point, opts, block)
+  defmacro hook(kind, point, opts, [do: _] = block), do: declare_hook(kind, point, opts, block)
 
   @doc """
   Declares a module that implements a type of extension, such as `:provider` or `:node_handler`.
@@ -95,9 +98,9 @@ defmodule Pipeline.Plugin.DSL do
                         unquote(kind),
                         unquote(point),
                         unquote(opts),
-                        unquote(block != nil)
+                        unquote(block != [])
                       )
-      unquote(block)
+      unquote(block[:do])
     end
   end
 end

@@ -66,14 +66,14 @@ defmodule Pipeline.Plugin.Manifest do
   end
 
   defp field_error(:capabilities, capabilities) do
-    unless is_list(capabilities) and
+    unless proper_list?(capabilities) and
              Enum.all?(capabilities, &match?({name, _} when is_atom(name) or is_tuple(name), &1)) do
       {:error, "its capabilities are #{inspect(capabilities)}, where a list of {name, value} belongs"}
     end
   end
 
   defp field_error(:dependencies, dependencies) do
-    if is_list(dependencies) do
+    if proper_list?(dependencies) do
       Enum.find_value(dependencies, &dependency_error/1)
     else
       {:error, "its dependencies are #{inspect(dependencies)}, where a list of {id, options} belongs"}
@@ -100,6 +100,8 @@ defmodule Pipeline.Plugin.Manifest do
   defp dependency_error(other) do
     {:error, "its dependency #{inspect(other)} is not a pair of id and options"}
   end
+
+  defp proper_list?(term), do: is_list(term) and not List.improper?(term)
 
   defp requirement?(text), do: is_binary(text) and match?({:ok, _}, Version.parse_requirement(text))
 
