@@ -6,7 +6,7 @@ defmodule Pipeline.Native.Library do
         use Pipeline.Native.Library, otp_app: :my_app, crate: :my_hooks
       end
 
-  The crate depends on `pipeline_term`, registers its hooks with `pipeline_term::native_hook!` and calls
+  The crate depends on `pipeline_term`, registers its hooks with `pipeline_term::register_hooks!` and calls
   `pipeline_term::rustler::init!("Elixir.MyApp.NativeHooks")`. The project builds it with the compiler
   `Mix.Tasks.Compile.PipelineNative`, naming this module, and plugins use its hooks by module and name:
 
@@ -41,7 +41,7 @@ defmodule Pipeline.Native.Library do
       @doc false
       def native_hooks, do: Pipeline.Native.Library.not_built(unquote(crate))
       @doc false
-      def native_hook(_name, _config), do: Pipeline.Native.Library.not_built(unquote(crate))
+      def native_hook(_name, _config), do: {:error, Pipeline.Native.Library.missing(unquote(crate))}
       @doc false
       def segment(_phase, _hooks), do: Pipeline.Native.Library.not_built(unquote(crate))
       @doc false
@@ -67,9 +67,13 @@ defmodule Pipeline.Native.Library do
   @doc false
   @spec not_built(atom) :: any
   def not_built(crate) do
-    :erlang.nif_error(%RuntimeError{
-      message:
-        "the native library #{crate} is not built: list :pipeline_native under compilers: in mix.exs and run mix compile"
-    })
+    :erlang.nif_error(%RuntimeError{message: missing(crate)})
+  end
+
+  @doc false
+  @spec missing(atom) :: String.t()
+  def missing(crate) do
+    "the native library #{crate} is not built: in mix.exs, list :pipeline_native under compilers: and #{crate} under " <>
+      "pipeline_native:, then run mix compile"
   end
 end
