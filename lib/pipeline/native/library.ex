@@ -7,10 +7,13 @@ defmodule Pipeline.Native.Library do
       end
 
   The crate depends on `pipeline_term`, registers its hooks with `pipeline_term::register_hooks!` and calls
-  `pipeline_term::rustler::init!("Elixir.MyApp.NativeHooks")`. The project builds it with the compiler
+  `pipeline_term::library!("Elixir.MyApp.NativeHooks")`. The project builds it with the compiler
   `Mix.Tasks.Compile.PipelineNative`, naming this module, and plugins use its hooks by module and name:
 
       hook :before, :execute_node, native: {MyApp.NativeHooks, :shout}, config: %{field: :text}
+
+  `mix pipeline.gen.plugin NAME --type TYPE --native` writes all of it. `examples/native_plugin` is a project that does
+  it.
 
   Neighbouring hooks of one library run in one native call.
 
@@ -20,10 +23,13 @@ defmodule Pipeline.Native.Library do
     * `:crate` - the name of the crate, which is the name of the library (required)
   """
 
+  alias Pipeline.Plugin.Suggestion
+
+  @options [:otp_app, :crate]
+
   @doc false
   defmacro __using__(opts) do
-    app = Keyword.fetch!(opts, :otp_app)
-    crate = Keyword.fetch!(opts, :crate)
+    [app, crate] = options!(opts, __CALLER__)
 
     quote do
       @on_load :__load_native__
@@ -41,7 +47,7 @@ defmodule Pipeline.Native.Library do
       @doc false
       def native_hooks, do: Pipeline.Native.Library.not_built(unquote(crate))
       @doc false
-      def native_hook(_name, _config), do: {:error, Pipeline.Native.Library.missing(unquote(crate))}
+      def native_hook(_name, _config), do: Pipeline.Native.Library.not_built(unquote(crate))
       @doc false
       def segment(_phase, _hooks), do: Pipeline.Native.Library.not_built(unquote(crate))
       @doc false
@@ -49,6 +55,23 @@ defmodule Pipeline.Native.Library do
       @doc false
       def run_segment_dirty(_segment, _context), do: Pipeline.Native.Library.not_built(unquote(crate))
     end
+  end
+
+  defp options!(opts, caller) do
+    with :ok <- Suggestion.check_options(opts, @options, "use Pipeline.Native.Library"),
+         nil <- Enum.find(@options, &(not is_atom(opts[&1]) or opts[&1] == nil)) do
+      Enum.map(@options, &opts[&1])
+    else
+      {:error, message} -> fail!(caller, message)
+      key -> fail!(caller, "use Pipeline.Native.Library takes #{inspect(key)}: an atom, #{purpose(key)}")
+    end
+  end
+
+  defp purpose(:otp_app), do: "the application whose priv/native/ holds the library"
+  defp purpose(:crate), do: "the name of the crate"
+
+  defp fail!(caller, message) do
+    raise CompileError, file: caller.file, line: caller.line, description: message
   end
 
   @doc false
@@ -67,13 +90,10 @@ defmodule Pipeline.Native.Library do
   @doc false
   @spec not_built(atom) :: any
   def not_built(crate) do
-    :erlang.nif_error(%RuntimeError{message: missing(crate)})
-  end
-
-  @doc false
-  @spec missing(atom) :: String.t()
-  def missing(crate) do
-    "the native library #{crate} is not built: in mix.exs, list :pipeline_native under compilers: and #{crate} under " <>
-      "pipeline_native:, then run mix compile"
+    :erlang.nif_error(%RuntimeError{
+      message:
+        "the native library #{crate} is not built: in mix.exs, list :pipeline_native under compilers: and " <>
+          "#{crate} under pipeline_native:, then run mix compile"
+    })
   end
 end
