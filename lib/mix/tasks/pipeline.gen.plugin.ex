@@ -167,22 +167,12 @@ defmodule Mix.Tasks.Pipeline.Gen.Plugin do
         _ -> []
       end
 
-    declared = [type_atom | Enum.map(own, &elem(&1, 0))]
-
-    for capability <- given do
-      cond do
-        capability in declared ->
-          Mix.raise("a #{type} has the capability #{capability} already: leave it out")
-
-        capability in @reserved or not (capability =~ ~r/\A[a-z][a-z0-9_]*\z/) ->
-          Mix.raise("a capability is in snake case, such as text_generation, got: #{capability}")
-
-        true ->
-          :ok
-      end
+    for capability <- given, capability in @reserved or not (capability =~ ~r/\A[a-z][a-z0-9_]*\z/) do
+      Mix.raise("a capability is in snake case, such as text_generation, got: #{capability}")
     end
 
-    own ++ for capability <- Enum.uniq(given), do: {capability, nil}
+    declared = [type_atom | Enum.map(own, &elem(&1, 0))]
+    own ++ for capability <- Enum.uniq(given) -- declared, do: {capability, nil}
   end
 
   defp files(assigns) do
