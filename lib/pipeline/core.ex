@@ -47,7 +47,7 @@ defmodule Pipeline.Core do
   @spec native_call(Pipeline.Hook.Options.t()) :: {:ok, Pipeline.Hook.Entry.call()} | {:error, String.t()}
   def native_call(%{native: {library, name}, config: config} = options) do
     with :ok <- check_library(library),
-         {:ok, hook} <- library.native_hook(Atom.to_string(name), config),
+         {:ok, hook} <- configure(library, Atom.to_string(name), config),
          {:ok, known} <- served(library, name, options.kind) do
       {:ok, {:native, library, name, hook, options.cost || known.cost}}
     else
@@ -87,6 +87,13 @@ defmodule Pipeline.Core do
     else
       {:error, "#{inspect(library)} is not a native library: a module that uses Pipeline.Native.Library"}
     end
+  end
+
+  defp configure(library, name, config) do
+    library.native_hook(name, config)
+  rescue
+    # What stands in its place as long as the library is not built.
+    error in RuntimeError -> {:error, error.message}
   end
 
   defp served(library, name, kind) do

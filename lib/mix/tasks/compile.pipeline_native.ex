@@ -30,30 +30,49 @@ defmodule Mix.Tasks.Compile.PipelineNative do
 
   @recursive true
 
+  alias Pipeline.Plugin.Suggestion
+
   @impl Mix.Task.Compiler
   def run(_args) do
-    results = for {crate, opts} <- crates(), do: build(Atom.to_string(crate), opts)
+    results = for {crate, opts} <- crates!(), do: build(Atom.to_string(crate), opts)
 
     if :built in results, do: {:ok, []}, else: {:noop, []}
   end
 
   @impl Mix.Task.Compiler
   def clean do
-    for {crate, _opts} <- crates(), do: File.rm(installed_path(Atom.to_string(crate)))
+    for {crate, _opts} <- crates!(), do: File.rm(installed_path(Atom.to_string(crate)))
     File.rmdir(native_dir())
     :ok
   end
 
-  defp crates, do: Mix.Project.config()[:pipeline_native] || []
+  defp crates! do
+    crates = Mix.Project.config()[:pipeline_native] || []
+
+    unless Keyword.keyword?(crates) and Enum.all?(crates, fn {_, opts} -> Keyword.keyword?(opts) end) do
+      Mix.raise(
+        "pipeline_native in mix.exs is a list of crates with their options, such as " <>
+          "[my_hooks: [path: \"native/my_hooks\", module: MyApp.Hooks]], got: #{inspect(crates)}"
+      )
+    end
+
+    for {crate, opts} <- crates do
+      case Suggestion.check_options(opts, [:path, :module], "#{inspect(crate)} in pipeline_native in mix.exs") do
+        :ok -> {crate, opts}
+        {:error, message} -> Mix.raise(message)
+      end
+    end
+  end
 
   defp build(crate, opts) do
     root = Path.expand(opts[:path] || ".")
-    target = System.get_env("CARGO_TARGET_DIR") || Path.join(root, "target")
+    target = Path.expand(System.get_env("CARGO_TARGET_DIR") || Path.join(root, "target"))
     installed = installed_path(crate)
 
     cargo!(crate, root, target, File.exists?(installed))
 
     built = Path.join([target, "release", library_name(crate)])
+    unless File.exists?(built), do: Mix.raise(no_library(crate, built, root))
 
     if install(built, installed) do
       # A project whose priv did not exist when this compilation began has no link to it in _build yet.
@@ -81,8 +100,16 @@ defmodule Mix.Tasks.Compile.PipelineNative do
   end
 
   defp cargo_executable do
-    System.find_executable("cargo") || System.find_executable(Path.expand("~/.cargo/bin/cargo"))
+    System.find_executable("cargo") || Enum.find_value(cargo_homes(), &executable_in/1)
   end
+
+  # Where rustup puts it; a shell that was open then has it on no PATH, nor has an editor.
+  defp cargo_homes do
+    [System.get_env("CARGO_HOME"), System.user_home() && Path.join(System.user_home(), ".cargo")]
+  end
+
+  defp executable_in(nil), do: nil
+  defp executable_in(home), do: System.find_executable(Path.join([home, "bin", "cargo"]))
 
   defp missing_cargo(crate) do
     "could not find cargo, which builds the native library #{crate}. " <>
@@ -95,8 +122,13 @@ defmodule Mix.Tasks.Compile.PipelineNative do
       Enum.join([cargo | args], " ")
   end
 
-  # Returns whether the library changed. A running VM may have the old file mapped, and writing into a mapped
-  # library crashes that VM; removing it leaves the VM its copy.
+  defp no_library(crate, expected, root) do
+    "cargo built #{crate}, but no library #{expected}. Write crate-type = [\"cdylib\"] under [lib] in " <>
+      "#{Path.join(root, "Cargo.toml")}, or in that of the crate in its workspace"
+  end
+
+  # Returns whether the library changed. A running VM may have the old file mapped, and writing into a mapped library
+  # crashes that VM; replacing it leaves the VM its copy, and a VM that starts meanwhile finds the old one or the new.
   defp install(built, installed) do
     bytes = File.read!(built)
 
@@ -104,8 +136,11 @@ defmodule Mix.Tasks.Compile.PipelineNative do
       false
     else
       File.mkdir_p!(Path.dirname(installed))
-      File.rm(installed)
-      File.write!(installed, bytes)
+      new = "#{installed}.#{System.pid()}"
+      File.write!(new, bytes)
+      # Windows renames onto no file that is there.
+      if match?({:win32, _}, :os.type()), do: File.rm(installed)
+      File.rename!(new, installed)
       true
     end
   end
@@ -130,6 +165,8 @@ defmodule Mix.Tasks.Compile.PipelineNative do
   end
 
   defp library_name(crate) do
+    crate = String.replace(crate, "-", "_")
+
     case :os.type() do
       {:win32, _} -> crate <> ".dll"
       {:unix, :darwin} -> "lib" <> crate <> ".dylib"

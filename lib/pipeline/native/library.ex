@@ -6,11 +6,14 @@ defmodule Pipeline.Native.Library do
         use Pipeline.Native.Library, otp_app: :my_app, crate: :my_hooks
       end
 
-  The crate depends on `pipeline_term`, registers its hooks with `pipeline_term::native_hook!` and calls
-  `pipeline_term::rustler::init!("Elixir.MyApp.NativeHooks")`. The project builds it with the compiler
+  The crate depends on `pipeline_term`, registers its hooks with `pipeline_term::register_hooks!` and calls
+  `pipeline_term::library!("Elixir.MyApp.NativeHooks")`. The project builds it with the compiler
   `Mix.Tasks.Compile.PipelineNative`, naming this module, and plugins use its hooks by module and name:
 
       hook :before, :execute_node, native: {MyApp.NativeHooks, :shout}, config: %{field: :text}
+
+  `mix pipeline.gen.plugin NAME --type TYPE --native` writes all of it. `examples/native_plugin` is a project that does
+  it.
 
   Neighbouring hooks of one library run in one native call.
 
@@ -20,10 +23,13 @@ defmodule Pipeline.Native.Library do
     * `:crate` - the name of the crate, which is the name of the library (required)
   """
 
+  alias Pipeline.Plugin.Suggestion
+
+  @options [:otp_app, :crate]
+
   @doc false
   defmacro __using__(opts) do
-    app = Keyword.fetch!(opts, :otp_app)
-    crate = Keyword.fetch!(opts, :crate)
+    [app, crate] = options!(opts, __CALLER__)
 
     quote do
       @on_load :__load_native__
@@ -51,6 +57,23 @@ defmodule Pipeline.Native.Library do
     end
   end
 
+  defp options!(opts, caller) do
+    with :ok <- Suggestion.check_options(opts, @options, "use Pipeline.Native.Library"),
+         nil <- Enum.find(@options, &(not is_atom(opts[&1]) or opts[&1] == nil)) do
+      Enum.map(@options, &opts[&1])
+    else
+      {:error, message} -> fail!(caller, message)
+      key -> fail!(caller, "use Pipeline.Native.Library takes #{inspect(key)}: an atom, #{purpose(key)}")
+    end
+  end
+
+  defp purpose(:otp_app), do: "the application whose priv/native/ holds the library"
+  defp purpose(:crate), do: "the name of the crate"
+
+  defp fail!(caller, message) do
+    raise CompileError, file: caller.file, line: caller.line, description: message
+  end
+
   @doc false
   @spec path(atom, atom) :: {:ok, charlist} | :not_built
   def path(app, crate) do
@@ -69,7 +92,8 @@ defmodule Pipeline.Native.Library do
   def not_built(crate) do
     :erlang.nif_error(%RuntimeError{
       message:
-        "the native library #{crate} is not built: list :pipeline_native under compilers: in mix.exs and run mix compile"
+        "the native library #{crate} is not built: in mix.exs, list :pipeline_native under compilers: and " <>
+          "#{crate} under pipeline_native:, then run mix compile"
     })
   end
 end
