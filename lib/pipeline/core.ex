@@ -11,6 +11,7 @@ defmodule Pipeline.Core do
   # Registry
 
   defdelegate registry_new, to: Native
+  defdelegate registry_snapshot(registry), to: Native
   defdelegate registry_register(registry, id, capabilities, providers, info), to: Native
   defdelegate registry_replace(registry, id, capabilities, providers, info), to: Native
   defdelegate registry_unregister(registry, id), to: Native
