@@ -114,6 +114,9 @@ defmodule Pipeline.Core do
         progress.(done, all)
         receive_reply(reference, progress)
 
+      {^reference, :done, {:error, :panicked}} ->
+        raise "the native library panicked; please report it with what it was given"
+
       {^reference, :done, reply} ->
         reply
     end

@@ -30,6 +30,17 @@ defmodule Pipeline.Plugin.Manifest do
   @number_limit 100_000_000_000_000
   @highest_priority 0x7FFFFFFFFFFFFFFF
 
+  # All atoms that stand in manifests whatever the plugin.
+  @words @keys ++
+           [:name, :description, :author, :hooks, :spec, :capability, :optional, :module, :priority, :default] ++
+           [:before, :after, :around, :replace, :listen]
+
+  @doc false
+  # To be called before manifests are read from files: an atom that the VM has not seen yet is not made then, and a
+  # module of this library may not have been loaded yet.
+  @spec words() :: [atom]
+  def words, do: @words
+
   @doc """
   Checks a manifest that comes from outside the macro.
 
