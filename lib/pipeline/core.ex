@@ -11,6 +11,7 @@ defmodule Pipeline.Core do
   # Registry
 
   defdelegate registry_new, to: Native
+  defdelegate registry_snapshot(registry), to: Native
   defdelegate registry_register(registry, id, capabilities, providers, info), to: Native
   defdelegate registry_replace(registry, id, capabilities, providers, info), to: Native
   defdelegate registry_unregister(registry, id), to: Native
@@ -119,6 +120,9 @@ defmodule Pipeline.Core do
       {^reference, :progress, done, all} ->
         progress.(done, all)
         receive_reply(reference, progress)
+
+      {^reference, :done, {:error, :panicked}} ->
+        raise "the native library panicked; please report it with what it was given"
 
       {^reference, :done, reply} ->
         reply

@@ -5,6 +5,7 @@ defmodule Pipeline.Native do
   use Pipeline.Native.Library, otp_app: :pipeline_plugin, crate: :pipeline_nif
 
   def registry_new, do: not_built()
+  def registry_snapshot(_registry), do: not_built()
   def registry_register(_registry, _id, _capabilities, _providers, _info), do: not_built()
   def registry_replace(_registry, _id, _capabilities, _providers, _info), do: not_built()
   def registry_unregister(_registry, _id), do: not_built()

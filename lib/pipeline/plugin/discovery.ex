@@ -12,7 +12,8 @@ defmodule Pipeline.Plugin.Discovery do
   """
 
   alias Pipeline.Core
-  alias Pipeline.Plugin.{Manifest, Suggestion}
+  alias Pipeline.Plugin.Discovery.Code
+  alias Pipeline.Plugin.{LoadError, Manifest, Suggestion}
 
   require Logger
 
@@ -44,6 +45,7 @@ defmodule Pipeline.Plugin.Discovery do
       "Pipeline.Plugin.Discovery.discover_plugins/2"
     )
 
+    _known = Manifest.words()
     progress = opts[:progress] || fn _done, _all -> :ok end
     {read, failed} = Core.discover(Enum.map(paths, &Path.expand/1), progress)
     {found, unusable} = read |> Enum.map(&found/1) |> Enum.split_with(&is_map_key(&1, :manifest))
@@ -58,41 +60,13 @@ defmodule Pipeline.Plugin.Discovery do
   @doc """
   Loads the modules of found plugins, so that they can be given to `Pipeline.Plugin.Manager.load_plugins/2`.
 
-  The directory of each joins the end of the code path, so that a plugin can bring other modules with it. A module
-  that is loaded from elsewhere is not replaced.
+  The directory of each joins the end of the code path, so that a plugin can bring other modules with it; from an
+  archive the modules beside it are loaded at once. A module that is loaded from elsewhere is not replaced. The error
+  is a `Pipeline.Plugin.LoadError` whose step is `:code`; what had been loaded for this call is unloaded then, and the
+  code path is as it was.
   """
-  @spec load_code([found]) ::
-          {:ok, [module]}
-          | {:error, {:loaded_from_elsewhere, module, Path.t()} | {:cannot_load, Path.t(), term}}
-  def load_code(found) do
-    Enum.reduce_while(found, {:ok, []}, fn %{module: module, path: path}, {:ok, modules} ->
-      case load(module, path) do
-        {:ok, module} -> {:cont, {:ok, [module | modules]}}
-        error -> {:halt, error}
-      end
-    end)
-    |> case do
-      {:ok, modules} -> {:ok, Enum.reverse(modules)}
-      error -> error
-    end
-  end
-
-  defp load(module, path) do
-    case is_atom(module) and :code.is_loaded(module) do
-      {:file, loaded} ->
-        if to_string(loaded) == path,
-          do: {:ok, module},
-          else: {:error, {:loaded_from_elsewhere, module, path}}
-
-      false ->
-        path |> Path.dirname() |> String.to_charlist() |> :code.add_pathz()
-
-        case path |> Path.rootname() |> String.to_charlist() |> :code.load_abs() do
-          {:module, module} -> {:ok, module}
-          {:error, reason} -> {:error, {:cannot_load, path, reason}}
-        end
-    end
-  end
+  @spec load_code([found]) :: {:ok, [module]} | {:error, LoadError.t()}
+  def load_code(found), do: Code.load(found)
 
   defp found({path, module, manifest, []}) do
     case Manifest.check(manifest) do

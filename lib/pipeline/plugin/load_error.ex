@@ -6,6 +6,7 @@ defmodule Pipeline.Plugin.LoadError do
 
   | step | reason |
   |---|---|
+  | `:code` | `{:loaded_from_elsewhere, module, path}`, `{:cannot_load, path, term}`, from `Pipeline.Plugin.Discovery.load_code/1` |
   | `:validate` | `:not_a_plugin`, `:module_not_found`, `{:invalid_manifest, sentence}`, `{:already_loaded, id}`, `{:duplicate_id, id}`, `{:invalid_config, term}` |
   | `:resolve` | `{:missing_dependencies, …}` and the other reasons of `Pipeline.Plugin.ResolutionError` |
   | `:hooks` | `{:invalid_hook, sentence}` |
@@ -16,7 +17,7 @@ defmodule Pipeline.Plugin.LoadError do
 
   alias Pipeline.Plugin.ResolutionError
 
-  @type step :: :validate | :resolve | :hooks | :init | :register | :start
+  @type step :: :code | :validate | :resolve | :hooks | :init | :register | :start
   @type t :: %__MODULE__{
           plugin: Pipeline.Plugin.plugin_id() | nil,
           module: module | nil,

@@ -23,7 +23,7 @@ defmodule Pipeline.Plugin.Manager do
   """
 
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Instance, LoadError, Manifest, Names, Registry, Suggestion, Wrapper}
+  alias Pipeline.Plugin.{Instance, LoadError, Names, Registry, Suggestion, Wrapper}
   alias Pipeline.Plugin.Manager.Server
 
   @default Pipeline.Plugin
@@ -168,15 +168,7 @@ defmodule Pipeline.Plugin.Manager do
   """
   @spec get_provider(atom, keyword) :: {:ok, {Plugin.plugin_id(), module}} | :error
   def get_provider(type, opts \\ []) do
-    registry = registry(opts, "get_provider/2")
-
-    with id when id != nil <- Registry.get_provider(registry, type),
-         %{} = info <- Registry.get(registry, id),
-         {_, module, _} <- List.keyfind(Manifest.providers(info), type, 0) do
-      {:ok, {id, module}}
-    else
-      nil -> :error
-    end
+    Registry.fetch_provider(registry(opts, "get_provider/2"), type)
   end
 
   @doc """

@@ -26,6 +26,21 @@ defmodule Pipeline.Plugin.Manifest do
 
   @keys [:id, :version, :capabilities, :dependencies]
 
+  # What the core can hold.
+  @number_limit 100_000_000_000_000
+  @highest_priority 0x7FFFFFFFFFFFFFFF
+
+  # All atoms that stand in manifests whatever the plugin.
+  @words @keys ++
+           [:name, :description, :author, :hooks, :spec, :capability, :optional, :module, :priority, :default] ++
+           [:before, :after, :around, :replace, :listen]
+
+  @doc false
+  # To be called before manifests are read from files: an atom that the VM has not seen yet is not made then, and a
+  # module of this library may not have been loaded yet.
+  @spec words() :: [atom]
+  def words, do: @words
+
   @doc """
   Checks a manifest that comes from outside the macro.
 
@@ -60,14 +75,15 @@ defmodule Pipeline.Plugin.Manifest do
   end
 
   defp field_error(:version, version) do
-    unless is_binary(version) and match?({:ok, _}, Version.parse(version)) do
+    unless version?(version) do
       {:error, "its version is #{inspect(version)}, which is not a semantic version such as \"1.0.0\""}
     end
   end
 
   defp field_error(:capabilities, capabilities) do
-    unless proper_list?(capabilities) and
-             Enum.all?(capabilities, &match?({name, _} when is_atom(name) or is_tuple(name), &1)) do
+    if proper_list?(capabilities) and Enum.all?(capabilities, &capability?/1) do
+      %{capabilities: capabilities} |> providers() |> Enum.find_value(&provider_error/1)
+    else
       {:error, "its capabilities are #{inspect(capabilities)}, where a list of {name, value} belongs"}
     end
   end
@@ -80,9 +96,20 @@ defmodule Pipeline.Plugin.Manifest do
     end
   end
 
+  defp capability?({name, _value}), do: name?(name)
+  defp capability?(_other), do: false
+
+  defp provider_error({type, _module, opts}) do
+    priority = opts[:priority]
+
+    unless is_nil(priority) or (is_integer(priority) and abs(priority) <= @highest_priority) do
+      {:error, "its #{inspect(type)} has the priority #{inspect(priority)}, where an integer belongs"}
+    end
+  end
+
   defp dependency_error({target, opts} = dependency) do
     cond do
-      not (valid_id?(target) or match?({:capability, name} when is_atom(name) or is_tuple(name), target)) ->
+      not target?(target) ->
         {:error, "it depends on #{inspect(target)}, where a plugin id or capability: name belongs"}
 
       not Keyword.keyword?(opts) ->
@@ -101,11 +128,34 @@ defmodule Pipeline.Plugin.Manifest do
     {:error, "its dependency #{inspect(other)} is not a pair of id and options"}
   end
 
-  defp proper_list?(term), do: is_list(term) and not List.improper?(term)
+  # Not by the core, which is not there yet while this library's own plugins are compiled. What is valid here is valid
+  # there, which takes numbers of 14 digits at most.
+  defp version?(text) do
+    with true <- text?(text), {:ok, version} <- Version.parse(text) do
+      Enum.all?([version.major, version.minor, version.patch | version.pre], fn part ->
+        not is_integer(part) or part < @number_limit
+      end)
+    else
+      _ -> false
+    end
+  end
 
-  defp requirement?(text), do: is_binary(text) and match?({:ok, _}, Version.parse_requirement(text))
+  defp requirement?(text) do
+    text?(text) and match?({:ok, _}, Version.parse_requirement(text)) and
+      not Regex.match?(~r/(?<![0-9A-Za-z])[0-9]{15,}(?![0-9A-Za-z])/, text)
+  end
+
+  defp target?({:capability, name}), do: name?(name)
+  defp target?(id), do: valid_id?(id)
 
   # The name of an atom that the VM does not know, from a file.
-  defp valid_id?({:unknown_atom, name}), do: is_binary(name)
-  defp valid_id?(id), do: (is_atom(id) and id not in [nil, true, false]) or (is_binary(id) and id != "")
+  defp name?({:unknown_atom, name}), do: text?(name)
+  defp name?(name), do: is_atom(name)
+
+  defp valid_id?(id) when is_binary(id), do: text?(id)
+  defp valid_id?(id), do: id not in [nil, true, false] and name?(id)
+
+  defp text?(text), do: is_binary(text) and text != "" and String.valid?(text)
+
+  defp proper_list?(list), do: is_list(list) and not List.improper?(list)
 end

@@ -14,16 +14,53 @@ defmodule Pipeline.Plugin.Registry do
       iex> Pipeline.Plugin.Registry.get(registry, :greeter).capabilities
       [greet: [:en]]
 
-  Every instance has one, see `of/1`. Ids are compared as terms: `:a` and `"a"` are different plugins.
+  Every instance has one, see `of/1`.
+
+  ## Ids
+
+  An id is an atom or a string, and ids are compared as terms: `:a` and `"a"` are different plugins, as they are
+  different keys of a map. Nothing turns one into the other, so that strings from outside never become atoms. The same
+  holds for the values of capabilities.
+
+  ## Several reads
+
+  A read sees every change whole or not at all. Two reads, one after the other, may have a change between them; where
+  they have to agree, take a `snapshot/1` and read that:
+
+      iex> registry = Pipeline.Plugin.Registry.new()
+      iex> {:ok, _} = Pipeline.Plugin.Registry.register(registry, %{id: :a})
+      iex> before = Pipeline.Plugin.Registry.snapshot(registry)
+      iex> {:ok, _} = Pipeline.Plugin.Registry.register(registry, %{id: :b})
+      iex> {:ok, _} = Pipeline.Plugin.Registry.unregister(registry, :a)
+      iex> for %{id: id} <- Pipeline.Plugin.Registry.list(before), do: id
+      [:a]
+      iex> Pipeline.Plugin.Registry.changed_since(registry, before.generation)
+      {:ok, %{generation: 3, changed: [:b], removed: [:a]}}
   """
 
   alias Pipeline.Core
   alias Pipeline.Plugin.Manifest
+  alias Pipeline.Plugin.Registry.Snapshot
+
+  defguardp is_readable(source) when is_struct(source, __MODULE__) or is_struct(source, Snapshot)
 
   @enforce_keys [:handle]
   defstruct [:handle]
 
   @opaque t :: %__MODULE__{handle: reference}
+
+  @typedoc "What can be read: a registry as it is now, or as it was."
+  @type source :: t | Snapshot.t()
+
+  @typedoc """
+  What changed up to `generation`, each id once: those registered or replaced and still there, and those gone, each in
+  the order of their last change.
+  """
+  @type changes :: %{
+          generation: non_neg_integer,
+          changed: [Pipeline.Plugin.plugin_id()],
+          removed: [Pipeline.Plugin.plugin_id()]
+        }
 
   @typedoc """
   What is registered: a map with an `:id`, of which `:capabilities` and a provider's `:module` are indexed.
@@ -86,8 +123,8 @@ defmodule Pipeline.Plugin.Registry do
   def get(id), do: get(of(), id)
 
   @doc "What is registered under an id, `nil` if nothing is."
-  @spec get(t, Pipeline.Plugin.plugin_id()) :: info | nil
-  def get(%__MODULE__{handle: handle}, id) do
+  @spec get(source, Pipeline.Plugin.plugin_id()) :: info | nil
+  def get(%{handle: handle} = source, id) when is_readable(source) do
     case Core.registry_get(handle, id) do
       {:ok, info} -> info
       :error -> nil
@@ -95,16 +132,16 @@ defmodule Pipeline.Plugin.Registry do
   end
 
   @doc "The ids of the plugins that have a capability, in the order in which they were registered."
-  @spec find_by_capability(t, atom) :: [Pipeline.Plugin.plugin_id()]
-  def find_by_capability(%__MODULE__{handle: handle}, capability) do
+  @spec find_by_capability(source, atom) :: [Pipeline.Plugin.plugin_id()]
+  def find_by_capability(%{handle: handle} = source, capability) when is_readable(source) do
     Core.registry_find_by_capability(handle, capability)
   end
 
   @doc """
   The ids of the plugins whose capability has this value, or a list of which it is an element.
   """
-  @spec find_by_capability(t, atom, value :: term) :: [Pipeline.Plugin.plugin_id()]
-  def find_by_capability(%__MODULE__{handle: handle}, capability, value) do
+  @spec find_by_capability(source, atom, value :: term) :: [Pipeline.Plugin.plugin_id()]
+  def find_by_capability(%{handle: handle} = source, capability, value) when is_readable(source) do
     Core.registry_find_by_capability(handle, capability, value)
   end
 
@@ -113,17 +150,56 @@ defmodule Pipeline.Plugin.Registry do
 
   Of several: one that is the default, then the one with the highest priority, then the one registered first.
   """
-  @spec get_provider(t, atom) :: Pipeline.Plugin.plugin_id() | nil
-  def get_provider(%__MODULE__{handle: handle}, type) do
-    case Core.registry_provider(handle, type) do
-      {:ok, id} -> id
+  @spec get_provider(source, atom) :: Pipeline.Plugin.plugin_id() | nil
+  def get_provider(source, type) do
+    case fetch_provider(source, type) do
+      {:ok, {id, _module}} -> id
       :error -> nil
     end
   end
 
+  @doc "The same with the module that the plugin names for the type."
+  @spec fetch_provider(source, atom) :: {:ok, {Pipeline.Plugin.plugin_id(), module}} | :error
+  def fetch_provider(%{handle: handle} = source, type) when is_readable(source) do
+    case Core.registry_provider(handle, type) do
+      {:ok, id, module} -> {:ok, {id, module}}
+      :error -> :error
+    end
+  end
+
   @doc "All that is registered, in the order in which it was."
-  @spec list(t) :: [info]
-  def list(%__MODULE__{handle: handle}), do: Core.registry_list(handle)
+  @spec list(source) :: [info]
+  def list(%{handle: handle} = source) when is_readable(source), do: Core.registry_list(handle)
+
+  @doc "The registry as it is now, to read from as often as needed."
+  @spec snapshot(t) :: Snapshot.t()
+  def snapshot(%__MODULE__{handle: handle}) do
+    kept = Core.registry_snapshot(handle)
+    %Snapshot{handle: kept, generation: Core.registry_generation(kept)}
+  end
+
+  @doc "The number of changes so far."
+  @spec generation(source) :: non_neg_integer
+  def generation(%{handle: handle} = source) when is_readable(source), do: Core.registry_generation(handle)
+
+  @doc """
+  What changed after a generation, which `generation/1`, a snapshot or an earlier call told.
+
+  The last 4096 changes are remembered: for a generation before those the answer is `{:error, :too_old}`. One that has
+  not been yet is that of another registry: `{:error, :ahead}`. In both cases take a `snapshot/1` and begin with its
+  list.
+  """
+  @spec changed_since(source, non_neg_integer) :: {:ok, changes} | {:error, :too_old | :ahead}
+  def changed_since(%{handle: handle} = source, generation)
+      when is_readable(source) and is_integer(generation) and generation >= 0 do
+    case Core.registry_changed_since(handle, generation) do
+      {:ok, generation, changed, removed} ->
+        {:ok, %{generation: generation, changed: changed, removed: removed}}
+
+      {:error, reason} ->
+        {:error, reason}
+    end
+  end
 
   # A list is found by each of its elements and as a whole.
   defp capabilities(%{capabilities: capabilities}) do
@@ -142,8 +218,8 @@ defmodule Pipeline.Plugin.Registry do
   end
 
   defp providers(info) do
-    for {type, _module, opts} <- Manifest.providers(info) do
-      {type, opts[:priority] || 50, opts[:default] == true}
+    for {type, module, opts} <- Manifest.providers(info) do
+      {type, module, opts[:priority] || 50, opts[:default] == true}
     end
   end
 end

@@ -2,19 +2,23 @@
 
 use std::panic::AssertUnwindSafe;
 
-use pipeline_core::registry::{ChangesError, Entry, Provider, Registry, RegistryError};
-use rustler::{Encoder, Env, NifResult, Resource, ResourceArc, Term};
+use pipeline_core::registry::{
+    ChangesError, Entry, Provider, Provision, Registry, RegistryError, Snapshot,
+};
+use rustler::{Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 
 use crate::id::Id;
 use crate::shared_term::SharedTerm;
 
-rustler::atoms! { ahead, changed, duplicate, error, ok, removed, too_old, unknown }
+rustler::atoms! { ahead, duplicate, error, ok, too_old, unknown }
 
 /// What is registered under an id.
 struct Registered {
     id: Id,
     capabilities: Vec<(Id, Vec<Value>)>,
     providers: Vec<(Id, Provider)>,
+    /// The module that each of the providers names.
+    modules: Vec<SharedTerm>,
     info: SharedTerm,
 }
 
@@ -40,14 +44,47 @@ impl Entry for Registered {
 }
 
 /// A change is published whole or, should it panic, not at all; so a panic leaves nothing half done to be seen.
-struct RegistryResource(AssertUnwindSafe<Registry<Registered>>);
+struct RegistryResource(AssertUnwindSafe<Source>);
+
+/// What is read: a registry as it is now, or as it was at one moment.
+enum Source {
+    Live(Registry<Registered>),
+    Kept(Snapshot<Registered>),
+}
+
+impl RegistryResource {
+    fn new(source: Source) -> ResourceArc<Self> {
+        ResourceArc::new(Self(AssertUnwindSafe(source)))
+    }
+
+    fn read<R>(&self, read: impl FnOnce(&Snapshot<Registered>) -> R) -> R {
+        match &*self.0 {
+            Source::Live(registry) => registry.read(read),
+            Source::Kept(snapshot) => read(snapshot),
+        }
+    }
+
+    /// A snapshot takes no changes.
+    fn live(&self) -> NifResult<&Registry<Registered>> {
+        match &*self.0 {
+            Source::Live(registry) => Ok(registry),
+            Source::Kept(_) => Err(Error::BadArg),
+        }
+    }
+}
 
 #[rustler::resource_impl]
 impl Resource for RegistryResource {}
 
 #[rustler::nif]
 fn registry_new() -> ResourceArc<RegistryResource> {
-    ResourceArc::new(RegistryResource(AssertUnwindSafe(Registry::new())))
+    RegistryResource::new(Source::Live(Registry::new()))
+}
+
+/// The registry as it is now, to be read like one. It shares what it holds with the registry.
+#[rustler::nif]
+fn registry_snapshot(registry: &RegistryResource) -> ResourceArc<RegistryResource> {
+    RegistryResource::new(Source::Kept(registry.read(Snapshot::clone)))
 }
 
 /// `:ok` or `:duplicate`.
@@ -61,7 +98,7 @@ fn registry_register<'a>(
     info: Term<'a>,
 ) -> NifResult<Term<'a>> {
     let entry = registered(id, capabilities, providers, info)?;
-    Ok(changed_or_not(env, registry.0.register(entry)))
+    Ok(changed_or_not(env, registry.live()?.register(entry)))
 }
 
 /// `:ok` or `:unknown`.
@@ -75,19 +112,23 @@ fn registry_replace<'a>(
     info: Term<'a>,
 ) -> NifResult<Term<'a>> {
     let entry = registered(id, capabilities, providers, info)?;
-    Ok(changed_or_not(env, registry.0.replace(entry)))
+    Ok(changed_or_not(env, registry.live()?.replace(entry)))
 }
 
 /// `:ok` or `:unknown`.
 #[rustler::nif]
-fn registry_unregister<'a>(env: Env<'a>, registry: &RegistryResource, id: Id) -> Term<'a> {
-    changed_or_not(env, registry.0.unregister(&id))
+fn registry_unregister<'a>(
+    env: Env<'a>,
+    registry: &RegistryResource,
+    id: Id,
+) -> NifResult<Term<'a>> {
+    Ok(changed_or_not(env, registry.live()?.unregister(&id)))
 }
 
 /// `{:ok, info}` or `:error`.
 #[rustler::nif]
 fn registry_get<'a>(env: Env<'a>, registry: &RegistryResource, id: Id) -> Term<'a> {
-    match registry.0.get(&id) {
+    match registry.read(|snapshot| snapshot.get(&id).cloned()) {
         Some(entry) => (ok(), entry.info.copy_to(env)).encode(env),
         None => error().encode(env),
     }
@@ -96,11 +137,12 @@ fn registry_get<'a>(env: Env<'a>, registry: &RegistryResource, id: Id) -> Term<'
 /// All infos in load order. On a dirty scheduler: it copies everything that is registered.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn registry_list<'a>(env: Env<'a>, registry: &RegistryResource) -> Vec<Term<'a>> {
-    let entries = registry.0.list();
-    entries
-        .iter()
-        .map(|entry| entry.info.copy_to(env))
-        .collect()
+    registry.read(|snapshot| {
+        snapshot
+            .list()
+            .map(|entry| entry.info.copy_to(env))
+            .collect()
+    })
 }
 
 #[rustler::nif(name = "registry_find_by_capability")]
@@ -109,7 +151,7 @@ fn registry_find_by_capability<'a>(
     registry: &RegistryResource,
     capability: Id,
 ) -> Term<'a> {
-    registry.0.read(|snapshot| {
+    registry.read(|snapshot| {
         let ids = snapshot
             .find_by_capability(&capability)
             .map(|entry| entry.id.encode(env));
@@ -125,7 +167,7 @@ fn registry_find_by_capability_value<'a>(
     value: Term<'a>,
 ) -> Term<'a> {
     let value: Value = value.to_binary().as_slice().into();
-    registry.0.read(|snapshot| {
+    registry.read(|snapshot| {
         let entries = snapshot.find_by_capability_value(&capability, &value);
         entries
             .map(|entry| entry.id.encode(env))
@@ -134,21 +176,22 @@ fn registry_find_by_capability_value<'a>(
     })
 }
 
-/// `{:ok, id}` or `:error`.
+/// `{:ok, id, module}` or `:error`.
 #[rustler::nif]
 fn registry_provider<'a>(env: Env<'a>, registry: &RegistryResource, provider_type: Id) -> Term<'a> {
-    registry
-        .0
-        .read(|snapshot| match snapshot.provider(&provider_type) {
-            Some(provision) => (ok(), &provision.entry.id).encode(env),
-            None => error().encode(env),
-        })
+    registry.read(|snapshot| match snapshot.provider(&provider_type) {
+        Some(Provision { entry, declaration }) => {
+            let module = entry.modules[*declaration].copy_to(env);
+            (ok(), &entry.id, module).encode(env)
+        }
+        None => error().encode(env),
+    })
 }
 
 /// How many changes there have been.
 #[rustler::nif]
 fn registry_generation(registry: &RegistryResource) -> u64 {
-    registry.0.generation()
+    registry.read(Snapshot::generation)
 }
 
 /// `{:ok, generation, changed, removed}`, or `{:error, :too_old | :ahead}`.
@@ -158,7 +201,7 @@ fn registry_changed_since<'a>(
     registry: &RegistryResource,
     generation: u64,
 ) -> Term<'a> {
-    match registry.0.changed_since(generation) {
+    match registry.read(|snapshot| snapshot.changed_since(generation)) {
         Ok(changes) => (ok(), changes.generation, changes.changed, changes.removed).encode(env),
         Err(ChangesError::TooOld { .. }) => (error(), too_old()).encode(env),
         Err(_) => (error(), ahead()).encode(env),
@@ -197,15 +240,19 @@ fn registered(
             ))
         })
         .collect::<NifResult<_>>()?;
-    let providers = providers
-        .decode::<Vec<(Id, i64, bool)>>()?
+    let (providers, modules) = providers
+        .decode::<Vec<(Id, Term<'_>, i64, bool)>>()?
         .into_iter()
-        .map(|(name, priority, default)| (name, Provider { priority, default }))
-        .collect();
+        .map(|(name, module, priority, default)| {
+            let provider = Provider { priority, default };
+            ((name, provider), SharedTerm::new(module))
+        })
+        .unzip();
     Ok(Registered {
         id,
         capabilities,
         providers,
+        modules,
         info: SharedTerm::new(info),
     })
 }

@@ -107,6 +107,148 @@ defmodule Pipeline.Plugin.RegistryTest do
              Enum.sort(Enum.map(Registry.list(registry), & &1.id))
   end
 
+  test "finds the module of the provider that comes first, of two of one plugin too", %{registry: registry} do
+    providers = [store: [module: Slow, priority: 10], store: [module: Fast, priority: 90]]
+    {:ok, _} = Registry.register(registry, %{id: :a, capabilities: providers})
+    assert Registry.fetch_provider(registry, :store) == {:ok, {:a, Fast}}
+
+    {:ok, _} =
+      Registry.register(registry, %{
+        id: "a",
+        capabilities: [store: [module: Sure, priority: 1, default: true]]
+      })
+
+    assert Registry.fetch_provider(registry, :store) == {:ok, {"a", Sure}}
+    assert Registry.get_provider(registry, :store) == "a"
+    assert Registry.fetch_provider(registry, :cache) == :error
+  end
+
+  describe "snapshot/1" do
+    test "stays as it was taken", %{registry: registry} do
+      {:ok, _} = Registry.register(registry, %{id: :a, n: 1, capabilities: [store: [module: A]]})
+      {:ok, _} = Registry.register(registry, %{id: "a", n: 2})
+      kept = Registry.snapshot(registry)
+
+      {:ok, _} = Registry.replace(registry, %{id: :a, n: 3})
+      {:ok, _} = Registry.unregister(registry, "a")
+      {:ok, _} = Registry.register(registry, %{id: :b, capabilities: [store: [module: B]]})
+
+      assert kept.generation == 2
+      assert Registry.generation(kept) == 2
+      assert for(%{id: id, n: n} <- Registry.list(kept), do: {id, n}) == [{:a, 1}, {"a", 2}]
+      assert Registry.get(kept, :a).n == 1
+      assert Registry.get(kept, :b) == nil
+      assert Registry.find_by_capability(kept, :store) == [:a]
+      assert Registry.find_by_capability(kept, :store, module: A) == [:a]
+      assert Registry.fetch_provider(kept, :store) == {:ok, {:a, A}}
+
+      assert Registry.generation(registry) == 5
+      assert Registry.fetch_provider(registry, :store) == {:ok, {:b, B}}
+    end
+
+    test "takes no changes", %{registry: registry} do
+      kept = Registry.snapshot(registry)
+      assert_raise FunctionClauseError, fn -> apply(Registry, :register, [kept, %{id: :a}]) end
+      assert_raise ArgumentError, fn -> Registry.unregister(%{registry | handle: kept.handle}, :a) end
+      assert inspect(kept) == "#Pipeline.Plugin.Registry.Snapshot<generation 0>"
+    end
+  end
+
+  describe "changed_since/2" do
+    test "tells each id once, in the order of its last change", %{registry: registry} do
+      for id <- [:a, "a", :b], do: {:ok, _} = Registry.register(registry, %{id: id})
+      {:ok, _} = Registry.unregister(registry, "a")
+      {:ok, _} = Registry.replace(registry, %{id: :a})
+
+      assert Registry.changed_since(registry, 0) ==
+               {:ok, %{generation: 5, changed: [:b, :a], removed: ["a"]}}
+
+      assert Registry.changed_since(registry, 4) == {:ok, %{generation: 5, changed: [:a], removed: []}}
+      assert Registry.changed_since(registry, 5) == {:ok, %{generation: 5, changed: [], removed: []}}
+    end
+
+    test "counts only what changed something", %{registry: registry} do
+      {:ok, _} = Registry.register(registry, %{id: :a})
+      {:error, _} = Registry.register(registry, %{id: :a})
+      {:error, _} = Registry.unregister(registry, :b)
+      {:error, _} = Registry.replace(registry, %{id: "a"})
+      assert Registry.generation(registry) == 1
+    end
+
+    test "says so where it cannot tell", %{registry: registry} do
+      assert Registry.changed_since(registry, 1) == {:error, :ahead}
+      {:ok, _} = Registry.register(registry, %{id: :a})
+      for _ <- 1..4096, do: {:ok, _} = Registry.replace(registry, %{id: :a})
+      assert Registry.changed_since(registry, 0) == {:error, :too_old}
+      assert {:ok, %{changed: [:a]}} = Registry.changed_since(registry, 1)
+    end
+  end
+
+  # Copies a registry by its changes while writers change it; in the end both must hold the same.
+  test "lets a follower keep up by snapshots and changes", %{registry: registry} do
+    writers = for writer <- 1..3, do: Task.async(fn -> change(registry, writer, 3_000) end)
+
+    follower =
+      Task.async(fn ->
+        follow(registry, %{}, 0, fn -> Enum.all?(writers, &(not Process.alive?(&1.pid))) end)
+      end)
+
+    Task.await_many(writers, 60_000)
+    copy = Task.await(follower, 60_000)
+    assert copy == Map.new(Registry.list(registry), &{&1.id, &1})
+  end
+
+  defp follow(registry, copy, generation, over?) do
+    over? = if over?.(), do: fn -> true end, else: over?
+    snapshot = Registry.snapshot(registry)
+    assert snapshot.generation >= generation
+
+    copy =
+      case Registry.changed_since(snapshot, generation) do
+        {:ok, %{changed: changed, removed: removed, generation: reached}} ->
+          assert reached == snapshot.generation
+          changed |> Map.new(&{&1, Registry.get(snapshot, &1)}) |> Enum.into(Map.drop(copy, removed))
+
+        {:error, :too_old} ->
+          Map.new(Registry.list(snapshot), &{&1.id, &1})
+      end
+
+    # What a snapshot holds agrees in every way of asking, however many writers there are meanwhile.
+    assert Enum.sort(Map.keys(copy)) == Enum.sort(for(%{id: id} <- Registry.list(snapshot), do: id))
+    assert Registry.find_by_capability(snapshot, :even) == Registry.find_by_capability(snapshot, :odd)
+    assert length(Registry.find_by_capability(snapshot, :even)) == map_size(copy)
+
+    if over?.() and Registry.generation(registry) == snapshot.generation,
+      do: copy,
+      else: follow(registry, copy, snapshot.generation, over?)
+  end
+
+  defp change(registry, writer, times) do
+    for n <- 1..times do
+      info = %{id: "#{writer}-#{rem(n * 7, 20)}", capabilities: [even: [], odd: []], n: n, again: n}
+
+      case Registry.register(registry, info) do
+        {:ok, _} ->
+          :ok
+
+        {:error, {:duplicate_id, id}} ->
+          {:ok, _} =
+            if rem(n, 3) == 0, do: Registry.replace(registry, info), else: Registry.unregister(registry, id)
+      end
+    end
+  end
+
+  test "takes 10,000 plugins one at a time and finds each", %{registry: registry} do
+    for n <- 1..10_000 do
+      {:ok, _} = Registry.register(registry, %{id: "plugin-#{n}", capabilities: [group: rem(n, 100)]})
+    end
+
+    assert Registry.generation(registry) == 10_000
+    assert length(Registry.find_by_capability(registry, :group)) == 10_000
+    assert Enum.take(Registry.find_by_capability(registry, :group, 7), 2) == ["plugin-7", "plugin-107"]
+    assert Registry.get(registry, "plugin-9999").capabilities == [group: 99]
+  end
+
   test "raises for an argument of a wrong type, and goes on", %{registry: registry} do
     for id <- [1, 1.0, nil_free(), {:a}, [], %{}, self()] do
       assert_raise ArgumentError, fn -> Registry.get(registry, id) end
