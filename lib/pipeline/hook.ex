@@ -117,7 +117,7 @@ defmodule Pipeline.Hook do
   @spec points(keyword) :: [hook_name]
   def points(opts \\ []) do
     Pipeline.Plugin.Suggestion.validate_options!(opts, [:instance], "Pipeline.Hook.points/1")
-    (opts[:instance] || @default) |> Table.fetch!() |> Map.keys() |> Enum.sort()
+    (opts[:instance] || @default) |> Table.points() |> Enum.sort()
   end
 
   defp dispatch(%Chain{mode: :chain} = chain, context, core), do: Chain.run(chain, context, core)

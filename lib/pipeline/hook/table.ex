@@ -1,99 +1,180 @@
 defmodule Pipeline.Hook.Table do
   @moduledoc false
-  # The chains of an instance: one persistent term, a map from point to chain. Replacing it publishes every change in
-  # one step, and a run that has read the old one finishes on it.
+  # The chains of an instance, a persistent term for each point. A change of several points becomes visible in one
+  # step: each term holds the new chain and the old one with the generation from which the new one counts, and what
+  # publishes them is one write to an atomic counter. A run that has fetched a chain finishes on it.
+  #
+  # There is one writer, the manager of the instance.
 
   alias Pipeline.Hook.{Chain, Entry, Order, Spec}
 
-  @type t :: %{atom => Chain.t()}
+  @typedoc "Points with the chain that they get, `nil` for none."
+  @type changes :: %{atom => Chain.t() | nil}
 
-  @spec fetch!(atom) :: t
-  def fetch!(instance) do
-    case :persistent_term.get({__MODULE__, instance}, nil) do
-      nil -> raise ArgumentError, no_instance(instance)
-      table -> table
-    end
+  @typedoc "Finds the chain of a point as it is before the changes."
+  @type current :: (atom -> Chain.t() | nil)
+
+  @doc "Makes the table of an instance, with the points that the host's spec declares."
+  @spec create(atom, module | nil) :: :ok
+  def create(instance, spec) do
+    :persistent_term.put({__MODULE__, instance}, %{
+      generation: :atomics.new(1, signed: false),
+      points: MapSet.new()
+    })
+
+    declared = if spec, do: spec.__hookpoints__(), else: %{}
+
+    publish(
+      instance,
+      for {point, %{mode: mode}} <- declared, into: %{} do
+        {point, %{Chain.new(point, instance, mode, []) | declared?: true}}
+      end
+    )
   end
+
+  @spec delete(atom) :: :ok
+  def delete(instance) do
+    for point <- index!(instance).points, do: :persistent_term.erase({__MODULE__, instance, point})
+    :persistent_term.erase({__MODULE__, instance})
+    :ok
+  end
+
+  @spec exists?(atom) :: boolean
+  def exists?(instance), do: :persistent_term.get({__MODULE__, instance}, nil) != nil
 
   @doc "The chain of a point, `nil` where nothing stands."
   @spec chain(atom, atom) :: Chain.t() | nil
   def chain(instance, point) do
-    case :persistent_term.get({__MODULE__, instance}, nil) do
-      %{^point => chain} -> chain
-      %{} -> nil
-      nil -> raise ArgumentError, no_instance(instance)
+    case :persistent_term.get({__MODULE__, instance, point}, nil) do
+      {_generation, 0, chain, nil} ->
+        chain
+
+      {generation, from, chain, old} ->
+        if :atomics.get(generation, 1) >= from, do: chain, else: old
+
+      nil ->
+        index!(instance)
+        nil
     end
   end
 
-  @spec publish(atom, t) :: :ok
-  def publish(instance, table), do: :persistent_term.put({__MODULE__, instance}, table)
+  @doc "The points where something stands or is declared."
+  @spec points(atom) :: [atom]
+  def points(instance), do: for(point <- index!(instance).points, chain(instance, point), do: point)
 
-  @spec published?(atom) :: boolean
-  def published?(instance), do: :persistent_term.get({__MODULE__, instance}, nil) != nil
+  @doc "Makes changes visible, all in one step."
+  @spec publish(atom, changes) :: :ok
+  def publish(instance, changes) do
+    index = index!(instance)
+    gone = for {point, nil} <- changes, do: point
+    # The index names every point of which there may be a term, so that an interrupted change can be settled.
+    keep_index(instance, index, MapSet.union(index.points, MapSet.new(Map.keys(changes))))
 
-  @spec delete(atom) :: boolean
-  def delete(instance), do: :persistent_term.erase({__MODULE__, instance})
-
-  @doc "The points that a host's spec declares, without hooks."
-  @spec declared(atom, module | nil) :: t
-  def declared(_instance, nil), do: %{}
-
-  def declared(instance, spec) do
-    for {point, %{mode: mode}} <- spec.__hookpoints__(), into: %{} do
-      {point, %{Chain.new(point, instance, mode, []) | declared?: true}}
+    case Map.to_list(changes) do
+      [] -> :ok
+      [{point, chain}] -> put(instance, point, index.generation, chain)
+      _ -> publish_many(instance, changes, gone, index.generation)
     end
+
+    keep_index(instance, index!(instance), MapSet.difference(index!(instance).points, MapSet.new(gone)))
+  end
+
+  @doc "Takes back what a writer that was killed had begun to publish."
+  @spec settle(atom) :: :ok
+  def settle(instance) do
+    index = index!(instance)
+    now = :atomics.get(index.generation, 1)
+
+    for point <- index.points do
+      case :persistent_term.get({__MODULE__, instance, point}, nil) do
+        {generation, from, _chain, old} when from > now -> put(instance, point, generation, old)
+        _settled -> :ok
+      end
+    end
+
+    :ok
   end
 
   @doc """
-  The table with the hooks of some plugins taken out.
+  The changes by which the hooks of some plugins go.
 
   A hook that stood before or after those of a plugin that leaves goes back to where its priority puts it, which can
   contradict another hook's constraint. A plugin must be able to leave all the same: then the constraints on that point
   are given up, and the second element tells what contradicted what.
   """
-  @spec remove(t, atom, [Pipeline.Plugin.plugin_id()], map) :: {t, [String.t()]}
-  def remove(table, instance, removed, dependencies) do
-    Enum.reduce(leaving(table, removed), {table, []}, fn point, {table, given_up} ->
-      case changed(table[point], point, instance, [], removed, dependencies, []) do
-        {:ok, chain} ->
-          {put(table, chain), given_up}
+  @spec remove(current, atom, [atom], [Pipeline.Plugin.plugin_id()], map) :: {changes, [String.t()]}
+  def remove(current, instance, points, removed, dependencies) do
+    for point <- Enum.uniq(points),
+        chain = current.(point),
+        Enum.any?(chain.entries, &(&1.plugin in removed)),
+        reduce: {%{}, []} do
+      {changes, given_up} ->
+        case changed(chain, point, instance, [], removed, dependencies, []) do
+          {:ok, chain} ->
+            {Map.put(changes, point, chain), given_up}
 
-        {:error, sentence} ->
-          {:ok, chain} = changed(unconstrained(table[point]), point, instance, [], removed, dependencies, [])
-
-          {put(table, chain), [sentence | given_up]}
-      end
-    end)
+          {:error, sentence} ->
+            {:ok, chain} = changed(unconstrained(chain), point, instance, [], removed, dependencies, [])
+            {Map.put(changes, point, chain), [sentence | given_up]}
+        end
+    end
   end
 
   @doc """
-  The table with the hooks of some plugins put in.
+  The changes by which the hooks of a plugin come, on top of others.
 
-  Only chains that change are put in order and compiled anew. `dependencies` maps each plugin to those it depends on;
-  `specs` are those of the plugins that come in.
+  `dependencies` maps each plugin to those it depends on; `specs` are those of the plugin that comes.
   """
-  @spec add(t, atom, [Entry.t()], map, [module]) :: {:ok, t} | {:error, String.t()}
-  def add(table, instance, added, dependencies, specs) do
-    added
+  @spec add(changes, current, atom | nil, [Entry.t()], map, [module]) :: {:ok, changes} | {:error, String.t()}
+  def add(changes, current, instance, entries, dependencies, specs) do
+    entries
     |> Enum.group_by(& &1.point)
-    |> Enum.reduce_while({:ok, table}, fn {point, new}, {:ok, table} ->
-      case changed(table[point], point, instance, new, [], dependencies, specs) do
-        {:ok, chain} -> {:cont, {:ok, put(table, chain)}}
+    |> Enum.reduce_while({:ok, changes}, fn {point, new}, {:ok, changes} ->
+      old = Map.get_lazy(changes, point, fn -> current.(point) end)
+
+      case changed(old, point, instance, new, [], dependencies, specs) do
+        {:ok, chain} -> {:cont, {:ok, Map.put(changes, point, chain)}}
         error -> {:halt, error}
       end
     end)
   end
 
-  defp leaving(table, removed) do
-    for {point, chain} <- table, Enum.any?(chain.entries, &(&1.plugin in removed)), do: point
+  defp publish_many(instance, changes, gone, generation) do
+    next = :atomics.get(generation, 1) + 1
+
+    for {point, chain} <- changes do
+      :persistent_term.put({__MODULE__, instance, point}, {generation, next, chain, chain(instance, point)})
+    end
+
+    :atomics.put(generation, 1, next)
+    for point <- gone, do: :persistent_term.erase({__MODULE__, instance, point})
+    :ok
+  end
+
+  defp put(instance, point, _generation, nil), do: :persistent_term.erase({__MODULE__, instance, point})
+
+  defp put(instance, point, generation, chain) do
+    :persistent_term.put({__MODULE__, instance, point}, {generation, 0, chain, nil})
+  end
+
+  defp keep_index(instance, index, points) do
+    if MapSet.equal?(index.points, points) do
+      :ok
+    else
+      :persistent_term.put({__MODULE__, instance}, %{index | points: points})
+    end
+  end
+
+  defp index!(instance) do
+    case :persistent_term.get({__MODULE__, instance}, nil) do
+      nil -> raise ArgumentError, no_instance(instance)
+      index -> index
+    end
   end
 
   defp unconstrained(chain) do
     %{chain | entries: Enum.map(chain.entries, &%{&1 | before: [], after: []})}
   end
-
-  defp put(table, %Chain{entries: [], declared?: false} = chain), do: Map.delete(table, chain.point)
-  defp put(table, chain), do: Map.put(table, chain.point, chain)
 
   defp changed(old, point, instance, new, removed, dependencies, specs) do
     kept = if old, do: Enum.reject(old.entries, &(&1.plugin in removed)), else: []
@@ -103,7 +184,9 @@ defmodule Pipeline.Hook.Table do
     with {:ok, mode} <- mode(point, standing, Enum.find_value(specs, &Spec.mode(&1, point))),
          :ok <- check_kinds(point, mode, new),
          {:ok, entries} <- Order.sort(kept ++ new, dependencies) do
-      {:ok, %{Chain.new(point, instance, mode, entries) | declared?: declared?}}
+      # A point that nobody declares is there as long as it has hooks.
+      {:ok,
+       if(entries != [] or declared?, do: %{Chain.new(point, instance, mode, entries) | declared?: declared?})}
     end
   end
 

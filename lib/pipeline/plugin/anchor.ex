@@ -13,28 +13,41 @@ defmodule Pipeline.Plugin.Anchor do
     GenServer.start_link(__MODULE__, opts, name: Names.via(opts[:name], :anchor))
   end
 
+  @doc "Whether the plugins of the instance's configuration have had their turn, whatever became of them since."
+  @spec configured?(atom) :: boolean
+  def configured?(instance), do: GenServer.call(Names.via(instance, :anchor), :configured?)
+
+  @spec configured(atom) :: :ok
+  def configured(instance), do: GenServer.call(Names.via(instance, :anchor), :configured)
+
   @impl GenServer
   def init(opts) do
     # So that a shutdown reaches terminate/2.
     Process.flag(:trap_exit, true)
     instance = opts[:name]
+    again? = Table.exists?(instance)
 
-    unless Table.published?(instance) do
+    unless again? do
       :persistent_term.put({Registry, instance}, Registry.new())
-      Table.publish(instance, Table.declared(instance, opts[:hooks]))
+      Table.create(instance, opts[:hooks])
     end
 
-    {:ok, instance}
+    {:ok, %{instance: instance, configured?: again?}}
   end
 
   @impl GenServer
-  def handle_info(_message, instance), do: {:noreply, instance}
+  def handle_call(:configured?, _from, state), do: {:reply, state.configured?, state}
+  def handle_call(:configured, _from, state), do: {:reply, :ok, %{state | configured?: true}}
 
   @impl GenServer
-  def terminate(reason, instance) when reason in [:normal, :shutdown] or elem(reason, 0) == :shutdown do
+  def handle_info(_message, state), do: {:noreply, state}
+
+  @impl GenServer
+  def terminate(reason, %{instance: instance})
+      when reason in [:normal, :shutdown] or elem(reason, 0) == :shutdown do
     Table.delete(instance)
     :persistent_term.erase({Registry, instance})
   end
 
-  def terminate(_crash, _instance), do: :ok
+  def terminate(_crash, _state), do: :ok
 end

@@ -33,7 +33,8 @@ defmodule Pipeline.Plugin.Manager do
 
     * `:module`
     * `:config` - what it was loaded with
-    * `:state` - `:loading`, `:started` or `:failed`
+    * `:state` - `:loading` until `c:Pipeline.Plugin.start/1` has run, `:starting` until its hooks are in place,
+      `:started`; `:stopping`; `:failed` when it has crashed too often
     * `:pid` - its process, `nil` while there is none
     * `:loaded_at`
   """
@@ -41,7 +42,7 @@ defmodule Pipeline.Plugin.Manager do
           required(:id) => Plugin.plugin_id(),
           required(:module) => module,
           required(:config) => Plugin.config(),
-          required(:state) => :loading | :started | :failed,
+          required(:state) => :loading | :starting | :started | :stopping | :failed,
           required(:pid) => pid | nil,
           required(:loaded_at) => DateTime.t(),
           optional(atom) => term

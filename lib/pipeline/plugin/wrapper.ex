@@ -62,10 +62,23 @@ defmodule Pipeline.Plugin.Wrapper do
     Process.put(@instance_key, instance)
     data = %{module: module, id: id, instance: instance, state: nil}
 
+    case Registry.get(Registry.of(instance), id) do
+      nil ->
+        initialise(data, config, [])
+
+      %{state: state} when state in [:starting, :started] ->
+        initialise(data, config, [{:continue, :start_plugin}])
+
+      # It crashed while the manager was loading or stopping it, and is not to come back on its own.
+      %{state: state} ->
+        {:stop, {:crashed_while, state}}
+    end
+  end
+
+  defp initialise(%{module: module} = data, config, continue) do
     case callback(:init, fn -> module.init(config) end) do
       {:ok, state} ->
-        data = %{data | state: state}
-        if started_before?(data), do: {:ok, data, {:continue, :start_plugin}}, else: {:ok, data}
+        List.to_tuple([:ok, %{data | state: state} | continue])
 
       {:error, reason} ->
         {:stop, reason}
@@ -159,10 +172,6 @@ defmodule Pipeline.Plugin.Wrapper do
     else
       {:ok, data}
     end
-  end
-
-  defp started_before?(data) do
-    match?(%{state: :started}, Registry.get(Registry.of(data.instance), data.id))
   end
 
   defp exports?(data, name, arity), do: function_exported?(data.module, name, arity)

@@ -2,6 +2,8 @@ defmodule Pipeline.Plugin.Manager.Load do
   @moduledoc false
   # The steps of loading, each of which leaves nothing behind when it fails.
 
+  require Logger
+
   alias Pipeline.Core
   alias Pipeline.Hook.{Entry, Spec, Table}
   alias Pipeline.Plugin.{Dependents, Loader, LoadError, Registry}
@@ -22,18 +24,21 @@ defmodule Pipeline.Plugin.Manager.Load do
     end
   end
 
-  @doc "The table as it will be with the candidates' hooks. Native hooks are built here, so their config is checked."
-  @spec hooks([Candidate.t()], map) :: {:ok, Table.t()} | {:error, LoadError.t()}
+  @doc "The chains as they will be with the candidates' hooks. Native hooks are built here, so their config is checked."
+  @spec hooks([Candidate.t()], map) :: {:ok, Table.changes()} | {:error, LoadError.t()}
   def hooks(candidates, %{instance: instance, plugins: loaded, spec: spec}) do
     dependencies = Dependents.graph(Enum.into(candidates, loaded, &{&1.manifest.id, &1.manifest}))
 
-    Enum.reduce_while(candidates, {:ok, Table.fetch!(instance)}, fn candidate, {:ok, table} ->
+    current = &Table.chain(instance, &1)
+
+    Enum.reduce_while(candidates, {:ok, %{}}, fn candidate, {:ok, changes} ->
       own_spec = Map.get(candidate.manifest, :spec)
 
       with {:ok, entries} <- entries(candidate),
            :ok <- check_spec(entries, own_spec, spec),
-           {:ok, table} <- Table.add(table, instance, entries, dependencies, List.wrap(own_spec)) do
-        {:cont, {:ok, table}}
+           {:ok, changes} <-
+             Table.add(changes, current, instance, entries, dependencies, List.wrap(own_spec)) do
+        {:cont, {:ok, changes}}
       else
         {:error, sentence} -> {:halt, {:error, error(candidate, :hooks, {:invalid_hook, sentence})}}
       end
@@ -49,23 +54,35 @@ defmodule Pipeline.Plugin.Manager.Load do
     end
   end
 
-  @spec mark_started([Candidate.t()], atom) :: :ok
-  def mark_started(candidates, instance) do
-    registry = Registry.of(instance)
+  @doc "Takes the hooks of plugins out, in one step."
+  @spec remove_hooks(Dependents.plugins(), map, atom) :: :ok
+  def remove_hooks(leaving, dependencies, instance) do
+    points =
+      for {_id, manifest} <- leaving,
+          {_kind, points} <- Map.get(manifest, :hooks, %{}),
+          point <- points,
+          do: point
 
-    for %{manifest: %{id: id}} <- candidates do
-      {:ok, _} = Registry.replace(registry, Map.put(Registry.get(registry, id), :state, :started))
+    {changes, given_up} =
+      Table.remove(&Table.chain(instance, &1), instance, points, Map.keys(leaving), dependencies)
+
+    Table.publish(instance, changes)
+
+    for sentence <- given_up do
+      Logger.error(
+        "without #{inspect(Map.keys(leaving))} the constraints of hooks cannot hold and are given up: #{sentence}"
+      )
     end
 
     :ok
   end
 
-  @doc "Finds the running plugin of a registry entry, or starts it again."
-  @spec recover(map, atom) :: {:ok, pid} | :failed | {:error, term}
-  def recover(%{state: :failed}, _instance), do: :failed
-
-  def recover(%{module: module, id: id, config: config}, instance) do
-    Pipeline.Plugin.Supervisor.ensure_plugin(module, id, config, instance)
+  @doc "Notes in the registry how far a plugin has come, for readers and for a manager after this one."
+  @spec mark(Pipeline.Plugin.plugin_id(), atom, atom) :: :ok
+  def mark(id, state, instance) do
+    registry = Registry.of(instance)
+    {:ok, _} = Registry.replace(registry, %{Registry.get(registry, id) | state: state})
+    :ok
   end
 
   defp init(%{manifest: manifest} = candidate, instance, timeout) do
@@ -99,6 +116,7 @@ defmodule Pipeline.Plugin.Manager.Load do
   defp run_start(candidate, instance, timeout, running) do
     case Pipeline.Plugin.Supervisor.start_callback(instance, candidate.manifest.id, timeout) do
       :ok ->
+        mark(candidate.manifest.id, :starting, instance)
         {:ok, :started}
 
       {:error, reason} ->

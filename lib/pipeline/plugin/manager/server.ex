@@ -8,8 +8,8 @@ defmodule Pipeline.Plugin.Manager.Server do
   require Logger
 
   alias Pipeline.Hook.Table
-  alias Pipeline.Plugin.{Dependents, Events, LoadError, Names, Registry}
-  alias Pipeline.Plugin.Manager.{Candidate, Load}
+  alias Pipeline.Plugin.{Anchor, Dependents, Events, Names, Registry}
+  alias Pipeline.Plugin.Manager.{Candidate, Load, Recovery}
 
   @spec start_link(keyword) :: GenServer.on_start()
   def start_link(opts), do: GenServer.start_link(__MODULE__, opts, name: name(opts[:name]))
@@ -29,15 +29,21 @@ defmodule Pipeline.Plugin.Manager.Server do
       supervisors: %{}
     }
 
-    recovered = Registry.list(Registry.of(state.instance))
-    {:ok, state, {:continue, {:recover, recovered, opts[:plugins] || []}}}
+    {:ok, state, {:continue, {:begin, opts[:plugins] || []}}}
   end
 
   @impl GenServer
-  def handle_continue({:recover, [], plugins}, state), do: {:noreply, load_configured(plugins, state)}
+  def handle_continue({:begin, plugins}, state) do
+    Table.settle(state.instance)
+    state = Recovery.run(state.instance) |> Enum.reduce(state, &recovered/2)
 
-  def handle_continue({:recover, recovered, _plugins}, state) do
-    {:noreply, Enum.reduce(recovered, state, &recover/2)}
+    if Anchor.configured?(state.instance) do
+      {:noreply, state}
+    else
+      state = load_configured(plugins, state)
+      :ok = Anchor.configured(state.instance)
+      {:noreply, state}
+    end
   end
 
   @impl GenServer
@@ -79,21 +85,26 @@ defmodule Pipeline.Plugin.Manager.Server do
   defp load(plugins, timeout, state) do
     with {:ok, candidates} <- Candidate.prepare(plugins, state.plugins),
          {:ok, candidates} <- Load.resolve(candidates, state.plugins),
-         {:ok, table} <- Load.hooks(candidates, state),
+         {:ok, chains} <- Load.hooks(candidates, state),
          {:ok, supervisors} <- Load.start(candidates, state.instance, timeout) do
       # Everything has started: from here nothing fails.
-      Load.mark_started(candidates, state.instance)
-      Table.publish(state.instance, table)
-      state = candidates |> Enum.zip(supervisors) |> Enum.reduce(state, &remember/2)
+      Table.publish(state.instance, chains)
       ids = Enum.map(candidates, & &1.manifest.id)
+      for id <- ids, do: Load.mark(id, :started, state.instance)
+      state = candidates |> Enum.zip(supervisors) |> Enum.reduce(state, &remember/2)
       for id <- ids, do: Events.emit(:plugin_loaded, %{id: id}, instance: state.instance)
       {:ok, ids, state}
     end
   end
 
-  defp load_configured([], state), do: state
-
   defp load_configured(plugins, state) do
+    loaded = for {_id, info} <- state.plugins, module = info[:module], do: module
+    load_left(Enum.reject(plugins, &(elem(with_config(&1), 0) in loaded)), state)
+  end
+
+  defp load_left([], state), do: state
+
+  defp load_left(plugins, state) do
     case load(Enum.map(plugins, &with_config/1), 30_000, state) do
       {:ok, _ids, state} ->
         state
@@ -139,6 +150,7 @@ defmodule Pipeline.Plugin.Manager.Server do
   # Unloading
 
   defp unload(ids, state) do
+    for id <- ids, do: Load.mark(id, :stopping, state.instance)
     remove_hooks(ids, state)
 
     Enum.reduce(ids, state, fn id, state ->
@@ -155,14 +167,7 @@ defmodule Pipeline.Plugin.Manager.Server do
   end
 
   defp remove_hooks(ids, %{instance: instance, plugins: plugins}) do
-    {table, given_up} = Table.remove(Table.fetch!(instance), instance, ids, Dependents.graph(plugins))
-    Table.publish(instance, table)
-
-    for sentence <- given_up do
-      Logger.error(
-        "without #{inspect(ids)} the constraints of hooks cannot hold and are given up: #{sentence}"
-      )
-    end
+    Load.remove_hooks(Map.take(plugins, ids), Dependents.graph(plugins), instance)
   end
 
   defp forget_monitor(id, state) do
@@ -188,35 +193,23 @@ defmodule Pipeline.Plugin.Manager.Server do
       not Pipeline.Plugin.Supervisor.running?(state.instance) -> state
       # It gave the plugin up.
       reason == :shutdown -> fail(id, reason, state)
-      true -> recover(Registry.get(Registry.of(state.instance), id), state)
+      true -> id |> Recovery.restart(state.instance) |> recovered(state)
     end
   end
 
   # A plugin whose supervisor gave it up keeps its entry, so that plugin_info/2 can tell, and loses its hooks.
   defp fail(id, reason, state) do
+    Load.mark(id, :failed, state.instance)
     remove_hooks([id], state)
-    registry = Registry.of(state.instance)
-    {:ok, _} = Registry.replace(registry, Map.put(Registry.get(registry, id), :state, :failed))
     Events.emit(:plugin_failed, %{id: id, reason: reason}, instance: state.instance)
     state
   end
 
   # Recovery
 
-  defp recover(info, state) do
-    case Load.recover(info, state.instance) do
-      {:ok, supervisor} ->
-        remember(info, supervisor, state)
+  defp recovered({:running, info, supervisor}, state), do: remember(info, supervisor, state)
+  defp recovered({:failed, info}, state), do: keep(info, state)
+  defp recovered({:lost, info, reason}, state), do: fail(info.id, reason, keep(info, state))
 
-      :failed ->
-        %{state | plugins: Map.put(state.plugins, info.id, info)}
-
-      {:error, reason} ->
-        Logger.error(
-          Exception.message(%LoadError{plugin: info.id, module: info.module, step: :init, reason: reason})
-        )
-
-        fail(info.id, reason, %{state | plugins: Map.put(state.plugins, info.id, info)})
-    end
-  end
+  defp keep(info, state), do: %{state | plugins: Map.put(state.plugins, info.id, info)}
 end
