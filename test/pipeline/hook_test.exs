@@ -344,6 +344,13 @@ defmodule Pipeline.HookTest do
       assert Process.info(self(), :messages) == {:messages, []}
     end
 
+    test "leaves no messages behind when it called next in a task and went well" do
+      in_task = fn context, next -> Task.await(Task.async(fn -> next.(context) end)) end
+      chains = Chains.register(Chains.new(), :step, in_task, kind: :around, on_error: :skip)
+      assert Chains.run(chains, :step, 1, &(&1 + 1)) == {:ok, 2}
+      assert Process.info(self(), :messages) == {:messages, []}
+    end
+
     test "fails after all when next ran in a process that was killed: there is nothing to go on with" do
       test = self()
 

@@ -41,13 +41,16 @@ defmodule Mix.Tasks.Compile.PipelineNative do
 
   @impl Mix.Task.Compiler
   def clean do
-    for {crate, _opts} <- crates!(), do: File.rm(installed_path(Atom.to_string(crate)))
+    # In this package itself the other modules are gone by now: nothing here may need one.
+    for {crate, _opts} <- crates(), do: File.rm(installed_path(Atom.to_string(crate)))
     File.rmdir(native_dir())
     :ok
   end
 
+  defp crates, do: Mix.Project.config()[:pipeline_native] || []
+
   defp crates! do
-    crates = Mix.Project.config()[:pipeline_native] || []
+    crates = crates()
 
     unless Keyword.keyword?(crates) and Enum.all?(crates, fn {_, opts} -> Keyword.keyword?(opts) end) do
       Mix.raise(

@@ -292,6 +292,28 @@ defmodule Mix.Tasks.Compile.PipelineNativeTest do
     assert run!(project, "IO.puts(\"version \#{Tiny.Native.version()}\")") =~ "version 1\n"
   end
 
+  test "a project that has the task itself, as this package does, can be cleaned too", %{project: project} do
+    ScratchProject.replace!(project, "mix.exs", ~r/\{:pipeline_plugin, path: .*?\}/, "")
+
+    for file <- [
+          "mix/tasks/compile.pipeline_native.ex",
+          "pipeline/native/library.ex",
+          "pipeline/plugin/suggestion.ex"
+        ] do
+      ScratchProject.write!(
+        project,
+        "lib/#{file}",
+        File.read!(Path.join([ScratchProject.checkout(), "lib", file]))
+      )
+    end
+
+    assert compile!(project) =~ "Building native library tiny_nif"
+    {output, status} = mix(project, ["clean"])
+    assert {output, status} == {"", 0}
+    refute File.exists?(Path.join(project, "priv/native"))
+    assert run!(project, "IO.puts(\"version \#{Tiny.Native.version()}\")") =~ "version 1\n"
+  end
+
   test "mix release contains it", %{project: project} do
     {output, status} = mix(project, ["release", "--path", "released"])
     assert status == 0, output

@@ -95,13 +95,19 @@ defmodule Pipeline.Conformance.Behaviours do
     end
   end
 
-  # A task whose failure reaches the hook as an exit only.
+  # A process whose failure reaches the hook as an exit only.
   def in_an_unlinked_task(context, next) do
-    {pid, monitor} = spawn_monitor(fn -> exit({:returned, next.(context)}) end)
+    {pid, monitor} = spawn_monitor(fn -> exit(returned(context, next)) end)
 
     receive do
       {:DOWN, ^monitor, :process, ^pid, {:returned, value}} -> value
-      {:DOWN, ^monitor, :process, ^pid, _failure} -> exit(:task_failed)
+      {:DOWN, ^monitor, :process, ^pid, :failed} -> exit(:task_failed)
     end
+  end
+
+  defp returned(context, next) do
+    {:returned, next.(context)}
+  catch
+    _, _ -> :failed
   end
 end
