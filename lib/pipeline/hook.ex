@@ -37,7 +37,7 @@ defmodule Pipeline.Hook do
     * `:raise` - the failure is raised in the caller
 
   A failure is emitted as the plugin event `:hook_failed`. A failure of the core is nobody's fault here: it is
-  raised in the caller unchanged.
+  raised in the caller unchanged. `throw {:hook_error, reason}` refuses from anywhere in the chain, the core included.
 
   ## Modes
 
@@ -123,7 +123,13 @@ defmodule Pipeline.Hook do
   defp dispatch(%Chain{mode: :chain} = chain, context, core), do: Chain.run(chain, context, core)
   defp dispatch(%Chain{} = chain, context, core), do: Listeners.run(chain, context, core)
   defp dispatch(nil, context, nil), do: {:ok, context}
-  defp dispatch(nil, context, core), do: {:ok, core.(context)}
+
+  # As on a point with hooks, so that what the core throws means the same whoever is loaded.
+  defp dispatch(nil, context, core) do
+    {:ok, core.(context)}
+  catch
+    :throw, {:hook_error, reason} -> {:error, reason}
+  end
 
   defp show(%Entry{} = entry, nil), do: Entry.describe(entry)
   defp show(%Entry{} = entry, segment), do: entry |> Entry.describe() |> Map.put(:segment, segment)

@@ -155,6 +155,13 @@ defmodule Pipeline.HookTest do
     end
   end
 
+  test "a refusal of the core is the result, with hooks on the point and without", %{instance: instance} do
+    refuse = fn _context -> throw({:hook_error, :no}) end
+    assert Hook.run(instance, :step, 1, refuse) == {:error, :no}
+    load(plugin([id: :quiet], do: hook(:before, :step)), instance)
+    assert Hook.run(instance, :step, 1, refuse) == {:error, :no}
+  end
+
   describe "runs within runs" do
     test "the same point within a hook", %{instance: instance} do
       module =

@@ -60,7 +60,13 @@ defmodule Pipeline.Hook.Table do
 
   @doc "The points where something stands or is declared."
   @spec points(atom) :: [atom]
-  def points(instance), do: for(point <- index!(instance).points, chain(instance, point), do: point)
+  def points(instance) do
+    %{generation: generation, points: points} = index!(instance)
+    now = :atomics.get(generation, 1)
+    found = for point <- points, chain(instance, point), do: point
+    # A change in between would show as half of it.
+    if :atomics.get(generation, 1) == now, do: found, else: points(instance)
+  end
 
   @doc "Makes changes visible, all in one step."
   @spec publish(atom, changes) :: :ok
@@ -121,9 +127,9 @@ defmodule Pipeline.Hook.Table do
   end
 
   @doc """
-  The changes by which the hooks of a plugin come, on top of others.
+  The changes by which hooks come, on top of others.
 
-  `dependencies` maps each plugin to those it depends on; `specs` are those of the plugin that comes.
+  `dependencies` maps each plugin to those it depends on; `specs` are those of the plugins that come.
   """
   @spec add(changes, current, atom | nil, [Entry.t()], map, [module]) :: {:ok, changes} | {:error, String.t()}
   def add(changes, current, instance, entries, dependencies, specs) do
@@ -181,7 +187,7 @@ defmodule Pipeline.Hook.Table do
     declared? = old != nil and old.declared?
     standing = if declared? or kept != [], do: old.mode
 
-    with {:ok, mode} <- mode(point, standing, Enum.find_value(specs, &Spec.mode(&1, point))),
+    with {:ok, mode} <- mode(point, standing, specs),
          :ok <- check_kinds(point, mode, new),
          {:ok, entries} <- Order.sort(kept ++ new, dependencies) do
       # A point that nobody declares is there as long as it has hooks.
@@ -190,13 +196,21 @@ defmodule Pipeline.Hook.Table do
     end
   end
 
-  defp mode(_point, nil, wanted), do: {:ok, wanted || :chain}
-  defp mode(_point, standing, wanted) when wanted in [nil, standing], do: {:ok, standing}
+  defp mode(point, standing, specs) do
+    wanted = specs |> Enum.map(&Spec.mode(&1, point)) |> Enum.reject(&is_nil/1)
 
-  defp mode(point, standing, wanted) do
-    {:error,
-     "the hook point #{inspect(point)} runs as #{inspect(standing)} here and the plugin's spec declares it as " <>
-       "#{inspect(wanted)}: agree on one spec"}
+    case Enum.uniq(List.wrap(standing) ++ wanted) do
+      [] ->
+        {:ok, :chain}
+
+      [mode] ->
+        {:ok, mode}
+
+      [mode, other | _] ->
+        {:error,
+         "the hook point #{inspect(point)} runs as #{inspect(mode)} here and the plugin's spec declares it as " <>
+           "#{inspect(other)}: agree on one spec"}
+    end
   end
 
   defp check_kinds(point, mode, entries) do

@@ -28,18 +28,37 @@ defmodule Pipeline.Plugin.Manager.Load do
   @spec hooks([Candidate.t()], map) :: {:ok, Table.changes()} | {:error, LoadError.t()}
   def hooks(candidates, %{instance: instance, plugins: loaded, spec: spec}) do
     dependencies = Dependents.graph(Enum.into(candidates, loaded, &{&1.manifest.id, &1.manifest}))
+    add = &Table.add(&2, fn point -> Table.chain(instance, point) end, instance, &1, dependencies, &3)
 
-    current = &Table.chain(instance, &1)
+    with {:ok, prepared} <- prepare(candidates, spec) do
+      # All at once, so that each chain is put in order and compiled once; one by one to find whose fault it is.
+      case add.(Enum.flat_map(prepared, &elem(&1, 1)), %{}, Enum.flat_map(prepared, &elem(&1, 2))) do
+        {:ok, changes} -> {:ok, changes}
+        {:error, _} -> add_one_by_one(prepared, add)
+      end
+    end
+  end
 
-    Enum.reduce_while(candidates, {:ok, %{}}, fn candidate, {:ok, changes} ->
-      own_spec = Map.get(candidate.manifest, :spec)
+  defp prepare(candidates, host_spec) do
+    Enum.reduce_while(candidates, {:ok, []}, fn candidate, {:ok, prepared} ->
+      own_spec = List.wrap(Map.get(candidate.manifest, :spec))
 
-      with {:ok, entries} <- entries(candidate),
-           :ok <- check_spec(entries, own_spec, spec),
-           {:ok, changes} <-
-             Table.add(changes, current, instance, entries, dependencies, List.wrap(own_spec)) do
-        {:cont, {:ok, changes}}
+      with {:ok, entries} <- entries(candidate), :ok <- check_spec(entries, own_spec, host_spec) do
+        {:cont, {:ok, [{candidate, entries, own_spec} | prepared]}}
       else
+        {:error, sentence} -> {:halt, {:error, error(candidate, :hooks, {:invalid_hook, sentence})}}
+      end
+    end)
+    |> case do
+      {:ok, prepared} -> {:ok, Enum.reverse(prepared)}
+      error -> error
+    end
+  end
+
+  defp add_one_by_one(prepared, add) do
+    Enum.reduce_while(prepared, {:ok, %{}}, fn {candidate, entries, specs}, {:ok, changes} ->
+      case add.(entries, changes, specs) do
+        {:ok, changes} -> {:cont, {:ok, changes}}
         {:error, sentence} -> {:halt, {:error, error(candidate, :hooks, {:invalid_hook, sentence})}}
       end
     end)
@@ -186,7 +205,7 @@ defmodule Pipeline.Plugin.Manager.Load do
   # The plugin's own spec binds it in everything; the host's where it declares the point.
   defp check_spec(entries, own, host) do
     Enum.find_value(entries, :ok, fn %Entry{point: point, kind: kind} ->
-      specs = List.wrap(own) ++ if(host && Spec.mode(host, point), do: [host], else: [])
+      specs = own ++ if(host && Spec.mode(host, point), do: [host], else: [])
       Enum.find_value(specs, &sentence(Spec.check(&1, point, kind)))
     end)
   end
