@@ -103,8 +103,14 @@ defmodule Pipeline.Hook do
 
     case Table.chain(opts[:instance] || @default, point) do
       nil -> []
-      chain -> chain.entries |> number_segments() |> Enum.map(fn {entry, segment} -> show(entry, segment) end)
+      chain -> describe(chain)
     end
+  end
+
+  @doc false
+  @spec describe(Chain.t()) :: [map]
+  def describe(%Chain{entries: entries}) do
+    entries |> number_segments() |> Enum.map(fn {entry, segment} -> show(entry, segment) end)
   end
 
   @doc """

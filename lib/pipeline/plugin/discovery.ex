@@ -12,7 +12,7 @@ defmodule Pipeline.Plugin.Discovery do
   """
 
   alias Pipeline.Core
-  alias Pipeline.Plugin.Discovery.Code
+  alias Pipeline.Plugin.Discovery.{Code, Diagnosis}
   alias Pipeline.Plugin.{LoadError, Manifest, Suggestion}
 
   require Logger
@@ -25,6 +25,12 @@ defmodule Pipeline.Plugin.Discovery do
 
   @typedoc "A file that may hold a plugin and cannot be used."
   @type unreadable :: %{path: Path.t(), reason: atom, message: String.t()}
+
+  @typedoc """
+  Whether a found plugin can be loaded with the others: one is passed over for another version or a copy of it,
+  unloadable for what the sentence says.
+  """
+  @type verdict :: :loadable | {:passed_over, sentence :: String.t()} | {:unloadable, sentence :: String.t()}
 
   @doc """
   Finds the plugins below some paths, sorted by path.
@@ -67,6 +73,16 @@ defmodule Pipeline.Plugin.Discovery do
   """
   @spec load_code([found]) :: {:ok, [module]} | {:error, LoadError.t()}
   def load_code(found), do: Code.load(found)
+
+  @doc """
+  Tells which of the found plugins could be loaded together, were no other loaded, and what keeps the rest from it: a
+  dependency that nothing meets, a cycle, a conflict of versions.
+
+  Of several versions the one is taken that `Pipeline.Plugin.Loader.solve/3` chooses. Where not all plugins go together,
+  those that come first do.
+  """
+  @spec diagnose([found]) :: [{found, verdict}]
+  defdelegate diagnose(found), to: Diagnosis
 
   defp found({path, module, manifest, []}) do
     case Manifest.check(manifest) do

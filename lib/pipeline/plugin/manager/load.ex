@@ -25,10 +25,10 @@ defmodule Pipeline.Plugin.Manager.Load do
   end
 
   @doc "The chains as they will be with the candidates' hooks. Native hooks are built here, so their config is checked."
-  @spec hooks([Candidate.t()], map) :: {:ok, Table.changes()} | {:error, LoadError.t()}
-  def hooks(candidates, %{instance: instance, plugins: loaded, spec: spec}) do
+  @spec hooks([Candidate.t()], Table.current(), map) :: {:ok, Table.changes()} | {:error, LoadError.t()}
+  def hooks(candidates, current, %{instance: instance, plugins: loaded, spec: spec}) do
     dependencies = Dependents.graph(Enum.into(candidates, loaded, &{&1.manifest.id, &1.manifest}))
-    add = &Table.add(&2, fn point -> Table.chain(instance, point) end, instance, &1, dependencies, &3)
+    add = &Table.add(&2, current, instance, &1, dependencies, &3)
 
     with {:ok, prepared} <- prepare(candidates, spec) do
       # All at once, so that each chain is put in order and compiled once; one by one to find whose fault it is.

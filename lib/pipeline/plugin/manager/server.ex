@@ -85,7 +85,7 @@ defmodule Pipeline.Plugin.Manager.Server do
   defp load(plugins, timeout, state) do
     with {:ok, candidates} <- Candidate.prepare(plugins, state.plugins),
          {:ok, candidates} <- Load.resolve(candidates, state.plugins),
-         {:ok, chains} <- Load.hooks(candidates, state),
+         {:ok, chains} <- Load.hooks(candidates, &Table.chain(state.instance, &1), state),
          {:ok, supervisors} <- Load.start(candidates, state.instance, timeout) do
       # Everything has started: from here nothing fails.
       Table.publish(state.instance, chains)

@@ -1,0 +1,128 @@
+defmodule Mix.Tasks.Pipeline.Plugins do
+  @shortdoc "Lists the plugins that are found, and what keeps them from being loaded"
+
+  @moduledoc """
+  Lists the plugins that are found in BEAM files, and what keeps them from being loaded.
+
+      mix pipeline.plugins [PATH...]
+
+  A path is what `Pipeline.Plugin.Discovery.discover_plugins/2` takes: a directory, a BEAM file, an `.ez` archive or a
+  glob in quotes. Without one, the code of the project and of its dependencies is looked through. No plugin is loaded.
+
+  Of each plugin it shows id and version, the file, what it can do and what it depends on, and whether it could be
+  loaded with the others: if not, what is missing or contradicts what. Files that claim to be plugins and are none, or
+  cannot be read, follow with the reason.
+
+  ## Options
+
+    * `--no-compile` - does not compile the project first
+  """
+
+  use Mix.Task
+
+  alias Pipeline.Plugin.Discovery
+  alias Pipeline.Plugin.Graph.Label
+
+  @impl Mix.Task
+  def run(args) do
+    {paths, _opts} = parse!(args)
+    {found, unreadable} = discover(paths)
+    diagnosed = Discovery.diagnose(found)
+
+    for {plugin, verdict} <- diagnosed, do: plugin |> describe(verdict) |> print()
+    if unreadable != [], do: print(["Not usable:" | Enum.flat_map(unreadable, &describe_unreadable/1)])
+    print([summary(diagnosed, unreadable)])
+  end
+
+  @doc false
+  # The arguments of the tasks that look for plugins: paths, and `--no-compile` beside the task's own options.
+  @spec parse!([String.t()], keyword) :: {[Path.t()], keyword}
+  def parse!(args, switches \\ []) do
+    {opts, paths} = OptionParser.parse!(args, strict: [compile: :boolean] ++ switches)
+
+    if Keyword.get(opts, :compile, true) do
+      Mix.Task.run("compile")
+    else
+      Mix.Task.run("loadpaths", ["--no-compile"])
+    end
+
+    {if(paths == [], do: project_paths(), else: paths), Keyword.delete(opts, :compile)}
+  end
+
+  @doc false
+  @spec discover([Path.t()]) :: {[Discovery.found()], [Discovery.unreadable()]}
+  def discover(paths) do
+    task = self()
+    reference = make_ref()
+    {:ok, found} = Discovery.discover_plugins(paths, on_unreadable: &send(task, {reference, &1}))
+    {found, received(reference)}
+  end
+
+  defp received(reference) do
+    receive do
+      {^reference, file} -> [file | received(reference)]
+    after
+      0 -> []
+    end
+  end
+
+  defp project_paths, do: [Path.join(Mix.Project.build_path(), "lib/*/ebin")]
+
+  defp describe(%{manifest: manifest, path: path}, verdict) do
+    [first | rest] = describe_verdict(verdict)
+
+    [
+      Label.plugin(manifest),
+      row("path", shown_path(path)),
+      row("capabilities", capabilities(manifest.capabilities)),
+      row("depends on", dependencies(manifest.dependencies)),
+      row("loadable", first)
+      | Enum.map(rest, &row("", &1))
+    ]
+  end
+
+  defp describe_verdict(:loadable), do: ["yes"]
+  defp describe_verdict({:passed_over, sentence}), do: ["no, " <> Label.plain(sentence)]
+
+  defp describe_verdict({:unloadable, sentence}) do
+    [first | rest] = Label.lines(sentence)
+    ["no: " <> first | rest]
+  end
+
+  defp describe_unreadable(%{path: path, reason: reason, message: message}) do
+    [first | rest] = Label.lines(message)
+    ["  " <> shown_path(path), "    #{reason}: " <> first | Enum.map(rest, &("    " <> &1))]
+  end
+
+  defp capabilities([]), do: "none"
+
+  defp capabilities(capabilities) do
+    Enum.map_join(capabilities, ", ", fn
+      {name, []} -> Label.name(name)
+      {name, value} -> "#{Label.name(name)} #{Label.term(value)}"
+    end)
+  end
+
+  defp dependencies([]), do: "none"
+
+  defp dependencies(dependencies) do
+    Enum.map_join(dependencies, ", ", fn {_target, opts} = dependency ->
+      Label.dependency(dependency) <> if(opts[:optional] == true, do: " (optional)", else: "")
+    end)
+  end
+
+  defp row(name, text), do: "  #{String.pad_trailing(name, 12)}  #{text}"
+
+  defp shown_path(path), do: path |> Path.relative_to_cwd() |> Label.plain()
+
+  defp summary(diagnosed, unreadable) do
+    loadable = Enum.count(diagnosed, fn {_, verdict} -> verdict == :loadable end)
+    unusable = if unreadable == [], do: "", else: ", #{count(length(unreadable), "file")} not usable"
+    "#{count(length(diagnosed), "plugin")} found, #{loadable} can be loaded#{unusable}"
+  end
+
+  defp count(1, noun), do: "1 #{noun}"
+  defp count(count, noun), do: "#{count} #{noun}s"
+
+  defp print(lines), do: Mix.shell().info(Enum.join(lines, "\n") <> "\n")
+end
