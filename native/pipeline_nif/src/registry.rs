@@ -7,6 +7,7 @@ use pipeline_core::registry::{
 };
 use rustler::{Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 
+use crate::hook_order::list;
 use crate::id::Id;
 use crate::shared_term::SharedTerm;
 
@@ -101,18 +102,18 @@ fn registry_register<'a>(
     Ok(changed_or_not(env, registry.live()?.register(entry)))
 }
 
-/// `:ok` or `:unknown`.
+/// Replaces `[{id, capabilities, providers, info}]` in one step. `:ok` or `:unknown`.
 #[rustler::nif]
 fn registry_replace<'a>(
     env: Env<'a>,
     registry: &RegistryResource,
-    id: Id,
-    capabilities: Term<'a>,
-    providers: Term<'a>,
-    info: Term<'a>,
+    entries: Term<'a>,
 ) -> NifResult<Term<'a>> {
-    let entry = registered(id, capabilities, providers, info)?;
-    Ok(changed_or_not(env, registry.live()?.replace(entry)))
+    let entries = list::<(Id, Term<'_>, Term<'_>, Term<'_>)>(entries)?
+        .into_iter()
+        .map(|(id, capabilities, providers, info)| registered(id, capabilities, providers, info))
+        .collect::<NifResult<Vec<_>>>()?;
+    Ok(changed_or_not(env, registry.live()?.replace_all(entries)))
 }
 
 /// `:ok` or `:unknown`.

@@ -73,6 +73,17 @@ defmodule Pipeline.Plugin.RegistryTest do
     assert Registry.replace(registry, %{id: :c}) == {:error, {:not_registered, :c}}
   end
 
+  test "replaces several in one step, or none", %{registry: registry} do
+    for id <- [:a, :b], do: {:ok, _} = Registry.register(registry, %{id: id, n: 1})
+    before = Registry.generation(registry)
+    assert Registry.replace_all(registry, [%{id: :a, n: 2}, %{id: :c, n: 2}]) == {:error, :not_registered}
+    assert Registry.generation(registry) == before
+    assert Registry.get(registry, :a).n == 1
+
+    assert {:ok, ^registry} = Registry.replace_all(registry, [%{id: :b, n: 2}, %{id: :a, n: 2}])
+    assert for(%{id: id, n: n} <- Registry.list(registry), do: {id, n}) == [a: 2, b: 2]
+  end
+
   # Two writers give every plugin both of two capabilities, or neither; readers must never see one without the other.
   test "shows readers a plugin whole or not at all", %{registry: registry} do
     writers =

@@ -53,6 +53,23 @@ impl<E: Entry> Registry<E> {
         self.change(|snapshot| snapshot.replace(entry))
     }
 
+    /// Puts entries in place of those with their ids, all in one step or none, and returns the latter.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError::UnknownId`] for the first whose id there is none of.
+    pub fn replace_all(
+        &self,
+        entries: impl IntoIterator<Item = E>,
+    ) -> Result<Vec<Arc<E>>, RegistryError<E::Id>> {
+        self.change(|snapshot| {
+            entries
+                .into_iter()
+                .map(|entry| snapshot.replace(entry))
+                .collect()
+        })
+    }
+
     /// Takes an entry out and returns it.
     ///
     /// # Errors

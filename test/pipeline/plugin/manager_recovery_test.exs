@@ -1,0 +1,216 @@
+defmodule Pipeline.Plugin.ManagerRecoveryTest do
+  # What is killed in the middle of a change leaves all of it or nothing of it.
+  use Pipeline.InstanceCase, async: true
+
+  alias Pipeline.Plugin.Names
+
+  # Its callbacks tell the test and wait for leave to go on where the configuration says so.
+  defmodule Gate do
+    defmacro __using__(_) do
+      quote do
+        @impl Pipeline.Plugin
+        def init(config), do: pass(config, :init)
+        @impl Pipeline.Plugin
+        def start(config), do: pass(config, :start)
+        @impl Pipeline.Plugin
+        def stop(config) do
+          {:ok, _} = pass(config, :stop)
+          :ok
+        end
+
+        defp pass(%{test: test} = config, callback) do
+          send(test, {callback, __plugin__().id, self()})
+
+          if callback in Map.get(config, :wait, []) do
+            # The test may be over by then.
+            monitor = Process.monitor(test)
+
+            receive do
+              :go -> :ok
+              {:DOWN, ^monitor, :process, ^test, _} -> :ok
+            end
+          end
+
+          {:ok, config}
+        end
+      end
+    end
+  end
+
+  defp first do
+    plugin id: :first do
+      use Gate
+      capability(:letters, [:a])
+
+      hook :before, :step do
+        def step(context, next), do: next.([:first | context])
+      end
+    end
+  end
+
+  defp second do
+    plugin id: :second do
+      use Gate
+      depends_on(:first)
+
+      hook :before, :step do
+        def step(context, next), do: next.([:second | context])
+      end
+    end
+  end
+
+  defp run(instance), do: Hook.run(instance, :step, [], &Enum.reverse/1)
+
+  defp load_async(plugins, instance) do
+    {:ok, pid} = Task.start(fn -> Manager.load_plugins(plugins, instance: instance) end)
+    pid
+  end
+
+  defp kill(pid) do
+    monitor = Process.monitor(pid)
+    Process.exit(pid, :kill)
+    assert_receive {:DOWN, ^monitor, :process, ^pid, _reason}, 2_000
+  end
+
+  # Returns once the instance has its manager again and that has recovered.
+  defp kill_manager(instance) do
+    instance |> Names.whereis(:manager) |> kill()
+    await_manager(instance)
+  end
+
+  # A supervisor that restarts a child answers once it has, and the manager answers once it has recovered.
+  defp await_manager(instance) do
+    _ = instance |> Names.whereis(:instance) |> Supervisor.which_children()
+    assert {:error, {:not_loaded, :nobody}} = Manager.unload_plugin(:nobody, instance: instance)
+  end
+
+  defp assert_nothing_left(instance) do
+    assert Manager.list_plugins(instance: instance) == []
+    assert Manager.get_by_capability(:letters, instance: instance) == []
+    assert Hook.points(instance: instance) == []
+    assert %{active: 0} = DynamicSupervisor.count_children(Names.whereis(instance, :plugins))
+    assert run(instance) == {:ok, []}
+  end
+
+  test "a plugin that crashes while others of its load still start is started again", %{instance: instance} do
+    load_async([{first(), %{test: self()}}, {second(), %{test: self(), wait: [:start]}}], instance)
+    assert_receive {:start, :first, before}, 2_000
+    assert_receive {:start, :second, waiting}, 2_000
+
+    kill(before)
+    assert_receive {:init, :first, again} when again != before, 2_000
+    refute_received {:start, :first, ^again}
+    send(waiting, :go)
+    assert_receive {:start, :first, ^again}, 2_000
+
+    await_manager(instance)
+
+    assert [%{id: :first, state: :started, pid: ^again}, %{state: :started}] =
+             Manager.list_plugins(instance: instance)
+
+    assert run(instance) == {:ok, [:first, :second]}
+    refute_received {:start, _, _}
+  end
+
+  test "a manager that is killed while plugins start leaves none of them", %{instance: instance} do
+    one = first()
+    two = second()
+    load_async([{one, %{test: self()}}, {two, %{test: self(), wait: [:start]}}], instance)
+    assert_receive {:start, :second, waiting}, 2_000
+
+    instance |> Names.whereis(:manager) |> kill()
+    send(waiting, :go)
+    await_manager(instance)
+    assert_nothing_left(instance)
+
+    assert {:ok, [:first, :second]} =
+             Manager.load_plugins([{one, %{test: self()}}, {two, %{test: self()}}], instance: instance)
+
+    assert run(instance) == {:ok, [:first, :second]}
+  end
+
+  test "a manager that is killed while a plugin is initialised leaves none", %{instance: instance} do
+    one = first()
+    load_async([{one, %{test: self(), wait: [:init]}}], instance)
+    assert_receive {:init, :first, waiting}, 2_000
+
+    instance |> Names.whereis(:manager) |> kill()
+    send(waiting, :go)
+    await_manager(instance)
+    assert_nothing_left(instance)
+    assert {:ok, :first} = Manager.load_plugin(one, %{test: self()}, instance: instance)
+  end
+
+  test "a manager that is killed while a plugin stops has unloaded it", %{instance: instance} do
+    one = first()
+    {:ok, :first} = Manager.load_plugin(one, %{test: self(), wait: [:stop]}, instance: instance)
+    Task.start(fn -> Manager.unload_plugin(:first, instance: instance) end)
+    assert_receive {:stop, :first, waiting}, 2_000
+
+    instance |> Names.whereis(:manager) |> kill()
+    send(waiting, :go)
+    await_manager(instance)
+    assert_nothing_left(instance)
+    assert {:ok, :first} = Manager.load_plugin(one, %{test: self()}, instance: instance)
+  end
+
+  test "what an operator has unloaded stays so when the manager is killed", %{instance: instance} do
+    name = :"#{instance} with plugins"
+    one = first()
+    start_supervised!({Manager, name: name, plugins: [{one, %{test: self()}}]}, id: name)
+    await_manager(name)
+    assert [%{id: :first, state: :started}] = Manager.list_plugins(instance: name)
+
+    :ok = Manager.unload_plugin(:first, instance: name)
+    kill_manager(name)
+    assert_nothing_left(name)
+  end
+
+  test "a manager that is killed while it loads its configuration loads it again", %{instance: instance} do
+    name = :"#{instance} with plugins"
+    start_supervised!({Manager, name: name, plugins: [{first(), %{test: self(), wait: [:start]}}]}, id: name)
+    assert_receive {:start, :first, waiting}, 2_000
+    name |> Names.whereis(:manager) |> kill()
+    send(waiting, :go)
+    assert_receive {:start, :first, again} when again != waiting, 2_000
+    send(again, :go)
+    await_manager(name)
+    assert [%{id: :first, state: :started, pid: ^again}] = Manager.list_plugins(instance: name)
+    assert run(name) == {:ok, [:first]}
+  end
+
+  test "a plugin that cannot be initialised again costs the others neither hooks nor order", %{
+    instance: instance
+  } do
+    # They depend on each other against the order of their priorities' tie: the dependency decides.
+    broken =
+      plugin id: :broken do
+        @impl Pipeline.Plugin
+        def init(%{counter: counter}) do
+          if :counters.get(counter, 1) == 0, do: {:ok, nil}, else: {:error, :no_more}
+        end
+
+        hook :before, :step do
+          def step(context, next), do: next.([:broken | context])
+        end
+      end
+
+    counter = :counters.new(1, [])
+
+    {:ok, _} = Manager.load_plugin(broken, %{counter: counter}, instance: instance)
+
+    {:ok, _} =
+      Manager.load_plugins([{second(), %{test: self()}}, {first(), %{test: self()}}], instance: instance)
+
+    :counters.put(counter, 1, 1)
+
+    ExUnit.CaptureLog.capture_log(fn ->
+      instance |> Names.whereis(:plugin_supervisor) |> kill()
+      await_manager(instance)
+    end)
+
+    assert %{state: :failed} = Manager.plugin_info(:broken, instance: instance)
+    assert %{state: :started} = Manager.plugin_info(:first, instance: instance)
+    assert run(instance) == {:ok, [:first, :second]}
+  end
+end
