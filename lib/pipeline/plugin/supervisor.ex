@@ -86,6 +86,18 @@ defmodule Pipeline.Plugin.Supervisor do
   end
 
   @doc false
+  # Stops all plugins but those that these supervisors have, one that is about to start too.
+  @spec stop_others(atom, [pid]) :: :ok
+  def stop_others(instance, supervisors) do
+    for {_, pid, _, _} <- DynamicSupervisor.which_children(Names.via(instance, :plugins)),
+        pid not in supervisors do
+      stop_plugin(pid, instance: instance)
+    end
+
+    :ok
+  end
+
+  @doc false
   # The supervisor of a plugin that runs, or of one that is started again for want of it.
   @spec ensure_plugin(module, Pipeline.Plugin.plugin_id(), Pipeline.Plugin.config(), atom) ::
           {:ok, pid} | {:error, term}

@@ -96,11 +96,14 @@ defmodule Pipeline.Plugin.Manager.Load do
     :ok
   end
 
-  @doc "Notes in the registry how far a plugin has come, for readers and for a manager after this one."
-  @spec mark(Pipeline.Plugin.plugin_id(), atom, atom) :: :ok
-  def mark(id, state, instance) do
+  @doc "Notes in the registry how far plugins have come, in one step, for readers and for a manager after this one."
+  @spec mark([Pipeline.Plugin.plugin_id()], atom, atom) :: :ok
+  def mark(ids, state, instance) do
     registry = Registry.of(instance)
-    {:ok, _} = Registry.replace(registry, %{Registry.get(registry, id) | state: state})
+
+    {:ok, _} =
+      Registry.replace_all(registry, for(id <- ids, do: %{Registry.get(registry, id) | state: state}))
+
     :ok
   end
 
@@ -135,7 +138,7 @@ defmodule Pipeline.Plugin.Manager.Load do
   defp run_start(candidate, instance, timeout, running) do
     case Pipeline.Plugin.Supervisor.start_callback(instance, candidate.manifest.id, timeout) do
       :ok ->
-        mark(candidate.manifest.id, :starting, instance)
+        mark([candidate.manifest.id], :starting, instance)
         {:ok, :started}
 
       {:error, reason} ->

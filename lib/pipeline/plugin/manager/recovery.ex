@@ -16,6 +16,10 @@ defmodule Pipeline.Plugin.Manager.Recovery do
     dependencies = Dependents.graph(Map.new(all, &{&1.id, &1}))
     {whole, half} = Enum.split_with(all, &(&1.state in [:started, :failed]))
 
+    # A process that was started and not yet registered.
+    known = for %{id: id} <- all, pid = Names.whereis(instance, {:supervisor, id}), do: pid
+    Pipeline.Plugin.Supervisor.stop_others(instance, known)
+
     for info <- Enum.reverse(half), do: undo(info, dependencies, instance)
     for %{state: :failed} = info <- whole, do: Load.remove_hooks(%{info.id => info}, dependencies, instance)
     Enum.map(whole, &restart(&1, instance))

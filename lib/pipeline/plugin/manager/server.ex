@@ -90,7 +90,7 @@ defmodule Pipeline.Plugin.Manager.Server do
       # Everything has started: from here nothing fails.
       Table.publish(state.instance, chains)
       ids = Enum.map(candidates, & &1.manifest.id)
-      for id <- ids, do: Load.mark(id, :started, state.instance)
+      Load.mark(ids, :started, state.instance)
       state = candidates |> Enum.zip(supervisors) |> Enum.reduce(state, &remember/2)
       for id <- ids, do: Events.emit(:plugin_loaded, %{id: id}, instance: state.instance)
       {:ok, ids, state}
@@ -150,7 +150,7 @@ defmodule Pipeline.Plugin.Manager.Server do
   # Unloading
 
   defp unload(ids, state) do
-    for id <- ids, do: Load.mark(id, :stopping, state.instance)
+    Load.mark(ids, :stopping, state.instance)
     remove_hooks(ids, state)
 
     Enum.reduce(ids, state, fn id, state ->
@@ -199,7 +199,7 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   # A plugin whose supervisor gave it up keeps its entry, so that plugin_info/2 can tell, and loses its hooks.
   defp fail(id, reason, state) do
-    Load.mark(id, :failed, state.instance)
+    Load.mark([id], :failed, state.instance)
     remove_hooks([id], state)
     Events.emit(:plugin_failed, %{id: id, reason: reason}, instance: state.instance)
     state
