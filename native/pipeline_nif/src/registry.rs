@@ -50,7 +50,7 @@ struct RegistryResource(AssertUnwindSafe<Source>);
 /// What is read: a registry as it is now, or as it was at one moment.
 enum Source {
     Live(Registry<Registered>),
-    Kept(Snapshot<Registered>),
+    Kept(Box<Snapshot<Registered>>),
 }
 
 impl RegistryResource {
@@ -85,7 +85,8 @@ fn registry_new() -> ResourceArc<RegistryResource> {
 /// The registry as it is now, to be read like one. It shares what it holds with the registry.
 #[rustler::nif]
 fn registry_snapshot(registry: &RegistryResource) -> ResourceArc<RegistryResource> {
-    RegistryResource::new(Source::Kept(registry.read(Snapshot::clone)))
+    let snapshot = registry.read(Snapshot::clone);
+    RegistryResource::new(Source::Kept(Box::new(snapshot)))
 }
 
 /// `:ok` or `:duplicate`.
