@@ -26,13 +26,13 @@ pub(super) struct State<F: ContextFamily> {
 }
 
 impl<F: ContextFamily> State<F> {
-    /// Adds a plugin with its hooks.
+    /// Adds a plugin with its hooks. No plugin of its id is there.
     pub(super) fn add(
         &mut self,
         manifest: Manifest,
         plugin: Arc<dyn Plugin<F>>,
         hooks: Attached<F>,
-    ) -> Result<(), HostError> {
+    ) {
         let id = manifest.id.clone();
         let needed = manifest
             .dependencies
@@ -46,9 +46,8 @@ impl<F: ContextFamily> State<F> {
                     .collect(),
             });
         let needed: Vec<PluginId> = needed.collect();
-        if self.manifests.register(manifest).is_err() {
-            return Err(HostError::Duplicate(id));
-        }
+        let registered = self.manifests.register(manifest);
+        debug_assert!(registered.is_ok(), "{id} is there already");
         for id in &needed {
             *self.named.entry(id.clone()).or_default() += 1;
         }
@@ -61,7 +60,6 @@ impl<F: ContextFamily> State<F> {
         for (point, attachment) in hooks {
             self.attachments.entry(point).or_default().push(attachment);
         }
-        Ok(())
     }
 
     /// Takes a plugin out with its hooks.
@@ -90,10 +88,15 @@ impl<F: ContextFamily> State<F> {
         Ok(plugin)
     }
 
+    /// Whether a loaded plugin names the id among its dependencies.
+    pub(super) fn is_named(&self, id: &PluginId) -> bool {
+        self.named.contains_key(id)
+    }
+
     /// A plugin that others depend on came or went. What it depends on in turn orders their hooks, on points too where
     /// it has none.
     fn touch_dependents(&mut self, id: &PluginId) {
-        if self.named.contains_key(id) {
+        if self.is_named(id) {
             self.touched.extend(self.attachments.keys().cloned());
         }
     }
