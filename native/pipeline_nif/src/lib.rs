@@ -13,9 +13,9 @@ mod manifest;
 mod registry;
 mod requirement;
 mod resolution;
-mod solve;
 #[allow(unsafe_code)]
 mod shared_term;
+mod solve;
 
 use pipeline_term as _;
 

@@ -20,6 +20,7 @@ mod entry;
 mod error;
 mod history;
 mod index;
+mod map;
 mod provider;
 mod snapshot;
 
