@@ -1,27 +1,25 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use imbl::HashMap;
-
 use super::registrar::Attached;
 use super::{HostError, Plugin};
 use crate::hook::{Attachment, Chain, ContextFamily, Hook};
 use crate::plugin::{Manifest, Name, Needs, PluginId};
-use crate::registry::Snapshot;
+use crate::registry::{Map, Snapshot};
 
 /// The chains of all points that have hooks.
-pub(super) type Chains<F> = HashMap<Name, Arc<Chain<F>>>;
+pub(super) type Chains<F> = Map<Name, Arc<Chain<F>>>;
 
 /// What the writer of a host keeps. A change is made on a copy, which is cheap, and takes its place once it is whole.
 pub(super) struct State<F: ContextFamily> {
     pub(super) manifests: Snapshot<Manifest>,
-    pub(super) plugins: HashMap<PluginId, Arc<dyn Plugin<F>>>,
+    pub(super) plugins: Map<PluginId, Arc<dyn Plugin<F>>>,
     pub(super) next_registration: u64,
-    attachments: HashMap<Name, Vec<Attachment<Hook<F>>>>,
-    dependencies: HashMap<PluginId, Vec<PluginId>>,
+    attachments: Map<Name, Vec<Attachment<Hook<F>>>>,
+    dependencies: Map<PluginId, Vec<PluginId>>,
     /// How many loaded plugins name an id among their dependencies, also one that is not loaded.
-    named: HashMap<PluginId, usize>,
-    points: HashMap<PluginId, Vec<Name>>,
+    named: Map<PluginId, usize>,
+    points: Map<PluginId, Vec<Name>>,
     touched: BTreeSet<Name>,
 }
 
@@ -124,12 +122,12 @@ impl<F: ContextFamily> Default for State<F> {
     fn default() -> Self {
         Self {
             manifests: Snapshot::default(),
-            plugins: HashMap::new(),
+            plugins: Map::new(),
             next_registration: 0,
-            attachments: HashMap::new(),
-            dependencies: HashMap::new(),
-            named: HashMap::new(),
-            points: HashMap::new(),
+            attachments: Map::new(),
+            dependencies: Map::new(),
+            named: Map::new(),
+            points: Map::new(),
             touched: BTreeSet::new(),
         }
     }

@@ -3,4 +3,4 @@ use imbl::GenericHashMap;
 use imbl::shared_ptr::DefaultSharedPtr;
 
 /// A persistent map whose look-ups do not spend most of their time in hashing.
-pub(super) type Map<K, V> = GenericHashMap<K, V, RandomState, DefaultSharedPtr>;
+pub(crate) type Map<K, V> = GenericHashMap<K, V, RandomState, DefaultSharedPtr>;

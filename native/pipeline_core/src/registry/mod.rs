@@ -28,5 +28,6 @@ pub use current::Registry;
 pub use entry::Entry;
 pub use error::{ChangesError, RegistryError};
 pub use history::Changes;
+pub(crate) use map::Map;
 pub use provider::{Provider, Provision};
 pub use snapshot::Snapshot;
