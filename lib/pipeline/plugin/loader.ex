@@ -31,13 +31,13 @@ defmodule Pipeline.Plugin.Loader do
     Suggestion.validate_options!(opts, [:loaded], "Pipeline.Plugin.Loader.load_order/2")
     loaded = opts[:loaded] || []
 
-    case Core.load_order(nodes!(manifests), loaded |> relevant(manifests) |> nodes!()) do
+    case load_order!(manifests, relevant(loaded, manifests)) do
       {:ok, waves} ->
         {:ok, ids(waves, manifests)}
 
       {:error, {{:unmet, _}, _message}} when loaded != [] ->
         # Once more with all that are loaded, among which the core looks for what was meant.
-        {:error, problem} = Core.load_order(nodes!(manifests), nodes!(loaded))
+        {:error, problem} = load_order!(manifests, loaded)
         {:error, ResolutionError.new(problem)}
 
       {:error, problem} ->
@@ -48,7 +48,7 @@ defmodule Pipeline.Plugin.Loader do
   @doc "The same in the order of unloading: dependents before what they depend on."
   @spec unload_order([manifest]) :: {:ok, [[term]]} | {:error, ResolutionError.t()}
   def unload_order(manifests) do
-    case Core.unload_order(nodes!(manifests)) do
+    case checked(manifests, fn -> Core.unload_order(nodes(manifests)) end) do
       {:ok, waves} -> {:ok, ids(waves, manifests)}
       {:error, problem} -> {:error, ResolutionError.new(problem)}
     end
@@ -77,7 +77,9 @@ defmodule Pipeline.Plugin.Loader do
     Suggestion.validate_options!(opts, [:locked, :loaded], "Pipeline.Plugin.Loader.solve/3")
     preferences = {Enum.to_list(opts[:locked] || %{}), Enum.to_list(opts[:loaded] || %{})}
 
-    case Core.solve(nodes!(manifests), Enum.map(roots, &root!/1), preferences) do
+    roots = Enum.map(roots, &root!/1)
+
+    case checked(manifests, fn -> Core.solve(nodes(manifests), roots, preferences) end) do
       {:ok, chosen} ->
         by_index = List.to_tuple(manifests)
 
@@ -125,21 +127,48 @@ defmodule Pipeline.Plugin.Loader do
     end)
   end
 
-  defp nodes!(manifests), do: Enum.map(manifests, &node!/1)
+  defp load_order!(manifests, loaded) do
+    checked(manifests ++ loaded, fn -> Core.load_order(nodes(manifests), nodes(loaded)) end)
+  end
 
-  defp node!(manifest) do
-    case Manifest.check(manifest) do
-      :ok ->
-        dependencies =
-          for {target, opts} <- manifest.dependencies do
-            {kind, name} = if match?({:capability, _}, target), do: target, else: {:plugin, target}
-            {kind, name, opts[:version], opts[:optional] == true}
-          end
+  # The core parses versions and requirements anyway and refuses what is none. To check each manifest ahead of that took
+  # ten times as long as all the rest, so what is wrong is looked for only when something is.
+  defp checked(manifests, resolve) do
+    resolve.()
+  rescue
+    error ->
+      Enum.each(manifests, &check!/1)
+      reraise error, __STACKTRACE__
+  end
 
-        {manifest.id, manifest.version, Enum.map(manifest.capabilities, &elem(&1, 0)), dependencies}
-
-      {:error, sentence} ->
-        raise ArgumentError, "this is no manifest: #{sentence}; got: #{inspect(manifest)}"
+  defp check!(manifest) do
+    with {:error, sentence} <- Manifest.check(manifest) do
+      raise ArgumentError, "this is no manifest: #{sentence}; got: #{inspect(manifest)}"
     end
   end
+
+  defp nodes(manifests), do: Enum.map(manifests, &to_node/1)
+
+  defp to_node(%{id: id, version: version, capabilities: capabilities, dependencies: dependencies}) do
+    {id(id), version, Enum.map(capabilities, &capability/1), Enum.map(dependencies, &dependency/1)}
+  end
+
+  defp capability({name, _value}) when is_atom(name) or is_tuple(name), do: name
+
+  defp dependency({{:capability, name}, opts}) when is_atom(name) or is_tuple(name) do
+    dependency(:capability, name, opts)
+  end
+
+  defp dependency({id, opts}), do: dependency(:plugin, id(id), opts)
+
+  defp dependency(kind, name, []), do: {kind, name, nil, false}
+  defp dependency(kind, name, version: requirement), do: {kind, name, requirement, false}
+
+  defp dependency(kind, name, opts) do
+    true = Keyword.keyword?(opts)
+    {kind, name, opts[:version], opts[:optional] == true}
+  end
+
+  # Of what is no id, the core refuses all but these.
+  defp id(id) when id not in [nil, true, false, ""], do: id
 end

@@ -9,7 +9,7 @@ use std::thread;
 use pipeline_core::hook::{ContextFamily, Flow, Hook};
 use pipeline_core::host::{Host, HostError, Plugin, PluginError, Registrar, Stage};
 use pipeline_core::plugin::{Capability, Dependency, Manifest, PluginId};
-use semver::{Version, VersionReq};
+use semver::Version;
 
 struct Trails;
 
@@ -108,12 +108,6 @@ impl Plugin<Trails> for Marker {
     }
 }
 
-fn host() -> Host<Trails> {
-    Host::new(|version: &Version, requirement: &str| {
-        Ok(VersionReq::parse(requirement)?.matches(version))
-    })
-}
-
 fn run(host: &Host<Trails>, point: &str) -> String {
     let mut trail = Vec::new();
     let core = |trail: &mut Vec<String>| {
@@ -133,7 +127,7 @@ fn loaded(host: &Host<Trails>) -> Vec<String> {
 
 #[test]
 fn hooks_come_and_go_with_their_plugin() {
-    let host = host();
+    let host = Host::new();
     assert_eq!(run(&host, "run"), "core");
     let a = host
         .load(Marker {
@@ -157,7 +151,7 @@ fn hooks_come_and_go_with_their_plugin() {
 
 #[test]
 fn the_order_follows_dependencies_and_constraints() {
-    let host = host();
+    let host = Host::new();
     host.load(marker("base")).unwrap();
     host.load(marker("late")).unwrap();
     host.load(Marker {
@@ -170,7 +164,7 @@ fn the_order_follows_dependencies_and_constraints() {
 
 #[test]
 fn an_optional_dependency_that_arrives_later_orders_what_it_links() {
-    let host = host();
+    let host = Host::new();
     host.load(marker("app").needs(Dependency::plugin("middle").optional()))
         .unwrap();
     host.load(marker("base")).unwrap();
@@ -202,33 +196,45 @@ fn assert_refused(host: &Host<Trails>, plugin: Marker, message: &str) {
 
 #[test]
 fn what_cannot_be_loaded_changes_nothing() {
-    let host = host();
+    let host = Host::new();
     host.load(marker("a").has("http")).unwrap();
-    assert_refused(&host, marker("a"), "a is loaded already; unload it first");
     assert_refused(
         &host,
-        marker("b").needs(Dependency::plugin("c")),
-        "b needs c, which is not loaded; load c first",
+        marker("a"),
+        "a 1.2.0 is loaded already: unload it before a 1.2.0 is loaded",
     );
     assert_refused(
         &host,
-        marker("b").needs(Dependency::plugin("a").requirement("^2.0")),
-        "b needs a ^2.0, and 1.2.0 is loaded; load a version that fits",
+        marker("other").needs(Dependency::plugin("c")),
+        "other needs c, which is not there: load c as well, or leave other out. Did you mean a?",
     );
     assert_refused(
         &host,
-        marker("b").needs(Dependency::capability("llm")),
-        "b needs the capability llm, which no loaded plugin of a fitting version has; load one first",
+        marker("b").needs(Dependency::plugin("a").requirement("~> 2.0")),
+        "b needs a ~> 2.0, but a 1.2.0 is there: load a version that matches, or relax the requirement in b.",
     );
     assert_refused(
         &host,
-        marker("b").needs(Dependency::capability("http").requirement("^2.0")),
-        "b needs the capability http, which no loaded plugin of a fitting version has; load one first",
+        marker("b").needs(Dependency::capability("htp")),
+        "b needs the capability htp, which no other plugin provides: load one that does, or leave b out. Did you mean \
+         http?",
     );
     assert_refused(
         &host,
-        marker("b").needs(Dependency::plugin("a").requirement("?")),
-        "b has the requirement \"?\", which is none: unexpected character '?' while parsing major version number",
+        marker("b").needs(Dependency::capability("http").requirement("~> 2.0")),
+        "b needs the capability http ~> 2.0, but a capability has no version: leave the requirement out, or name a \
+         plugin",
+    );
+    assert_refused(
+        &host,
+        marker("b").needs(Dependency::plugin("a").requirement("^2.0.0")),
+        "the requirement of b on a cannot be read: \"^2.0.0\" is not a requirement: \"^2\" in \"^2.0.0\" is not a \
+         number: the major number is made of the digits 0 to 9",
+    );
+    assert_refused(
+        &host,
+        marker("b").needs(Dependency::plugin("b")),
+        "b depends on itself: remove that dependency.",
     );
     assert_refused(
         &host,
@@ -276,7 +282,7 @@ fn what_cannot_be_loaded_changes_nothing() {
 
 #[test]
 fn all_are_loaded_or_none() {
-    let host = host();
+    let host = Host::new();
     let log = Log::default();
     let plugins = |last: Marker| -> Vec<Box<dyn Plugin<Trails>>> {
         let a = Marker {
@@ -291,10 +297,13 @@ fn all_are_loaded_or_none() {
         vec![
             Box::new(a),
             Box::new(b),
-            Box::new(Marker {
-                log: log.clone(),
-                ..last
-            }),
+            Box::new(
+                Marker {
+                    log: log.clone(),
+                    ..last
+                }
+                .needs(Dependency::plugin("b")),
+            ),
         ]
     };
     let refused = host.load_all(plugins(Marker {
@@ -332,8 +341,90 @@ fn all_are_loaded_or_none() {
 }
 
 #[test]
+fn plugins_load_in_the_order_of_their_needs() {
+    let host = Host::new();
+    let log = Log::default();
+    host.load(marker("base")).unwrap();
+    let logged = |plugin: Marker| Marker {
+        log: log.clone(),
+        ..plugin
+    };
+    let app = marker("app").needs(Dependency::capability("http"));
+    let client = marker("client")
+        .has("http")
+        .needs(Dependency::plugin("base").requirement("~> 1.0"));
+    let plugins: Vec<Box<dyn Plugin<Trails>>> =
+        vec![Box::new(logged(app)), Box::new(logged(client))];
+    assert_eq!(
+        host.load_all(plugins).unwrap(),
+        ["client".into(), "app".into()]
+    );
+    let expected = ["build client", "build app", "start client", "start app"];
+    assert_eq!(log.lock().unwrap().as_slice(), expected);
+    assert_eq!(loaded(&host), ["base", "client", "app"]);
+    assert_eq!(run(&host, "run"), "base client app core /base /client /app");
+}
+
+#[test]
+fn plugins_that_wait_for_each_other_are_refused() {
+    let host = Host::new();
+    let plugins: Vec<Box<dyn Plugin<Trails>>> = vec![
+        Box::new(marker("a").needs(Dependency::plugin("b"))),
+        Box::new(marker("b").needs(Dependency::plugin("a").optional())),
+    ];
+    assert_eq!(
+        host.load_all(plugins).unwrap_err().to_string(),
+        "these plugins wait for each other:\n  a needs b\n  b needs a (optional)\nRemove one of these dependencies."
+    );
+    assert!(loaded(&host).is_empty());
+    let twice: Vec<Box<dyn Plugin<Trails>>> = vec![Box::new(marker("a")), Box::new(marker("a"))];
+    assert_eq!(
+        host.load_all(twice).unwrap_err().to_string(),
+        "two plugins to load have the id a (1.2.0 and 1.2.0): keep one of them"
+    );
+}
+
+#[test]
+fn what_arrives_must_be_of_a_version_that_loaded_plugins_allow() {
+    let host = Host::new();
+    let optional = Dependency::plugin("cache").requirement("~> 2.0").optional();
+    host.load(marker("app").needs(optional)).unwrap();
+    assert_refused(
+        &host,
+        marker("cache"),
+        "app needs cache ~> 2.0, but cache 1.2.0 is there: load a version that matches, or relax the requirement in \
+         app.",
+    );
+    let mut cache = marker("cache");
+    cache.manifest.version = Version::new(2, 0, 0);
+    host.load(cache).unwrap();
+    assert_eq!(loaded(&host), ["app", "cache"]);
+}
+
+#[test]
+fn a_plugin_is_no_provider_for_itself() {
+    let host = Host::new();
+    let wrapper = || {
+        marker("wrapper")
+            .has("http")
+            .needs(Dependency::capability("http"))
+    };
+    assert_refused(
+        &host,
+        wrapper(),
+        "wrapper needs the capability http, which no other plugin provides: load one that does, or leave wrapper out.",
+    );
+    let http = host.load(marker("http").has("http")).unwrap();
+    host.load(wrapper()).unwrap();
+    assert_eq!(
+        host.unload(&http).unwrap_err().to_string(),
+        "http is needed by wrapper; unload those first"
+    );
+}
+
+#[test]
 fn what_others_need_stays() {
-    let host = host();
+    let host = Host::new();
     let http = host.load(marker("http").has("http")).unwrap();
     let user = host
         .load(marker("user").needs(Dependency::capability("http")))
@@ -359,7 +450,7 @@ fn what_others_need_stays() {
 
 #[test]
 fn unloading_what_keeps_constraints_apart_is_refused() {
-    let host = host();
+    let host = Host::new();
     host.load(Marker {
         priority: 90,
         ..marker("a")
@@ -395,7 +486,7 @@ fn unloading_what_keeps_constraints_apart_is_refused() {
 
 #[test]
 fn a_plugin_that_panics_in_stop_is_unloaded_nevertheless() {
-    let host = host();
+    let host = Host::new();
     let id = host
         .load(Marker {
             panics: Some(Stage::Stop),
@@ -413,7 +504,7 @@ fn a_plugin_that_panics_in_stop_is_unloaded_nevertheless() {
 #[test]
 fn a_run_sees_all_hooks_of_a_plugin_or_none() {
     let rounds = if cfg!(miri) { 5 } else { 500 };
-    let host = host();
+    let host = Host::new();
     host.load(marker("fixed")).unwrap();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {

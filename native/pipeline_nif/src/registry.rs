@@ -1,6 +1,7 @@
 //! The core's registry with terms as entries.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use pipeline_core::registry::{
     ChangesError, Entry, Provider, Provision, Registry, RegistryError, Snapshot,
@@ -153,12 +154,7 @@ fn registry_find_by_capability<'a>(
     registry: &RegistryResource,
     capability: Id,
 ) -> Term<'a> {
-    registry.read(|snapshot| {
-        let ids = snapshot
-            .find_by_capability(&capability)
-            .map(|entry| entry.id.encode(env));
-        ids.collect::<Vec<_>>().encode(env)
-    })
+    registry.read(|snapshot| ids(env, snapshot.find_by_capability(&capability)))
 }
 
 #[rustler::nif(name = "registry_find_by_capability")]
@@ -169,13 +165,7 @@ fn registry_find_by_capability_value<'a>(
     value: Term<'a>,
 ) -> Term<'a> {
     let value: Value = value.to_binary().as_slice().into();
-    registry.read(|snapshot| {
-        let entries = snapshot.find_by_capability_value(&capability, &value);
-        entries
-            .map(|entry| entry.id.encode(env))
-            .collect::<Vec<_>>()
-            .encode(env)
-    })
+    registry.read(|snapshot| ids(env, snapshot.find_by_capability_value(&capability, &value)))
 }
 
 /// `{:ok, id, module}` or `:error`.
@@ -208,6 +198,20 @@ fn registry_changed_since<'a>(
         Err(ChangesError::TooOld { .. }) => (error(), too_old()).encode(env),
         Err(_) => (error(), ahead()).encode(env),
     }
+}
+
+/// A list of one, which most are, without memory but the list's own.
+fn ids<'a, 's>(env: Env<'a>, mut entries: impl Iterator<Item = &'s Arc<Registered>>) -> Term<'a> {
+    let end = Term::list_new_empty(env);
+    let Some(first) = entries.next() else {
+        return end;
+    };
+    let rest: Vec<Term<'a>> = entries.map(|entry| entry.id.encode(env)).collect();
+    let rest = rest
+        .into_iter()
+        .rev()
+        .fold(end, |tail, id| tail.list_prepend(id));
+    rest.list_prepend(&first.id)
 }
 
 fn changed_or_not<T>(env: Env<'_>, outcome: Result<T, RegistryError<Id>>) -> Term<'_> {

@@ -1,5 +1,8 @@
 //! The order in which plugins load and unload.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use pipeline_core::requirement::{Requirement, parse_version};
 use pipeline_core::resolve::{
     Cycle, Dependency, Node, ResolveError, Target, Unmet, load_order as core_load_order,
@@ -39,7 +42,10 @@ fn waves(env: Env<'_>, waves: Result<Vec<Vec<usize>>, ResolveError<Id>>) -> Term
 }
 
 /// Plugins as `{id, version, capabilities, [{:plugin | :capability, name, requirement | nil, optional?}]}`.
+///
+/// Many dependencies share few requirements: each is parsed once.
 pub(crate) fn nodes(term: Term<'_>) -> NifResult<Vec<Node<Id>>> {
+    let mut requirements = HashMap::new();
     list::<EncodedNode<'_>>(term)?
         .into_iter()
         .map(|(id, version, capabilities, dependencies)| {
@@ -49,19 +55,27 @@ pub(crate) fn nodes(term: Term<'_>) -> NifResult<Vec<Node<Id>>> {
                 capabilities: list(capabilities)?,
                 dependencies: list::<EncodedDependency<'_>>(dependencies)?
                     .into_iter()
-                    .map(dependency)
+                    .map(|declared| dependency(declared, &mut requirements))
                     .collect::<NifResult<_>>()?,
             })
         })
         .collect()
 }
 
-fn dependency(
-    (kind, name, requirement, optional): EncodedDependency<'_>,
+fn dependency<'a>(
+    (kind, name, requirement, optional): EncodedDependency<'a>,
+    parsed: &mut HashMap<&'a str, Requirement>,
 ) -> NifResult<Dependency<Id>> {
+    let requirement = match requirement.map(|text| (text, parsed.entry(text))) {
+        None => None,
+        Some((_, Entry::Occupied(known))) => Some(known.get().clone()),
+        Some((text, Entry::Vacant(new))) => {
+            let requirement: Requirement = text.parse().map_err(|_| Error::BadArg)?;
+            Some(new.insert(requirement).clone())
+        }
+    };
     let target = if kind == plugin() {
-        let requirement = requirement.map(str::parse::<Requirement>).transpose();
-        Target::Plugin(name, requirement.map_err(|_| Error::BadArg)?)
+        Target::Plugin(name, requirement)
     } else if kind == capability() {
         Target::Capability(name)
     } else {

@@ -73,8 +73,30 @@ defmodule Pipeline.Plugin.LoaderTest do
     end
 
     test "refuses what is no manifest" do
-      assert_raise ArgumentError, ~r/this is no manifest: its version is "1"/, fn ->
-        Loader.load_order([manifest(:a, "1")])
+      for {manifest, problem} <- [
+            {manifest(:a, "1"), ~s(its version is "1")},
+            {manifest(:a, :latest), "its version is :latest"},
+            {manifest(nil), "its id is nil"},
+            {manifest(""), ~s(its id is "")},
+            {manifest({:a, :b}), "its id is {:a, :b}"},
+            {manifest(:a, "1.0.0", [:b]), "its dependency :b is not a pair"},
+            {manifest(:a, "1.0.0", [{:b, version: "^1.0.0"}]), ~s(it depends on :b "^1.0.0")},
+            {manifest(:a, "1.0.0", [{{:capability, :c}, version: "^1.0.0"}]), ~s("^1.0.0", which is not)},
+            {manifest(:a, "1.0.0", [{:b, %{version: "~> 1.0"}}]), "options that are no keyword list"},
+            {manifest(:a, "1.0.0", [{nil, []}]), "it depends on nil"},
+            {manifest(:a, "1.0.0", [], [:c]), "its capabilities are [:c]"},
+            {manifest(:a, "1.0.0", [], [{"c", true}]), "its capabilities are [{"},
+            {%{id: :a}, "its manifest has no :version"},
+            {:a, "its manifest is not a map but :a"}
+          ],
+          resolve <- [
+            &Loader.load_order([manifest(:b), &1]),
+            &Loader.unload_order([&1]),
+            &Loader.solve([&1], [:a])
+          ] do
+        error = assert_raise ArgumentError, fn -> resolve.(manifest) end
+        assert Exception.message(error) =~ "this is no manifest: "
+        assert Exception.message(error) =~ problem
       end
     end
   end

@@ -1,11 +1,12 @@
 use std::fmt;
 
-use semver::Version;
 use thiserror::Error;
 
 use super::PluginError;
 use crate::hook::ChainError;
 use crate::plugin::{Name, PluginId};
+use crate::requirement::RequirementError;
+use crate::resolve::ResolveError;
 
 /// A step in the life of a plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,53 +39,34 @@ pub enum HostError {
         /// What the panic said.
         message: String,
     },
-    /// A plugin of this id is loaded, or comes twice in one load.
-    #[error("{0} is loaded already; unload it first")]
-    Duplicate(PluginId),
     /// No plugin of this id is loaded.
     #[error("{0} is not loaded; list the registry to see what is")]
     NotLoaded(PluginId),
-    /// A dependency is not loaded.
-    #[error("{plugin} needs {needs}, which is not loaded; load {needs} first")]
-    MissingPlugin {
-        /// Who needs it.
-        plugin: PluginId,
-        /// What is missing.
-        needs: PluginId,
-    },
-    /// No plugin of a version that will do has a capability.
-    #[error(
-        "{plugin} needs the capability {capability}, which no loaded plugin of a fitting version has; load one first"
-    )]
-    MissingCapability {
-        /// Who needs it.
-        plugin: PluginId,
-        /// What is missing.
-        capability: Name,
-    },
-    /// A dependency is loaded in a version that will not do.
-    #[error(
-        "{plugin} needs {needs} {requirement}, and {found} is loaded; load a version that fits"
-    )]
-    VersionMismatch {
-        /// Who needs it.
-        plugin: PluginId,
-        /// What it needs.
-        needs: PluginId,
-        /// The versions that would do.
-        requirement: String,
-        /// The version that is loaded.
-        found: Version,
-    },
+    /// The plugins to load, with those that are loaded, leave dependencies open or wait for each other.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError<PluginId>),
     /// A requirement makes no sense.
-    #[error("{plugin} has the requirement {requirement:?}, which is none: {source}")]
+    #[error("the requirement of {plugin} on {needs} cannot be read: {source}")]
     InvalidRequirement {
         /// Whose manifest it is in.
         plugin: PluginId,
-        /// As written.
-        requirement: String,
+        /// The plugin or capability that it is about.
+        needs: PluginId,
         /// What is wrong with it.
-        source: PluginError,
+        source: Box<RequirementError>,
+    },
+    /// A requirement on the version of a capability, of which there is none.
+    #[error(
+        "{plugin} needs the capability {capability} {requirement}, but a capability has no version: leave the \
+         requirement out, or name a plugin"
+    )]
+    VersionOfCapability {
+        /// Whose manifest it is in.
+        plugin: PluginId,
+        /// The capability.
+        capability: Name,
+        /// The requirement, as written.
+        requirement: String,
     },
     /// The plugin failed.
     #[error("{plugin} failed to {stage}: {source}")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::state::{Chains, State};
-use super::{HostError, Plugin, PluginError, Registrar, Requirements, Stage, needs};
+use super::{HostError, Plugin, PluginError, Registrar, Stage, needs};
 use crate::hook::{Chain, ContextFamily, Failure, HookError, panic_message};
 use crate::plugin::{Manifest, PluginId};
 use crate::published::Published;
@@ -18,7 +18,6 @@ use crate::registry::Snapshot;
 pub struct Host<F: ContextFamily> {
     view: Published<View<F>>,
     state: Mutex<State<F>>,
-    requirements: Box<dyn Requirements>,
 }
 
 /// What readers see.
@@ -28,15 +27,14 @@ struct View<F: ContextFamily> {
 }
 
 impl<F: ContextFamily> Host<F> {
-    /// A host without plugins. `requirements` decides which versions meet a requirement.
-    pub fn new(requirements: impl Requirements) -> Self {
+    /// A host without plugins.
+    pub fn new() -> Self {
         Self {
             view: Published::new(View {
                 manifests: Snapshot::default(),
                 chains: Chains::new(),
             }),
             state: Mutex::default(),
-            requirements: Box::new(requirements),
         }
     }
 
@@ -50,33 +48,39 @@ impl<F: ContextFamily> Host<F> {
         Ok(ids.remove(0))
     }
 
-    /// Loads plugins in the order given, in which dependencies come first: all of them, or none.
+    /// Loads plugins, in whatever order they are given: all of them, or none.
+    ///
+    /// They are built and started in the order of [`resolve::load_order`](crate::resolve::load_order), dependencies
+    /// first, in which their ids are returned. What is loaded meets dependencies too.
     ///
     /// Every plugin is built and the chains are made before the first is started; the hooks appear when the last is. A
     /// failure stops those that were started, in reverse.
     ///
     /// # Errors
     ///
-    /// [`HostError`] for the first that cannot be loaded; nothing changed then.
+    /// [`HostError`], of the first plugin that cannot be loaded or of the order of all; nothing changed then.
     pub fn load_all(&self, plugins: Vec<Box<dyn Plugin<F>>>) -> Result<Vec<PluginId>, HostError> {
         let mut state = self.state.lock();
         let mut next = state.clone();
+        let plugins: Vec<Arc<dyn Plugin<F>>> = plugins.into_iter().map(Arc::from).collect();
+        let manifests: Vec<Manifest> = plugins
+            .iter()
+            .map(|plugin| manifest(&**plugin))
+            .collect::<Result<_, _>>()?;
+        let order = needs::order(&state.manifests, &manifests)?;
+        for manifest in manifests.iter().filter(|new| state.is_named(&new.id)) {
+            needs::check_arrival(&state.manifests, &manifest.id, &manifest.version)?;
+        }
+
         let mut added: Vec<(PluginId, Arc<dyn Plugin<F>>)> = Vec::with_capacity(plugins.len());
-        for plugin in plugins {
-            let plugin: Arc<dyn Plugin<F>> = plugin.into();
-            let manifest =
-                catch_unwind(AssertUnwindSafe(|| plugin.manifest())).map_err(|payload| {
-                    HostError::NoManifest {
-                        message: panic_message(&*payload),
-                    }
-                })?;
+        for at in order {
+            let (manifest, plugin) = (manifests[at].clone(), plugins[at].clone());
             let id = manifest.id.clone();
-            needs::check(&next.manifests, &manifest, &*self.requirements)?;
             let mut registrar = Registrar::new(id.clone(), next.next_registration);
             guarded(&id, Stage::Build, || plugin.build(&mut registrar))?;
             let (next_registration, hooks) = registrar.finish();
             next.next_registration = next_registration;
-            next.add(manifest, plugin.clone(), hooks)?;
+            next.add(manifest, plugin.clone(), hooks);
             added.push((id, plugin));
         }
         let chains = self.view.read(|view| next.chains(&view.chains))?;
@@ -103,7 +107,7 @@ impl<F: ContextFamily> Host<F> {
         let mut state = self.state.lock();
         let mut next = state.clone();
         let plugin = next.remove(id)?;
-        let dependents = needs::dependents(&state.manifests, id, &*self.requirements)?;
+        let dependents = needs::dependents(&state.manifests, id);
         if !dependents.is_empty() {
             let plugin = id.clone();
             return Err(HostError::RequiredBy { plugin, dependents });
@@ -180,6 +184,12 @@ impl<F: ContextFamily> Host<F> {
     }
 }
 
+fn manifest<F: ContextFamily>(plugin: &dyn Plugin<F>) -> Result<Manifest, HostError> {
+    catch_unwind(AssertUnwindSafe(|| plugin.manifest())).map_err(|payload| HostError::NoManifest {
+        message: panic_message(&*payload),
+    })
+}
+
 fn stop<F: ContextFamily>(id: &PluginId, plugin: &dyn Plugin<F>) -> Result<(), HostError> {
     guarded(id, Stage::Stop, || {
         plugin.stop();
@@ -209,6 +219,12 @@ fn guarded(
                 message,
             })
         }
+    }
+}
+
+impl<F: ContextFamily> Default for Host<F> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

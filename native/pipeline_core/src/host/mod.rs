@@ -4,7 +4,7 @@
 //! use pipeline_core::hook::{ContextFamily, Flow, Hook};
 //! use pipeline_core::host::{Host, Plugin, PluginError, Registrar};
 //! use pipeline_core::plugin::Manifest;
-//! use semver::{Version, VersionReq};
+//! use semver::Version;
 //!
 //! struct Texts;
 //! impl ContextFamily for Texts {
@@ -28,7 +28,7 @@
 //!     }
 //! }
 //!
-//! let host = Host::new(|version: &Version, requirement: &str| Ok(VersionReq::parse(requirement)?.matches(version)));
+//! let host = Host::new();
 //! let id = host.load(Trim)?;
 //! let mut text = " hello ".to_owned();
 //! let mut skipped = Vec::new();
@@ -43,11 +43,9 @@ mod lifecycle;
 mod needs;
 mod plugin;
 mod registrar;
-mod requirements;
 mod state;
 
 pub use error::{HostError, Stage};
 pub use lifecycle::Host;
 pub use plugin::{Plugin, PluginError};
 pub use registrar::Registrar;
-pub use requirements::Requirements;

@@ -1,44 +1,76 @@
-use super::{HostError, Requirements};
+use semver::Version;
+
+use super::HostError;
 use crate::plugin::{Dependency, Manifest, Needs, PluginId};
 use crate::registry::Snapshot;
+use crate::requirement::{AllowPre, Requirement};
+use crate::resolve::{self, Node, ResolveError, Unmet, load_order};
 
-/// Checks that all a plugin depends on is loaded.
-pub(super) fn check(
+/// The places in `manifests` in the order of loading, once all that they need is loaded or among them.
+pub(super) fn order(
     loaded: &Snapshot<Manifest>,
-    manifest: &Manifest,
-    requirements: &dyn Requirements,
-) -> Result<(), HostError> {
-    if loaded.contains(&manifest.id) {
-        return Err(HostError::Duplicate(manifest.id.clone()));
+    manifests: &[Manifest],
+) -> Result<Vec<usize>, HostError> {
+    let nodes: Vec<Node<PluginId>> = manifests.iter().map(node).collect::<Result<_, _>>()?;
+    let waves = match load_order(&nodes, &relevant(loaded, manifests)?) {
+        // Once more with all that are loaded, among which what was meant is looked for.
+        Err(ResolveError::Unmet(_)) => {
+            let all: Vec<_> = loaded
+                .list()
+                .map(|manifest| node(manifest))
+                .collect::<Result<_, _>>()?;
+            load_order(&nodes, &all)?
+        }
+        other => other?,
+    };
+    Ok(waves.into_iter().flatten().collect())
+}
+
+/// Of many loaded plugins few matter to new ones.
+fn relevant(
+    loaded: &Snapshot<Manifest>,
+    manifests: &[Manifest],
+) -> Result<Vec<Node<PluginId>>, HostError> {
+    let mut relevant = Vec::new();
+    for manifest in manifests {
+        relevant.extend(loaded.get(&manifest.id));
+        for dependency in &manifest.dependencies {
+            relevant.extend(match &dependency.needs {
+                Needs::Plugin(id) => loaded.get(id),
+                // Another provider than a plugin that is not loaded yet: any of them.
+                Needs::Capability(name) => loaded.find_by_capability(name).next(),
+            });
+        }
     }
-    for dependency in &manifest.dependencies {
-        let fits = |found: &Manifest| fits(manifest, dependency, found, requirements);
-        match &dependency.needs {
-            Needs::Plugin(id) => match (loaded.get(id), dependency.optional) {
-                (Some(found), _) if fits(found)? => {}
-                (Some(found), _) => {
-                    return Err(HostError::VersionMismatch {
-                        plugin: manifest.id.clone(),
-                        needs: id.clone(),
-                        requirement: dependency.requirement.clone().unwrap_or_default(),
-                        found: found.version.clone(),
-                    });
+    relevant
+        .into_iter()
+        .map(|manifest| node(manifest))
+        .collect()
+}
+
+/// Checks a plugin that arrives against what a loaded one requires of it, which could do without.
+pub(super) fn check_arrival(
+    loaded: &Snapshot<Manifest>,
+    id: &PluginId,
+    version: &Version,
+) -> Result<(), HostError> {
+    for by in loaded.list() {
+        for dependency in &by.dependencies {
+            if !matches!(&dependency.needs, Needs::Plugin(needed) if needed == id) {
+                continue;
+            }
+            match requirement(by, dependency)? {
+                Some(requirement) if !requirement.matches(version, AllowPre::Yes) => {
+                    return Err(HostError::Resolve(ResolveError::Unmet(vec![
+                        Unmet::VersionMismatch {
+                            by: by.id.clone(),
+                            id: id.clone(),
+                            requirement,
+                            found: version.clone(),
+                        },
+                    ])));
                 }
-                (None, true) => {}
-                (None, false) => {
-                    let (plugin, needs) = (manifest.id.clone(), id.clone());
-                    return Err(HostError::MissingPlugin { plugin, needs });
-                }
-            },
-            Needs::Capability(name) => {
-                let mut found = false;
-                for entry in loaded.find_by_capability(name) {
-                    found |= fits(entry)?;
-                }
-                if !found && !dependency.optional {
-                    let (plugin, capability) = (manifest.id.clone(), name.clone());
-                    return Err(HostError::MissingCapability { plugin, capability });
-                }
+                _ => {}
             }
         }
     }
@@ -46,54 +78,75 @@ pub(super) fn check(
 }
 
 /// The plugins that would miss something without this one, in load order.
-pub(super) fn dependents(
-    loaded: &Snapshot<Manifest>,
-    id: &PluginId,
-    requirements: &dyn Requirements,
-) -> Result<Vec<PluginId>, HostError> {
-    let mut dependents = Vec::new();
-    for other in loaded.list().filter(|other| other.id != *id) {
-        for dependency in other
-            .dependencies
-            .iter()
-            .filter(|dependency| !dependency.optional)
-        {
-            let needed = match &dependency.needs {
-                Needs::Plugin(needed) => needed == id,
-                Needs::Capability(name) => {
-                    let mut by_this = false;
-                    let mut by_others = false;
-                    for entry in loaded.find_by_capability(name) {
-                        if fits(other, dependency, entry, requirements)? {
-                            by_this |= entry.id == *id;
-                            by_others |= entry.id != *id;
-                        }
-                    }
-                    by_this && !by_others
-                }
-            };
-            if needed && dependents.last() != Some(&other.id) {
-                dependents.push(other.id.clone());
-            }
+pub(super) fn dependents(loaded: &Snapshot<Manifest>, id: &PluginId) -> Vec<PluginId> {
+    let misses = |other: &Manifest, needs: &Needs| match needs {
+        Needs::Plugin(needed) => needed == id,
+        Needs::Capability(name) => {
+            let mut providers = loaded
+                .find_by_capability(name)
+                .filter(|provider| provider.id != other.id);
+            providers.next().is_some_and(|first| first.id == *id) && providers.next().is_none()
         }
-    }
-    Ok(dependents)
+    };
+    loaded
+        .list()
+        .filter(|other| other.id != *id)
+        .filter(|other| {
+            let mut required = other.dependencies.iter().filter(|needed| !needed.optional);
+            required.any(|dependency| misses(other, &dependency.needs))
+        })
+        .map(|other| other.id.clone())
+        .collect()
 }
 
-fn fits(
+/// A manifest as resolution sees it. Plugins and capabilities are told apart there, so that a capability can go by the
+/// symbol of its name.
+fn node(manifest: &Manifest) -> Result<Node<PluginId>, HostError> {
+    let mut node = Node::new(manifest.id.clone(), manifest.version.clone());
+    node.capabilities = manifest
+        .capabilities
+        .iter()
+        .map(|capability| PluginId::symbol(capability.name.clone()))
+        .collect();
+    for dependency in &manifest.dependencies {
+        let requirement = requirement(manifest, dependency)?;
+        let mut needed = match (&dependency.needs, requirement) {
+            (Needs::Plugin(id), requirement) => {
+                resolve::Dependency::plugin(id.clone(), requirement)
+            }
+            (Needs::Capability(name), None) => {
+                resolve::Dependency::capability(PluginId::symbol(name.clone()))
+            }
+            (Needs::Capability(name), Some(requirement)) => {
+                return Err(HostError::VersionOfCapability {
+                    plugin: manifest.id.clone(),
+                    capability: name.clone(),
+                    requirement: requirement.to_string(),
+                });
+            }
+        };
+        needed.optional = dependency.optional;
+        node.dependencies.push(needed);
+    }
+    Ok(node)
+}
+
+fn requirement(
     manifest: &Manifest,
     dependency: &Dependency,
-    found: &Manifest,
-    requirements: &dyn Requirements,
-) -> Result<bool, HostError> {
+) -> Result<Option<Requirement>, HostError> {
     let Some(requirement) = &dependency.requirement else {
-        return Ok(true);
+        return Ok(None);
     };
-    requirements
-        .is_met(&found.version, requirement)
-        .map_err(|source| HostError::InvalidRequirement {
+    match requirement.parse() {
+        Ok(requirement) => Ok(Some(requirement)),
+        Err(source) => Err(HostError::InvalidRequirement {
             plugin: manifest.id.clone(),
-            requirement: requirement.clone(),
-            source,
-        })
+            needs: match &dependency.needs {
+                Needs::Plugin(id) => id.clone(),
+                Needs::Capability(name) => PluginId::symbol(name.clone()),
+            },
+            source: Box::new(source),
+        }),
+    }
 }

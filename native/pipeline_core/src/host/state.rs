@@ -1,38 +1,36 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use imbl::HashMap;
-
 use super::registrar::Attached;
 use super::{HostError, Plugin};
 use crate::hook::{Attachment, Chain, ContextFamily, Hook};
 use crate::plugin::{Manifest, Name, Needs, PluginId};
-use crate::registry::Snapshot;
+use crate::registry::{Map, Snapshot};
 
 /// The chains of all points that have hooks.
-pub(super) type Chains<F> = HashMap<Name, Arc<Chain<F>>>;
+pub(super) type Chains<F> = Map<Name, Arc<Chain<F>>>;
 
 /// What the writer of a host keeps. A change is made on a copy, which is cheap, and takes its place once it is whole.
 pub(super) struct State<F: ContextFamily> {
     pub(super) manifests: Snapshot<Manifest>,
-    pub(super) plugins: HashMap<PluginId, Arc<dyn Plugin<F>>>,
+    pub(super) plugins: Map<PluginId, Arc<dyn Plugin<F>>>,
     pub(super) next_registration: u64,
-    attachments: HashMap<Name, Vec<Attachment<Hook<F>>>>,
-    dependencies: HashMap<PluginId, Vec<PluginId>>,
+    attachments: Map<Name, Vec<Attachment<Hook<F>>>>,
+    dependencies: Map<PluginId, Vec<PluginId>>,
     /// How many loaded plugins name an id among their dependencies, also one that is not loaded.
-    named: HashMap<PluginId, usize>,
-    points: HashMap<PluginId, Vec<Name>>,
+    named: Map<PluginId, usize>,
+    points: Map<PluginId, Vec<Name>>,
     touched: BTreeSet<Name>,
 }
 
 impl<F: ContextFamily> State<F> {
-    /// Adds a plugin with its hooks.
+    /// Adds a plugin with its hooks. No plugin of its id is there.
     pub(super) fn add(
         &mut self,
         manifest: Manifest,
         plugin: Arc<dyn Plugin<F>>,
         hooks: Attached<F>,
-    ) -> Result<(), HostError> {
+    ) {
         let id = manifest.id.clone();
         let needed = manifest
             .dependencies
@@ -46,9 +44,8 @@ impl<F: ContextFamily> State<F> {
                     .collect(),
             });
         let needed: Vec<PluginId> = needed.collect();
-        if self.manifests.register(manifest).is_err() {
-            return Err(HostError::Duplicate(id));
-        }
+        let registered = self.manifests.register(manifest);
+        debug_assert!(registered.is_ok(), "{id} is there already");
         for id in &needed {
             *self.named.entry(id.clone()).or_default() += 1;
         }
@@ -61,7 +58,6 @@ impl<F: ContextFamily> State<F> {
         for (point, attachment) in hooks {
             self.attachments.entry(point).or_default().push(attachment);
         }
-        Ok(())
     }
 
     /// Takes a plugin out with its hooks.
@@ -90,10 +86,15 @@ impl<F: ContextFamily> State<F> {
         Ok(plugin)
     }
 
+    /// Whether a loaded plugin names the id among its dependencies.
+    pub(super) fn is_named(&self, id: &PluginId) -> bool {
+        self.named.contains_key(id)
+    }
+
     /// A plugin that others depend on came or went. What it depends on in turn orders their hooks, on points too where
     /// it has none.
     fn touch_dependents(&mut self, id: &PluginId) {
-        if self.named.contains_key(id) {
+        if self.is_named(id) {
             self.touched.extend(self.attachments.keys().cloned());
         }
     }
@@ -121,12 +122,12 @@ impl<F: ContextFamily> Default for State<F> {
     fn default() -> Self {
         Self {
             manifests: Snapshot::default(),
-            plugins: HashMap::new(),
+            plugins: Map::new(),
             next_registration: 0,
-            attachments: HashMap::new(),
-            dependencies: HashMap::new(),
-            named: HashMap::new(),
-            points: HashMap::new(),
+            attachments: Map::new(),
+            dependencies: Map::new(),
+            named: Map::new(),
+            points: Map::new(),
             touched: BTreeSet::new(),
         }
     }

@@ -1,11 +1,13 @@
 use std::hash::Hash;
 
-use imbl::{HashMap, OrdMap};
+use imbl::OrdMap;
+
+use super::map::Map;
 
 /// From a key to what is filed under it, each with its place in an order.
 #[derive(Clone)]
 pub(super) struct Index<K, P, V> {
-    files: HashMap<K, OrdMap<P, V>>,
+    files: Map<K, OrdMap<P, V>>,
 }
 
 impl<K: Clone + Eq + Hash, P: Clone + Ord, V: Clone> Index<K, P, V> {
@@ -25,17 +27,19 @@ impl<K: Clone + Eq + Hash, P: Clone + Ord, V: Clone> Index<K, P, V> {
     }
 
     pub(super) fn under<'s>(&'s self, key: &K) -> impl Iterator<Item = &'s V> + use<'s, K, P, V> {
-        self.files
-            .get(key)
+        let file = self.files.get(key);
+        // Most keys have one file. Walking a tree takes memory for the way; its least element does not.
+        let only = file.filter(|file| file.len() == 1);
+        let many = file.filter(|file| file.len() > 1);
+        only.and_then(OrdMap::get_min)
+            .map(|(_, value)| value)
             .into_iter()
-            .flat_map(|file| file.values())
+            .chain(many.into_iter().flat_map(|file| file.values()))
     }
 }
 
 impl<K, P, V> Default for Index<K, P, V> {
     fn default() -> Self {
-        Self {
-            files: HashMap::new(),
-        }
+        Self { files: Map::new() }
     }
 }

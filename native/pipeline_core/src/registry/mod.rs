@@ -20,6 +20,7 @@ mod entry;
 mod error;
 mod history;
 mod index;
+mod map;
 mod provider;
 mod snapshot;
 
@@ -27,5 +28,6 @@ pub use current::Registry;
 pub use entry::Entry;
 pub use error::{ChangesError, RegistryError};
 pub use history::Changes;
+pub(crate) use map::Map;
 pub use provider::{Provider, Provision};
 pub use snapshot::Snapshot;

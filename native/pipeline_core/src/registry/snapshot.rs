@@ -1,17 +1,18 @@
 use std::fmt;
 use std::sync::Arc;
 
-use imbl::{HashMap, OrdMap};
+use imbl::OrdMap;
 
 use super::history::History;
 use super::index::Index;
+use super::map::Map;
 use super::provider::{Rank, rank};
 use super::{Changes, ChangesError, Entry, Provision, RegistryError};
 
 /// A registry as it was at one moment. Cloning one is cheap, whatever its size.
 pub struct Snapshot<E: Entry> {
     /// By id, with the place in load order.
-    entries: HashMap<E::Id, (u64, Arc<E>)>,
+    entries: Map<E::Id, (u64, Arc<E>)>,
     load_order: OrdMap<u64, Arc<E>>,
     capabilities: Index<E::Key, u64, Arc<E>>,
     values: Index<(E::Key, E::Value), u64, Arc<E>>,
@@ -163,7 +164,7 @@ impl<E: Entry> Snapshot<E> {
 impl<E: Entry> Default for Snapshot<E> {
     fn default() -> Self {
         Self {
-            entries: HashMap::new(),
+            entries: Map::new(),
             load_order: OrdMap::new(),
             capabilities: Index::default(),
             values: Index::default(),

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use semver::Version;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -11,13 +12,13 @@ use super::{AllowPre, MatchError, RequirementError, parse_version};
 
 /// A version requirement, for example `~> 1.2 and != 1.4.0`.
 ///
-/// Parsed once, it keeps its text: [`Display`](fmt::Display) and serde give back what was written. The semantics are
+/// Cloning one is cheap. Parsed once, it keeps its text: [`Display`](fmt::Display) and serde give back what was written. The semantics are
 /// in the [module documentation](super).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Requirement {
-    source: String,
+    source: Arc<str>,
     /// True if every comparator of any one list is.
-    alternatives: Vec<Vec<Comparator>>,
+    alternatives: Arc<[Vec<Comparator>]>,
 }
 
 impl Requirement {
@@ -73,8 +74,8 @@ impl FromStr for Requirement {
             match tokens.next() {
                 None => {
                     return Ok(Self {
-                        source: text.to_owned(),
-                        alternatives,
+                        source: text.into(),
+                        alternatives: alternatives.into(),
                     });
                 }
                 Some(Token::And) => after = Some("and"),

@@ -1,10 +1,11 @@
 use std::collections::HashMap;
 
 use petgraph::Direction;
-use petgraph::algo::{kosaraju_scc, toposort};
+use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, EdgeIndex, NodeIndex};
 use petgraph::visit::EdgeRef;
 
+use super::targets::Targets;
 use super::{Name, Node, Target};
 
 /// A dependency as declared: the plugin, and the place in its list.
@@ -31,15 +32,9 @@ struct Capability {
 }
 
 impl Graph {
-    /// Dependencies on what is not among the nodes are left out. Ids are distinct.
-    pub(super) fn new<N: Name>(nodes: &[Node<N>]) -> Self {
-        let by_id: HashMap<&N, usize> = nodes
-            .iter()
-            .enumerate()
-            .map(|(at, node)| (&node.id, at))
-            .collect();
-        let dependencies = nodes.iter().map(|node| node.dependencies.len()).sum();
-        let mut graph = DiGraph::with_capacity(nodes.len(), dependencies);
+    /// Dependencies on what is not among the nodes are left out.
+    pub(super) fn new<N: Name>(nodes: &[Node<N>], targets: &Targets) -> Self {
+        let mut graph = DiGraph::with_capacity(nodes.len(), targets.len());
         for _ in nodes {
             graph.add_node(());
         }
@@ -51,12 +46,15 @@ impl Graph {
         // A list beside the map: the map's own order differs from run to run.
         let mut capabilities: Vec<Capability> = Vec::new();
         let mut by_capability: HashMap<&N, usize> = HashMap::new();
+        let mut targets = targets.iter();
         for (node, plugin) in nodes.iter().enumerate() {
-            for (dependency, declared) in plugin.dependencies.iter().enumerate() {
+            for ((dependency, declared), &on) in
+                plugin.dependencies.iter().enumerate().zip(&mut targets)
+            {
                 let origin = Declared { node, dependency };
                 match &declared.target {
-                    Target::Plugin(id, _) => {
-                        if let Some(&on) = by_id.get(id) {
+                    Target::Plugin(..) => {
+                        if let Some(on) = on.filter(|&on| on < nodes.len()) {
                             this.add(on, node, Some(origin));
                         }
                     }
@@ -209,16 +207,36 @@ impl Graph {
     /// `towards` is [`Direction::Outgoing`] to begin with plugins that depend on nothing, [`Direction::Incoming`] to
     /// begin with those that nothing depends on. A wave is in ascending order.
     pub(super) fn waves(&self, towards: Direction) -> Option<Vec<Vec<usize>>> {
-        let mut order = toposort(&self.graph, None).ok()?;
-        if towards == Direction::Incoming {
-            order.reverse();
+        let mut waits_for: Vec<usize> = vec![0; self.vertices()];
+        for edge in self.graph.raw_edges() {
+            let vertex = match towards {
+                Direction::Outgoing => edge.target(),
+                Direction::Incoming => edge.source(),
+            };
+            waits_for[vertex.index()] += 1;
         }
+        let mut free: Vec<NodeIndex> = self
+            .graph
+            .node_indices()
+            .filter(|vertex| waits_for[vertex.index()] == 0)
+            .collect();
         let mut wave = vec![0; self.vertices()];
-        for vertex in order {
+        let mut passed = 0;
+        // Kahn's algorithm. The longest way to a vertex is known once all its predecessors have passed, in any order.
+        while let Some(vertex) = free.pop() {
+            passed += 1;
             let after = wave[vertex.index()] + usize::from(self.is_plugin(vertex.index()));
             for next in self.graph.neighbors_directed(vertex, towards) {
-                wave[next.index()] = after.max(wave[next.index()]);
+                let at = next.index();
+                wave[at] = after.max(wave[at]);
+                waits_for[at] -= 1;
+                if waits_for[at] == 0 {
+                    free.push(next);
+                }
             }
+        }
+        if passed < self.vertices() {
+            return None;
         }
         wave.truncate(self.plugins);
         let mut waves = vec![Vec::new(); wave.iter().max().map_or(0, |last| last + 1)];

@@ -1,10 +1,8 @@
-use std::collections::HashMap;
-
 use petgraph::Direction;
-use semver::Version;
 
 use super::cycle::shortest_cycle;
 use super::graph::Graph;
+use super::targets::targets;
 use super::unmet::unmet;
 use super::{Name, Node, ResolveError, Target};
 
@@ -24,12 +22,12 @@ pub fn load_order<N: Name>(
     nodes: &[Node<N>],
     present: &[Node<N>],
 ) -> Result<Vec<Vec<usize>>, ResolveError<N>> {
-    distinct(nodes, present)?;
-    let unmet = unmet(nodes, present);
+    let targets = targets(nodes, present)?;
+    let unmet = unmet(nodes, present, &targets);
     if !unmet.is_empty() {
         return Err(ResolveError::Unmet(unmet));
     }
-    waves(nodes, &Graph::new(nodes), Direction::Outgoing)
+    waves(nodes, &Graph::new(nodes, &targets), Direction::Outgoing)
 }
 
 /// Sorts plugins into waves, dependents ahead of dependencies.
@@ -44,8 +42,7 @@ pub fn load_order<N: Name>(
 ///
 /// [`ResolveError::DuplicateId`]; [`ResolveError::Cycle`] if plugins require each other by id.
 pub fn unload_order<N: Name>(nodes: &[Node<N>]) -> Result<Vec<Vec<usize>>, ResolveError<N>> {
-    distinct(nodes, &[])?;
-    let mut graph = Graph::new(nodes);
+    let mut graph = Graph::new(nodes, &targets(nodes, &[])?);
     if let Some(waves) = graph.waves(Direction::Incoming) {
         return Ok(waves);
     }
@@ -64,30 +61,4 @@ fn waves<N: Name>(
     graph
         .waves(towards)
         .ok_or_else(|| ResolveError::Cycle(shortest_cycle(nodes, graph)))
-}
-
-fn distinct<N: Name>(nodes: &[Node<N>], present: &[Node<N>]) -> Result<(), ResolveError<N>> {
-    let loaded: HashMap<&N, &Version> = present
-        .iter()
-        .map(|node| (&node.id, &node.version))
-        .collect();
-    let mut seen: HashMap<&N, &Version> = HashMap::with_capacity(nodes.len());
-    for node in nodes {
-        let (id, version) = (node.id.clone(), node.version.clone());
-        if let Some(&loaded) = loaded.get(&node.id) {
-            return Err(ResolveError::AlreadyLoaded {
-                id,
-                loaded: loaded.clone(),
-                version,
-            });
-        }
-        if let Some(first) = seen.insert(&node.id, &node.version) {
-            return Err(ResolveError::DuplicateId {
-                id,
-                first: first.clone(),
-                second: version,
-            });
-        }
-    }
-    Ok(())
 }

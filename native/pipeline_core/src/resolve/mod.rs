@@ -44,6 +44,7 @@ mod request;
 mod scene;
 mod solve;
 mod suggestion;
+mod targets;
 mod trouble;
 mod universe;
 mod unmet;

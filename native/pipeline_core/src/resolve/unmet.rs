@@ -4,6 +4,7 @@ use semver::Version;
 use thiserror::Error;
 
 use super::suggestion::{Suggestions, did_you_mean};
+use super::targets::Targets;
 use super::{Name, Node, Target};
 use crate::requirement::{AllowPre, Requirement};
 
@@ -77,9 +78,13 @@ pub(super) fn listed<N: Name>(unmet: &[Unmet<N>]) -> String {
 /// All dependencies of `nodes` that neither `nodes` nor `present` meet.
 ///
 /// Versions compare by plain precedence: what is there is there, pre-release or not.
-pub(super) fn unmet<N: Name>(nodes: &[Node<N>], present: &[Node<N>]) -> Vec<Unmet<N>> {
+pub(super) fn unmet<N: Name>(
+    nodes: &[Node<N>],
+    present: &[Node<N>],
+    targets: &Targets,
+) -> Vec<Unmet<N>> {
     let everything = || nodes.iter().chain(present);
-    let by_id: HashMap<&N, &Node<N>> = everything().map(|node| (&node.id, node)).collect();
+    let at = |at: usize| nodes.get(at).unwrap_or_else(|| &present[at - nodes.len()]);
     let mut providers: HashMap<&N, Providers<'_, N>> = HashMap::new();
     for node in everything() {
         for capability in &node.capabilities {
@@ -96,11 +101,12 @@ pub(super) fn unmet<N: Name>(nodes: &[Node<N>], present: &[Node<N>]) -> Vec<Unme
     let mut unmet = Vec::new();
     let mut ids = None;
     let mut capabilities = None;
+    let mut targets = targets.iter();
     for node in nodes {
         let by = &node.id;
-        for dependency in &node.dependencies {
+        for (dependency, &target) in node.dependencies.iter().zip(&mut targets) {
             match &dependency.target {
-                Target::Plugin(id, requirement) => match by_id.get(id) {
+                Target::Plugin(id, requirement) => match target.map(at) {
                     None if dependency.optional => {}
                     None => unmet.push(Unmet::MissingPlugin {
                         by: by.clone(),

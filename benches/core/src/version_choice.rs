@@ -1,0 +1,166 @@
+//! The choice of versions, at one size against ten times that size.
+
+use std::collections::HashMap;
+use std::error::Error;
+
+use pipeline_core::requirement::Requirement;
+use pipeline_core::resolve::{Dependency, Node, Request, Root, SolveError, solve};
+use semver::Version;
+
+use crate::pair::{Row, repeat, rounds};
+
+const VERSIONS: u64 = 10;
+const DEPENDENCIES: usize = 3;
+
+/// Plugins with ten versions each, every one of which needs three plugins from some version on. There is a solution by
+/// construction: one version of each plugin accepts those chosen of the others. Of the requirements of the versions that
+/// are not part of it, one in ten does not. A tenth of the plugins are roots.
+///
+/// `bounded` is how many requirements in a hundred also have an upper bound, as those of authors do who trust nobody. Then
+/// the newest version seldom does, and the choice is a search.
+struct Universe {
+    releases: Vec<Node<String>>,
+    request: Request<String>,
+}
+
+fn universe(plugins: usize, bounded: u64) -> Result<Universe, Box<dyn Error>> {
+    let mut random = Random(plugins as u64);
+    let solution: Vec<u64> = (0..plugins).map(|_| random.below(VERSIONS)).collect();
+    let mut requirements: HashMap<(u64, u64), Requirement> = HashMap::new();
+    for from in 0..VERSIONS {
+        for to in from + 1..=VERSIONS {
+            let text = format!(">= 1.{from}.0 and < 1.{to}.0");
+            requirements.insert((from, to), text.parse()?);
+        }
+    }
+    let mut releases = Vec::new();
+    for plugin in 0..plugins {
+        for version in 0..VERSIONS {
+            let mut release = Node::new(name(plugin), Version::new(1, version, 0));
+            for _ in 0..DEPENDENCIES.min(plugin) {
+                let on = usize::try_from(random.below(plugin as u64))?;
+                let fits = version == solution[plugin] || random.below(10) > 0;
+                let around = if fits {
+                    solution[on]
+                } else {
+                    random.below(VERSIONS)
+                };
+                let upper = if random.below(100) < bounded {
+                    around + 1 + random.below(VERSIONS - around)
+                } else {
+                    VERSIONS
+                };
+                let range = (random.below(around + 1), upper);
+                let requirement = requirements.get(&range).cloned();
+                release = release.needs(Dependency::plugin(name(on), requirement));
+            }
+            releases.push(release);
+        }
+    }
+    let roots = (0..plugins / 10).map(|at| Root::new(name(plugins - 1 - at * 10), None));
+    Ok(Universe {
+        releases,
+        request: Request::new(roots.collect()),
+    })
+}
+
+/// Two more plugins to ask for, which need the same plugin in versions that exclude each other.
+fn contradicting(mut universe: Universe) -> Result<Universe, Box<dyn Error>> {
+    for (id, requirement) in [("left", "< 1.5.0"), ("right", ">= 1.5.0")] {
+        let between = format!("{id}_between");
+        let version = Version::new(1, 0, 0);
+        let node = Node::new(id.to_owned(), version.clone());
+        universe
+            .releases
+            .push(node.needs(Dependency::plugin(between.clone(), None)));
+        let node = Node::new(between, version);
+        universe
+            .releases
+            .push(node.needs(Dependency::plugin(name(0), Some(requirement.parse()?))));
+        universe.request.roots.push(Root::new(id.to_owned(), None));
+    }
+    Ok(universe)
+}
+
+fn name(plugin: usize) -> String {
+    format!("plugin_{plugin}")
+}
+
+pub(crate) fn rows() -> Result<(), Box<dyn Error>> {
+    let sizes = [100, 1_000, 10_000];
+    let universes = |bounded| -> Result<Vec<Universe>, Box<dyn Error>> {
+        sizes
+            .into_iter()
+            .map(|plugins| universe(plugins, bounded))
+            .collect()
+    };
+    row(&sizes, &universes(0)?, "versions chosen", Outcome::is_ok)?;
+    row(
+        &sizes,
+        &universes(25)?,
+        "versions chosen where a quarter of requirements has an upper bound",
+        Outcome::is_ok,
+    )?;
+    let contradictory: Vec<Universe> = universes(0)?
+        .into_iter()
+        .map(contradicting)
+        .collect::<Result<_, _>>()?;
+    row(
+        &sizes,
+        &contradictory,
+        "a contradiction found and explained",
+        Outcome::is_err,
+    )
+}
+
+type Outcome = Result<std::collections::BTreeMap<String, usize>, SolveError<String>>;
+
+fn row(
+    sizes: &[usize],
+    universes: &[Universe],
+    what: &str,
+    expected: fn(&Outcome) -> bool,
+) -> Result<(), Box<dyn Error>> {
+    for universe in universes {
+        if !expected(&solve(&universe.releases, &universe.request)) {
+            return Err("a universe is not what it was built to be".into());
+        }
+    }
+    for (at, against) in [(1, "itself at 100 plugins"), (2, "itself at 1,000 plugins")] {
+        let run = |universe: &Universe, times| {
+            repeat(times, || {
+                drop(solve(&universe.releases, &universe.request));
+            })
+        };
+        let (count, times) = if at == 1 { (41, (1, 10)) } else { (7, (1, 4)) };
+        let row = Row {
+            what: format!(
+                "{what} among {} plugins with {VERSIONS} versions each",
+                sizes[at]
+            ),
+            against,
+            target: Some(20.0),
+            rounds: rounds(
+                count,
+                times,
+                &mut |times| run(&universes[at], times),
+                &mut |times| run(&universes[at - 1], times),
+            ),
+        };
+        println!("{row}");
+    }
+    Ok(())
+}
+
+/// `SplitMix64`, so that every run has the same plugins.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}

@@ -1,0 +1,89 @@
+defmodule Bench.Loading do
+  @moduledoc "Loading many plugins."
+
+  alias Bench.Pair
+  alias Pipeline.Plugin.Manager
+
+  @count 1_000
+  @points 50
+
+  defmodule Plain do
+    @moduledoc "A process that does nothing."
+
+    use GenServer
+
+    def start_link(config), do: GenServer.start_link(__MODULE__, config)
+
+    @impl GenServer
+    def init(config), do: {:ok, config}
+  end
+
+  def rows do
+    plain = compile("Plain", fn _n -> nil end)
+
+    hooked =
+      compile("Hooked", fn n ->
+        quote do
+          hook :before, unquote(:"loading_#{rem(n, @points)}"), fun: :step do
+            def step(context, next), do: next.(context)
+          end
+        end
+      end)
+
+    for {modules, what} <- [
+          {plain, "loading 1,000 plugins, one load_plugins"},
+          {hooked, "loading 1,000 plugins with a hook each, on 50 points"}
+        ] do
+      Pair.row(fn 1 -> load(modules) end, fn 1 -> start() end,
+        what: what,
+        against: "starting 1,000 GenServers under a DynamicSupervisor",
+        target: 3,
+        rounds: 11,
+        times: 1
+      )
+    end
+  end
+
+  defp load(modules) do
+    {:ok, supervisor} = Manager.start_link(name: __MODULE__)
+    took = Pair.time(fn -> {:ok, _} = Manager.load_plugins(modules, instance: __MODULE__) end)
+    Supervisor.stop(supervisor, :normal, :infinity)
+    took
+  end
+
+  defp start do
+    {:ok, supervisor} = DynamicSupervisor.start_link(strategy: :one_for_one)
+
+    took =
+      Pair.time(fn ->
+        for n <- 1..@count, do: {:ok, _} = DynamicSupervisor.start_child(supervisor, {Plain, %{n: n}})
+      end)
+
+    DynamicSupervisor.stop(supervisor, :normal, :infinity)
+    took
+  end
+
+  defp compile(kind, body) do
+    1..@count
+    |> Task.async_stream(
+      fn n ->
+        module = :"Elixir.Bench.Loading.#{kind}#{n}"
+
+        Module.create(
+          module,
+          quote do
+            use Pipeline.Plugin, id: unquote(:"loading_#{kind}_#{n}"), version: "1.0.0"
+            @moduledoc "Is loaded."
+            capability unquote(:"loading_capability_#{n}"), true
+            unquote(body.(n))
+          end,
+          Macro.Env.location(__ENV__)
+        )
+
+        module
+      end,
+      timeout: :infinity
+    )
+    |> Enum.map(fn {:ok, module} -> module end)
+  end
+end

@@ -1,0 +1,112 @@
+defmodule Bench.Ticker do
+  @moduledoc """
+  How late a process comes that wants to run every millisecond, while native chains of five milliseconds run on every
+  core: on dirty schedulers, and on the normal ones.
+  """
+
+  alias Bench.Pair
+  alias Pipeline.Plugin.Manager
+
+  # Milliseconds.
+  @chain 5
+  @load 3_000
+  @rounds 3
+
+  def rows do
+    for cost <- [:heavy, :light], do: load(cost)
+    context = %{text: text()}
+
+    rounds =
+      for _ <- 1..@rounds do
+        {worst(fn -> Pipeline.Hook.run(:ticker_heavy, context) end),
+         worst(fn -> Pipeline.Hook.run(:ticker_light, context) end)}
+      end
+
+    idle = worst(fn -> Process.sleep(@chain) end)
+    for cost <- [:heavy, :light], do: :ok = Manager.unload_plugin(:"ticker_#{cost}")
+
+    [
+      Pair.from_rounds(rounds,
+        what:
+          "worst lateness of a 1 ms ticker, every core running #{@chain} ms native chains (redact, cost: :heavy)",
+        against: "the same with cost: :light, on normal schedulers",
+        target: 0.02
+      ),
+      Pair.from_rounds(for({heavy, _} <- rounds, do: {heavy, idle}),
+        what:
+          "worst lateness of a 1 ms ticker, every core running #{@chain} ms native chains (redact, cost: :heavy)",
+        against: "the same with nothing to do",
+        target: nil
+      )
+    ]
+  end
+
+  defp load(cost) do
+    module = :"Elixir.Bench.Ticker#{cost}"
+
+    Module.create(
+      module,
+      quote do
+        use Pipeline.Plugin, id: unquote(:"ticker_#{cost}"), version: "1.0.0"
+        @moduledoc "Takes its time."
+
+        hook :before, unquote(:"ticker_#{cost}"),
+          native: :redact,
+          cost: unquote(cost),
+          config: %{field: :text, patterns: ["[0-9]{3}-[0-9]{2}-[0-9]{4}", "\\+[0-9]{2} [0-9]{3} [0-9]{6}"]}
+      end,
+      Macro.Env.location(__ENV__)
+    )
+
+    {:ok, _id} = Manager.load_plugin(module)
+  end
+
+  # A text that the chain takes as long with as it should.
+  defp text do
+    piece =
+      String.duplicate("Whoever called 12-34 wanted room 567 at 8:90, or so the note of 1-2-3 says. ", 1_000)
+
+    times = for _ <- 1..21, do: Pair.time(fn -> Pipeline.Hook.run(:ticker_light, %{text: piece}) end)
+    took = times |> Enum.sort() |> Enum.at(10)
+    String.duplicate(piece, max(1, round(@chain * 1_000_000 / took)))
+  end
+
+  # The ticker's worst lateness in nanoseconds while as many processes as there are cores do the work.
+  defp worst(work) do
+    ticker = Task.async(fn -> tick(now(), 0) end)
+    stop = :atomics.new(1, [])
+
+    workers =
+      for _ <- 1..System.schedulers_online() do
+        Task.async(fn -> work_until_stopped(stop, work) end)
+      end
+
+    # Not a sleep: on normal schedulers the clock of the load must not depend on being scheduled itself.
+    :erlang.send_after(@load, self(), :enough)
+
+    receive do
+      :enough -> :atomics.put(stop, 1, 1)
+    end
+
+    Task.await_many(workers, :infinity)
+    send(ticker.pid, :stop)
+    Task.await(ticker, :infinity)
+  end
+
+  defp work_until_stopped(stop, work) do
+    work.()
+    if :atomics.get(stop, 1) == 0, do: work_until_stopped(stop, work), else: :ok
+  end
+
+  defp tick(last, worst) do
+    receive do
+      :stop -> worst
+    after
+      1 ->
+        now = now()
+        tick(now, max(worst, now - last - 1_000_000))
+    end
+  end
+
+  defp now, do: :erlang.monotonic_time(:nanosecond)
+end
