@@ -210,7 +210,7 @@ fn ids<'a, 's>(env: Env<'a>, mut entries: impl Iterator<Item = &'s Arc<Registere
     let rest = rest
         .into_iter()
         .rev()
-        .fold(end, |tail, id| tail.list_prepend(id));
+        .fold(end, Term::list_prepend);
     rest.list_prepend(&first.id)
 }
 
