@@ -80,6 +80,28 @@ fn all_or_none_are_registered() {
 }
 
 #[test]
+fn all_or_none_are_replaced_in_their_places() {
+    let registry = Registry::new();
+    registry
+        .register_all([manifest("a"), manifest("b")])
+        .unwrap();
+    let generation = registry.generation();
+    let refused = registry.replace_all([with("a", "x", &[]), manifest("c")]);
+    assert_eq!(
+        refused.unwrap_err(),
+        RegistryError::UnknownId(PluginId::from("c"))
+    );
+    assert_eq!(registry.generation(), generation);
+    assert!(registry.find_by_capability(&"x".into()).is_empty());
+
+    let old = registry
+        .replace_all([with("b", "x", &[]), with("a", "x", &[])])
+        .unwrap();
+    assert_eq!(old.len(), 2);
+    assert_eq!(registry.find_by_capability(&"x".into()), ids(&["a", "b"]));
+}
+
+#[test]
 fn unregistering_what_is_not_there_is_refused() {
     let registry: Registry<Manifest> = Registry::new();
     assert_eq!(
