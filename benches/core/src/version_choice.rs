@@ -98,7 +98,7 @@ pub(crate) fn rows() -> Result<(), Box<dyn Error>> {
     row(
         &sizes,
         &universes(25)?,
-        "versions chosen where a quarter of requirements has an upper bound",
+        "versions chosen, a quarter of requirements with an upper bound",
         Outcome::is_ok,
     )?;
     let contradictory: Vec<Universe> = universes(0)?
@@ -134,10 +134,7 @@ fn row(
         };
         let (count, times) = if at == 1 { (41, (1, 10)) } else { (7, (1, 4)) };
         let row = Row {
-            what: format!(
-                "{what} among {} plugins with {VERSIONS} versions each",
-                sizes[at]
-            ),
+            what: format!("{what}: {} plugins × {VERSIONS} versions", sizes[at]),
             against,
             target: Some(20.0),
             rounds: rounds(

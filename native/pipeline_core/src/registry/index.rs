@@ -28,7 +28,7 @@ impl<K: Clone + Eq + Hash, P: Clone + Ord, V: Clone> Index<K, P, V> {
 
     pub(super) fn under<'s>(&'s self, key: &K) -> impl Iterator<Item = &'s V> + use<'s, K, P, V> {
         let file = self.files.get(key);
-        // Most keys have one file. Walking a tree takes memory for the way; its least element does not.
+        // Most keys have one file, for which a walk through a tree is not worth setting up.
         let only = file.filter(|file| file.len() == 1);
         let many = file.filter(|file| file.len() > 1);
         only.and_then(OrdMap::get_min)
