@@ -16,7 +16,7 @@ defmodule Pipeline.Hook.Segment do
         }
 
   @doc "Puts a segment in place of each run of native hooks of one library; each replace hook stands alone."
-  @spec fuse([Entry.t()], :before | :replace | :after) :: [Entry.t() | t]
+  @spec fuse([Entry.t()], Pipeline.Hook.kind()) :: [Entry.t() | t]
   def fuse(entries, phase) do
     entries
     |> Enum.chunk_by(fn
