@@ -32,8 +32,9 @@ defmodule Pipeline.Plugin.MixProject do
   defp package do
     [
       licenses: ["Apache-2.0"],
+      # All members of the workspace: Cargo refuses one of which a member is missing.
       files:
-        ~w(lib native/*/src native/*/Cargo.toml priv/templates Cargo.toml Cargo.lock mix.exs README.md CHANGELOG.md LICENSE)
+        ~w(lib native benches/core priv/templates .formatter.exs Cargo.toml Cargo.lock mix.exs README.md CHANGELOG.md LICENSE)
     ]
   end
 end

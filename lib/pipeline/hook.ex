@@ -129,13 +129,7 @@ defmodule Pipeline.Hook do
   defp dispatch(%Chain{mode: :chain} = chain, context, core), do: Chain.run(chain, context, core)
   defp dispatch(%Chain{} = chain, context, core), do: Listeners.run(chain, context, core)
   defp dispatch(nil, context, nil), do: {:ok, context}
-
-  # As on a point with hooks, so that what the core throws means the same whoever is loaded.
-  defp dispatch(nil, context, core) do
-    {:ok, core.(context)}
-  catch
-    :throw, {:hook_error, reason} -> {:error, reason}
-  end
+  defp dispatch(nil, context, core), do: Chain.run_alone(core, context)
 
   defp show(%Entry{} = entry, nil), do: Entry.describe(entry)
   defp show(%Entry{} = entry, segment), do: entry |> Entry.describe() |> Map.put(:segment, segment)

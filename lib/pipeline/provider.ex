@@ -5,6 +5,8 @@ defmodule Pipeline.Provider do
   A plugin offers one with `provides :provider, MyApp.Providers.SomeModel`; its configuration reaches each call.
   """
 
+  alias Pipeline.Plugin.{Registry, Suggestion}
+
   @typedoc """
   What is asked for.
 
@@ -33,8 +35,12 @@ defmodule Pipeline.Provider do
   """
   @spec generate(request, keyword) :: {:ok, response} | {:error, :no_provider | term}
   def generate(request, opts \\ []) do
-    case Pipeline.Plugin.Manager.get_provider(:provider, opts) do
-      {:ok, {id, module}} -> module.generate(request, Pipeline.Plugin.Manager.plugin_info(id, opts).config)
+    Suggestion.validate_options!(opts, [:instance], "Pipeline.Provider.generate/2")
+    # One view of the registry, so that a provider that is unloaded meanwhile is still whole here.
+    registry = Registry.snapshot(Registry.of(opts[:instance] || Pipeline.Plugin))
+
+    case Registry.fetch_provider(registry, :provider) do
+      {:ok, {id, module}} -> module.generate(request, Registry.get(registry, id).config)
       :error -> {:error, :no_provider}
     end
   end

@@ -153,6 +153,8 @@ defmodule Pipeline.Runner do
 
   defp complete(run, instance) do
     case Hook.run(instance, :pipeline_complete, Map.put(run, :instance, instance), &Function.identity/1) do
+      # Where the host declares the point with the mode :notify.
+      :ok -> {:ok, run}
       {:ok, %{} = context} -> {:ok, Map.take(context, [:results, :output, :timings])}
       {:ok, other} -> {:error, %Error{reason: {:bad_result, other}}}
       {:error, reason} -> {:error, %Error{reason: {:failed, reason}}}

@@ -19,6 +19,12 @@ defmodule Pipeline.EventsTest do
     end
 
     @impl Pipeline.Plugin
+    def handle_message(:tell, state) do
+      :ok = Events.emit(:from_init, :told)
+      {:ok, state}
+    end
+
+    @impl Pipeline.Plugin
     def handle_event(type, payload, %{test: pid} = state) do
       send(pid, {:heard, type, payload})
       {:ok, state}
@@ -56,6 +62,12 @@ defmodule Pipeline.EventsTest do
     :ok = Events.emit(:from_init, :last, instance: instance)
     assert_receive {:heard, :from_init, :last}
     refute_received {:heard, :news, 2}
+  end
+
+  test "that a plugin emits stay in its own instance", %{instance: instance} do
+    {:ok, :listener} = Manager.load_plugin(Listener, %{test: self()}, instance: instance)
+    :ok = RPC.cast(:listener, :tell, instance: instance)
+    assert_receive {:heard, :from_init, :told}
   end
 
   test "tell of plugins that come and go", %{instance: instance} do

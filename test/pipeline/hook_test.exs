@@ -441,8 +441,8 @@ defmodule Pipeline.HookTest do
     test "a base operation that fails is raised unchanged", %{instance: instance} do
       listen(:none, :route, instance, fn _ -> nil end)
 
-      assert catch_throw(Hook.run(instance, :route, 1, fn _ -> throw({:hook_error, :mine}) end)) ==
-               {:hook_error, :mine}
+      assert catch_throw(Hook.run(instance, :route, 1, fn _ -> throw(:mine) end)) == :mine
+      assert Hook.run(instance, :route, 1, fn _ -> throw({:hook_error, :mine}) end) == {:error, :mine}
     end
 
     test ":collect lists all values in order, nil and false too", %{instance: instance} do

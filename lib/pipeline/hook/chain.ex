@@ -52,6 +52,14 @@ defmodule Pipeline.Hook.Chain do
     kind, reason -> Failure.result(kind, reason, __STACKTRACE__, chain.instance)
   end
 
+  @doc "Runs a base operation that no chain is around. What it throws means the same as within one."
+  @spec run_alone(step, term) :: {:ok, term} | {:error, term}
+  def run_alone(core, context) do
+    {:ok, core.(context)}
+  catch
+    :throw, {:hook_error, reason} -> {:error, reason}
+  end
+
   defp prepare(entries, instance) do
     kinds = Enum.group_by(entries, & &1.kind)
     ready = fn kind -> kinds |> Map.get(kind, []) |> Segment.fuse(kind) |> Enum.map(&ready(&1, instance)) end

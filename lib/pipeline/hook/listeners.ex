@@ -28,7 +28,7 @@ defmodule Pipeline.Hook.Listeners do
   end
 
   defp first([], _context, nil, _instance), do: {:ok, nil}
-  defp first([], context, core, _instance), do: {:ok, core.(context)}
+  defp first([], context, core, _instance), do: Chain.run_alone(core, context)
 
   defp first([entry | entries], context, core, instance) do
     case call(entry, context, instance) do

@@ -63,7 +63,7 @@ defmodule Pipeline.Hook.Manager do
     case chains do
       %{^point => %Chain{mode: :chain} = chain} -> Chain.run(chain, context, core)
       %{^point => chain} -> Listeners.run(chain, context, core)
-      %{} -> {:ok, core.(context)}
+      %{} -> Chain.run_alone(core, context)
     end
   end
 

@@ -2,7 +2,7 @@ defmodule Pipeline.Hook.Options do
   @moduledoc false
   # The options of one hook, the same wherever a hook is declared: in a plugin or by hand.
 
-  alias Pipeline.Plugin.Suggestion
+  alias Pipeline.Plugin.{Manifest, Suggestion}
 
   @kinds [:before, :after, :around, :replace, :listen]
   @options [:priority, :before, :after, :fun, :on_error, :timeout, :native, :config, :cost]
@@ -73,10 +73,10 @@ defmodule Pipeline.Hook.Options do
 
   defp check_values(options, opts) do
     cond do
-      not is_integer(options.priority) ->
-        {:error, "the priority of a hook is an integer, got: #{inspect(options.priority)}"}
+      not Manifest.priority?(options.priority) ->
+        {:error, "the priority of a hook is an integer of at most 64 bits, got: #{inspect(options.priority)}"}
 
-      not Enum.all?(options.before ++ options.after, &(is_atom(&1) or is_binary(&1))) ->
+      not Enum.all?(options.before ++ options.after, &Manifest.id?/1) ->
         {:error, "before: and after: take plugin ids, got: #{inspect(options.before ++ options.after)}"}
 
       options.on_error not in [:halt, :skip, :raise] ->

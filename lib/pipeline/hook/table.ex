@@ -15,9 +15,10 @@ defmodule Pipeline.Hook.Table do
   @type current :: (atom -> Chain.t() | nil)
 
   @doc "Makes the table of an instance, with the points that the host's spec declares."
-  @spec create(atom, module | nil) :: :ok
-  def create(instance, spec) do
+  @spec create(atom, module | nil, reference) :: :ok
+  def create(instance, spec, incarnation) do
     :persistent_term.put({__MODULE__, instance}, %{
+      incarnation: incarnation,
       generation: :atomics.new(1, signed: false),
       points: MapSet.new()
     })
@@ -37,6 +38,12 @@ defmodule Pipeline.Hook.Table do
     for point <- index!(instance).points, do: :persistent_term.erase({__MODULE__, instance, point})
     :persistent_term.erase({__MODULE__, instance})
     :ok
+  end
+
+  @doc "What the table was created with, `nil` where there is none."
+  @spec incarnation(atom) :: reference | nil
+  def incarnation(instance) do
+    with %{incarnation: incarnation} <- :persistent_term.get({__MODULE__, instance}, nil), do: incarnation
   end
 
   @spec exists?(atom) :: boolean

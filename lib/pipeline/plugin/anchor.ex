@@ -25,11 +25,12 @@ defmodule Pipeline.Plugin.Anchor do
     # So that a shutdown reaches terminate/2.
     Process.flag(:trap_exit, true)
     instance = opts[:name]
-    again? = Table.exists?(instance)
+    again? = Table.incarnation(instance) == opts[:incarnation]
 
     unless again? do
+      if Table.exists?(instance), do: Table.delete(instance)
       :persistent_term.put({Registry, instance}, Registry.new())
-      Table.create(instance, opts[:hooks])
+      Table.create(instance, opts[:hooks], opts[:incarnation])
     end
 
     {:ok, %{instance: instance, configured?: again?}}

@@ -3,7 +3,7 @@ defmodule Pipeline.Plugin.Declaration do
   # What the DSL accumulates while a plugin compiles, checked word by word and put together at the end.
 
   alias Pipeline.Hook.{Options, Spec}
-  alias Pipeline.Plugin.Suggestion
+  alias Pipeline.Plugin.{Manifest, Suggestion}
 
   @options [:id, :version, :name, :description, :author, :hooks]
 
@@ -45,7 +45,7 @@ defmodule Pipeline.Plugin.Declaration do
 
     manifest = %{id: :any, version: "0.0.0", capabilities: [], dependencies: [{target, opts}]}
 
-    case Pipeline.Plugin.Manifest.check(manifest) do
+    case Manifest.check(manifest) do
       :ok -> {target, opts}
       {:error, "it depends on " <> rest} -> fail!(env, "depends_on #{rest}")
     end
@@ -63,7 +63,7 @@ defmodule Pipeline.Plugin.Declaration do
       not is_atom(module) ->
         fail!(env, "provides takes a module, got: #{inspect(module)}")
 
-      not is_integer(priority) ->
+      not Manifest.priority?(priority) ->
         fail!(env, "the priority of a provider is an integer, got: #{inspect(priority)}")
 
       true ->

@@ -13,15 +13,18 @@ defmodule Pipeline.Plugin.Events do
   """
 
   alias Pipeline.Events
-  alias Pipeline.Plugin.{Names, Suggestion}
+  alias Pipeline.Plugin.{Names, Suggestion, Wrapper}
 
   @doc """
   Sends an event to all plugins and processes that have subscribed to it.
 
-  Option: `:instance`, by default the application's own.
+  Option: `:instance`, by default that of the plugin that emits, or the application's own.
   """
   @spec emit(type :: term, payload :: term, keyword) :: :ok
-  def emit(type, payload, opts \\ []), do: Events.emit({:plugin, type}, payload, opts)
+  def emit(type, payload, opts \\ []) do
+    Suggestion.validate_options!(opts, [:instance], "Pipeline.Plugin.Events.emit/3")
+    Events.emit({:plugin, type}, payload, instance: opts[:instance] || Wrapper.instance() || Pipeline.Plugin)
+  end
 
   @doc """
   Subscribes a plugin, or the calling process by its pid, to events of a type.
@@ -29,7 +32,7 @@ defmodule Pipeline.Plugin.Events do
   Option: `:instance`, by default the application's own; a plugin that subscribes itself has its own by default.
   """
   @spec subscribe(Pipeline.Plugin.plugin_id() | pid, type :: term, keyword) ::
-          :ok | {:error, {:not_loaded, Pipeline.Plugin.plugin_id()}}
+          :ok | {:error, {:not_loaded | :timeout, Pipeline.Plugin.plugin_id()}}
   def subscribe(subscriber, type, opts \\ []) do
     change(
       subscriber,
@@ -44,7 +47,7 @@ defmodule Pipeline.Plugin.Events do
 
   @doc "Ends a subscription."
   @spec unsubscribe(Pipeline.Plugin.plugin_id() | pid, type :: term, keyword) ::
-          :ok | {:error, {:not_loaded, Pipeline.Plugin.plugin_id()}}
+          :ok | {:error, {:not_loaded | :timeout, Pipeline.Plugin.plugin_id()}}
   def unsubscribe(subscriber, type, opts \\ []) do
     change(
       subscriber,
@@ -60,7 +63,7 @@ defmodule Pipeline.Plugin.Events do
   # A subscription belongs to the process that makes it, so a plugin's process is asked to make its own.
   defp change(subscriber, opts, function, here, request) do
     Suggestion.validate_options!(opts, [:instance], function)
-    instance = opts[:instance] || Pipeline.Plugin.Wrapper.instance() || Pipeline.Plugin
+    instance = opts[:instance] || Wrapper.instance() || Pipeline.Plugin
     process = if is_pid(subscriber), do: subscriber, else: Names.whereis(instance, {:plugin, subscriber})
 
     cond do
@@ -77,6 +80,7 @@ defmodule Pipeline.Plugin.Events do
         GenServer.call(process, request.())
     end
   catch
+    :exit, {:timeout, _} -> {:error, {:timeout, subscriber}}
     :exit, _ -> {:error, {:not_loaded, subscriber}}
   end
 end

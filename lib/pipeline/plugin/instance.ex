@@ -15,11 +15,17 @@ defmodule Pipeline.Plugin.Instance do
   def init(opts) do
     name = opts[:name]
 
+    # By which an anchor that is started again knows what is its own from what a killed instance of the name has left.
+    opts = Keyword.put(opts, :incarnation, make_ref())
+
     children = [
       {Anchor, opts},
+      # Before those whose end must not end a hook that is running.
+      {Task.Supervisor, name: Names.via(name, :hook_tasks)},
       {Pipeline.Plugin.Supervisor, instance: name},
       {Manager.Server, opts},
-      {Task.Supervisor, name: Names.via(name, :hook_tasks)}
+      # Starts nothing: it waits until the manager has loaded the configured plugins.
+      %{id: :ready, start: {Manager.Server, :await_ready, [name]}}
     ]
 
     # The manager finds everything that it needs where it left it, so its death ends no plugin. The death of the

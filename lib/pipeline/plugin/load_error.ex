@@ -7,7 +7,7 @@ defmodule Pipeline.Plugin.LoadError do
   | step | reason |
   |---|---|
   | `:code` | `{:loaded_from_elsewhere, module, path}`, `{:cannot_load, path, term}`, from `Pipeline.Plugin.Discovery.load_code/1` |
-  | `:validate` | `:not_a_plugin`, `:module_not_found`, `{:invalid_manifest, sentence}`, `{:already_loaded, id}`, `{:duplicate_id, id}`, `{:invalid_config, term}` |
+  | `:validate` | `:not_a_plugin`, `:module_not_found`, `{:invalid_manifest, sentence}`, `{:already_loaded, id}`, `{:duplicate_id, id}`, `{:invalid_config, term}`, `{:called_from_callback, name}` |
   | `:resolve` | `{:missing_dependencies, …}` and the other reasons of `Pipeline.Plugin.ResolutionError` |
   | `:hooks` | `{:invalid_hook, sentence}` |
   | `:init` | what `c:Pipeline.Plugin.init/1` returned or raised |

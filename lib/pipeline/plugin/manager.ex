@@ -65,10 +65,40 @@ defmodule Pipeline.Plugin.Manager do
   """
   @spec start_link(keyword) :: Supervisor.on_start()
   def start_link(opts \\ []) do
-    opts
-    |> Suggestion.validate_options!([:name, :hooks, :plugins], "Pipeline.Plugin.Manager.start_link/1")
-    |> Keyword.put_new(:name, @default)
-    |> Instance.start_link()
+    Suggestion.validate_options!(opts, [:name, :hooks, :plugins], "Pipeline.Plugin.Manager.start_link/1")
+
+    Instance.start_link(
+      name: opts |> Keyword.get(:name, @default) |> check_name!(),
+      hooks: check_spec!(opts[:hooks]),
+      plugins: with_configs!(opts[:plugins] || [])
+    )
+  end
+
+  defp check_name!(name) when is_atom(name) and name not in [nil, true, false], do: name
+
+  defp check_name!(name),
+    do: raise(ArgumentError, "the name of an instance is an atom, got: #{inspect(name)}")
+
+  defp check_spec!(nil), do: nil
+
+  defp check_spec!(spec) do
+    if is_atom(spec) and Code.ensure_loaded?(spec) and function_exported?(spec, :__hookpoints__, 0) do
+      spec
+    else
+      raise ArgumentError, "hooks: takes a module that uses Pipeline.Hook.Spec, got: #{inspect(spec)}"
+    end
+  end
+
+  defp with_configs!(plugins) when is_list(plugins) do
+    Enum.map(plugins, fn
+      {module, config} when is_atom(module) -> {module, config}
+      module when is_atom(module) -> {module, %{}}
+      other -> raise ArgumentError, "a plugin to load is a module or {module, config}, got: #{inspect(other)}"
+    end)
+  end
+
+  defp with_configs!(other) do
+    raise ArgumentError, "plugins to load are a list of modules or {module, config}, got: #{inspect(other)}"
   end
 
   @doc false
@@ -106,19 +136,7 @@ defmodule Pipeline.Plugin.Manager do
   def load_plugins(plugins, opts \\ []) do
     Suggestion.validate_options!(opts, [:instance, :timeout], "loading plugins")
 
-    plugins =
-      Enum.map(plugins, fn
-        {module, config} when is_atom(module) ->
-          {module, config}
-
-        module when is_atom(module) ->
-          {module, %{}}
-
-        other ->
-          raise ArgumentError, "a plugin to load is a module or {module, config}, got: #{inspect(other)}"
-      end)
-
-    case call(opts, {:load, plugins, opts[:timeout] || 30_000}) do
+    case call(opts, {:load, with_configs!(plugins), opts[:timeout] || 30_000}) do
       {:error, {:called_from_callback, callback}} ->
         {:error,
          %LoadError{step: :validate, reason: {:called_from_callback, callback}, detail: busy(callback)}}
@@ -190,6 +208,9 @@ defmodule Pipeline.Plugin.Manager do
 
   def format_error({:called_from_callback, callback}), do: busy(callback)
 
+  defp busy(:itself),
+    do: "a plugin cannot unload itself and wait for it; ask from another process, such as a task"
+
   defp busy(callback) do
     "the manager is waiting for #{callback} of the plugin that asks it; ask from another process, such as a task"
   end
@@ -200,8 +221,14 @@ defmodule Pipeline.Plugin.Manager do
     # The manager waits for these callbacks and could not answer.
     case Wrapper.running_callback() do
       callback when callback != nil -> {:error, {:called_from_callback, callback}}
-      nil -> GenServer.call(Server.name(instance), request, :infinity)
+      nil -> GenServer.call(instance |> running!() |> Server.name(), request, :infinity)
     end
+  end
+
+  # Raises for an instance that is not there, as reading does.
+  defp running!(instance) do
+    _ = Registry.of(instance)
+    instance
   end
 
   defp registry(opts, function) do

@@ -52,7 +52,7 @@ defmodule Pipeline.Plugin.Manifest do
   @spec check(term) :: :ok | {:error, String.t()}
   def check(manifest) when is_map(manifest) do
     case Enum.find(@keys, &(not is_map_key(manifest, &1))) do
-      nil -> Enum.find_value(@keys, :ok, &field_error(&1, Map.fetch!(manifest, &1)))
+      nil -> Enum.find_value(@keys ++ [:hooks], :ok, &field_error(&1, manifest[&1]))
       key -> {:error, "its manifest has no #{inspect(key)}"}
     end
   end
@@ -69,6 +69,15 @@ defmodule Pipeline.Plugin.Manifest do
       {type, module, Keyword.delete(value, :module)}
     end
   end
+
+  @doc false
+  @spec id?(term) :: boolean
+  def id?(id), do: valid_id?(id)
+
+  @doc false
+  # What the core can hold.
+  @spec priority?(term) :: boolean
+  def priority?(priority), do: is_integer(priority) and abs(priority) <= @highest_priority
 
   defp field_error(:id, id) do
     unless valid_id?(id), do: {:error, "its id is #{inspect(id)}, where an atom or a string belongs"}
@@ -96,13 +105,25 @@ defmodule Pipeline.Plugin.Manifest do
     end
   end
 
+  # Left out by a manifest that is written by hand.
+  defp field_error(:hooks, nil), do: nil
+
+  defp field_error(:hooks, hooks) do
+    unless is_map(hooks) and
+             Enum.all?(hooks, fn {kind, points} ->
+               name?(kind) and proper_list?(points) and Enum.all?(points, &name?/1)
+             end) do
+      {:error, "its hooks are #{inspect(hooks)}, where a map from kinds to lists of hook points belongs"}
+    end
+  end
+
   defp capability?({name, _value}), do: name?(name)
   defp capability?(_other), do: false
 
   defp provider_error({type, _module, opts}) do
     priority = opts[:priority]
 
-    unless is_nil(priority) or (is_integer(priority) and abs(priority) <= @highest_priority) do
+    unless is_nil(priority) or priority?(priority) do
       {:error, "its #{inspect(type)} has the priority #{inspect(priority)}, where an integer belongs"}
     end
   end

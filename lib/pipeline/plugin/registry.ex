@@ -211,6 +211,9 @@ defmodule Pipeline.Plugin.Registry do
     end
   end
 
+  # A plugin that has failed is listed, and not found by what it would provide.
+  defp capabilities(%{state: :failed}), do: []
+
   # A list is found by each of its elements and as a whole.
   defp capabilities(%{capabilities: capabilities}) do
     for capability <- capabilities do
@@ -226,6 +229,8 @@ defmodule Pipeline.Plugin.Registry do
       end
     end
   end
+
+  defp providers(%{state: :failed}), do: []
 
   defp providers(info) do
     for {type, module, opts} <- Manifest.providers(info) do

@@ -13,6 +13,9 @@ defmodule Pipeline.Plugin.Supervisor do
   @max_restarts 3
   @max_seconds 5
 
+  # Milliseconds, as long as a supervisor gives a worker.
+  @patience 5_000
+
   @doc "Starts the supervisor of an instance. Option: `:instance`, by default the application's own."
   @spec start_link(keyword) :: Supervisor.on_start()
   def start_link(opts) do
@@ -40,10 +43,17 @@ defmodule Pipeline.Plugin.Supervisor do
   @spec start_plugin(module, Pipeline.Plugin.config(), keyword) :: {:ok, pid} | {:error, term}
   def start_plugin(plugin_module, config, opts \\ []) do
     instance = opts[:instance] || Pipeline.Plugin
-    plugin = plugin_module.child_spec([config: config] ++ opts)
+    id = plugin_module.__plugin__().id
+
+    # Not by the module's own child_spec/1, which is for supervision trees of the user's: the manager runs no code of a
+    # plugin in its own process that it can do without.
+    plugin = %{
+      id: plugin_module,
+      start: {Wrapper, :start_link, [{plugin_module, [config: config] ++ opts}]}
+    }
 
     spec = %{
-      id: plugin.id,
+      id: plugin_module,
       start:
         {Supervisor, :start_link,
          [
@@ -52,7 +62,7 @@ defmodule Pipeline.Plugin.Supervisor do
              strategy: :one_for_one,
              max_restarts: @max_restarts,
              max_seconds: @max_seconds,
-             name: Names.via(instance, {:supervisor, plugin_module.__plugin__().id})
+             name: Names.via(instance, {:supervisor, id})
            ]
          ]},
       type: :supervisor,
@@ -119,6 +129,14 @@ defmodule Pipeline.Plugin.Supervisor do
 
       receive do
         {:DOWN, ^monitor, :process, ^pid, _reason} -> :ok
+      after
+        # One that hangs does not see that it is to end.
+        @patience ->
+          Process.exit(pid, :kill)
+
+          receive do
+            {:DOWN, ^monitor, :process, ^pid, _reason} -> :ok
+          end
       end
     end
   end

@@ -76,7 +76,9 @@ defmodule Pipeline.Plugin.Wrapper do
   end
 
   defp initialise(%{module: module} = data, config, continue) do
-    case callback(:init, fn -> module.init(config) end) do
+    init = if exports?(data, :init, 1), do: &module.init/1, else: &{:ok, &1}
+
+    case callback(:init, fn -> init.(config) end) do
       {:ok, state} ->
         List.to_tuple([:ok, %{data | state: state} | continue])
 

@@ -104,8 +104,9 @@ fn registry_register<'a>(
     Ok(changed_or_not(env, registry.live()?.register(entry)))
 }
 
-/// Replaces `[{id, capabilities, providers, info}]` in one step. `:ok` or `:unknown`.
-#[rustler::nif]
+/// Replaces `[{id, capabilities, providers, info}]` in one step. `:ok` or `:unknown`. On a dirty scheduler: it copies
+/// all of them.
+#[rustler::nif(schedule = "DirtyCpu")]
 fn registry_replace<'a>(
     env: Env<'a>,
     registry: &RegistryResource,

@@ -167,12 +167,24 @@ defmodule Pipeline.Plugin.ManagerRecoveryTest do
 
   test "a manager that is killed while it loads its configuration loads it again", %{instance: instance} do
     name = :"#{instance} with plugins"
-    start_supervised!({Manager, name: name, plugins: [{first(), %{test: self(), wait: [:start]}}]}, id: name)
-    assert_receive {:start, :first, waiting}, 2_000
-    name |> Names.whereis(:manager) |> kill()
-    send(waiting, :go)
-    assert_receive {:start, :first, again} when again != waiting, 2_000
-    send(again, :go)
+    test = self()
+
+    # The start of an instance waits for its plugins, so another process lets them go on.
+    conductor =
+      spawn_link(fn ->
+        assert_receive {:start, :first, waiting}
+        name |> Names.whereis(:manager) |> kill()
+        send(waiting, :go)
+        assert_receive {:start, :first, again} when again != waiting
+        send(again, :go)
+        send(test, {:again, again})
+      end)
+
+    start_supervised!({Manager, name: name, plugins: [{first(), %{test: conductor, wait: [:start]}}]},
+      id: name
+    )
+
+    assert_receive {:again, again}
     await_manager(name)
     assert [%{id: :first, state: :started, pid: ^again}] = Manager.list_plugins(instance: name)
     assert run(name) == {:ok, [:first]}

@@ -261,6 +261,56 @@ defmodule Pipeline.Plugin.ManagerTest do
     end
   end
 
+  describe "a plugin that is written by hand" do
+    defp by_hand(functions) do
+      name = :"Elixir.Pipeline.ByHand#{System.unique_integer([:positive])}"
+      {:module, module, _, _} = Module.create(name, functions, __ENV__)
+      module
+    end
+
+    test "needs no more than __plugin__/0", %{instance: instance} do
+      module =
+        by_hand(
+          quote do
+            def __plugin__, do: %{id: :bare, version: "1.0.0", capabilities: [], dependencies: []}
+          end
+        )
+
+      assert {:ok, :bare} = Manager.load_plugin(module, %{k: 1}, instance: instance)
+      assert :ok = Manager.unload_plugin(:bare, instance: instance)
+      assert_nothing_left(instance)
+    end
+
+    test "is refused when its manifest raises or lists hooks that are none", %{instance: instance} do
+      raising =
+        by_hand(
+          quote do
+            def __plugin__, do: raise("no manifest today")
+          end
+        )
+
+      wrong =
+        by_hand(
+          quote do
+            def __plugin__ do
+              %{id: :wrong, version: "1.0.0", capabilities: [], dependencies: [], hooks: %{before: :step}}
+            end
+          end
+        )
+
+      assert {:error, %LoadError{reason: {:invalid_manifest, sentence}}} =
+               Manager.load_plugin(raising, %{}, instance: instance)
+
+      assert sentence == "its __plugin__/0 raised: no manifest today"
+
+      assert {:error, %LoadError{reason: {:invalid_manifest, sentence}}} =
+               Manager.load_plugin(wrong, %{}, instance: instance)
+
+      assert sentence =~ "its hooks are %{before: :step}"
+      assert_nothing_left(instance)
+    end
+  end
+
   describe "load_plugins/2" do
     test "loads in the order of dependencies, and starts when all are initialised", %{instance: instance} do
       blog =
@@ -443,6 +493,24 @@ defmodule Pipeline.Plugin.ManagerTest do
     end
   end
 
+  test "a plugin cannot unload itself and wait for it", %{instance: instance} do
+    module =
+      plugin id: :leaving do
+        @impl Pipeline.Plugin
+        def handle_rpc({:leave, instance}, state) do
+          {:reply, Pipeline.Plugin.Manager.unload_plugin(:leaving, instance: instance), state}
+        end
+      end
+
+    {:ok, :leaving} = Manager.load_plugin(module, %{}, instance: instance)
+
+    assert RPC.call(:leaving, {:leave, instance}, 5000, instance: instance) ==
+             {:ok, {:error, {:called_from_callback, :itself}}}
+
+    assert Manager.format_error({:called_from_callback, :itself}) =~ "a plugin cannot unload itself"
+    assert :ok = Manager.unload_plugin(:leaving, instance: instance)
+  end
+
   describe "get_provider/2" do
     test "prefers the default, then the priority, then who was first", %{instance: instance} do
       for {id, opts} <- [a: [], b: [], c: [priority: 80], d: [default: true]] do
@@ -516,10 +584,63 @@ defmodule Pipeline.Plugin.ManagerTest do
         end
 
       name = :"#{instance} configured"
-      start_supervised!({Manager, name: name, plugins: [bad, {good, %{k: 1}}]})
-      # Loading is the first thing that the manager does; this waits for it.
-      assert {:error, {:not_loaded, :none}} = Manager.unload_plugin(:none, instance: name)
-      assert [%{id: :good, config: %{k: 1}}] = Manager.list_plugins(instance: name)
+
+      needing =
+        plugin id: :needing do
+          depends_on(:good)
+        end
+
+      start_supervised!({Manager, name: name, plugins: [bad, needing, {good, %{k: 1}}]})
+      assert [%{id: :good, config: %{k: 1}}, %{id: :needing}] = Manager.list_plugins(instance: name)
+    end
+
+    test "refuse options that make no sense, and leave the name free", %{instance: instance} do
+      name = :"#{instance} refused"
+
+      for {opts, message} <- [
+            {[hooks: NoSuchSpec], "hooks: takes a module that uses Pipeline.Hook.Spec, got: NoSuchSpec"},
+            {[plugins: :foo], "plugins to load are a list of modules or {module, config}, got: :foo"},
+            {[plugins: ["x"]], ~s(a plugin to load is a module or {module, config}, got: "x")},
+            {[name: "text"], ~s(the name of an instance is an atom, got: "text")}
+          ] do
+        assert_raise ArgumentError, message, fn -> Manager.start_link(Keyword.merge([name: name], opts)) end
+      end
+
+      start_supervised!({Manager, name: name})
+      assert Manager.list_plugins(instance: name) == []
+    end
+
+    test "that were killed leave nothing to the next of their name", %{instance: instance} do
+      name = :"#{instance} killed"
+
+      module =
+        plugin id: :alpha do
+          hook :before, :step do
+            def step(_context, _next), do: :alpha
+          end
+        end
+
+      {:ok, pid} = Manager.start_link(name: name, plugins: [module])
+      assert [%{id: :alpha}] = Manager.list_plugins(instance: name)
+
+      roles =
+        for role <- [:instance, :anchor, :manager, :hook_tasks], do: Pipeline.Plugin.Names.whereis(name, role)
+
+      monitors = Enum.map(roles, &Process.monitor/1)
+      Process.unlink(pid)
+      Process.exit(pid, :kill)
+      for monitor <- monitors, do: assert_receive({:DOWN, ^monitor, :process, _, _})
+
+      start_supervised!({Manager, name: name})
+      assert Manager.list_plugins(instance: name) == []
+      assert Hook.points(instance: name) == []
+    end
+
+    test "that are not there are named by every function", %{instance: instance} do
+      name = :"#{instance} missing"
+      message = ~r/there is no plugin instance/
+      assert_raise ArgumentError, message, fn -> Manager.unload_plugin(:a, instance: name) end
+      assert_raise ArgumentError, message, fn -> Manager.load_plugins([], instance: name) end
     end
   end
 
@@ -528,6 +649,7 @@ defmodule Pipeline.Plugin.ManagerTest do
       module =
         plugin id: :alpha do
           use Reporter
+          capability(:letters)
 
           hook :before, :step do
             def step(_context, _next), do: :alpha
@@ -550,6 +672,54 @@ defmodule Pipeline.Plugin.ManagerTest do
       refute Process.alive?(pid)
     end
 
+    test "a killed manager does not end a hook that runs with a timeout", %{instance: instance} do
+      test = self()
+
+      timed =
+        plugin id: :timed do
+          hook :before, :slow, timeout: 60_000 do
+            def slow(test, next) do
+              send(test, {:in_hook, self()})
+              receive do: (:go_on -> next.(:done))
+            end
+          end
+        end
+
+      {:ok, :timed} = Manager.load_plugin(timed, %{}, instance: instance)
+      run = Task.async(fn -> Hook.run(instance, :slow, test, &Function.identity/1) end)
+      assert_receive {:in_hook, hook}
+      kill(instance, :manager)
+      await_name(instance, :manager)
+      send(hook, :go_on)
+      assert Task.await(run) == {:ok, :done}
+    end
+
+    test "a plugin that hangs when its supervisor is killed is ended and started again", %{instance: instance} do
+      hanging =
+        plugin id: :hanging do
+          @impl Pipeline.Plugin
+          def init(%{test: test} = config) do
+            send(test, {:hanging, self()})
+            {:ok, config}
+          end
+
+          @impl Pipeline.Plugin
+          def handle_message(:hang, config) do
+            send(config.test, :hangs)
+            receive do: (:never -> {:ok, config})
+          end
+        end
+
+      {:ok, :hanging} = Manager.load_plugin(hanging, %{test: self()}, instance: instance)
+      assert_receive {:hanging, first}
+      :ok = RPC.cast(:hanging, :hang, instance: instance)
+      assert_receive :hangs
+      kill(instance, {:supervisor, :hanging})
+      assert_receive {:hanging, second}, 15_000
+      assert second != first
+      refute Process.alive?(first)
+    end
+
     test "a plugin that crashes is initialised and started again", %{instance: instance} do
       pid = kill(instance, {:plugin, :alpha})
       assert_receive {:init, :alpha, again}
@@ -568,7 +738,8 @@ defmodule Pipeline.Plugin.ManagerTest do
       end
 
       assert_receive {:pipeline_event, {:plugin, :plugin_failed}, %{id: :alpha}}
-      assert %{state: :failed, pid: nil} = Manager.plugin_info(:alpha, instance: instance)
+      assert %{state: :failed} = Manager.plugin_info(:alpha, instance: instance)
+      assert Manager.get_by_capability(:letters, instance: instance) == []
       assert Hook.run(instance, :step, :given, &Function.identity/1) == {:ok, :given}
     end
 

@@ -11,23 +11,23 @@ defmodule Pipeline.Plugin.Manager.Candidate do
 
   @spec prepare([{module, term}], map) :: {:ok, [t]} | {:error, LoadError.t()}
   def prepare(plugins, loaded) do
-    Enum.reduce_while(plugins, {:ok, []}, fn {module, config}, {:ok, candidates} ->
+    Enum.reduce_while(plugins, {[], MapSet.new()}, fn {module, config}, {candidates, ids} ->
       with {:ok, candidate} <- prepare_one(module, config),
-           :ok <- check_id(candidate, candidates, loaded) do
-        {:cont, {:ok, [candidate | candidates]}}
+           :ok <- check_id(candidate, ids, loaded) do
+        {:cont, {[candidate | candidates], MapSet.put(ids, candidate.manifest.id)}}
       else
         error -> {:halt, error}
       end
     end)
     |> case do
-      {:ok, candidates} -> {:ok, Enum.reverse(candidates)}
-      error -> error
+      {:error, error} -> {:error, error}
+      {candidates, _ids} -> {:ok, Enum.reverse(candidates)}
     end
   end
 
   defp prepare_one(module, config) do
     with :ok <- check_module(module),
-         manifest = module.__plugin__(),
+         {:ok, manifest} <- manifest(module),
          :ok <- check_manifest(module, manifest),
          :ok <- check_config(module, manifest, config) do
       {:ok, %__MODULE__{module: module, manifest: manifest, config: config}}
@@ -42,6 +42,12 @@ defmodule Pipeline.Plugin.Manager.Candidate do
     end
   end
 
+  defp manifest(module) do
+    {:ok, module.__plugin__()}
+  rescue
+    error -> error(module, nil, {:invalid_manifest, "its __plugin__/0 raised: #{Exception.message(error)}"})
+  end
+
   defp check_manifest(module, manifest) do
     with {:error, sentence} <- Manifest.check(manifest), do: error(module, nil, {:invalid_manifest, sentence})
   end
@@ -49,10 +55,10 @@ defmodule Pipeline.Plugin.Manager.Candidate do
   defp check_config(_module, _manifest, config) when is_map(config), do: :ok
   defp check_config(module, manifest, config), do: error(module, manifest.id, {:invalid_config, config})
 
-  defp check_id(%{module: module, manifest: %{id: id}}, candidates, loaded) do
+  defp check_id(%{module: module, manifest: %{id: id}}, ids, loaded) do
     cond do
       is_map_key(loaded, id) -> error(module, id, {:already_loaded, id})
-      Enum.any?(candidates, &(&1.manifest.id === id)) -> error(module, id, {:duplicate_id, id})
+      id in ids -> error(module, id, {:duplicate_id, id})
       true -> :ok
     end
   end

@@ -76,14 +76,15 @@ defmodule Pipeline.Plugin.Manager.Load do
   @doc "Takes the hooks of plugins out, in one step."
   @spec remove_hooks(Dependents.plugins(), map, atom) :: :ok
   def remove_hooks(leaving, dependencies, instance) do
-    points =
-      for {_id, manifest} <- leaving,
-          {_kind, points} <- Map.get(manifest, :hooks, %{}),
-          point <- points,
-          do: point
-
+    # By what stands in the chains, whatever the manifests say.
     {changes, given_up} =
-      Table.remove(&Table.chain(instance, &1), instance, points, Map.keys(leaving), dependencies)
+      Table.remove(
+        &Table.chain(instance, &1),
+        instance,
+        Table.points(instance),
+        Map.keys(leaving),
+        dependencies
+      )
 
     Table.publish(instance, changes)
 

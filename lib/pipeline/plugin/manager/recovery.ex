@@ -12,7 +12,8 @@ defmodule Pipeline.Plugin.Manager.Recovery do
   @doc "Undoes what was half done, and sees to it that what was started runs."
   @spec run(atom) :: [outcome]
   def run(instance) do
-    all = Registry.list(Registry.of(instance))
+    # The registry is open to all; what somebody else has put there is theirs.
+    all = for %{state: _, module: _, config: _} = info <- Registry.list(Registry.of(instance)), do: info
     dependencies = Dependents.graph(Map.new(all, &{&1.id, &1}))
     {whole, half} = Enum.split_with(all, &(&1.state in [:started, :failed]))
 

@@ -17,6 +17,15 @@ defmodule Pipeline.Plugin.Manager.Server do
   @spec name(atom) :: GenServer.name()
   def name(instance), do: Names.via(instance, :manager)
 
+  @doc "Waits until the manager has done what it does first. A child that starts nothing."
+  @spec await_ready(atom) :: :ignore
+  def await_ready(instance) do
+    GenServer.call(name(instance), :await_ready, :infinity)
+  catch
+    # It ended before it was done; the supervisor, which waits here, is about to start it again.
+    :exit, _ -> :ignore
+  end
+
   @impl GenServer
   def init(opts) do
     state = %{
@@ -47,6 +56,8 @@ defmodule Pipeline.Plugin.Manager.Server do
   end
 
   @impl GenServer
+  def handle_call(:await_ready, _from, state), do: {:reply, :ignore, state}
+
   def handle_call({:load, plugins, timeout}, _from, state) do
     case load(plugins, timeout, state) do
       {:ok, ids, state} -> {:reply, {:ok, ids}, state}
@@ -54,19 +65,13 @@ defmodule Pipeline.Plugin.Manager.Server do
     end
   end
 
-  def handle_call({:unload, id, cascade?}, _from, state) do
-    cond do
-      not is_map_key(state.plugins, id) ->
-        {:reply, {:error, {:not_loaded, id}}, state}
-
-      cascade? ->
-        {:reply, :ok, unload(Dependents.all(state.plugins, id) ++ [id], state)}
-
-      true ->
-        case Dependents.direct(state.plugins, id) do
-          [] -> {:reply, :ok, unload([id], state)}
-          dependents -> {:reply, {:error, {:required_by, dependents}}, state}
-        end
+  def handle_call({:unload, id, cascade?}, {caller, _tag}, state) do
+    with :ok <- check_loaded(id, state),
+         {:ok, leaving} <- leaving(id, cascade?, state),
+         :ok <- check_caller(caller, leaving, state) do
+      {:reply, :ok, unload(leaving, state)}
+    else
+      error -> {:reply, error, state}
     end
   end
 
@@ -84,7 +89,7 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   defp load(plugins, timeout, state) do
     with {:ok, candidates} <- Candidate.prepare(plugins, state.plugins),
-         {:ok, candidates} <- Load.resolve(candidates, state.plugins),
+         {:ok, candidates} <- Load.resolve(candidates, running(state)),
          {:ok, chains} <- Load.hooks(candidates, &Table.chain(state.instance, &1), state),
          {:ok, supervisors} <- Load.start(candidates, state.instance, timeout) do
       # Everything has started: from here nothing fails.
@@ -97,40 +102,41 @@ defmodule Pipeline.Plugin.Manager.Server do
     end
   end
 
+  # A plugin that has failed meets nobody's dependencies.
+  defp running(state), do: Map.reject(state.plugins, fn {_id, info} -> info[:state] == :failed end)
+
   defp load_configured(plugins, state) do
     loaded = for {_id, info} <- state.plugins, module = info[:module], do: module
-    load_left(Enum.reject(plugins, &(elem(with_config(&1), 0) in loaded)), state)
+    load_left(Enum.reject(plugins, fn {module, _config} -> module in loaded end), state)
   end
 
   defp load_left([], state), do: state
 
   defp load_left(plugins, state) do
-    case load(Enum.map(plugins, &with_config/1), 30_000, state) do
-      {:ok, _ids, state} ->
-        state
-
-      {:error, error} ->
-        # One bad plugin stops neither the boot nor the others: find those that can be loaded one by one.
-        log_failure(error)
-        Enum.reduce(plugins, state, &load_alone/2)
+    case load(plugins, 30_000, state) do
+      {:ok, _ids, state} -> state
+      # One bad plugin stops neither the boot nor the others: find those that can be loaded one by one.
+      {:error, _error} -> load_alone(plugins, state)
     end
   end
 
-  defp load_alone(plugin, state) do
-    case load([with_config(plugin)], 30_000, state) do
-      {:ok, _ids, state} ->
-        state
+  # A plugin can come before one that it needs, so those that are left are tried again as long as one of them loads.
+  defp load_alone(plugins, state) do
+    {left, state} =
+      Enum.flat_map_reduce(plugins, state, fn plugin, state ->
+        case load([plugin], 30_000, state) do
+          {:ok, _ids, state} -> {[], state}
+          {:error, error} -> {[{plugin, error}], state}
+        end
+      end)
 
-      {:error, error} ->
-        log_failure(error)
-        state
+    if left == [] or length(left) == length(plugins) do
+      for {_plugin, error} <- left, do: Logger.error(Exception.message(error))
+      state
+    else
+      left |> Enum.map(&elem(&1, 0)) |> load_alone(state)
     end
   end
-
-  defp log_failure(error), do: Logger.error(Exception.message(error))
-
-  defp with_config({module, config}), do: {module, config}
-  defp with_config(module), do: {module, %{}}
 
   defp remember({candidate, supervisor}, state) do
     remember(candidate.manifest, supervisor, state)
@@ -148,6 +154,28 @@ defmodule Pipeline.Plugin.Manager.Server do
   end
 
   # Unloading
+
+  defp check_loaded(id, state) do
+    if is_map_key(state.plugins, id), do: :ok, else: {:error, {:not_loaded, id}}
+  end
+
+  defp leaving(id, true, state), do: {:ok, Dependents.all(state.plugins, id) ++ [id]}
+
+  defp leaving(id, false, state) do
+    case Dependents.direct(state.plugins, id) do
+      [] -> {:ok, [id]}
+      dependents -> {:error, {:required_by, dependents}}
+    end
+  end
+
+  # A plugin cannot wait for its own end.
+  defp check_caller(caller, leaving, state) do
+    if Enum.any?(leaving, &(Names.whereis(state.instance, {:plugin, &1}) == caller)) do
+      {:error, {:called_from_callback, :itself}}
+    else
+      :ok
+    end
+  end
 
   defp unload(ids, state) do
     Load.mark(ids, :stopping, state.instance)
@@ -200,6 +228,7 @@ defmodule Pipeline.Plugin.Manager.Server do
   # A plugin whose supervisor gave it up keeps its entry, so that plugin_info/2 can tell, and loses its hooks.
   defp fail(id, reason, state) do
     Load.mark([id], :failed, state.instance)
+    state = %{state | plugins: Map.update!(state.plugins, id, &Map.put(&1, :state, :failed))}
     remove_hooks([id], state)
     Events.emit(:plugin_failed, %{id: id, reason: reason}, instance: state.instance)
     state
