@@ -10,7 +10,7 @@ defmodule Pipeline.Plugin.Dependents do
   @spec graph(plugins) :: %{Plugin.plugin_id() => [Plugin.plugin_id()]}
   def graph(plugins) do
     for {id, %{dependencies: [_ | _] = dependencies}} <- plugins, into: %{} do
-      {id, Enum.flat_map(dependencies, fn {target, _opts} -> targets(target, plugins) end)}
+      {id, Enum.flat_map(dependencies, fn {target, _opts} -> targets(target, id, plugins) end)}
     end
   end
 
@@ -19,7 +19,7 @@ defmodule Pipeline.Plugin.Dependents do
   def direct(plugins, id) do
     for {dependent, manifest} <- plugins,
         dependent != id,
-        Enum.any?(manifest.dependencies, &needs?(&1, id, plugins)),
+        Enum.any?(manifest.dependencies, &needs?(&1, dependent, id, plugins)),
         do: dependent
   end
 
@@ -38,7 +38,8 @@ defmodule Pipeline.Plugin.Dependents do
     new =
       for {dependent, manifest} <- left,
           Enum.any?(manifest.dependencies, fn {target, opts} ->
-            opts[:optional] != true and targets(target, plugins) != [] and targets(target, left) == []
+            opts[:optional] != true and targets(target, dependent, plugins) != [] and
+              targets(target, dependent, left) == []
           end),
           into: doomed,
           do: dependent
@@ -46,13 +47,17 @@ defmodule Pipeline.Plugin.Dependents do
     if MapSet.equal?(new, doomed), do: doomed, else: closure(plugins, new)
   end
 
-  defp needs?({target, opts}, id, plugins) do
-    opts[:optional] != true and targets(target, plugins) == [id]
+  defp needs?({target, opts}, dependent, id, plugins) do
+    opts[:optional] != true and targets(target, dependent, plugins) == [id]
   end
 
-  defp targets({:capability, name}, plugins) do
-    for {id, manifest} <- plugins, List.keymember?(manifest.capabilities, name, 0), do: id
+  # A plugin never meets its own dependency on a capability.
+  defp targets({:capability, name}, dependent, plugins) do
+    for {id, manifest} <- plugins,
+        id != dependent,
+        List.keymember?(manifest.capabilities, name, 0),
+        do: id
   end
 
-  defp targets(id, plugins), do: if(is_map_key(plugins, id), do: [id], else: [])
+  defp targets(id, _dependent, plugins), do: if(is_map_key(plugins, id), do: [id], else: [])
 end

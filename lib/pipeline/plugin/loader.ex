@@ -75,7 +75,7 @@ defmodule Pipeline.Plugin.Loader do
           {:ok, %{term => String.t()}} | {:error, ResolutionError.t()}
   def solve(manifests, roots, opts \\ []) do
     Suggestion.validate_options!(opts, [:locked, :loaded], "Pipeline.Plugin.Loader.solve/3")
-    preferences = {Enum.to_list(opts[:locked] || %{}), Enum.to_list(opts[:loaded] || %{})}
+    preferences = {versions!(opts[:locked], :locked), versions!(opts[:loaded], :loaded)}
 
     roots = Enum.map(roots, &root!/1)
 
@@ -96,17 +96,33 @@ defmodule Pipeline.Plugin.Loader do
     end
   end
 
-  defp root!({:unknown_atom, _name} = id), do: {id, nil}
+  defp root!({:unknown_atom, _name} = id), do: check_root!(id, nil)
+  defp root!({id, requirement}), do: check_root!(id, requirement)
+  defp root!(id), do: check_root!(id, nil)
 
-  defp root!({id, requirement}) do
-    if match?({:ok, _}, Version.parse_requirement(requirement)) do
-      {id, requirement}
-    else
-      raise ArgumentError, "a root is an id or {id, requirement}, got: #{inspect({id, requirement})}"
+  defp check_root!(id, requirement) do
+    case Manifest.check(%{
+           id: :root,
+           version: "0.0.0",
+           capabilities: [],
+           dependencies: [{id, version: requirement}]
+         }) do
+      :ok when not is_tuple(id) or elem(id, 0) == :unknown_atom ->
+        {id, requirement}
+
+      _ ->
+        raise ArgumentError, "a root is an id or {id, requirement}, got: #{inspect({id, requirement})}"
     end
   end
 
-  defp root!(id), do: {id, nil}
+  defp versions!(versions, option) do
+    for {id, version} <- versions || %{} do
+      case Manifest.check(%{id: id, version: version, capabilities: [], dependencies: []}) do
+        :ok -> {id, version}
+        {:error, sentence} -> raise ArgumentError, "#{option}: maps ids to versions: #{sentence}"
+      end
+    end
+  end
 
   defp ids(waves, manifests) do
     by_index = manifests |> Enum.map(& &1.id) |> List.to_tuple()

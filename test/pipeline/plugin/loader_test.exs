@@ -133,6 +133,16 @@ defmodule Pipeline.Plugin.LoaderTest do
       assert_raise ArgumentError, ~r/a root is an id or {id, requirement}/, fn ->
         Loader.solve([manifest(:a)], [{:a, "one"}])
       end
+
+      for root <- [1, {:a, 1}, {:capability, :a}, {:a, "== 1.0.100000000000000"}] do
+        assert_raise ArgumentError, ~r/a root is an id or {id, requirement}/, fn ->
+          Loader.solve([manifest(:a)], [root])
+        end
+      end
+
+      assert_raise ArgumentError, ~r/locked: maps ids to versions: its version is "x"/, fn ->
+        Loader.solve([manifest(:a)], [:a], locked: %{a: "x"})
+      end
     end
   end
 end

@@ -491,6 +491,22 @@ defmodule Pipeline.Plugin.ManagerTest do
       assert :ok = Manager.unload_plugin(:two, instance: instance, cascade: true)
       assert Manager.list_plugins(instance: instance) == []
     end
+
+    test "does not take a plugin for its own provider", %{instance: instance} do
+      one =
+        plugin id: :one do
+          capability(:llm)
+        end
+
+      both =
+        plugin id: :both do
+          capability(:llm)
+          depends_on(capability: :llm)
+        end
+
+      {:ok, _} = Manager.load_plugins([one, both], instance: instance)
+      assert Manager.unload_plugin(:one, instance: instance) == {:error, {:required_by, [:both]}}
+    end
   end
 
   test "a plugin cannot unload itself and wait for it", %{instance: instance} do
