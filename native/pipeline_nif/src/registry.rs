@@ -208,10 +208,7 @@ fn ids<'a, 's>(env: Env<'a>, mut entries: impl Iterator<Item = &'s Arc<Registere
         return end;
     };
     let rest: Vec<Term<'a>> = entries.map(|entry| entry.id.encode(env)).collect();
-    let rest = rest
-        .into_iter()
-        .rev()
-        .fold(end, Term::list_prepend);
+    let rest = rest.into_iter().rev().fold(end, Term::list_prepend);
     rest.list_prepend(&first.id)
 }
 
