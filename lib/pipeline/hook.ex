@@ -36,7 +36,7 @@ defmodule Pipeline.Hook do
     * `:skip` - the run goes on as if the hook were not there. One that had called `next` yields what that gave
     * `:raise` - the failure is raised in the caller
 
-  A failure is emitted as the plugin event `:hook_failed`. A failure of the core is nobody's fault here: it is
+  A failure is emitted as the plugin event `:hook_failed`, also one that an outer hook catches. A failure of the core is nobody's fault here: it is
   raised in the caller unchanged. `throw {:hook_error, reason}` refuses from anywhere in the chain, the core included.
 
   ## Modes

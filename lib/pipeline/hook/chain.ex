@@ -49,7 +49,7 @@ defmodule Pipeline.Hook.Chain do
 
     {:ok, call.(context)}
   catch
-    kind, reason -> Failure.result(kind, reason, __STACKTRACE__, chain.instance)
+    kind, reason -> Failure.result(kind, reason, __STACKTRACE__)
   end
 
   @doc "Runs a base operation that no chain is around. What it throws means the same as within one."
@@ -94,7 +94,7 @@ defmodule Pipeline.Hook.Chain do
       try do
         core.(context)
       catch
-        kind, reason -> Failure.pass_on(:core, kind, reason, __STACKTRACE__)
+        kind, reason -> Failure.pass_on(:core, kind, reason, __STACKTRACE__, nil)
       end
     end
   end
@@ -105,12 +105,12 @@ defmodule Pipeline.Hook.Chain do
   defp step(%Segment{} = segment, next, instance), do: Segment.step(segment, next, instance)
   defp step({%Entry{on_error: :skip} = entry, fun}, next, instance), do: Skip.step(entry, fun, next, instance)
 
-  defp step({entry, fun}, next, _instance) do
+  defp step({entry, fun}, next, instance) do
     fn context ->
       try do
         fun.(context, next)
       catch
-        kind, reason -> Failure.pass_on(entry, kind, reason, __STACKTRACE__)
+        kind, reason -> Failure.pass_on(entry, kind, reason, __STACKTRACE__, instance)
       end
     end
   end

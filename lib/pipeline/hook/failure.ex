@@ -16,12 +16,27 @@ defmodule Pipeline.Hook.Failure do
   @typedoc "A hook, or the base operation of the run."
   @type owner :: Entry.t() | :core
 
-  @doc "Raises a failure on, as that of `owner` unless it comes from further in."
-  @spec pass_on(owner, :error | :exit | :throw, term, Exception.stacktrace()) :: no_return
-  def pass_on(owner, kind, reason, stacktrace) do
-    if owner(kind, reason, stacktrace),
-      do: :erlang.raise(kind, reason, stacktrace),
-      else: :erlang.raise(kind, reason, mark(stacktrace, {owner, kind, reason}))
+  @doc """
+  Raises a failure on, as that of `owner` unless it comes from further in.
+
+  A hook's failure is reported here, where it is first seen: an outer hook may catch it.
+  """
+  @spec pass_on(owner, :error | :exit | :throw, term, Exception.stacktrace(), atom | nil) :: no_return
+  def pass_on(owner, kind, reason, stacktrace, instance) do
+    if owner(kind, reason, stacktrace) do
+      :erlang.raise(kind, reason, stacktrace)
+    else
+      unless owner == :core or refusal?(owner, kind, reason) do
+        report(owner, kind, reason, stacktrace, instance)
+      end
+
+      :erlang.raise(kind, reason, mark(stacktrace, {owner, kind, reason}))
+    end
+  end
+
+  # What a hook throws to end the run is an answer, unless it asked for it to be raised.
+  defp refusal?(%Entry{on_error: on_error}, kind, reason) do
+    on_error != :raise and kind == :throw and match?({:hook_error, _}, reason)
   end
 
   @doc "Whose failure it is: `nil` if it has only just come out of a function."
@@ -37,43 +52,36 @@ defmodule Pipeline.Hook.Failure do
 
   def owner(_kind, _reason, _stacktrace), do: nil
 
-  @doc "What a run that ended in this failure returns. Reports the failure of a hook."
-  @spec result(:error | :exit | :throw, term, Exception.stacktrace(), atom) :: {:error, term}
-  def result(kind, reason, stacktrace, instance) do
+  @doc "What a run that ended in this failure returns."
+  @spec result(:error | :exit | :throw, term, Exception.stacktrace()) :: {:error, term}
+  def result(kind, reason, stacktrace) do
     owner = owner(kind, reason, stacktrace) || :core
     stacktrace = unmark(stacktrace)
 
     case {owner, kind, reason} do
-      {%Entry{on_error: :raise} = entry, _, _} ->
-        report(entry, kind, reason, stacktrace, instance)
-        :erlang.raise(kind, reason, stacktrace)
-
-      {_, :throw, {:hook_error, refusal}} ->
-        {:error, refusal}
-
-      {:core, _, _} ->
-        :erlang.raise(kind, reason, stacktrace)
-
-      {%Entry{} = entry, _, _} ->
-        {:error, report(entry, kind, reason, stacktrace, instance)}
+      {%Entry{on_error: :raise}, _, _} -> :erlang.raise(kind, reason, stacktrace)
+      {_, :throw, {:hook_error, refusal}} -> {:error, refusal}
+      {:core, _, _} -> :erlang.raise(kind, reason, stacktrace)
+      {%Entry{} = entry, _, _} -> {:error, error(entry, kind, reason, stacktrace)}
     end
   end
 
   @doc "Emits the event `:hook_failed` and returns the error."
   @spec report(Entry.t(), :error | :exit | :throw, term, Exception.stacktrace(), atom) :: Error.t()
   def report(%Entry{} = entry, kind, reason, stacktrace, instance) do
-    stacktrace = unmark(stacktrace)
+    error = error(entry, kind, reason, unmark(stacktrace))
+    if instance, do: Pipeline.Events.emit({:plugin, :hook_failed}, %{error: error}, instance: instance)
+    error
+  end
 
-    error = %Error{
+  defp error(entry, kind, reason, stacktrace) do
+    %Error{
       plugin: entry.plugin,
       point: entry.point,
       kind: entry.kind,
       reason: term(kind, reason, stacktrace),
       stacktrace: stacktrace
     }
-
-    if instance, do: Pipeline.Events.emit({:plugin, :hook_failed}, %{error: error}, instance: instance)
-    error
   end
 
   # What was raised with an empty stacktrace gets an entry that holds the mark.

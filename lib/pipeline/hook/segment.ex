@@ -70,11 +70,11 @@ defmodule Pipeline.Hook.Segment do
     end
   end
 
-  defp finish({outcome, index, reason}, whole, _given, _next, _instance) do
+  defp finish({outcome, index, reason}, whole, _given, _next, instance) do
     entry = elem(whole.entries, index)
     {kind, reason} = failure(outcome, entry, reason)
     {:current_stacktrace, [_ | stacktrace]} = Process.info(self(), :current_stacktrace)
-    Failure.pass_on(entry, kind, reason, stacktrace)
+    Failure.pass_on(entry, kind, reason, stacktrace, instance)
   end
 
   defp failure(:refused, _entry, reason), do: {:throw, {:hook_error, reason}}

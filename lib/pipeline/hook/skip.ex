@@ -24,7 +24,7 @@ defmodule Pipeline.Hook.Skip do
             case kept(run) do
               # It called `next` in a process that was killed: there is nothing to go on with.
               :lost ->
-                Failure.pass_on(entry, kind, reason, stacktrace)
+                Failure.pass_on(entry, kind, reason, stacktrace, instance)
 
               outcome ->
                 Failure.report(entry, kind, reason, stacktrace, instance)

@@ -7,7 +7,8 @@ defmodule Pipeline.Conformance.Cases do
   hooks have no behaviour and are not seen being called.
 
   The result is what the run returns, or `{:failed, plugin, kind, reason}` for a `Pipeline.Hook.Error`, or
-  `{:raised, kind, reason}`. `reported` are the failures of which an event tells; by default that of the result.
+  `{:raised, kind, reason}`. `reported` are the failures of which an event tells; by default that of the result. One that
+  an outer hook catches is reported too.
   """
 
   import Pipeline.Conformance.Behaviours
@@ -339,7 +340,7 @@ defmodule Pipeline.Conformance.Cases do
         hooks: [{:a, :around, [], &caught/2}, {:b, :before, [], &boom/2}],
         expect: {:ok, {:error, %RuntimeError{message: "boom"}}},
         calls: [:a, :b],
-        reported: []
+        reported: [{:b, :before, %RuntimeError{message: "boom"}}]
       ),
       a("an around catches a refusal as it was thrown",
         hooks: [{:a, :around, [], &caught/2}, {:b, :after, [], &refuse/2}],
@@ -518,7 +519,7 @@ defmodule Pipeline.Conformance.Cases do
           core: &core/1,
           expect: {:failed, :y, kind, boom},
           calls: calls -- [if(kind == :after, do: nil, else: :core)],
-          reported: [{:x, kind, :ball}, {:y, kind, boom}]
+          reported: [{:y, kind, boom}, {:x, kind, :ball}]
         ),
         a("on_error: :skip skips a refusal of a #{kind} hook too, and reports it",
           hooks: [{:x, kind, [on_error: :skip], &refuse/2}, {:y, kind, [], &pass/2}],
@@ -556,7 +557,7 @@ defmodule Pipeline.Conformance.Cases do
         core: &core/1,
         expect: {:failed, :y, :before, boom},
         calls: [:x, :y],
-        reported: [:any, {:y, :before, boom}]
+        reported: [{:y, :before, boom}, :any]
       ),
       a(
         "the failure of a base operation that next runs in a task is raised when the hook around it is skipped",
@@ -614,7 +615,8 @@ defmodule Pipeline.Conformance.Cases do
           {:b, :before, [], &boom/2}
         ],
         expect: {:failed, :a, :around, :quit},
-        calls: [:a, :b]
+        calls: [:a, :b],
+        reported: [{:b, :before, boom}, {:a, :around, :quit}]
       ),
       a("an outer around that rescued a failure and then fails with the same exception has failed itself",
         hooks: [
@@ -626,7 +628,8 @@ defmodule Pipeline.Conformance.Cases do
           {:b, :before, [], &boom/2}
         ],
         expect: {:failed, :a, :around, boom},
-        calls: [:a, :b]
+        calls: [:a, :b],
+        reported: [{:b, :before, boom}, {:a, :around, boom}]
       ),
       a("an around that rescues and reraises passes the failure on",
         hooks: [{:a, :around, [], &rescued_and_reraised/2}, {:b, :before, [], &badarith/2}],
@@ -659,7 +662,8 @@ defmodule Pipeline.Conformance.Cases do
           {:c, :before, [], &quit/2}
         ],
         expect: {:failed, :b, :before, boom},
-        calls: [:a, :b, :b, :c]
+        calls: [:a, :b, :b, :c],
+        reported: [{:b, :before, boom}, {:c, :before, :quit}]
       ),
       a("an around that runs another chain that fails, and then raises on what it caught",
         hooks: [{:a, :around, [], &runs_a_failing_chain_and_raises_on/2}, {:b, :before, [], &boom/2}],
@@ -684,7 +688,8 @@ defmodule Pipeline.Conformance.Cases do
           {:b, :before, [], &boom/2}
         ],
         expect: {:failed, :a, :around, %ArgumentError{message: "because boom"}},
-        calls: [:a, :b]
+        calls: [:a, :b],
+        reported: [{:b, :before, boom}, {:a, :around, %ArgumentError{message: "because boom"}}]
       ),
       a("a hook that calls next with what the next one cannot take: the next one failed",
         hooks: [
@@ -844,7 +849,8 @@ defmodule Pipeline.Conformance.Cases do
               hook: {Pipeline.Native, :increment},
               message: "the context is an integer; native hooks work on maps only"
             }}},
-        calls: [:a]
+        calls: [:a],
+        reported: [:any]
       ),
       a("native after hooks see an early answer",
         hooks: [{:a, :before, [], fn context, _ -> context end}, {:b, :after, increment, nil}],
