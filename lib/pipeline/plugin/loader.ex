@@ -137,8 +137,11 @@ defmodule Pipeline.Plugin.Loader do
           into: MapSet.new(),
           do: target
 
+    coming = for %{id: id} <- manifests, into: MapSet.new(), do: id
+
     Enum.filter(loaded, fn manifest ->
       manifest.id in wanted or
+        Enum.any?(manifest.dependencies, fn {target, _opts} -> target in coming end) or
         Enum.any?(manifest.capabilities, fn {name, _value} -> {:capability, name} in wanted end)
     end)
   end

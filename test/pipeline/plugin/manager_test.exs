@@ -149,6 +149,23 @@ defmodule Pipeline.Plugin.ManagerTest do
                  "requirement in blog."
     end
 
+    test "refuses a version that a loaded plugin's optional dependency does not allow", %{instance: instance} do
+      blog =
+        plugin id: :blog do
+          depends_on(:cache, version: "~> 1.4", optional: true)
+        end
+
+      {:ok, :blog} = Manager.load_plugin(blog, %{}, instance: instance)
+      cache = plugin([id: :cache, version: "2.1.0"], do: nil)
+
+      assert {:error, %LoadError{reason: {:version_mismatch, [mismatch]}}} =
+               Manager.load_plugin(cache, %{}, instance: instance)
+
+      assert mismatch == {:version_mismatch, :blog, :cache, "~> 1.4", "2.1.0"}
+      right = plugin([id: :cache, version: "1.5.0"], do: nil)
+      assert {:ok, :cache} = Manager.load_plugin(right, %{}, instance: instance)
+    end
+
     test "undoes a plugin whose init fails, by a message", %{instance: instance} do
       module =
         plugin id: :broken do

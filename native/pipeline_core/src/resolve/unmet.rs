@@ -75,7 +75,8 @@ pub(super) fn listed<N: Name>(unmet: &[Unmet<N>]) -> String {
     list
 }
 
-/// All dependencies of `nodes` that neither `nodes` nor `present` meet.
+/// All dependencies of `nodes` that neither `nodes` nor `present` meet, and those of `present` that `nodes` would break: an
+/// optional dependency can have been met by nothing so far.
 ///
 /// Versions compare by plain precedence: what is there is there, pre-release or not.
 pub(super) fn unmet<N: Name>(
@@ -151,7 +152,38 @@ pub(super) fn unmet<N: Name>(
             }
         }
     }
+    unmet.extend(broken(nodes, present));
     unmet
+}
+
+fn broken<N: Name>(nodes: &[Node<N>], present: &[Node<N>]) -> Vec<Unmet<N>> {
+    let named = present.iter().flat_map(|by| {
+        by.dependencies
+            .iter()
+            .filter_map(move |dependency| match &dependency.target {
+                Target::Plugin(id, Some(requirement)) => Some((by, id, requirement)),
+                _ => None,
+            })
+    });
+    let mut coming: Option<HashMap<&N, &Version>> = None;
+    let mut broken = Vec::new();
+    for (by, id, requirement) in named {
+        let coming = coming.get_or_insert_with(|| {
+            let versions = nodes.iter().map(|node| (&node.id, &node.version));
+            versions.collect()
+        });
+        if let Some(&found) = coming.get(id)
+            && !requirement.matches(found, AllowPre::Yes)
+        {
+            broken.push(Unmet::VersionMismatch {
+                by: by.id.clone(),
+                id: id.clone(),
+                requirement: requirement.clone(),
+                found: found.clone(),
+            });
+        }
+    }
+    broken
 }
 
 /// As much of a capability's providers as decides whether a plugin has another one than itself.
