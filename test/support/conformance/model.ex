@@ -117,12 +117,12 @@ defmodule Pipeline.Conformance.Model do
       {:fail, failure} ->
         if hook.on_error == :skip,
           do: enter(inside, value, plan, report(hook, failure, log)),
-          else: {{:failed, hook, failure}, log}
+          else: {{:failed, hook, failure}, report_failure(hook, failure, log)}
 
       {:fail_after, failure} ->
         case next.(log) do
           {{:value, _} = given, log} when hook.on_error == :skip -> {given, report(hook, failure, log)}
-          {{:value, _}, log} -> {{:failed, hook, failure}, log}
+          {{:value, _}, log} -> {{:failed, hook, failure}, report_failure(hook, failure, log)}
           failed -> failed
         end
 
@@ -138,6 +138,10 @@ defmodule Pipeline.Conformance.Model do
   @spec caught(failure) :: term
   def caught({kind, reason}), do: {:caught, kind, reason}
 
+  # Whoever catches it. A refusal is an answer, unless the hook wants it raised.
+  defp report_failure(%{on_error: on_error}, {:throw, {:hook_error, _}}, log) when on_error != :raise, do: log
+  defp report_failure(hook, failure, log), do: report(hook, failure, log)
+
   defp report(hook, {kind, reason}, log), do: [{:report, {hook.plugin, hook.kind, seen(kind, reason)}} | log]
   defp seen(:error, message), do: %RuntimeError{message: message}
   defp seen(_kind, reason), do: reason
@@ -150,13 +154,13 @@ defmodule Pipeline.Conformance.Model do
   defp finish({:failed, hook, failure}, log) do
     case {hook.on_error, failure} do
       {:raise, failure} ->
-        {raised(failure), report(hook, failure, log)}
+        {raised(failure), log}
 
       {_, {:throw, {:hook_error, reason}}} ->
         {{:error, reason}, log}
 
       {_, {kind, reason}} ->
-        {{:failed, hook.plugin, hook.kind, seen(kind, reason)}, report(hook, failure, log)}
+        {{:failed, hook.plugin, hook.kind, seen(kind, reason)}, log}
     end
   end
 
