@@ -71,10 +71,6 @@ defmodule Pipeline.Core do
     end
   end
 
-  @doc "The native hooks of a library."
-  @spec native_hooks(module) :: [map]
-  def native_hooks(library), do: library.native_hooks()
-
   @spec segment(module, :before | :after | :replace, [{reference, :halt | :skip | :raise}]) :: reference
   def segment(library, phase, hooks), do: library.segment(phase, hooks)
 
