@@ -39,6 +39,12 @@ defmodule Pipeline.Core do
     await(fn reference -> Native.discover(self(), reference, paths) end, progress)
   end
 
+  # Lifecycle
+
+  @doc "Whether a plugin in one state can enter another; the sentence says what it can enter."
+  @spec lifecycle_enter(atom, atom) :: :ok | {:error, String.t()}
+  defdelegate lifecycle_enter(from, to), to: Native
+
   # Hooks
 
   @spec hook_order([tuple], [{term, [term]}]) :: {:ok, [non_neg_integer]} | {:error, String.t()}

@@ -24,6 +24,8 @@ defmodule Pipeline.Native do
   def unload_order(_nodes), do: not_built()
   def solve(_reply_to, _reference, _available, _roots, _preferences), do: not_built()
 
+  def lifecycle_enter(_from, _to), do: not_built()
+
   def discover(_reply_to, _reference, _paths), do: not_built()
 
   defp not_built, do: Pipeline.Native.Library.not_built(:pipeline_nif)

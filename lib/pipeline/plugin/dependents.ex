@@ -23,10 +23,11 @@ defmodule Pipeline.Plugin.Dependents do
         do: dependent
   end
 
-  @doc "Those, and the plugins that cannot do without them, each before what it needs."
-  @spec all(plugins, Plugin.plugin_id()) :: [Plugin.plugin_id()]
-  def all(plugins, id) do
-    doomed = plugins |> closure(MapSet.new([id])) |> MapSet.delete(id)
+  @doc "Those of several plugins, and those that cannot do without them in turn, each before what it needs."
+  @spec all(plugins, [Plugin.plugin_id()]) :: [Plugin.plugin_id()]
+  def all(plugins, ids) do
+    going = MapSet.new(ids)
+    doomed = plugins |> closure(going) |> MapSet.difference(going)
     {:ok, waves} = plugins |> Map.take(MapSet.to_list(doomed)) |> Map.values() |> Plugin.Loader.unload_order()
     List.flatten(waves)
   end

@@ -19,7 +19,7 @@ defmodule Pipeline.Plugin.Graph do
   alias Pipeline.Hook.{Chain, Table}
   alias Pipeline.Plugin.Graph.{Dot, Mermaid, RenderError, Svg, Text}
   alias Pipeline.Plugin.{LoadError, Manager, Requirement, Suggestion}
-  alias Pipeline.Plugin.Manager.{Candidate, Load}
+  alias Pipeline.Plugin.Manager.{Candidate, Hooks, Load, State}
 
   @typedoc """
   A plugin, or what one depends on and is not there: a plugin or any provider of a capability.
@@ -111,11 +111,11 @@ defmodule Pipeline.Plugin.Graph do
   def chains(modules, opts \\ []) do
     Suggestion.validate_options!(opts, [:hooks], "Pipeline.Plugin.Graph.chains/2")
     spec = opts[:hooks]
+    state = %State{spec: spec}
 
     with {:ok, candidates} <- Candidate.prepare(Enum.map(modules, &{&1, %{}}), %{}),
-         {:ok, candidates} <- Load.resolve(candidates, %{}),
-         {:ok, chains} <-
-           Load.hooks(candidates, &declared(spec, &1), %{instance: nil, plugins: %{}, spec: spec}) do
+         {:ok, candidates} <- Load.resolve(state, candidates),
+         {:ok, chains} <- Hooks.prepare(candidates, &declared(spec, &1), state) do
       {:ok, describe(chains)}
     end
   end

@@ -23,7 +23,7 @@ defmodule Pipeline.Plugin.Manager do
   """
 
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Instance, LoadError, Names, Registry, Suggestion, Wrapper}
+  alias Pipeline.Plugin.{Instance, Lifecycle, LoadError, Names, Registry, Suggestion, Wrapper}
   alias Pipeline.Plugin.Manager.Server
 
   @default Pipeline.Plugin
@@ -33,18 +33,18 @@ defmodule Pipeline.Plugin.Manager do
 
     * `:module`
     * `:config` - what it was loaded with
-    * `:state` - `:loading` until `c:Pipeline.Plugin.start/1` has run, `:starting` until its hooks are in place,
-      `:started`; `:stopping`; `:failed` when it has crashed too often
+    * `:state` and `:history` - see `Pipeline.Plugin.Lifecycle`
     * `:pid` - its process, `nil` while there is none
-    * `:loaded_at`
+    * `:loaded_at` - `nil` for one that has never run
   """
   @type info :: %{
           required(:id) => Plugin.plugin_id(),
           required(:module) => module,
           required(:config) => Plugin.config(),
-          required(:state) => :loading | :starting | :started | :stopping | :failed,
+          required(:state) => Lifecycle.state(),
+          required(:history) => [Lifecycle.transition()],
           required(:pid) => pid | nil,
-          required(:loaded_at) => DateTime.t(),
+          required(:loaded_at) => DateTime.t() | nil,
           optional(atom) => term
         }
 
@@ -52,6 +52,9 @@ defmodule Pipeline.Plugin.Manager do
           {:not_loaded, Plugin.plugin_id()}
           | {:required_by, [Plugin.plugin_id()]}
           | {:called_from_callback, atom}
+
+  @type enable_error ::
+          {:not_loaded | :already_started, Plugin.plugin_id()} | {:called_from_callback, atom} | LoadError.t()
 
   @doc """
   Starts an instance, linked to the caller, and returns the pid of its supervisor.
@@ -161,6 +164,53 @@ defmodule Pipeline.Plugin.Manager do
     call(opts, {:unload, id, opts[:cascade] == true})
   end
 
+  @doc """
+  Stops a plugin until `enable_plugin/2` starts it: what crashes, or comes back, does not.
+
+  Its hooks disappear in one step and its process ends; it stays known, in the state `:stopped`. Plugins that cannot do
+  without it are held, and start again when it does. Options: `:instance`; `:reason`, any term, for the history.
+  """
+  @spec disable_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, unload_error}
+  def disable_plugin(id, opts \\ []) do
+    Suggestion.validate_options!(opts, [:instance, :reason], "Pipeline.Plugin.Manager.disable_plugin/2")
+    call(opts, {:stop, id, :stopped, opts[:reason] || :disabled})
+  end
+
+  @doc """
+  Starts a plugin that is stopped, held or failed, and then those that were held for want of it.
+
+  `{:ok, :held}` says that it waits for a plugin that it depends on, and starts when that does. One that cannot be
+  started is failed. Option: `:instance`.
+  """
+  @spec enable_plugin(Plugin.plugin_id(), keyword) :: {:ok, :started | :held} | {:error, enable_error}
+  def enable_plugin(id, opts \\ []) do
+    Suggestion.validate_options!(opts, [:instance], "Pipeline.Plugin.Manager.enable_plugin/2")
+    call(opts, {:enable, id})
+  end
+
+  @doc """
+  Holds a plugin: as `disable_plugin/2`, but for the life of the instance only.
+
+  Options: `:instance`; `:reason`, any term, for the history.
+  """
+  @spec hold_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, unload_error}
+  def hold_plugin(id, opts \\ []) do
+    Suggestion.validate_options!(opts, [:instance, :reason], "Pipeline.Plugin.Manager.hold_plugin/2")
+    call(opts, {:stop, id, :held, {:asked, opts[:reason]}})
+  end
+
+  @doc """
+  Ends the process of a plugin that runs and starts it anew, with its hooks in place all the while.
+
+  `c:Pipeline.Plugin.stop/1` runs, then `c:Pipeline.Plugin.init/1` and `c:Pipeline.Plugin.start/1`. A plugin whose
+  process cannot be started again is failed. `{:error, {state, id}}` for a plugin that does not run. Option: `:instance`.
+  """
+  @spec restart_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, term}
+  def restart_plugin(id, opts \\ []) do
+    Suggestion.validate_options!(opts, [:instance], "Pipeline.Plugin.Manager.restart_plugin/2")
+    call(opts, {:restart, id})
+  end
+
   @doc "All plugins, in load order. Option: `:instance`."
   @spec list_plugins(keyword) :: [info]
   def list_plugins(opts \\ []) do
@@ -196,7 +246,8 @@ defmodule Pipeline.Plugin.Manager do
       iex> Pipeline.Plugin.Manager.format_error({:required_by, [:blog]})
       "it is needed by :blog; unload them first, or pass cascade: true"
   """
-  @spec format_error(LoadError.t() | unload_error) :: String.t()
+  @spec format_error(LoadError.t() | unload_error | enable_error | {Lifecycle.state(), Plugin.plugin_id()}) ::
+          String.t()
   def format_error(%LoadError{} = error), do: Exception.message(error)
 
   def format_error({:not_loaded, id}),
@@ -205,6 +256,12 @@ defmodule Pipeline.Plugin.Manager do
   def format_error({:required_by, ids}) do
     "it is needed by #{Enum.map_join(ids, ", ", &inspect/1)}; unload them first, or pass cascade: true"
   end
+
+  def format_error({:already_started, id}),
+    do: "plugin #{inspect(id)} runs already; there is nothing to enable"
+
+  def format_error({state, id}) when state in [:held, :stopped, :failed],
+    do: "plugin #{inspect(id)} is #{state}; enable_plugin/2 starts it"
 
   def format_error({:called_from_callback, callback}), do: busy(callback)
 
@@ -237,6 +294,7 @@ defmodule Pipeline.Plugin.Manager do
   end
 
   defp with_pid(info, opts) do
+    info = Map.drop(info, [:phase, :leaves_for])
     Map.put(info, :pid, Names.whereis(opts[:instance] || @default, {:plugin, info.id}))
   end
 end

@@ -211,8 +211,8 @@ defmodule Pipeline.Plugin.Registry do
     end
   end
 
-  # A plugin that has failed is listed, and not found by what it would provide.
-  defp capabilities(%{state: :failed}), do: []
+  # A plugin that does not run is listed, and not found by what it would provide.
+  defp capabilities(%{state: state}) when state in [:held, :stopped, :failed], do: []
 
   # A list is found by each of its elements and as a whole.
   defp capabilities(%{capabilities: capabilities}) do
@@ -230,7 +230,7 @@ defmodule Pipeline.Plugin.Registry do
     end
   end
 
-  defp providers(%{state: :failed}), do: []
+  defp providers(%{state: state}) when state in [:held, :stopped, :failed], do: []
 
   defp providers(info) do
     for {type, module, opts} <- Manifest.providers(info) do

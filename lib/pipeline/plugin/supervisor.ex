@@ -86,6 +86,18 @@ defmodule Pipeline.Plugin.Supervisor do
   end
 
   @doc false
+  # Ends the process of a plugin and starts it anew, which does not count as a crash.
+  @spec restart_process(pid) :: :ok | {:error, reason :: term}
+  def restart_process(supervisor) do
+    [{child, _pid, _type, _modules}] = Supervisor.which_children(supervisor)
+    :ok = Supervisor.terminate_child(supervisor, child)
+    with {:ok, _pid} <- Supervisor.restart_child(supervisor, child), do: :ok
+  catch
+    # It crashed too often meanwhile.
+    :exit, reason -> {:error, reason}
+  end
+
+  @doc false
   # Whether plugins can be started. A supervisor that is ending is alive for a while; it does not answer.
   @spec running?(atom) :: boolean
   def running?(instance) do

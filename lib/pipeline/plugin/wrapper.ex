@@ -66,7 +66,14 @@ defmodule Pipeline.Plugin.Wrapper do
       nil ->
         initialise(data, config, [])
 
-      %{state: state} when state in [:starting, :started] ->
+      # The manager has it started again, and runs its start/1.
+      %{state: :loading, phase: :init} ->
+        initialise(data, config, [])
+
+      %{state: :loading, phase: :run} ->
+        initialise(data, config, [{:continue, :start_plugin}])
+
+      %{state: :started} ->
         initialise(data, config, [{:continue, :start_plugin}])
 
       # It crashed while the manager was loading or stopping it, and is not to come back on its own.

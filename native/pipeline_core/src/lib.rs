@@ -5,6 +5,7 @@
 
 pub mod hook;
 pub mod host;
+pub mod lifecycle;
 pub mod plugin;
 #[allow(unsafe_code)]
 pub mod published;

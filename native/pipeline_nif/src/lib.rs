@@ -11,6 +11,7 @@ mod background;
 mod discovery;
 mod hook_order;
 mod id;
+mod lifecycle;
 mod manifest;
 mod registry;
 mod requirement;

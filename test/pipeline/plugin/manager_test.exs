@@ -608,7 +608,7 @@ defmodule Pipeline.Plugin.ManagerTest do
       end
     end
 
-    test "load the plugins of their configuration, without those that cannot be", %{instance: instance} do
+    test "load the plugins of their configuration, and keep those that cannot be", %{instance: instance} do
       good = plugin([id: :good], do: nil)
 
       bad =
@@ -624,7 +624,9 @@ defmodule Pipeline.Plugin.ManagerTest do
         end
 
       start_supervised!({Manager, name: name, plugins: [bad, needing, {good, %{k: 1}}]})
-      assert [%{id: :good, config: %{k: 1}}, %{id: :needing}] = Manager.list_plugins(instance: name)
+
+      assert [%{id: :good, config: %{k: 1}}, %{id: :needing}, %{id: :bad, state: :held}] =
+               Manager.list_plugins(instance: name)
     end
 
     test "refuse options that make no sense, and leave the name free", %{instance: instance} do

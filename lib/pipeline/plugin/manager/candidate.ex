@@ -1,13 +1,19 @@
 defmodule Pipeline.Plugin.Manager.Candidate do
   @moduledoc false
-  # A plugin on its way in: the module and its manifest, checked, and what it is to be started with.
+  # A plugin on its way in: the module and its manifest, checked, what it is to be started with, and how far it has come.
 
-  alias Pipeline.Plugin.{LoadError, Manifest}
+  alias Pipeline.Plugin.{Lifecycle, LoadError, Manifest}
 
-  @enforce_keys [:module, :manifest, :config]
-  defstruct [:module, :manifest, :config]
+  @enforce_keys [:module, :manifest, :config, :info]
+  defstruct [:module, :manifest, :config, :info, known?: false]
 
-  @type t :: %__MODULE__{module: module, manifest: Manifest.t(), config: map}
+  @type t :: %__MODULE__{
+          module: module,
+          manifest: Manifest.t(),
+          config: map,
+          info: Lifecycle.info(),
+          known?: boolean
+        }
 
   @spec prepare([{module, term}], map) :: {:ok, [t]} | {:error, LoadError.t()}
   def prepare(plugins, loaded) do
@@ -25,13 +31,37 @@ defmodule Pipeline.Plugin.Manager.Candidate do
     end
   end
 
+  @doc "A plugin that is known and does not run, on its way in again."
+  @spec again(Lifecycle.info()) :: {:ok, t} | {:error, LoadError.t()}
+  def again(%{id: id, module: module, config: config} = info) do
+    with {:ok, candidate} <- prepare_one(module, config) do
+      case candidate.manifest do
+        %{id: ^id} = manifest -> {:ok, %{candidate | info: Map.merge(info, manifest), known?: true}}
+        %{id: other} -> error(module, id, {:invalid_manifest, "it calls itself #{inspect(other)} now"})
+      end
+    end
+  end
+
   defp prepare_one(module, config) do
     with :ok <- check_module(module),
          {:ok, manifest} <- manifest(module),
          :ok <- check_manifest(module, manifest),
          :ok <- check_config(module, manifest, config) do
-      {:ok, %__MODULE__{module: module, manifest: manifest, config: config}}
+      {:ok, new(module, manifest, config)}
     end
+  end
+
+  defp new(module, manifest, config) do
+    info = manifest |> Lifecycle.discovered(:load) |> Map.merge(%{module: module, config: config})
+    %__MODULE__{module: module, manifest: manifest, config: config, info: info}
+  end
+
+  @doc "The same a state further."
+  @spec enter(t, Lifecycle.state(), term, atom) :: t
+  def enter(%__MODULE__{info: info} = candidate, to, reason, instance) do
+    info = Lifecycle.enter!(info, to, reason)
+    Lifecycle.announce(info, instance)
+    %{candidate | info: info}
   end
 
   defp check_module(module) do

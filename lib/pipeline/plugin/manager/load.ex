@@ -2,149 +2,119 @@ defmodule Pipeline.Plugin.Manager.Load do
   @moduledoc false
   # The steps of loading, each of which leaves nothing behind when it fails.
 
-  require Logger
-
-  alias Pipeline.Core
-  alias Pipeline.Hook.{Entry, Spec, Table}
-  alias Pipeline.Plugin.{Dependents, Loader, LoadError, Registry}
-  alias Pipeline.Plugin.Manager.Candidate
+  alias Pipeline.Hook.Table
+  alias Pipeline.Plugin
+  alias Pipeline.Plugin.{Events, Lifecycle, Loader, LoadError, Registry}
+  alias Pipeline.Plugin.Manager.{Candidate, Hooks, State}
 
   @doc "The candidates in load order."
-  @spec resolve([Candidate.t()], map) :: {:ok, [Candidate.t()]} | {:error, LoadError.t()}
-  def resolve(candidates, loaded) do
+  @spec resolve(State.t(), [Candidate.t()]) :: {:ok, [Candidate.t()]} | {:error, LoadError.t()}
+  def resolve(%State{} = state, candidates) do
     manifests = Enum.map(candidates, & &1.manifest)
 
-    case Loader.load_order(manifests, loaded: Map.values(loaded)) do
+    # A plugin that does not run meets nobody's dependencies.
+    case Loader.load_order(manifests, loaded: Map.values(State.running(state))) do
       {:ok, waves} ->
         by_id = Map.new(candidates, &{&1.manifest.id, &1})
-        {:ok, for(wave <- waves, id <- wave, do: by_id[id])}
+        {:ok, for(wave <- waves, id <- wave, do: resolved(by_id[id], state.instance))}
 
       {:error, error} ->
         {:error, %{LoadError.resolution(error) | plugin: only_id(manifests), module: only_module(candidates)}}
     end
   end
 
-  @doc "The chains as they will be with the candidates' hooks. Native hooks are built here, so their config is checked."
-  @spec hooks([Candidate.t()], Table.current(), map) :: {:ok, Table.changes()} | {:error, LoadError.t()}
-  def hooks(candidates, current, %{instance: instance, plugins: loaded, spec: spec}) do
-    dependencies = Dependents.graph(Enum.into(candidates, loaded, &{&1.manifest.id, &1.manifest}))
-    add = &Table.add(&2, current, instance, &1, dependencies, &3)
+  # One that is known was resolved when it came.
+  defp resolved(%{known?: true} = candidate, _instance), do: candidate
+  defp resolved(candidate, instance), do: Candidate.enter(candidate, :resolved, :load, instance)
 
-    with {:ok, prepared} <- prepare(candidates, spec) do
-      # All at once, so that each chain is put in order and compiled once; one by one to find whose fault it is.
-      case add.(Enum.flat_map(prepared, &elem(&1, 1)), %{}, Enum.flat_map(prepared, &elem(&1, 2))) do
-        {:ok, changes} -> {:ok, changes}
-        {:error, _} -> add_one_by_one(prepared, add)
-      end
+  @doc "Loads candidates that are resolved: starts them, and puts their hooks in place in one step."
+  @spec run(State.t(), [Candidate.t()], timeout) ::
+          {:ok, [Plugin.plugin_id()], State.t()} | {:error, LoadError.t()}
+  def run(%State{instance: instance} = state, candidates, timeout) do
+    with {:ok, chains} <- Hooks.prepare(candidates, &Table.chain(instance, &1), state),
+         {:ok, started} <- start(candidates, instance, timeout) do
+      # Everything has started: from here nothing fails.
+      Table.publish(instance, chains)
+      state = Enum.reduce(started, state, fn {info, supervisor}, state -> join(state, info, supervisor) end)
+      ids = for {%{id: id}, _supervisor} <- started, do: id
+      state = State.update(state, ids, &(&1 |> Lifecycle.enter!(:started, :load) |> Map.delete(:phase)))
+      for id <- ids, do: Events.emit(:plugin_loaded, %{id: id}, instance: instance)
+      {:ok, ids, state}
     end
   end
 
-  defp prepare(candidates, host_spec) do
-    Enum.reduce_while(candidates, {:ok, []}, fn candidate, {:ok, prepared} ->
-      own_spec = List.wrap(Map.get(candidate.manifest, :spec))
+  defp join(state, info, supervisor), do: state |> State.put(info) |> State.watch(info.id, supervisor)
 
-      with {:ok, entries} <- entries(candidate), :ok <- check_spec(entries, own_spec, host_spec) do
-        {:cont, {:ok, [{candidate, entries, own_spec} | prepared]}}
-      else
-        {:error, sentence} -> {:halt, {:error, error(candidate, :hooks, {:invalid_hook, sentence})}}
-      end
-    end)
-    |> case do
-      {:ok, prepared} -> {:ok, Enum.reverse(prepared)}
-      error -> error
-    end
-  end
-
-  defp add_one_by_one(prepared, add) do
-    Enum.reduce_while(prepared, {:ok, %{}}, fn {candidate, entries, specs}, {:ok, changes} ->
-      case add.(entries, changes, specs) do
-        {:ok, changes} -> {:cont, {:ok, changes}}
-        {:error, sentence} -> {:halt, {:error, error(candidate, :hooks, {:invalid_hook, sentence})}}
-      end
-    end)
-  end
-
-  @doc "Starts the processes in order, registers the plugins, and runs their start/1 once all are there."
-  @spec start([Candidate.t()], atom, timeout) :: {:ok, [pid]} | {:error, LoadError.t()}
-  def start(candidates, instance, timeout) do
+  # Starts the processes in order, registers the plugins, and runs their start/1 once all are there. When one fails, all
+  # are undone: those that are new are no longer registered, those that were known are failed.
+  @spec start([Candidate.t()], atom, timeout) :: {:ok, [{Lifecycle.info(), pid}]} | {:error, LoadError.t()}
+  defp start(candidates, instance, timeout) do
     with {:ok, running} <- each(candidates, [], &init(&1, instance, timeout), instance),
-         {:ok, _} <- each(candidates, [], &run_start(&1, instance, timeout, running), instance) do
-      {:ok, for({_candidate, supervisor} <- running, do: supervisor)}
+         {:ok, started} <- start_each(running, [], instance, timeout) do
+      {:ok, for({%{info: info}, supervisor} <- started, do: {info, supervisor})}
     end
   end
 
-  @doc "Takes the hooks of plugins out, in one step."
-  @spec remove_hooks(Dependents.plugins(), map, atom) :: :ok
-  def remove_hooks(leaving, dependencies, instance) do
-    # By what stands in the chains, whatever the manifests say.
-    {changes, given_up} =
-      Table.remove(
-        &Table.chain(instance, &1),
-        instance,
-        Table.points(instance),
-        Map.keys(leaving),
-        dependencies
-      )
+  defp start_each([], started, _instance, _timeout), do: {:ok, Enum.reverse(started)}
 
-    Table.publish(instance, changes)
-
-    for sentence <- given_up do
-      Logger.error(
-        "without #{inspect(Map.keys(leaving))} the constraints of hooks cannot hold and are given up: #{sentence}"
-      )
-    end
-
-    :ok
-  end
-
-  @doc "Notes in the registry how far plugins have come, in one step, for readers and for a manager after this one."
-  @spec mark([Pipeline.Plugin.plugin_id()], atom, atom) :: :ok
-  def mark(ids, state, instance) do
-    registry = Registry.of(instance)
-
-    {:ok, _} =
-      Registry.replace_all(registry, for(id <- ids, do: %{Registry.get(registry, id) | state: state}))
-
-    :ok
-  end
-
-  defp init(%{manifest: manifest} = candidate, instance, timeout) do
-    case Pipeline.Plugin.Supervisor.start_plugin(candidate.module, candidate.config,
-           instance: instance,
-           timeout: timeout
-         ) do
-      {:ok, supervisor} ->
-        info =
-          Map.merge(manifest, %{
-            module: candidate.module,
-            config: candidate.config,
-            state: :loading,
-            loaded_at: DateTime.utc_now()
-          })
-
-        case Registry.register(Registry.of(instance), info) do
-          {:ok, _} ->
-            {:ok, supervisor}
-
-          {:error, reason} ->
-            Pipeline.Plugin.Supervisor.stop_plugin(supervisor, instance: instance)
-            {:error, error(candidate, :register, reason)}
-        end
-
-      {:error, reason} ->
-        {:error, error(candidate, :init, reason)}
-    end
-  end
-
-  defp run_start(candidate, instance, timeout, running) do
+  defp start_each([{candidate, supervisor} | rest] = left, started, instance, timeout) do
     case Pipeline.Plugin.Supervisor.start_callback(instance, candidate.manifest.id, timeout) do
       :ok ->
-        mark([candidate.manifest.id], :starting, instance)
-        {:ok, :started}
+        # A process that crashes from here on runs start/1 again by itself.
+        info = note(candidate.info, :run, instance)
+        start_each(rest, [{%{candidate | info: info}, supervisor} | started], instance, timeout)
 
       {:error, reason} ->
-        undo(running, instance)
+        undo(Enum.reverse(started) ++ left, reason, instance)
         {:error, error(candidate, :start, reason)}
+    end
+  end
+
+  # `:init` while the manager waits for init/1 of a plugin that is known, `:start` until start/1 has run, then `:run`.
+  defp note(info, phase, instance) do
+    info = Map.put(info, :phase, phase)
+    {:ok, _} = Registry.replace(Registry.of(instance), info)
+    info
+  end
+
+  defp init(candidate, instance, timeout) do
+    candidate = Candidate.enter(candidate, :loading, :load, instance)
+    candidate = put_in(candidate.info[:loaded_at], DateTime.utc_now())
+    if candidate.known?, do: note(candidate.info, :init, instance)
+
+    with {:ok, supervisor} <- start_process(candidate, instance, timeout),
+         {:ok, info} <- register(candidate, supervisor, instance) do
+      {:ok, {%{candidate | info: info}, supervisor}}
+    else
+      {:error, %LoadError{} = error} ->
+        give_up(candidate, error.reason, instance)
+        {:error, error}
+    end
+  end
+
+  defp start_process(candidate, instance, timeout) do
+    opts = [instance: instance, timeout: timeout]
+
+    with {:error, reason} <-
+           Pipeline.Plugin.Supervisor.start_plugin(candidate.module, candidate.config, opts) do
+      {:error, error(candidate, :init, reason)}
+    end
+  end
+
+  defp register(%{known?: true} = candidate, _supervisor, instance) do
+    {:ok, note(candidate.info, :start, instance)}
+  end
+
+  defp register(candidate, supervisor, instance) do
+    info = Map.put(candidate.info, :phase, :start)
+
+    case Registry.register(Registry.of(instance), info) do
+      {:ok, _} ->
+        {:ok, info}
+
+      {:error, reason} ->
+        Pipeline.Plugin.Supervisor.stop_plugin(supervisor, instance: instance)
+        {:error, error(candidate, :register, reason)}
     end
   end
 
@@ -154,68 +124,28 @@ defmodule Pipeline.Plugin.Manager.Load do
   defp each([candidate | rest], done, step, instance) do
     case step.(candidate) do
       {:ok, result} ->
-        each(rest, [{candidate, result} | done], step, instance)
+        each(rest, [result | done], step, instance)
 
       {:error, error} ->
-        undo(Enum.reverse(done), instance)
+        undo(Enum.reverse(done), error.reason, instance)
         {:error, error}
     end
   end
 
   # In reverse order: a plugin goes before what it depends on.
-  defp undo(running, instance) do
-    for {%{manifest: %{id: id}}, supervisor} <- Enum.reverse(running), is_pid(supervisor) do
+  defp undo(running, reason, instance) do
+    for {candidate, supervisor} <- Enum.reverse(running) do
       Pipeline.Plugin.Supervisor.stop_plugin(supervisor, instance: instance)
-      Registry.unregister(Registry.of(instance), id)
+      give_up(candidate, reason, instance)
     end
   end
 
-  defp entries(%{module: module, manifest: manifest}) do
-    module
-    |> declared_hooks()
-    |> Enum.reduce_while({:ok, []}, fn options, {:ok, entries} ->
-      case call(module, options) do
-        {:ok, call} ->
-          registration = System.unique_integer([:monotonic, :positive])
-          {:cont, {:ok, [Entry.new(options, manifest.id, registration, call) | entries]}}
-
-        error ->
-          {:halt, error}
-      end
-    end)
-    |> case do
-      {:ok, entries} -> {:ok, Enum.reverse(entries)}
-      error -> error
-    end
+  # One that was known before it was to run stays so.
+  defp give_up(candidate, reason, instance) do
+    %{info: info, known?: known?} = Candidate.enter(candidate, :failed, reason, instance)
+    registry = Registry.of(instance)
+    if known?, do: Registry.replace(registry, info), else: Registry.unregister(registry, info.id)
   end
-
-  defp declared_hooks(module) do
-    if function_exported?(module, :__hooks__, 0), do: module.__hooks__(), else: []
-  end
-
-  defp call(_module, %{native: {_library, _name}} = options), do: Core.native_call(options)
-
-  defp call(module, %{fun: fun, kind: kind, point: point}) do
-    arity = Pipeline.Hook.Options.arity(kind)
-
-    if function_exported?(module, fun, arity) do
-      {:ok, {:elixir, Function.capture(module, fun, arity)}}
-    else
-      {:error,
-       "the #{inspect(kind)} hook on #{inspect(point)} is #{fun}/#{arity}, which #{inspect(module)} does not define"}
-    end
-  end
-
-  # The plugin's own spec binds it in everything; the host's where it declares the point.
-  defp check_spec(entries, own, host) do
-    Enum.find_value(entries, :ok, fn %Entry{point: point, kind: kind} ->
-      specs = own ++ if(host && Spec.mode(host, point), do: [host], else: [])
-      Enum.find_value(specs, &sentence(Spec.check(&1, point, kind)))
-    end)
-  end
-
-  defp sentence(:ok), do: nil
-  defp sentence(error), do: error
 
   defp error(candidate, step, reason) do
     %LoadError{plugin: candidate.manifest.id, module: candidate.module, step: step, reason: reason}

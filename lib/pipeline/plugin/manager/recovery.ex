@@ -4,55 +4,100 @@ defmodule Pipeline.Plugin.Manager.Recovery do
 
   require Logger
 
-  alias Pipeline.Plugin.{Dependents, LoadError, Names, Registry}
-  alias Pipeline.Plugin.Manager.Load
+  alias Pipeline.Plugin.{Lifecycle, LoadError, Names, Registry}
+  alias Pipeline.Plugin.Manager.{Hold, Retire, State}
 
-  @type outcome :: {:running, map, pid} | {:failed, map} | {:lost, map, reason :: term}
-
-  @doc "Undoes what was half done, and sees to it that what was started runs."
-  @spec run(atom) :: [outcome]
-  def run(instance) do
+  @doc "Undoes or ends what was half done, and sees to it that what was started runs."
+  @spec run(State.t()) :: State.t()
+  def run(%State{instance: instance} = state) do
     # The registry is open to all; what somebody else has put there is theirs.
-    all = for %{state: _, module: _, config: _} = info <- Registry.list(Registry.of(instance)), do: info
-    dependencies = Dependents.graph(Map.new(all, &{&1.id, &1}))
-    {whole, half} = Enum.split_with(all, &(&1.state in [:started, :failed]))
+    all =
+      for %{state: _, module: _, config: _, history: _} = info <- Registry.list(Registry.of(instance)),
+          do: info
+
+    state = Enum.reduce(all, state, &State.put(&2, &1))
 
     # A process that was started and not yet registered.
     known = for %{id: id} <- all, pid = Names.whereis(instance, {:supervisor, id}), do: pid
     Pipeline.Plugin.Supervisor.stop_others(instance, known)
 
-    for info <- Enum.reverse(half), do: undo(info, dependencies, instance)
-    for %{state: :failed} = info <- whole, do: Load.remove_hooks(%{info.id => info}, dependencies, instance)
-    Enum.map(whole, &restart(&1, instance))
+    half = for %{state: half} = info <- all, half in [:loading, :draining], do: info
+    state = half |> Enum.reverse() |> Enum.reduce(state, &undo/2)
+
+    # Nobody that does not run has hooks.
+    idle = for id <- Map.keys(state.plugins), state.plugins[id].state in Lifecycle.idle(), do: id
+    state = Retire.remove_hooks(state, idle)
+
+    restart(for(%{state: :started, id: id} <- all, do: id), state)
   end
 
-  @doc "Finds a plugin that was started, or starts it again."
-  @spec restart(map | Pipeline.Plugin.plugin_id(), atom) :: outcome
-  def restart(%{state: :failed} = info, _instance), do: {:failed, info}
+  @doc "Finds plugins that were started, or starts them again; those that cannot be are failed."
+  @spec restart([Pipeline.Plugin.plugin_id()], State.t()) :: State.t()
+  def restart(ids, state) do
+    {lost, state} =
+      Enum.flat_map_reduce(ids, state, fn id, state ->
+        %{module: module, config: config} = state.plugins[id]
 
-  def restart(%{state: :started, id: id, module: module} = info, instance) do
-    case Pipeline.Plugin.Supervisor.ensure_plugin(module, id, info.config, instance) do
-      {:ok, supervisor} ->
-        {:running, info, supervisor}
+        case Pipeline.Plugin.Supervisor.ensure_plugin(module, id, config, state.instance) do
+          {:ok, supervisor} ->
+            {[], State.watch(state, id, supervisor)}
 
-      {:error, reason} ->
-        error = %LoadError{plugin: id, module: module, step: :init, reason: reason}
-        Logger.error("a plugin that was running is lost: " <> Exception.message(error))
-        {:lost, info, reason}
+          {:error, reason} ->
+            error = %LoadError{plugin: id, module: module, step: :init, reason: reason}
+            Logger.error("a plugin that was running is lost: " <> Exception.message(error))
+            {[{id, reason}], state}
+        end
+      end)
+
+    # A held plugin's process is stopped in vain where it is lost too.
+    Enum.reduce(lost, state, fn {id, reason}, state -> fail(state, id, reason) end)
+  end
+
+  @doc "A plugin that ran does not any more: it loses its hooks, and those that need it are held."
+  @spec fail(State.t(), Pipeline.Plugin.plugin_id(), reason :: term) :: State.t()
+  def fail(state, id, reason) do
+    if state.plugins[id].state == :started do
+      state = Retire.run(state, Hold.dependents(state, [id]) ++ [{id, :failed, reason}])
+      Pipeline.Plugin.Events.emit(:plugin_failed, %{id: id, reason: reason}, instance: state.instance)
+      state
+    else
+      state
     end
   end
 
-  def restart(id, instance), do: instance |> Registry.of() |> Registry.get(id) |> restart(instance)
+  # Its manager ended while it was on its way in or out.
+  defp undo(%{id: id, state: half} = info, state) do
+    Logger.warning("plugin #{inspect(id)} was #{half} when its manager ended; #{consequence(info)}")
+    state = Retire.remove_hooks(state, [id])
 
-  # The manager ended while it was loading or unloading this plugin.
-  defp undo(%{id: id} = info, dependencies, instance) do
-    Logger.warning("plugin #{inspect(id)} was #{info.state} when its manager ended; it is taken out")
-    Load.remove_hooks(%{id => info}, dependencies, instance)
-
-    if supervisor = Names.whereis(instance, {:supervisor, id}) do
-      Pipeline.Plugin.Supervisor.stop_plugin(supervisor, instance: instance)
+    if supervisor = Names.whereis(state.instance, {:supervisor, id}) do
+      Pipeline.Plugin.Supervisor.stop_plugin(supervisor, instance: state.instance)
     end
 
-    Registry.unregister(Registry.of(instance), id)
+    case target(info) do
+      nil ->
+        State.delete(state, id)
+
+      {to, reason} ->
+        State.update(state, [id], fn info ->
+          info |> Map.drop([:phase, :leaves_for]) |> Lifecycle.enter!(to, reason)
+        end)
+    end
+  end
+
+  # Where it was going, or where it came from.
+  defp target(%{state: :draining, leaves_for: nil}), do: nil
+  defp target(%{state: :draining, leaves_for: to, history: [%{reason: reason} | _]}), do: {to, reason}
+  defp target(%{history: [_loading, %{state: :held, reason: reason} | _]}), do: {:held, reason}
+
+  defp target(%{history: [_loading, %{state: from} | _]}) do
+    if from in Lifecycle.idle(), do: {:failed, :manager_ended}
+  end
+
+  defp consequence(info) do
+    case target(info) do
+      nil -> "it is taken out"
+      {to, _reason} -> "it is #{to}"
+    end
   end
 end

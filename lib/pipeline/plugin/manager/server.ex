@@ -8,8 +8,9 @@ defmodule Pipeline.Plugin.Manager.Server do
   require Logger
 
   alias Pipeline.Hook.Table
-  alias Pipeline.Plugin.{Anchor, Dependents, Events, Names, Registry}
-  alias Pipeline.Plugin.Manager.{Candidate, Load, Recovery}
+  alias Pipeline.Plugin
+  alias Pipeline.Plugin.{Anchor, Dependents, Lifecycle, LoadError, Names}
+  alias Pipeline.Plugin.Manager.{Candidate, Hold, Load, Recovery, Retire, State}
 
   @spec start_link(keyword) :: GenServer.on_start()
   def start_link(opts), do: GenServer.start_link(__MODULE__, opts, name: name(opts[:name]))
@@ -28,26 +29,17 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   @impl GenServer
   def init(opts) do
-    state = %{
-      instance: opts[:name],
-      spec: opts[:hooks],
-      # id => manifest
-      plugins: %{},
-      # monitor of a plugin's supervisor => id, and back
-      monitors: %{},
-      supervisors: %{}
-    }
-
+    state = %State{instance: opts[:name], spec: opts[:hooks]}
     {:ok, state, {:continue, {:begin, opts[:plugins] || []}}}
   end
 
   @impl GenServer
   def handle_continue({:begin, plugins}, state) do
     Table.settle(state.instance)
-    state = Recovery.run(state.instance) |> Enum.reduce(state, &recovered/2)
+    state = Recovery.run(state)
 
     if Anchor.configured?(state.instance) do
-      {:noreply, state}
+      {:noreply, Hold.release(state)}
     else
       state = load_configured(plugins, state)
       :ok = Anchor.configured(state.instance)
@@ -59,8 +51,12 @@ defmodule Pipeline.Plugin.Manager.Server do
   def handle_call(:await_ready, _from, state), do: {:reply, :ignore, state}
 
   def handle_call({:load, plugins, timeout}, _from, state) do
-    case load(plugins, timeout, state) do
-      {:ok, ids, state} -> {:reply, {:ok, ids}, state}
+    with {:ok, candidates} <- Candidate.prepare(plugins, state.plugins),
+         :ok <- announce(candidates, state),
+         {:ok, candidates} <- Load.resolve(state, candidates),
+         {:ok, ids, state} <- Load.run(state, candidates, timeout) do
+      {:reply, {:ok, ids}, Hold.release(state)}
+    else
       {:error, error} -> {:reply, {:error, error}, state}
     end
   end
@@ -69,7 +65,44 @@ defmodule Pipeline.Plugin.Manager.Server do
     with :ok <- check_loaded(id, state),
          {:ok, leaving} <- leaving(id, cascade?, state),
          :ok <- check_caller(caller, leaving, state) do
-      {:reply, :ok, unload(leaving, state)}
+      {:reply, :ok, Retire.run(state, for(id <- leaving, do: {id, nil, :unload}))}
+    else
+      error -> {:reply, error, state}
+    end
+  end
+
+  def handle_call({:stop, id, target, reason}, {caller, _tag}, state) do
+    with :ok <- check_loaded(id, state),
+         dependents = Hold.dependents(state, [id]),
+         :ok <- check_caller(caller, [id | for({id, _, _} <- dependents, do: id)], state) do
+      {:reply, :ok, stop(state, id, target, reason, dependents)}
+    else
+      error -> {:reply, error, state}
+    end
+  end
+
+  def handle_call({:enable, id}, _from, state) do
+    with :ok <- check_loaded(id, state), :ok <- check_idle(id, state) do
+      case Hold.start(state, id) do
+        {:ok, state} -> {:reply, {:ok, :started}, Hold.release(state)}
+        {:unmet, error} -> {:reply, {:ok, :held}, State.enter(state, [id], :held, {:needs, error.reason})}
+        {:error, error, state} -> {:reply, {:error, error}, state}
+      end
+    else
+      error -> {:reply, error, state}
+    end
+  end
+
+  def handle_call({:restart, id}, {caller, _tag}, state) do
+    with :ok <- check_loaded(id, state),
+         :ok <- check_runs(id, state),
+         :ok <- check_caller(caller, [id], state) do
+      {supervisor, _monitor} = state.supervisors[id]
+
+      case Plugin.Supervisor.restart_process(supervisor) do
+        :ok -> {:reply, :ok, state}
+        {:error, reason} -> {:reply, {:error, reason}, Recovery.fail(state, id, reason)}
+      end
     else
       error -> {:reply, error, state}
     end
@@ -78,91 +111,87 @@ defmodule Pipeline.Plugin.Manager.Server do
   @impl GenServer
   def handle_info({:DOWN, monitor, :process, _pid, reason}, state) do
     case state.monitors do
-      %{^monitor => id} -> {:noreply, lost(id, reason, forget_monitor(id, state))}
+      %{^monitor => id} -> {:noreply, lost(id, reason, State.unwatch(state, id))}
       %{} -> {:noreply, state}
     end
   end
 
   def handle_info(_message, state), do: {:noreply, state}
 
-  # Loading
-
-  defp load(plugins, timeout, state) do
-    with {:ok, candidates} <- Candidate.prepare(plugins, state.plugins),
-         {:ok, candidates} <- Load.resolve(candidates, running(state)),
-         {:ok, chains} <- Load.hooks(candidates, &Table.chain(state.instance, &1), state),
-         {:ok, supervisors} <- Load.start(candidates, state.instance, timeout) do
-      # Everything has started: from here nothing fails.
-      Table.publish(state.instance, chains)
-      ids = Enum.map(candidates, & &1.manifest.id)
-      Load.mark(ids, :started, state.instance)
-      state = candidates |> Enum.zip(supervisors) |> Enum.reduce(state, &remember/2)
-      for id <- ids, do: Events.emit(:plugin_loaded, %{id: id}, instance: state.instance)
-      {:ok, ids, state}
-    end
+  defp announce(candidates, state) do
+    Enum.each(candidates, &Lifecycle.announce(&1.info, state.instance))
   end
 
-  # A plugin that has failed meets nobody's dependencies.
-  defp running(state), do: Map.reject(state.plugins, fn {_id, info} -> info[:state] == :failed end)
+  # The configured plugins
 
   defp load_configured(plugins, state) do
-    loaded = for {_id, info} <- state.plugins, module = info[:module], do: module
-    load_left(Enum.reject(plugins, fn {module, _config} -> module in loaded end), state)
-  end
+    loaded = for {_id, info} <- state.plugins, do: info.module
+    {candidates, wrong} = plugins |> Enum.reject(&(elem(&1, 0) in loaded)) |> candidates(state)
+    for error <- wrong, do: Logger.error(Exception.message(error))
+    announce(candidates, state)
 
-  defp load_left([], state), do: state
-
-  defp load_left(plugins, state) do
-    case load(plugins, 30_000, state) do
-      {:ok, _ids, state} -> state
-      # One bad plugin stops neither the boot nor the others: find those that can be loaded one by one.
-      {:error, _error} -> load_alone(plugins, state)
+    # All at once; one bad plugin stops neither the boot nor the others, so then those that can be are loaded one by one.
+    with {:ok, resolved} <- Load.resolve(state, candidates),
+         {:ok, _ids, state} <- Load.run(state, resolved, 30_000) do
+      Hold.release(state)
+    else
+      {:error, _error} -> candidates |> load_alone(state) |> Hold.release()
     end
   end
 
-  # A plugin can come before one that it needs, so those that are left are tried again as long as one of them loads.
-  defp load_alone(plugins, state) do
-    {left, state} =
-      Enum.flat_map_reduce(plugins, state, fn plugin, state ->
-        case load([plugin], 30_000, state) do
-          {:ok, _ids, state} -> {[], state}
-          {:error, error} -> {[{plugin, error}], state}
+  defp candidates(plugins, state) do
+    {good, wrong, _known} =
+      Enum.reduce(plugins, {[], [], state.plugins}, fn plugin, {good, wrong, known} ->
+        case Candidate.prepare([plugin], known) do
+          {:ok, [%{info: info} = candidate]} -> {[candidate | good], wrong, Map.put(known, info.id, info)}
+          {:error, error} -> {good, [error | wrong], known}
         end
       end)
 
-    if left == [] or length(left) == length(plugins) do
-      for {_plugin, error} <- left, do: Logger.error(Exception.message(error))
-      state
-    else
-      left |> Enum.map(&elem(&1, 0)) |> load_alone(state)
-    end
+    {Enum.reverse(good), Enum.reverse(wrong)}
   end
 
-  defp remember({candidate, supervisor}, state) do
-    remember(candidate.manifest, supervisor, state)
+  # A plugin can come before one that it needs, so those that wait are tried again as long as one of them loads.
+  defp load_alone(candidates, state) do
+    {left, state} =
+      Enum.flat_map_reduce(candidates, state, fn candidate, state ->
+        with {:ok, resolved} <- Load.resolve(state, [candidate]),
+             {:ok, _ids, state} <- Load.run(state, resolved, 30_000) do
+          {[], state}
+        else
+          {:error, %LoadError{step: :resolve} = error} -> {[{candidate, error}], state}
+          {:error, error} -> {[], keep(candidate, error, state)}
+        end
+      end)
+
+    if left == [] or length(left) == length(candidates),
+      do: Enum.reduce(left, state, fn {candidate, error}, state -> keep(candidate, error, state) end),
+      else: left |> Enum.map(&elem(&1, 0)) |> load_alone(state)
   end
 
-  defp remember(manifest, supervisor, state) do
-    monitor = Process.monitor(supervisor)
-
-    %{
-      state
-      | plugins: Map.put(state.plugins, manifest.id, manifest),
-        monitors: Map.put(state.monitors, monitor, manifest.id),
-        supervisors: Map.put(state.supervisors, manifest.id, {supervisor, monitor})
-    }
+  defp keep(candidate, error, state) do
+    Logger.error(Exception.message(error))
+    Hold.keep(state, candidate, error)
   end
 
-  # Unloading
+  # Unloading and stopping
 
   defp check_loaded(id, state) do
     if is_map_key(state.plugins, id), do: :ok, else: {:error, {:not_loaded, id}}
   end
 
-  defp leaving(id, true, state), do: {:ok, Dependents.all(state.plugins, id) ++ [id]}
+  defp check_idle(id, state) do
+    if state.plugins[id].state in Lifecycle.idle(), do: :ok, else: {:error, {:already_started, id}}
+  end
+
+  defp check_runs(id, state) do
+    if is_map_key(state.supervisors, id), do: :ok, else: {:error, {state.plugins[id].state, id}}
+  end
+
+  defp leaving(id, true, state), do: {:ok, Dependents.all(State.running(state), [id]) ++ [id]}
 
   defp leaving(id, false, state) do
-    case Dependents.direct(state.plugins, id) do
+    case Dependents.direct(State.running(state), id) do
       [] -> {:ok, [id]}
       dependents -> {:error, {:required_by, dependents}}
     end
@@ -170,75 +199,23 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   # A plugin cannot wait for its own end.
   defp check_caller(caller, leaving, state) do
-    if Enum.any?(leaving, &(Names.whereis(state.instance, {:plugin, &1}) == caller)) do
-      {:error, {:called_from_callback, :itself}}
-    else
-      :ok
-    end
+    if Retire.caller?(state, leaving, caller), do: {:error, {:called_from_callback, :itself}}, else: :ok
   end
 
-  defp unload(ids, state) do
-    Load.mark(ids, :stopping, state.instance)
-    remove_hooks(ids, state)
-
-    Enum.reduce(ids, state, fn id, state ->
-      supervisor = state.supervisors[id]
-      state = forget_monitor(id, state)
-
-      with {pid, _monitor} <- supervisor,
-           do: Pipeline.Plugin.Supervisor.stop_plugin(pid, instance: state.instance)
-
-      {:ok, _} = Registry.unregister(Registry.of(state.instance), id)
-      Events.emit(:plugin_unloaded, %{id: id}, instance: state.instance)
-      %{state | plugins: Map.delete(state.plugins, id)}
-    end)
-  end
-
-  defp remove_hooks(ids, %{instance: instance, plugins: plugins}) do
-    Load.remove_hooks(Map.take(plugins, ids), Dependents.graph(plugins), instance)
-  end
-
-  defp forget_monitor(id, state) do
-    case state.supervisors do
-      %{^id => {_pid, monitor}} ->
-        Process.demonitor(monitor, [:flush])
-
-        %{
-          state
-          | monitors: Map.delete(state.monitors, monitor),
-            supervisors: Map.delete(state.supervisors, id)
-        }
-
-      %{} ->
-        state
-    end
+  defp stop(state, id, target, reason, dependents) do
+    if state.plugins[id].state == :stopped and target == :stopped,
+      do: state,
+      else: Retire.run(state, dependents ++ [{id, target, reason}])
   end
 
   # The supervisor of a plugin ended, which nobody here asked for.
   defp lost(id, reason, state) do
     cond do
       # All plugins are ending, and so is this manager: the next one starts them again.
-      not Pipeline.Plugin.Supervisor.running?(state.instance) -> state
+      not Plugin.Supervisor.running?(state.instance) -> state
       # It gave the plugin up.
-      reason == :shutdown -> fail(id, reason, state)
-      true -> id |> Recovery.restart(state.instance) |> recovered(state)
+      reason == :shutdown -> Recovery.fail(state, id, reason)
+      true -> Recovery.restart([id], state)
     end
   end
-
-  # A plugin whose supervisor gave it up keeps its entry, so that plugin_info/2 can tell, and loses its hooks.
-  defp fail(id, reason, state) do
-    Load.mark([id], :failed, state.instance)
-    state = %{state | plugins: Map.update!(state.plugins, id, &Map.put(&1, :state, :failed))}
-    remove_hooks([id], state)
-    Events.emit(:plugin_failed, %{id: id, reason: reason}, instance: state.instance)
-    state
-  end
-
-  # Recovery
-
-  defp recovered({:running, info, supervisor}, state), do: remember(info, supervisor, state)
-  defp recovered({:failed, info}, state), do: keep(info, state)
-  defp recovered({:lost, info, reason}, state), do: fail(info.id, reason, keep(info, state))
-
-  defp keep(info, state), do: %{state | plugins: Map.put(state.plugins, info.id, info)}
 end

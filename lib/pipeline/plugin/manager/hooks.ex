@@ -1,0 +1,128 @@
+defmodule Pipeline.Plugin.Manager.Hooks do
+  @moduledoc false
+  # The hooks of plugins that come and go: what they are, and the chains with and without them.
+
+  require Logger
+
+  alias Pipeline.Core
+  alias Pipeline.Hook.{Entry, Spec, Table}
+  alias Pipeline.Plugin.{Dependents, LoadError}
+  alias Pipeline.Plugin.Manager.{Candidate, State}
+
+  @doc "The chains as they will be with the candidates' hooks. Native hooks are built here, so their config is checked."
+  @spec prepare([Candidate.t()], Table.current(), State.t()) ::
+          {:ok, Table.changes()} | {:error, LoadError.t()}
+  def prepare(candidates, current, %State{instance: instance, spec: spec} = state) do
+    loaded = State.running(state)
+    dependencies = Dependents.graph(Enum.into(candidates, loaded, &{&1.manifest.id, &1.manifest}))
+    add = &Table.add(&2, current, instance, &1, dependencies, &3)
+
+    with {:ok, prepared} <- entries_of_all(candidates, spec) do
+      # All at once, so that each chain is put in order and compiled once; one by one to find whose fault it is.
+      case add.(Enum.flat_map(prepared, &elem(&1, 1)), %{}, Enum.flat_map(prepared, &elem(&1, 2))) do
+        {:ok, changes} -> {:ok, changes}
+        {:error, _} -> add_one_by_one(prepared, add)
+      end
+    end
+  end
+
+  defp entries_of_all(candidates, host_spec) do
+    Enum.reduce_while(candidates, {:ok, []}, fn candidate, {:ok, prepared} ->
+      own_spec = List.wrap(Map.get(candidate.manifest, :spec))
+
+      with {:ok, entries} <- entries(candidate), :ok <- check_spec(entries, own_spec, host_spec) do
+        {:cont, {:ok, [{candidate, entries, own_spec} | prepared]}}
+      else
+        {:error, sentence} -> {:halt, {:error, error(candidate, sentence)}}
+      end
+    end)
+    |> case do
+      {:ok, prepared} -> {:ok, Enum.reverse(prepared)}
+      error -> error
+    end
+  end
+
+  defp add_one_by_one(prepared, add) do
+    Enum.reduce_while(prepared, {:ok, %{}}, fn {candidate, entries, specs}, {:ok, changes} ->
+      case add.(entries, changes, specs) do
+        {:ok, changes} -> {:cont, {:ok, changes}}
+        {:error, sentence} -> {:halt, {:error, error(candidate, sentence)}}
+      end
+    end)
+  end
+
+  @doc "Takes the hooks of plugins out, in one step."
+  @spec remove(Dependents.plugins(), map, atom) :: :ok
+  def remove(leaving, dependencies, instance) do
+    # By what stands in the chains, whatever the manifests say.
+    {changes, given_up} =
+      Table.remove(
+        &Table.chain(instance, &1),
+        instance,
+        Table.points(instance),
+        Map.keys(leaving),
+        dependencies
+      )
+
+    Table.publish(instance, changes)
+
+    for sentence <- given_up do
+      Logger.error(
+        "without #{inspect(Map.keys(leaving))} the constraints of hooks cannot hold and are given up: #{sentence}"
+      )
+    end
+
+    :ok
+  end
+
+  defp entries(%{module: module, manifest: manifest}) do
+    module
+    |> declared_hooks()
+    |> Enum.reduce_while({:ok, []}, fn options, {:ok, entries} ->
+      case call(module, options) do
+        {:ok, call} ->
+          registration = System.unique_integer([:monotonic, :positive])
+          {:cont, {:ok, [Entry.new(options, manifest.id, registration, call) | entries]}}
+
+        error ->
+          {:halt, error}
+      end
+    end)
+    |> case do
+      {:ok, entries} -> {:ok, Enum.reverse(entries)}
+      error -> error
+    end
+  end
+
+  defp declared_hooks(module) do
+    if function_exported?(module, :__hooks__, 0), do: module.__hooks__(), else: []
+  end
+
+  defp call(_module, %{native: {_library, _name}} = options), do: Core.native_call(options)
+
+  defp call(module, %{fun: fun, kind: kind, point: point}) do
+    arity = Pipeline.Hook.Options.arity(kind)
+
+    if function_exported?(module, fun, arity) do
+      {:ok, {:elixir, Function.capture(module, fun, arity)}}
+    else
+      {:error,
+       "the #{inspect(kind)} hook on #{inspect(point)} is #{fun}/#{arity}, which #{inspect(module)} does not define"}
+    end
+  end
+
+  # The plugin's own spec binds it in everything; the host's where it declares the point.
+  defp check_spec(entries, own, host) do
+    Enum.find_value(entries, :ok, fn %Entry{point: point, kind: kind} ->
+      specs = own ++ if(host && Spec.mode(host, point), do: [host], else: [])
+      Enum.find_value(specs, &sentence(Spec.check(&1, point, kind)))
+    end)
+  end
+
+  defp sentence(:ok), do: nil
+  defp sentence(error), do: error
+
+  defp error(%{manifest: manifest, module: module}, sentence) do
+    %LoadError{plugin: manifest.id, module: module, step: :hooks, reason: {:invalid_hook, sentence}}
+  end
+end

@@ -1,0 +1,100 @@
+defmodule Pipeline.Plugin.Manager.State do
+  @moduledoc false
+  # What a manager knows: a copy of the registry, which it writes alone, and the supervisors that it watches.
+
+  alias Pipeline.Plugin
+  alias Pipeline.Plugin.{Lifecycle, Registry}
+
+  defstruct [:instance, :spec, plugins: %{}, supervisors: %{}, monitors: %{}]
+
+  @type t :: %__MODULE__{
+          instance: atom,
+          spec: module | nil,
+          plugins: %{Plugin.plugin_id() => Lifecycle.info()},
+          supervisors: %{Plugin.plugin_id() => {pid, monitor :: reference}},
+          monitors: %{(monitor :: reference) => Plugin.plugin_id()}
+        }
+
+  @doc "The plugins that run, by id: those that meet the dependencies of others."
+  @spec running(t) :: %{Plugin.plugin_id() => Lifecycle.info()}
+  def running(%__MODULE__{plugins: plugins}) do
+    Map.filter(plugins, fn {_id, info} -> info.state == :started end)
+  end
+
+  @doc "The ids of the plugins in a state."
+  @spec in_state(t, Lifecycle.state()) :: [Plugin.plugin_id()]
+  def in_state(%__MODULE__{plugins: plugins}, wanted) do
+    for {id, %{state: ^wanted}} <- plugins, do: id
+  end
+
+  @doc "Takes in a plugin as the registry has it."
+  @spec put(t, Lifecycle.info()) :: t
+  def put(%__MODULE__{} = state, %{id: id} = info), do: %{state | plugins: Map.put(state.plugins, id, info)}
+
+  @doc "Forgets a plugin, here and in the registry."
+  @spec delete(t, Plugin.plugin_id()) :: t
+  def delete(%__MODULE__{} = state, id) do
+    {:ok, _} = Registry.unregister(Registry.of(state.instance), id)
+    %{state | plugins: Map.delete(state.plugins, id)}
+  end
+
+  @doc "Plugins enter a state, all in one step for who reads the registry."
+  @spec enter(t, [Plugin.plugin_id()], Lifecycle.state(), reason :: term) :: t
+  def enter(%__MODULE__{} = state, ids, to, reason) do
+    update(state, ids, &Lifecycle.enter!(&1, to, reason))
+  end
+
+  @doc "The same with a change of one's own, which ends in a transition."
+  @spec update(t, [Plugin.plugin_id()], (Lifecycle.info() -> Lifecycle.info())) :: t
+  def update(state, [], _change), do: state
+
+  def update(%__MODULE__{} = state, ids, change) do
+    infos = for id <- ids, do: change.(Map.fetch!(state.plugins, id))
+    {:ok, _} = Registry.replace_all(Registry.of(state.instance), infos)
+    for info <- infos, do: Lifecycle.announce(info, state.instance)
+    Enum.reduce(infos, state, &put(&2, &1))
+  end
+
+  @doc "Watches the supervisor of a plugin."
+  @spec watch(t, Plugin.plugin_id(), pid) :: t
+  def watch(%__MODULE__{} = state, id, supervisor) do
+    monitor = Process.monitor(supervisor)
+
+    %{
+      state
+      | monitors: Map.put(state.monitors, monitor, id),
+        supervisors: Map.put(state.supervisors, id, {supervisor, monitor})
+    }
+  end
+
+  @doc "Ends the process of a plugin, if there is one."
+  @spec stop(t, Plugin.plugin_id()) :: t
+  def stop(%__MODULE__{} = state, id) do
+    supervisor = state.supervisors[id]
+    state = unwatch(state, id)
+
+    with {pid, _monitor} <- supervisor do
+      Plugin.Supervisor.stop_plugin(pid, instance: state.instance)
+    end
+
+    state
+  end
+
+  @doc "Watches no longer."
+  @spec unwatch(t, Plugin.plugin_id()) :: t
+  def unwatch(%__MODULE__{} = state, id) do
+    case state.supervisors do
+      %{^id => {_pid, monitor}} ->
+        Process.demonitor(monitor, [:flush])
+
+        %{
+          state
+          | monitors: Map.delete(state.monitors, monitor),
+            supervisors: Map.delete(state.supervisors, id)
+        }
+
+      %{} ->
+        state
+    end
+  end
+end

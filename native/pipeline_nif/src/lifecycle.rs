@@ -1,0 +1,35 @@
+//! The states of a plugin.
+
+use pipeline_core::lifecycle::State;
+use rustler::{Atom, Encoder, Env, Error, NifResult, Term};
+
+rustler::atoms! { discovered, draining, error, failed, held, loading, ok, resolved, started, stopped }
+
+/// `:ok`, or `{:error, sentence}`.
+#[rustler::nif]
+fn lifecycle_enter<'a>(env: Env<'a>, from: Atom, to: Atom) -> NifResult<Term<'a>> {
+    Ok(match state(from)?.enter(state(to)?) {
+        Ok(_) => ok().encode(env),
+        Err(illegal) => (error(), illegal.to_string()).encode(env),
+    })
+}
+
+fn state(atom: Atom) -> NifResult<State> {
+    State::ALL
+        .into_iter()
+        .find(|&state| name(state) == atom)
+        .ok_or(Error::BadArg)
+}
+
+fn name(state: State) -> Atom {
+    match state {
+        State::Discovered => discovered(),
+        State::Resolved => resolved(),
+        State::Loading => loading(),
+        State::Started => started(),
+        State::Held => held(),
+        State::Draining => draining(),
+        State::Stopped => stopped(),
+        State::Failed => failed(),
+    }
+}
