@@ -7,7 +7,7 @@ rustler::atoms! { discovered, draining, error, failed, held, loading, ok, resolv
 
 /// `:ok`, or `{:error, sentence}`.
 #[rustler::nif]
-fn lifecycle_enter<'a>(env: Env<'a>, from: Atom, to: Atom) -> NifResult<Term<'a>> {
+fn lifecycle_enter(env: Env<'_>, from: Atom, to: Atom) -> NifResult<Term<'_>> {
     Ok(match state(from)?.enter(state(to)?) {
         Ok(_) => ok().encode(env),
         Err(illegal) => (error(), illegal.to_string()).encode(env),
