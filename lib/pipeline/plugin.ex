@@ -75,7 +75,21 @@ defmodule Pipeline.Plugin do
   @doc "Takes an event that the plugin has subscribed to with `Pipeline.Plugin.Events.subscribe/2`."
   @callback handle_event(type :: term, payload :: term, state) :: {:ok, state}
 
-  @optional_callbacks init: 1, start: 1, stop: 1, handle_rpc: 2, handle_message: 2, handle_event: 3
+  @doc """
+  Takes over the state of the version before, when the plugin is upgraded (`Pipeline.Plugin.Manager.upgrade_plugin/3`).
+
+  Runs in the new version, in the plugin's process. `extra` is what the operator gave with the upgrade. An error, or an
+  exception, leaves the old version in place with its state. Without this callback the state is taken over as it is.
+  """
+  @callback code_change(from :: version, state, extra :: term) :: {:ok, state} | {:error, reason :: term}
+
+  @optional_callbacks init: 1,
+                      start: 1,
+                      stop: 1,
+                      handle_rpc: 2,
+                      handle_message: 2,
+                      handle_event: 3,
+                      code_change: 3
 
   @doc false
   defmacro __using__(opts) do

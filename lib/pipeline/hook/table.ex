@@ -152,6 +152,25 @@ defmodule Pipeline.Hook.Table do
     end)
   end
 
+  @doc "The changes by which hooks come in place of those that a plugin has."
+  @spec replace(atom, Pipeline.Plugin.plugin_id(), [Entry.t()], map, [module]) ::
+          {:ok, changes} | {:error, String.t()}
+  def replace(instance, plugin, entries, dependencies, specs) do
+    new = Enum.group_by(entries, & &1.point)
+    points = for point <- points(instance), plugin in plugins(chain(instance, point)), do: point
+
+    Enum.reduce_while(Enum.uniq(points ++ Map.keys(new)), {:ok, %{}}, fn point, {:ok, changes} ->
+      old = chain(instance, point)
+
+      case changed(old, point, instance, Map.get(new, point, []), [plugin], dependencies, specs) do
+        {:ok, chain} -> {:cont, {:ok, Map.put(changes, point, chain)}}
+        error -> {:halt, error}
+      end
+    end)
+  end
+
+  defp plugins(chain), do: Enum.map(chain.entries, & &1.plugin)
+
   defp publish_many(instance, changes, gone, generation) do
     next = :atomics.get(generation, 1) + 1
 

@@ -38,7 +38,12 @@ defmodule Pipeline.Plugin.Lifecycle do
   @doc false
   @spec discovered(map, reason :: term) :: info
   def discovered(manifest, reason) do
-    Map.merge(manifest, %{state: :discovered, history: [transition(:discovered, reason)]})
+    Map.merge(manifest, %{
+      state: :discovered,
+      history: [transition(:discovered, reason)],
+      # Its place among hooks of equal rank, which it keeps.
+      order: System.unique_integer([:monotonic, :positive])
+    })
   end
 
   @doc false

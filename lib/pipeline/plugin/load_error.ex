@@ -6,18 +6,19 @@ defmodule Pipeline.Plugin.LoadError do
 
   | step | reason |
   |---|---|
-  | `:code` | `{:loaded_from_elsewhere, module, path}`, `{:cannot_load, path, term}`, from `Pipeline.Plugin.Discovery.load_code/1` |
+  | `:code` | `{:loaded_from_elsewhere, module, path}`, `{:cannot_load, path, term}`, from `Pipeline.Plugin.Discovery.load_code/1`; `{:no_file, module}`, `{:no_way_back, module}` when upgrading |
   | `:validate` | `:not_a_plugin`, `:module_not_found`, `{:invalid_manifest, sentence}`, `{:already_loaded, id}`, `{:duplicate_id, id}`, `{:invalid_config, term}`, `{:called_from_callback, name}` |
   | `:resolve` | `{:missing_dependencies, …}` and the other reasons of `Pipeline.Plugin.ResolutionError` |
   | `:hooks` | `{:invalid_hook, sentence}` |
   | `:init` | what `c:Pipeline.Plugin.init/1` returned or raised |
   | `:register` | `{:duplicate_id, id}` |
   | `:start` | what `c:Pipeline.Plugin.start/1` returned or raised |
+  | `:code_change` | what `c:Pipeline.Plugin.code_change/3` returned or raised |
   """
 
   alias Pipeline.Plugin.ResolutionError
 
-  @type step :: :code | :validate | :resolve | :hooks | :init | :register | :start
+  @type step :: :code | :validate | :resolve | :hooks | :init | :register | :start | :code_change
   @type t :: %__MODULE__{
           plugin: Pipeline.Plugin.plugin_id() | nil,
           module: module | nil,
@@ -66,6 +67,20 @@ defmodule Pipeline.Plugin.LoadError do
   defp detail(%{reason: {:duplicate_id, id}}) do
     "the id #{inspect(id)} is used twice; give one of the plugins another"
   end
+
+  defp detail(%{reason: {:cannot_load, path, reason}}), do: "#{path} cannot be loaded: #{inspect(reason)}"
+
+  defp detail(%{reason: {:no_file, module}}) do
+    "#{inspect(module)} stands in no file, so there is nothing newer to load; give a module, a path or a BEAM binary"
+  end
+
+  defp detail(%{reason: {:no_way_back, module}}) do
+    "the code of #{inspect(module)} that runs is in no file of the code path any more, so a failure could not be undone; " <>
+      "keep the old file until the upgrade is done and give the path of the new one, or pass rollback: false"
+  end
+
+  defp detail(%{step: :code_change, reason: reason}),
+    do: "code_change/3 failed with #{failure(reason)}; the version before stays"
 
   defp detail(%{step: :init, reason: reason}), do: "init/1 failed with #{failure(reason)}; it is undone"
   defp detail(%{step: :start, reason: reason}), do: "start/1 failed with #{failure(reason)}; it is undone"

@@ -53,6 +53,13 @@ defmodule Pipeline.Plugin.Manager do
           | {:required_by, [Plugin.plugin_id()]}
           | {:called_from_callback, atom}
 
+  @type upgrade_error ::
+          {:not_loaded | :held | :stopped | :failed, Plugin.plugin_id()}
+          | {:still_running, [pid]}
+          | {:crashed, Plugin.plugin_id(), reason :: term}
+          | {:called_from_callback, atom}
+          | LoadError.t()
+
   @type enable_error ::
           {:not_loaded | :already_started, Plugin.plugin_id()} | {:called_from_callback, atom} | LoadError.t()
 
@@ -211,6 +218,46 @@ defmodule Pipeline.Plugin.Manager do
     call(opts, {:restart, id})
   end
 
+  @doc """
+  Puts another version in the place of a plugin that runs, while traffic flows, and returns the version.
+
+  The new version is a module (another one, or the same where its file has changed since), the path of a BEAM file, or
+  the bytes of one. Its manifest has the id of the plugin; it has to be what the plugins that depend on it need, and what
+  it needs itself has to be there. `c:Pipeline.Plugin.code_change/3` takes the state over; what is sent to the plugin
+  meanwhile waits, and is answered by the new version. Hooks, manifest and state change in one step. When anything fails
+  the old version stays, with its code, state and hooks.
+
+  ## Options
+
+    * `:instance` - by default the application's own
+    * `:config` - a configuration for the new version, by default the one that the plugin has
+    * `:extra` - handed to `c:Pipeline.Plugin.code_change/3`
+    * `:timeout` - milliseconds that `c:Pipeline.Plugin.code_change/3` may take, by default 30 seconds; a plugin that
+      takes longer is restarted as the old version
+    * `:rollback` - when `false`, a module is replaced also where the code that runs is in no file any more, and cannot
+      be put back: a plugin whose upgrade fails after that is failed
+  """
+  @spec upgrade_plugin(Plugin.plugin_id(), module | Path.t() | binary, keyword) ::
+          {:ok, Plugin.version()} | {:error, upgrade_error}
+  def upgrade_plugin(id, new_version, opts \\ []) when is_atom(new_version) or is_binary(new_version) do
+    Suggestion.validate_options!(
+      opts,
+      [:instance, :config, :extra, :timeout, :rollback],
+      "Pipeline.Plugin.Manager.upgrade_plugin/3"
+    )
+
+    call(
+      opts,
+      {:upgrade, id, new_version,
+       %{
+         config: opts[:config],
+         extra: opts[:extra],
+         timeout: opts[:timeout] || 30_000,
+         rollback: Keyword.get(opts, :rollback, true)
+       }}
+    )
+  end
+
   @doc "All plugins, in load order. Option: `:instance`."
   @spec list_plugins(keyword) :: [info]
   def list_plugins(opts \\ []) do
@@ -246,8 +293,7 @@ defmodule Pipeline.Plugin.Manager do
       iex> Pipeline.Plugin.Manager.format_error({:required_by, [:blog]})
       "it is needed by :blog; unload them first, or pass cascade: true"
   """
-  @spec format_error(LoadError.t() | unload_error | enable_error | {Lifecycle.state(), Plugin.plugin_id()}) ::
-          String.t()
+  @spec format_error(LoadError.t() | unload_error | enable_error | upgrade_error) :: String.t()
   def format_error(%LoadError{} = error), do: Exception.message(error)
 
   def format_error({:not_loaded, id}),
@@ -259,6 +305,13 @@ defmodule Pipeline.Plugin.Manager do
 
   def format_error({:already_started, id}),
     do: "plugin #{inspect(id)} runs already; there is nothing to enable"
+
+  def format_error({:still_running, pids}) do
+    "#{length(pids)} processes still run it: #{inspect(pids, limit: 5)}; wait for them, or end them"
+  end
+
+  def format_error({:crashed, id, reason}),
+    do: "the process of plugin #{inspect(id)} ended meanwhile: #{inspect(reason)}; try again"
 
   def format_error({state, id}) when state in [:held, :stopped, :failed],
     do: "plugin #{inspect(id)} is #{state}; enable_plugin/2 starts it"
@@ -294,7 +347,7 @@ defmodule Pipeline.Plugin.Manager do
   end
 
   defp with_pid(info, opts) do
-    info = Map.drop(info, [:phase, :leaves_for])
+    info = Map.drop(info, [:phase, :leaves_for, :order])
     Map.put(info, :pid, Names.whereis(opts[:instance] || @default, {:plugin, info.id}))
   end
 end

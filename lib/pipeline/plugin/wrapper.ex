@@ -73,8 +73,9 @@ defmodule Pipeline.Plugin.Wrapper do
       %{state: :loading, phase: :run} ->
         initialise(data, config, [{:continue, :start_plugin}])
 
-      %{state: :started} ->
-        initialise(data, config, [{:continue, :start_plugin}])
+      # As what it is by now, which is not always what it was loaded as.
+      %{state: :started, module: module, config: config} ->
+        initialise(%{data | module: module}, config, [{:continue, :start_plugin}])
 
       # It crashed while the manager was loading or stopping it, and is not to come back on its own.
       %{state: state} ->
@@ -125,6 +126,15 @@ defmodule Pipeline.Plugin.Wrapper do
     end
   end
 
+  # Until the manager says how it ended, what is sent to the plugin waits.
+  def handle_call(:begin_upgrade, {manager, _tag} = from, data) do
+    upgrade = Process.monitor(manager)
+    GenServer.reply(from, {:ok, upgrade})
+    data = await_upgrade(upgrade, manager, data, data)
+    Process.demonitor(upgrade, [:flush])
+    {:noreply, data}
+  end
+
   def handle_call({:subscribe, type}, _from, data) do
     {:reply, Pipeline.Plugin.Events.subscribe(self(), type, instance: data.instance), data}
   end
@@ -169,6 +179,77 @@ defmodule Pipeline.Plugin.Wrapper do
 
   defp keep(data, name, arity, other) do
     {:stop, {:bad_return, {data.module, name, arity}, other}, data}
+  end
+
+  @doc false
+  # Runs `code_change/3` of the version to be, in a plugin process that has begun an upgrade.
+  @spec change_code(pid, reference, module, Pipeline.Plugin.version(), term, timeout) :: :ok | {:error, term}
+  def change_code(pid, upgrade, module, from_version, extra, timeout) do
+    monitor = Process.monitor(pid)
+    send(pid, {upgrade, :change, module, from_version, extra})
+
+    receive do
+      {^upgrade, :changed, result} ->
+        Process.demonitor(monitor, [:flush])
+        result
+
+      {:DOWN, ^monitor, :process, ^pid, reason} ->
+        {:error, reason}
+    after
+      timeout ->
+        # It could come back any time with a state that nobody waits for.
+        Process.exit(pid, :kill)
+
+        receive do
+          {:DOWN, ^monitor, :process, ^pid, _reason} -> {:error, :timeout}
+        end
+    end
+  end
+
+  @doc false
+  @spec end_upgrade(pid, reference, :commit | :rollback) :: :ok
+  def end_upgrade(pid, upgrade, outcome) do
+    send(pid, {upgrade, outcome})
+    :ok
+  end
+
+  defp await_upgrade(upgrade, manager, old, new) do
+    receive do
+      {^upgrade, :change, module, from_version, extra} ->
+        {result, new} = changed(old, module, from_version, extra)
+        send(manager, {upgrade, :changed, result})
+        await_upgrade(upgrade, manager, old, new)
+
+      {^upgrade, :commit} ->
+        new
+
+      {^upgrade, :rollback} ->
+        old
+
+      # What it had published counts.
+      {:DOWN, ^upgrade, :process, ^manager, _reason} ->
+        case Registry.get(Registry.of(old.instance), old.id) do
+          %{history: [%{reason: {:upgrade, ^upgrade, _, _}} | _]} -> new
+          _ -> old
+        end
+    end
+  end
+
+  defp changed(old, module, from_version, extra) do
+    new = %{old | module: module}
+
+    if exports?(new, :code_change, 3) do
+      case callback(:code_change, fn -> module.code_change(from_version, old.state, extra) end) do
+        {:ok, state} -> {:ok, %{new | state: state}}
+        {:error, reason} -> {{:error, reason}, old}
+        other -> {{:error, {:bad_return, {module, :code_change, 3}, other}}, old}
+      end
+    else
+      {:ok, new}
+    end
+  catch
+    :error, reason -> {{:error, {Exception.normalize(:error, reason, __STACKTRACE__), __STACKTRACE__}}, old}
+    kind, reason -> {{:error, {kind, reason}}, old}
   end
 
   defp run_start(data) do

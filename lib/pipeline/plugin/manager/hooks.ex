@@ -9,6 +9,9 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   alias Pipeline.Plugin.{Dependents, LoadError}
   alias Pipeline.Plugin.Manager.{Candidate, State}
 
+  # More than one can sensibly have; what is above would only mix with the next plugin's.
+  @hooks_of_a_plugin 65_536
+
   @doc "The chains as they will be with the candidates' hooks. Native hooks are built here, so their config is checked."
   @spec prepare([Candidate.t()], Table.current(), State.t()) ::
           {:ok, Table.changes()} | {:error, LoadError.t()}
@@ -51,6 +54,17 @@ defmodule Pipeline.Plugin.Manager.Hooks do
     end)
   end
 
+  @doc "The chains as they will be with the hooks of a plugin in place of those that it has."
+  @spec replace(Candidate.t(), State.t()) :: {:ok, Table.changes()} | {:error, LoadError.t()}
+  def replace(%{manifest: %{id: id} = manifest} = candidate, %State{instance: instance} = state) do
+    dependencies = state |> State.running() |> Map.put(id, manifest) |> Dependents.graph()
+
+    with {:ok, [{_candidate, entries, specs}]} <- entries_of_all([candidate], state.spec),
+         {:error, sentence} <- Table.replace(instance, id, entries, dependencies, specs) do
+      {:error, error(candidate, sentence)}
+    end
+  end
+
   @doc "Takes the hooks of plugins out, in one step."
   @spec remove(Dependents.plugins(), map, atom) :: :ok
   def remove(leaving, dependencies, instance) do
@@ -75,13 +89,14 @@ defmodule Pipeline.Plugin.Manager.Hooks do
     :ok
   end
 
-  defp entries(%{module: module, manifest: manifest}) do
+  # A plugin keeps its place among others when it comes back, or as another version.
+  defp entries(%{module: module, manifest: manifest, info: %{order: order}}) do
     module
     |> declared_hooks()
-    |> Enum.reduce_while({:ok, []}, fn options, {:ok, entries} ->
+    |> Enum.with_index(order * @hooks_of_a_plugin)
+    |> Enum.reduce_while({:ok, []}, fn {options, registration}, {:ok, entries} ->
       case call(module, options) do
         {:ok, call} ->
-          registration = System.unique_integer([:monotonic, :positive])
           {:cont, {:ok, [Entry.new(options, manifest.id, registration, call) | entries]}}
 
         error ->

@@ -10,7 +10,7 @@ defmodule Pipeline.Plugin.Manager.Server do
   alias Pipeline.Hook.Table
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Anchor, Dependents, Lifecycle, LoadError, Names}
-  alias Pipeline.Plugin.Manager.{Candidate, Hold, Load, Recovery, Retire, State}
+  alias Pipeline.Plugin.Manager.{Candidate, Hold, Load, Recovery, Retire, State, Upgrade}
 
   @spec start_link(keyword) :: GenServer.on_start()
   def start_link(opts), do: GenServer.start_link(__MODULE__, opts, name: name(opts[:name]))
@@ -104,6 +104,18 @@ defmodule Pipeline.Plugin.Manager.Server do
         {:error, reason} -> {:reply, {:error, reason}, Recovery.fail(state, id, reason)}
       end
     else
+      error -> {:reply, error, state}
+    end
+  end
+
+  def handle_call({:upgrade, id, target, opts}, {caller, _tag}, state) do
+    with :ok <- check_loaded(id, state),
+         :ok <- check_runs(id, state),
+         :ok <- check_caller(caller, [id], state),
+         {:ok, state} <- Upgrade.run(state, id, target, opts) do
+      {:reply, {:ok, state.plugins[id].version}, Hold.release(state)}
+    else
+      {:error, reason, state} -> {:reply, {:error, reason}, state}
       error -> {:reply, error, state}
     end
   end

@@ -1,0 +1,100 @@
+defmodule Pipeline.Plugin.Manager.Upgrade do
+  @moduledoc false
+  # A plugin that runs becomes another version of itself: code, state, hooks and manifest, or none of them.
+
+  alias Pipeline.Hook.Table
+  alias Pipeline.Plugin
+  alias Pipeline.Plugin.{Events, Lifecycle, Loader, LoadError, Names, Wrapper}
+  alias Pipeline.Plugin.Manager.{Candidate, Hooks, Recovery, State}
+  alias Pipeline.Plugin.Manager.Upgrade.Code, as: NewCode
+
+  @typedoc "A module, the path of a BEAM file, or what stands in one."
+  @type target :: module | binary
+
+  @doc "Upgrades a plugin that runs."
+  @spec run(State.t(), Plugin.plugin_id(), target, map) :: {:ok, State.t()} | {:error, term, State.t()}
+  def run(state, id, target, opts) do
+    old = state.plugins[id]
+
+    with {:ok, code} <- NewCode.read(target, old.module, opts.rollback),
+         :ok <- check_id(code, old),
+         {:ok, upgrade} <- begin(state, id) do
+      case NewCode.load(code, fn -> swap(state, old, code, upgrade, opts) end) do
+        {:ok, state} ->
+          finish(upgrade, :commit)
+          Events.emit(:plugin_upgraded, event(old, state), instance: state.instance)
+          {:ok, state}
+
+        {:error, {:stays, reason}} ->
+          # Neither version is whole.
+          finish(upgrade, :rollback)
+          {:error, reason, Recovery.fail(state, id, reason)}
+
+        {:error, reason} ->
+          finish(upgrade, :rollback)
+          {:error, reason, state}
+      end
+    else
+      {:error, reason} -> {:error, reason, state}
+    end
+  end
+
+  # From here on the plugin's process takes no more calls; they wait for the version that answers them.
+  defp begin(state, id) do
+    pid = Names.whereis(state.instance, {:plugin, id})
+    {:ok, reference} = GenServer.call(pid, :begin_upgrade, :infinity)
+    {:ok, {pid, reference}}
+  catch
+    # It is being restarted.
+    :exit, reason -> {:error, {:crashed, id, reason}}
+  end
+
+  defp finish({pid, reference}, outcome), do: Wrapper.end_upgrade(pid, reference, outcome)
+
+  # Everything that can fail comes before the first step that readers see.
+  defp swap(state, %{id: id} = old, code, {pid, reference}, opts) do
+    config = opts.config || old.config
+
+    with {:ok, candidate} <- Candidate.again(%{old | module: code.module, config: config}),
+         :ok <- resolve(candidate, state),
+         {:ok, chains} <- Hooks.replace(candidate, state),
+         :ok <- Wrapper.change_code(pid, reference, code.module, old.version, opts.extra, opts.timeout) do
+      Table.publish(state.instance, chains)
+
+      {:ok,
+       State.update(state, [id], fn _old ->
+         Lifecycle.enter!(
+           candidate.info,
+           :started,
+           {:upgrade, reference, old.version, candidate.manifest.version}
+         )
+       end)}
+    else
+      {:error, %LoadError{} = error} -> {:error, error}
+      {:error, reason} -> {:error, error(old, code.module, :code_change, reason)}
+    end
+  end
+
+  defp check_id(%{id: id}, %{id: id}), do: :ok
+
+  defp check_id(code, old) do
+    sentence = "its id is #{inspect(code.id)}, and the plugin to upgrade is #{inspect(old.id)}"
+    {:error, error(old, code.module, :validate, {:invalid_manifest, sentence})}
+  end
+
+  # What it needs has to be there, and it has to be what others need.
+  defp resolve(%{manifest: manifest}, state) do
+    others = state |> State.running() |> Map.delete(manifest.id) |> Map.values()
+
+    case Loader.load_order([manifest | others]) do
+      {:ok, _waves} -> :ok
+      {:error, error} -> {:error, %{LoadError.resolution(error) | plugin: manifest.id}}
+    end
+  end
+
+  defp event(old, state), do: %{id: old.id, from: old.version, to: state.plugins[old.id].version}
+
+  defp error(old, module, step, reason) do
+    %LoadError{plugin: old.id, module: module, step: step, reason: reason}
+  end
+end

@@ -1,0 +1,140 @@
+defmodule Pipeline.Plugin.Manager.Upgrade.Code do
+  @moduledoc false
+  # The code of the version to be: a module that is there already, or what stands in a BEAM file, which is loaded in place
+  # of the old one and taken back when the upgrade fails.
+
+  alias Pipeline.Plugin
+  alias Pipeline.Plugin.LoadError
+
+  @enforce_keys [:module, :id]
+  defstruct [:module, :id, :file, :binary, :old, in_place?: false]
+
+  @type t :: %__MODULE__{
+          module: module,
+          id: Plugin.plugin_id(),
+          # Of code that has to be loaded.
+          file: charlist | nil,
+          binary: binary | nil,
+          # What to go back to, of a module that is loaded.
+          old: {file :: charlist, binary} | nil,
+          # Whether a module of the name is loaded.
+          in_place?: boolean
+        }
+
+  @doc "Looks at the new code; loads nothing that stands in a file."
+  @spec read(module | binary, module, rollback? :: boolean) :: {:ok, t} | {:error, LoadError.t()}
+  def read(target, current, rollback?) do
+    with {:ok, code} <- find(target, current), do: way_back(code, rollback?)
+  end
+
+  defp find(module, module), do: read_file(:code.which(module), module)
+  defp find(module, _current) when is_atom(module), do: read_module(module)
+  defp find(<<"FOR1", _::binary>> = binary, current), do: read_binary(binary, ~c"upgraded", current)
+  defp find(path, current) when is_binary(path), do: read_file(String.to_charlist(path), current)
+
+  defp read_module(module) do
+    with {:module, ^module} <- Code.ensure_loaded(module),
+         true <- function_exported?(module, :__plugin__, 0),
+         %{id: id} <- module.__plugin__() do
+      {:ok, %__MODULE__{module: module, id: id}}
+    else
+      {:error, _} -> error(module, :module_not_found)
+      _ -> error(module, :not_a_plugin)
+    end
+  rescue
+    raised -> error(module, {:invalid_manifest, "its __plugin__/0 raised: #{Exception.message(raised)}"})
+  end
+
+  defp read_file(path, current) when is_list(path) and path != [] do
+    case File.read(path) do
+      {:ok, binary} -> read_binary(binary, path, current)
+      {:error, reason} -> error(current, {:cannot_load, List.to_string(path), reason})
+    end
+  end
+
+  # `:non_existing`, `:cover_compiled`, or the empty path of a module that was never in a file.
+  defp read_file(_nowhere, current), do: error(current, {:no_file, current})
+
+  defp read_binary(binary, path, current) do
+    case :beam_lib.chunks(binary, [:attributes]) do
+      {:ok, {module, [attributes: attributes]}} ->
+        case attributes[:pipeline_plugin] do
+          [%{id: id}] ->
+            {:ok, %__MODULE__{module: module, id: id, file: path, binary: binary}}
+
+          _ ->
+            error(module, :not_a_plugin)
+        end
+
+      {:error, :beam_lib, reason} ->
+        error(current, {:cannot_load, List.to_string(path), elem(reason, 0)})
+    end
+  end
+
+  # A module that replaces another of its name has to be able to leave again, and the file may be the new one by now.
+  defp way_back(%__MODULE__{binary: nil} = code, _rollback?), do: {:ok, code}
+
+  defp way_back(%__MODULE__{module: module} = code, rollback?) do
+    with true <- :erlang.module_loaded(module),
+         {^module, binary, file} <- :code.get_object_code(module),
+         true <- :code.module_md5(binary) == module.module_info(:md5) do
+      {:ok, %{code | old: {file, binary}, in_place?: true}}
+    else
+      _ ->
+        in_place? = :erlang.module_loaded(module)
+
+        if in_place? and rollback?,
+          do: error(module, {:no_way_back, module}),
+          else: {:ok, %{code | in_place?: in_place?}}
+    end
+  end
+
+  @doc "Runs `swap` with the new code in place, and takes the code back if it fails."
+  @spec load(t, (() -> {:ok, result} | {:error, reason})) ::
+          {:ok, result} | {:error, reason | {:stays, reason} | {:still_running, [pid]} | LoadError.t()}
+        when result: term, reason: term
+  def load(%__MODULE__{binary: nil}, swap), do: swap.()
+
+  def load(%__MODULE__{module: module} = code, swap) do
+    with :ok <- make_room(module), :ok <- put(module, code.file, code.binary) do
+      case swap.() do
+        {:ok, result} ->
+          {:ok, result}
+
+        {:error, reason} ->
+          # Not `:ok` where the new code stays.
+          with :ok <- take_back(code), do: {:error, reason}, else: (_ -> {:error, {:stays, reason}})
+      end
+    end
+  end
+
+  # Two versions of a module can be there at once. Who still runs the one before is not ended for a third.
+  defp make_room(module) do
+    if :code.soft_purge(module), do: :ok, else: {:error, {:still_running, running_old(module)}}
+  end
+
+  @doc "The processes that run old code of a module."
+  @spec running_old(module) :: [pid]
+  def running_old(module), do: for(pid <- Process.list(), :erlang.check_process_code(pid, module), do: pid)
+
+  defp put(module, file, binary) do
+    case :code.load_binary(module, file, binary) do
+      {:module, ^module} -> :ok
+      {:error, reason} -> error(module, {:cannot_load, List.to_string(file), reason})
+    end
+  end
+
+  defp take_back(%__MODULE__{old: nil, in_place?: true}), do: :no_way_back
+
+  defp take_back(%__MODULE__{module: module, old: nil}) do
+    :code.delete(module)
+    :code.soft_purge(module)
+    :ok
+  end
+
+  defp take_back(%__MODULE__{module: module, old: {file, binary}}) do
+    with :ok <- make_room(module), do: put(module, file, binary)
+  end
+
+  defp error(module, reason), do: {:error, %LoadError{module: module, step: :code, reason: reason}}
+end
