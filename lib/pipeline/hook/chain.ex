@@ -10,9 +10,12 @@ defmodule Pipeline.Hook.Chain do
 
   alias Pipeline.Hook.{Entry, Failure, Segment, Skip, TimeLimit}
 
-  defstruct [:point, :instance, :mode, :entries, :steps, :call, declared?: false]
+  defstruct [:point, :instance, :mode, :mark, :entries, :steps, :call, declared?: false]
 
   @type step :: (term -> term)
+
+  @typedoc "What tells a chain from all others, on the stack of a run."
+  @type mark :: {:"$pipeline_chain", pos_integer}
 
   @typedoc "Hooks ready to be closed, the innermost first; of the after hooks, the closure."
   @type steps :: %{around: [ready], before: [ready], replace: [ready], rest: step | nil}
@@ -22,6 +25,7 @@ defmodule Pipeline.Hook.Chain do
           point: atom,
           instance: atom | nil,
           mode: Pipeline.Hook.Spec.mode(),
+          mark: mark,
           entries: [Entry.t()],
           steps: steps | nil,
           call: step | nil,
@@ -32,12 +36,23 @@ defmodule Pipeline.Hook.Chain do
   def new(point, instance, :chain, entries) do
     steps = prepare(entries, instance)
     call = close(steps, &Function.identity/1, instance)
-    %__MODULE__{point: point, instance: instance, mode: :chain, entries: entries, steps: steps, call: call}
+
+    %__MODULE__{
+      point: point,
+      instance: instance,
+      mode: :chain,
+      mark: mark(),
+      entries: entries,
+      steps: steps,
+      call: call
+    }
   end
 
   def new(point, instance, mode, entries) do
-    %__MODULE__{point: point, instance: instance, mode: mode, entries: entries}
+    %__MODULE__{point: point, instance: instance, mode: mode, mark: mark(), entries: entries}
   end
+
+  defp mark, do: {:"$pipeline_chain", System.unique_integer([:positive])}
 
   @doc "Runs the chain around a base operation, or around the identity."
   @spec run(t, term, step | nil) :: {:ok, term} | {:error, term}

@@ -15,6 +15,7 @@ defmodule Pipeline.Plugin.Application do
     children = [
       Pipeline.Plugin.Names,
       Pipeline.Events.Subscriptions,
+      Pipeline.Hook.Epoch,
       {Pipeline.Plugin.Manager, default}
     ]
 

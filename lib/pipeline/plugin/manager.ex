@@ -24,9 +24,10 @@ defmodule Pipeline.Plugin.Manager do
 
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Instance, Lifecycle, LoadError, Names, Registry, Suggestion, Wrapper}
-  alias Pipeline.Plugin.Manager.Server
+  alias Pipeline.Plugin.Manager.{Server, Upgrade}
 
   @default Pipeline.Plugin
+  @stop_options [:instance, :reason, :drain_timeout, :force]
 
   @typedoc """
   A loaded plugin: its manifest and
@@ -51,11 +52,13 @@ defmodule Pipeline.Plugin.Manager do
   @type unload_error ::
           {:not_loaded, Plugin.plugin_id()}
           | {:required_by, [Plugin.plugin_id()]}
+          | {:still_running, [pid]}
+          | {:code_in_use, [pid]}
           | {:called_from_callback, atom}
 
   @type upgrade_error ::
           {:not_loaded | :held | :stopped | :failed, Plugin.plugin_id()}
-          | {:still_running, [pid]}
+          | {:still_running | :code_in_use, [pid]}
           | {:crashed, Plugin.plugin_id(), reason :: term}
           | {:called_from_callback, atom}
           | LoadError.t()
@@ -159,28 +162,60 @@ defmodule Pipeline.Plugin.Manager do
   @doc """
   Unloads a plugin: its hooks disappear in one step, its process stops, and it is no longer found.
 
+  Runs that began with its hooks end with them: the process stops once they are over. When that takes longer than
+  `:drain_timeout` the plugin is put back as it was, with `{:error, {:still_running, pids}}`.
+
   ## Options
 
     * `:instance` - by default the application's own
     * `:cascade` - when `true`, plugins that need this one are unloaded before it; otherwise they keep it with
       `{:error, {:required_by, ids}}`
+    * `:drain_timeout` - milliseconds to wait for runs that are under way, by default 5 seconds. A run that unloads a
+      plugin of its own chain is not waited for
+    * `:force` - when `true`, the processes whose runs take longer are killed
+    * `:purge` - when `true`, the plugin's module is taken out of the VM too. Processes that still run its code keep it
+      there, with `{:error, {:code_in_use, pids}}`; the plugin is unloaded then
   """
   @spec unload_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, unload_error}
   def unload_plugin(id, opts \\ []) do
-    Suggestion.validate_options!(opts, [:instance, :cascade], "Pipeline.Plugin.Manager.unload_plugin/2")
-    call(opts, {:unload, id, opts[:cascade] == true})
+    Suggestion.validate_options!(
+      opts,
+      [:instance, :cascade, :drain_timeout, :force, :purge],
+      "Pipeline.Plugin.Manager.unload_plugin/2"
+    )
+
+    module = if opts[:purge], do: with(%{module: module} <- plugin_info(id, instance(opts)), do: module)
+
+    with :ok <- call(opts, {:unload, id, opts[:cascade] == true, patience(opts)}) do
+      if module, do: purge(module), else: :ok
+    end
   end
+
+  # Nobody that runs it is ended: first what is old already goes, then what becomes old.
+  defp purge(module) do
+    with true <- :code.soft_purge(module), true <- :code.delete(module), true <- :code.soft_purge(module) do
+      :ok
+    else
+      false -> {:error, {:code_in_use, Upgrade.Code.running_old(module)}}
+    end
+  end
+
+  defp instance(opts), do: Keyword.take(opts, [:instance])
+
+  defp patience(opts), do: {opts[:drain_timeout] || 5_000, opts[:force] == true}
 
   @doc """
   Stops a plugin until `enable_plugin/2` starts it: what crashes, or comes back, does not.
 
   Its hooks disappear in one step and its process ends; it stays known, in the state `:stopped`. Plugins that cannot do
-  without it are held, and start again when it does. Options: `:instance`; `:reason`, any term, for the history.
+  without it are held, and start again when it does.
+
+  Options: `:instance`, `:drain_timeout` and `:force`, as for `unload_plugin/2`; `:reason`, any term, for the history.
   """
   @spec disable_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, unload_error}
   def disable_plugin(id, opts \\ []) do
-    Suggestion.validate_options!(opts, [:instance, :reason], "Pipeline.Plugin.Manager.disable_plugin/2")
-    call(opts, {:stop, id, :stopped, opts[:reason] || :disabled})
+    Suggestion.validate_options!(opts, @stop_options, "Pipeline.Plugin.Manager.disable_plugin/2")
+    call(opts, {:stop, id, :stopped, opts[:reason] || :disabled, patience(opts)})
   end
 
   @doc """
@@ -198,12 +233,12 @@ defmodule Pipeline.Plugin.Manager do
   @doc """
   Holds a plugin: as `disable_plugin/2`, but for the life of the instance only.
 
-  Options: `:instance`; `:reason`, any term, for the history.
+  Options as for `disable_plugin/2`.
   """
   @spec hold_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, unload_error}
   def hold_plugin(id, opts \\ []) do
-    Suggestion.validate_options!(opts, [:instance, :reason], "Pipeline.Plugin.Manager.hold_plugin/2")
-    call(opts, {:stop, id, :held, {:asked, opts[:reason]}})
+    Suggestion.validate_options!(opts, @stop_options, "Pipeline.Plugin.Manager.hold_plugin/2")
+    call(opts, {:stop, id, :held, {:asked, opts[:reason]}, patience(opts)})
   end
 
   @doc """
@@ -307,7 +342,12 @@ defmodule Pipeline.Plugin.Manager do
     do: "plugin #{inspect(id)} runs already; there is nothing to enable"
 
   def format_error({:still_running, pids}) do
-    "#{length(pids)} processes still run it: #{inspect(pids, limit: 5)}; wait for them, or end them"
+    "#{length(pids)} processes are still in runs with its hooks: #{inspect(pids, limit: 5)}; give it a longer " <>
+      "drain_timeout:, or end them with force: true"
+  end
+
+  def format_error({:code_in_use, pids}) do
+    "#{length(pids)} processes still run its old code, which stays until they are done: #{inspect(pids, limit: 5)}"
   end
 
   def format_error({:crashed, id, reason}),

@@ -65,8 +65,8 @@ defmodule Pipeline.Plugin.Manager.Hooks do
     end
   end
 
-  @doc "Takes the hooks of plugins out, in one step."
-  @spec remove(Dependents.plugins(), map, atom) :: :ok
+  @doc "Takes the hooks of plugins out, in one step, and returns the chains that they stood in."
+  @spec remove(Dependents.plugins(), map, atom) :: Table.changes()
   def remove(leaving, dependencies, instance) do
     # By what stands in the chains, whatever the manifests say.
     {changes, given_up} =
@@ -78,6 +78,7 @@ defmodule Pipeline.Plugin.Manager.Hooks do
         dependencies
       )
 
+    before = Map.new(changes, fn {point, _chain} -> {point, Table.chain(instance, point)} end)
     Table.publish(instance, changes)
 
     for sentence <- given_up do
@@ -86,7 +87,7 @@ defmodule Pipeline.Plugin.Manager.Hooks do
       )
     end
 
-    :ok
+    before
   end
 
   # A plugin keeps its place among others when it comes back, or as another version.

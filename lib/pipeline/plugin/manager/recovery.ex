@@ -57,7 +57,7 @@ defmodule Pipeline.Plugin.Manager.Recovery do
   @spec fail(State.t(), Pipeline.Plugin.plugin_id(), reason :: term) :: State.t()
   def fail(state, id, reason) do
     if state.plugins[id].state == :started do
-      state = Retire.run(state, Hold.dependents(state, [id]) ++ [{id, :failed, reason}])
+      state = Retire.now(state, Hold.dependents(state, [id]) ++ [{id, :failed, reason}])
       Pipeline.Plugin.Events.emit(:plugin_failed, %{id: id, reason: reason}, instance: state.instance)
       state
     else

@@ -1,8 +1,9 @@
 defmodule Pipeline.Plugin.Manager.Retire do
   @moduledoc false
-  # Takes plugins that run out of service: first their hooks, all in one step, then the processes, each before those it
-  # needs.
+  # Takes plugins that run out of service: first their hooks, all in one step, then, once the runs that have them still
+  # are over, the processes, each before those it needs.
 
+  alias Pipeline.Hook.{InFlight, Table}
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Dependents, Lifecycle, Names}
   alias Pipeline.Plugin.Manager.{Hooks, State}
@@ -10,18 +11,58 @@ defmodule Pipeline.Plugin.Manager.Retire do
   @typedoc "Where they go: `nil` for plugins that are to be forgotten."
   @type target :: :held | :stopped | :failed | nil
 
+  @typedoc "How long (ms) to wait for runs that are under way, which not to wait for, and whether to end the others."
+  @type patience :: %{timeout: non_neg_integer, but: [pid], force: boolean}
+
   @doc """
-  Takes plugins out, each with the reason why.
+  Takes plugins out, each with the reason why, once no run is under way in which they have hooks.
 
-  They are given dependents first, and end in `target`, in which they are known and do not run.
+  They are given dependents first, and end in `target`, in which they are known and do not run. When runs take too long
+  the hooks are put back and nothing has changed.
   """
-  @spec run(State.t(), [{Plugin.plugin_id(), target, reason :: term}]) :: State.t()
-  def run(%State{} = state, leaving) do
-    {running, idle} = Enum.split_with(leaving, fn {id, _, _} -> state.plugins[id].state == :started end)
+  @spec run(State.t(), [{Plugin.plugin_id(), target, reason :: term}], patience) ::
+          {:ok, State.t()} | {:error, {:still_running, [pid]}, State.t()}
+  def run(%State{} = state, leaving, patience) do
+    {state, before} = drain(state, running(state, leaving))
 
-    state
-    |> drain(running)
-    |> stop(running)
+    case await(before, patience) do
+      :ok ->
+        {:ok, go(state, leaving)}
+
+      {:still_running, pids} ->
+        Table.publish(state.instance, before)
+        ids = for {id, _, _} <- running(state, leaving), do: id
+
+        {:error, {:still_running, pids},
+         settle(state, for(id <- ids, do: {id, :started, {:still_running, pids}}))}
+    end
+  end
+
+  @doc "The same at once: runs that are under way end without the plugins' processes."
+  @spec now(State.t(), [{Plugin.plugin_id(), target, reason :: term}]) :: State.t()
+  def now(%State{} = state, leaving) do
+    {state, _before} = drain(state, running(state, leaving))
+    go(state, leaving)
+  end
+
+  defp running(state, leaving) do
+    Enum.filter(leaving, fn {id, _, _} -> state.plugins[id].state in [:started, :draining] end)
+  end
+
+  defp await(before, %{timeout: timeout, but: but, force: force}) do
+    marks = for {_point, %{mark: mark}} <- before, do: mark
+
+    with {:still_running, pids} when force <- InFlight.await(marks, timeout, but: but) do
+      for pid <- pids, do: Process.exit(pid, :kill)
+      :ok
+    end
+  end
+
+  defp go(state, leaving) do
+    {running, idle} = Enum.split_with(leaving, fn {id, _, _} -> state.plugins[id].state == :draining end)
+
+    running
+    |> Enum.reduce(state, fn {id, _, _}, state -> State.stop(state, id) end)
     |> settle(for({id, target, reason} <- running, do: {id, target || :stopped, reason}))
     |> settle(for({id, target, reason} <- idle, target, do: {id, target, reason}))
     |> forget(for({id, nil, _reason} <- leaving, do: id))
@@ -29,27 +70,32 @@ defmodule Pipeline.Plugin.Manager.Retire do
 
   # What is noted with it tells a manager after this one how to go on.
   defp drain(state, leaving) do
+    ids = for {id, _, _} <- leaving, do: id
+
     state =
       Enum.reduce(leaving, state, fn {id, target, reason}, state ->
-        State.update(state, [id], fn info ->
+        State.note(state, [id], fn info ->
           info |> Lifecycle.enter!(:draining, reason) |> Map.put(:leaves_for, target)
         end)
       end)
 
-    remove_hooks(state, for({id, _, _} <- leaving, do: id))
+    before = hooks_out(state, ids)
+    State.announce(state, ids)
+    {state, before}
   end
 
   @doc "Takes the hooks of plugins out, in one step."
   @spec remove_hooks(State.t(), [Plugin.plugin_id()]) :: State.t()
-  def remove_hooks(state, []), do: state
-
-  def remove_hooks(%State{instance: instance, plugins: plugins} = state, ids) do
-    Hooks.remove(Map.take(plugins, ids), Dependents.graph(plugins), instance)
+  def remove_hooks(state, ids) do
+    _before = hooks_out(state, ids)
     state
   end
 
-  defp stop(state, leaving),
-    do: Enum.reduce(leaving, state, fn {id, _, _}, state -> State.stop(state, id) end)
+  defp hooks_out(_state, []), do: %{}
+
+  defp hooks_out(%State{instance: instance, plugins: plugins}, ids) do
+    Hooks.remove(Map.take(plugins, ids), Dependents.graph(plugins), instance)
+  end
 
   defp settle(state, leaving) do
     Enum.reduce(leaving, state, fn {id, target, reason}, state ->

@@ -61,21 +61,23 @@ defmodule Pipeline.Plugin.Manager.Server do
     end
   end
 
-  def handle_call({:unload, id, cascade?}, {caller, _tag}, state) do
+  def handle_call({:unload, id, cascade?, patience}, {caller, _tag}, state) do
     with :ok <- check_loaded(id, state),
          {:ok, leaving} <- leaving(id, cascade?, state),
          :ok <- check_caller(caller, leaving, state) do
-      {:reply, :ok, Retire.run(state, for(id <- leaving, do: {id, nil, :unload}))}
+      retire(state, for(id <- leaving, do: {id, nil, :unload}), patience, caller)
     else
       error -> {:reply, error, state}
     end
   end
 
-  def handle_call({:stop, id, target, reason}, {caller, _tag}, state) do
+  def handle_call({:stop, id, target, reason, patience}, {caller, _tag}, state) do
     with :ok <- check_loaded(id, state),
          dependents = Hold.dependents(state, [id]),
          :ok <- check_caller(caller, [id | for({id, _, _} <- dependents, do: id)], state) do
-      {:reply, :ok, stop(state, id, target, reason, dependents)}
+      if state.plugins[id].state == :stopped and target == :stopped,
+        do: {:reply, :ok, state},
+        else: retire(state, dependents ++ [{id, target, reason}], patience, caller)
     else
       error -> {:reply, error, state}
     end
@@ -214,10 +216,12 @@ defmodule Pipeline.Plugin.Manager.Server do
     if Retire.caller?(state, leaving, caller), do: {:error, {:called_from_callback, :itself}}, else: :ok
   end
 
-  defp stop(state, id, target, reason, dependents) do
-    if state.plugins[id].state == :stopped and target == :stopped,
-      do: state,
-      else: Retire.run(state, dependents ++ [{id, target, reason}])
+  # A run whose hook asks for it cannot be waited for.
+  defp retire(state, leaving, {timeout, force}, caller) do
+    case Retire.run(state, leaving, %{timeout: timeout, force: force, but: [caller]}) do
+      {:ok, state} -> {:reply, :ok, state}
+      {:error, reason, state} -> {:reply, {:error, reason}, state}
+    end
   end
 
   # The supervisor of a plugin ended, which nobody here asked for.

@@ -46,13 +46,26 @@ defmodule Pipeline.Plugin.Manager.State do
 
   @doc "The same with a change of one's own, which ends in a transition."
   @spec update(t, [Plugin.plugin_id()], (Lifecycle.info() -> Lifecycle.info())) :: t
-  def update(state, [], _change), do: state
+  def update(state, ids, change) do
+    state = note(state, ids, change)
+    announce(state, ids)
+    state
+  end
 
-  def update(%__MODULE__{} = state, ids, change) do
+  @doc "The same without an event."
+  @spec note(t, [Plugin.plugin_id()], (Lifecycle.info() -> Lifecycle.info())) :: t
+  def note(state, [], _change), do: state
+
+  def note(%__MODULE__{} = state, ids, change) do
     infos = for id <- ids, do: change.(Map.fetch!(state.plugins, id))
     {:ok, _} = Registry.replace_all(Registry.of(state.instance), infos)
-    for info <- infos, do: Lifecycle.announce(info, state.instance)
     Enum.reduce(infos, state, &put(&2, &1))
+  end
+
+  @doc "Tells the last transition of plugins to who has subscribed."
+  @spec announce(t, [Plugin.plugin_id()]) :: :ok
+  def announce(%__MODULE__{} = state, ids) do
+    Enum.each(ids, &Lifecycle.announce(state.plugins[&1], state.instance))
   end
 
   @doc "Watches the supervisor of a plugin."

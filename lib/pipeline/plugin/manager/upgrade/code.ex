@@ -91,7 +91,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
 
   @doc "Runs `swap` with the new code in place, and takes the code back if it fails."
   @spec load(t, (() -> {:ok, result} | {:error, reason})) ::
-          {:ok, result} | {:error, reason | {:stays, reason} | {:still_running, [pid]} | LoadError.t()}
+          {:ok, result} | {:error, reason | {:stays, reason} | {:code_in_use, [pid]} | LoadError.t()}
         when result: term, reason: term
   def load(%__MODULE__{binary: nil}, swap), do: swap.()
 
@@ -110,7 +110,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
 
   # Two versions of a module can be there at once. Who still runs the one before is not ended for a third.
   defp make_room(module) do
-    if :code.soft_purge(module), do: :ok, else: {:error, {:still_running, running_old(module)}}
+    if :code.soft_purge(module), do: :ok, else: {:error, {:code_in_use, running_old(module)}}
   end
 
   @doc "The processes that run old code of a module."
