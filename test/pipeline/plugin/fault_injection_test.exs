@@ -220,17 +220,8 @@ defmodule Pipeline.Plugin.FaultInjectionTest do
   defp step(:kill_manager, _id, test), do: kill_role(:manager, test)
   defp step(:kill_all_plugins, _id, test), do: kill_role(:plugin_supervisor, test)
 
-  # No more often than the instance's supervisor takes.
   defp kill_role(role, test) do
-    now = System.monotonic_time(:second)
-    [kills: kills] = :ets.lookup(test.crashes, :kills)
-    recent = Enum.filter(kills, &(now - &1 <= 5))
-
-    if length(recent) < @restarts do
-      :ets.insert(test.crashes, {:kills, [now | recent]})
-      kill(Names.whereis(test.instance, role))
-    end
-
+    kill(Names.whereis(test.instance, role))
     test.model
   end
 
@@ -310,7 +301,6 @@ defmodule Pipeline.Plugin.FaultInjectionTest do
 
     dispatchers = for _ <- 1..2, do: spawn_link(fn -> dispatch(instance) end)
     test = %{instance: instance, model: %{}, versions: versions(), crashes: :ets.new(:crashes, [:set])}
-    :ets.insert(test.crashes, {:kills, []})
 
     ExUnit.CaptureLog.capture_log(fn ->
       Enum.reduce(1..@steps, test, fn number, test ->
