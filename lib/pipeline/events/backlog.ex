@@ -43,7 +43,8 @@ defmodule Pipeline.Events.Backlog do
   def past([low | _] = sequences) do
     {high, missing} =
       Enum.reduce(sequences, {low - 1, []}, fn sequence, {last, missing} ->
-        {sequence, if(sequence > last + 1, do: Enum.to_list((last + 1)..(sequence - 1)) ++ missing, else: missing)}
+        {sequence,
+         if(sequence > last + 1, do: Enum.to_list((last + 1)..(sequence - 1)) ++ missing, else: missing)}
       end)
 
     {:past, low, high, missing}

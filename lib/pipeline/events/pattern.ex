@@ -30,7 +30,10 @@ defmodule Pipeline.Events.Pattern do
   def matches?({:tagged, tag, pattern}, {tag, event}), do: matches?(pattern, event)
   def matches?({:tagged, _tag, _pattern}, _event), do: false
   def matches?({:pattern, pattern}, event), do: same?(pattern, event)
-  def matches?({:prefix, prefix}, event) when is_list(prefix), do: starts_with?(event, prefix)
+
+  def matches?({:prefix, prefix}, event) when is_list(prefix) do
+    is_list(event) and starts_with?(event, prefix)
+  end
 
   def matches?({:prefix, prefix}, event) when is_tuple(event) do
     tuple_size(prefix) <= tuple_size(event) and elements?(prefix, event, tuple_size(prefix))
@@ -39,7 +42,7 @@ defmodule Pipeline.Events.Pattern do
   def matches?({:prefix, _prefix}, _event), do: false
 
   # An event can be an improper list, which List.starts_with?/2 does not take.
-  defp starts_with?(event, []), do: is_list(event)
+  defp starts_with?(_event, []), do: true
   defp starts_with?([head | event], [head | prefix]), do: starts_with?(event, prefix)
   defp starts_with?(_event, _prefix), do: false
 

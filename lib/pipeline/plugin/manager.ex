@@ -66,7 +66,11 @@ defmodule Pipeline.Plugin.Manager do
   """
   @spec start_link(keyword) :: Supervisor.on_start()
   def start_link(opts \\ []) do
-    Suggestion.validate_options!(opts, [:name, :hooks, :plugins, :events], "Pipeline.Plugin.Manager.start_link/1")
+    Suggestion.validate_options!(
+      opts,
+      [:name, :hooks, :plugins, :events],
+      "Pipeline.Plugin.Manager.start_link/1"
+    )
 
     Instance.start_link(
       name: opts |> Keyword.get(:name, @default) |> check_name!(),
