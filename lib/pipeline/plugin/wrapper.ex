@@ -93,8 +93,12 @@ defmodule Pipeline.Plugin.Wrapper do
   @impl GenServer
   def handle_continue(:start_plugin, data) do
     case run_start(data) do
-      {:ok, data} -> {:noreply, data}
-      {:error, reason} -> {:stop, reason, data}
+      {:ok, data} ->
+        Pipeline.Plugin.Events.emit(:plugin_restarted, %{id: data.id}, instance: data.instance)
+        {:noreply, data}
+
+      {:error, reason} ->
+        {:stop, reason, data}
     end
   end
 
