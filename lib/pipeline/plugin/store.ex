@@ -80,7 +80,7 @@ defmodule Pipeline.Plugin.Store do
         {false, [{reason, said <> "; it was moved to #{aside}, and no plugin is disabled by it"}]}
 
       {:error, posix} ->
-        not_moved = "it cannot be moved out of the way: #{:file.format_error(posix)}"
+        not_moved = "the plugin store #{path} cannot be moved out of the way: #{:file.format_error(posix)}"
         {true, [{reason, said <> ", and no plugin is disabled by it"}, {{:not_set_aside, posix}, not_moved}]}
     end
   end

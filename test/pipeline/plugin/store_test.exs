@@ -247,7 +247,7 @@ defmodule Pipeline.Plugin.StoreTest do
       {{:ok, store, [{:foreign, _}, {{:not_set_aside, _}, sentence}]}, _log} =
         with_log(fn -> Store.open("/proc/version") end)
 
-      assert sentence =~ "it cannot be moved out of the way"
+      assert sentence =~ "the plugin store /proc/version cannot be moved out of the way: "
       assert {:error, %Store.Error{step: :set_aside}} = Store.put(store, :blog)
     end
   end
