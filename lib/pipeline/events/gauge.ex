@@ -58,8 +58,10 @@ defmodule Pipeline.Events.Gauge do
   def dropped(gauge), do: :atomics.get(gauge, @dropped)
 
   @doc "Looks at a subscriber until it has half of its room again, and tells it what it has missed."
-  @spec watch(t, pid, pos_integer) :: :ok
-  def watch(gauge, pid, pause \\ @first_pause) do
+  @spec watch(t, pid) :: :ok
+  def watch(gauge, pid), do: watch(gauge, pid, @first_pause, 0)
+
+  defp watch(gauge, pid, pause, before) do
     # What is sent between this and the look is counted twice: rather too little room than too much.
     left = :atomics.get(gauge, @left)
 
@@ -73,11 +75,18 @@ defmodule Pipeline.Events.Gauge do
         if :atomics.add_get(gauge, @left, max - length - reserve(max) - left) >= 0 do
           tell(gauge, pid)
         else
-          receive do
-          after
-            pause -> watch(gauge, pid, min(2 * pause, @longest_pause))
-          end
+          # One that is catching up could have room for more before long.
+          pause = if length < before, do: @first_pause, else: pause
+          pause(pause)
+          watch(gauge, pid, min(2 * pause, @longest_pause), length)
         end
+    end
+  end
+
+  defp pause(milliseconds) do
+    receive do
+    after
+      milliseconds -> :ok
     end
   end
 

@@ -57,8 +57,11 @@ defmodule Pipeline.Events.Record do
 
   @doc "What is recorded, oldest first."
   @spec rows(t) :: [row]
-  def rows(%{table: table}) do
-    :ets.tab2list(table)
+  def rows(%{table: table, size: size}) do
+    rows = :ets.tab2list(table)
+    {highest, _, _, _} = List.last(rows, {0, 0, nil, nil})
+    # One that was late may be there yet.
+    Enum.drop_while(rows, fn {sequence, _, _, _} -> sequence <= highest - size end)
   rescue
     ArgumentError -> []
   end

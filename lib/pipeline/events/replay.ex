@@ -32,13 +32,16 @@ defmodule Pipeline.Events.Replay do
     {:error, "replay: is :all, a number of events or {:since, sequence}, got: #{inspect(other)}"}
   end
 
-  @spec open(Record.t()) :: t
-  def open(%Record{counter: counter}) do
+  @spec new(Record.t()) :: t
+  def new(%Record{counter: counter}) do
     replay = %__MODULE__{record: counter, backlog: make_ref(), cut: :atomics.new(1, signed: true)}
     :atomics.put(replay.cut, 1, @all)
-    Backlog.open(replay.backlog)
     replay
   end
+
+  @doc "To be done before an emitter can find the subscription."
+  @spec open(t) :: :ok
+  def open(%{backlog: backlog}), do: Backlog.open(backlog)
 
   @doc "Whether an event is to be sent to the subscriber, see `Backlog.offer/4`."
   @spec offer(t, Record.stamp() | nil, term, pos_integer) :: :kept | :full | :direct
@@ -70,12 +73,12 @@ defmodule Pipeline.Events.Replay do
   def delete(%{backlog: backlog}), do: Backlog.delete(backlog)
 
   defp check_since({:since, sequence}, rows, %{size: size, from: from} = record) do
-    highest = with [_ | _] <- rows, do: rows |> List.last() |> elem(0)
+    highest = rows |> List.last({0}) |> elem(0)
 
     cond do
       sequence > Record.last(record) -> {:error, :ahead}
       sequence < from -> {:error, :too_old}
-      highest != [] and sequence < highest - size -> {:error, :too_old}
+      sequence < highest - size -> {:error, :too_old}
       true -> :ok
     end
   end

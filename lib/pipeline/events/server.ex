@@ -64,6 +64,7 @@ defmodule Pipeline.Events.Server do
     else
       # First what a server after this one would have to take out again.
       :ets.insert(@table, {pid, gauge, [row | rows]})
+      if replay, do: Replay.open(replay)
       Subscriptions.insert(row)
       {:reply, :ok, state}
     end

@@ -57,7 +57,7 @@ defmodule Pipeline.Events.Subscription do
   end
 
   defp replay(subscription, record) do
-    replay = Replay.open(record)
+    replay = Replay.new(record)
 
     case Server.subscribe(subscription, replay) do
       :ok ->
@@ -67,7 +67,6 @@ defmodule Pipeline.Events.Subscription do
         end
 
       :already ->
-        Replay.delete(replay)
         {:error, :already_subscribed}
     end
   end
