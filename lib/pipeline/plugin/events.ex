@@ -7,6 +7,9 @@ defmodule Pipeline.Plugin.Events do
   `{:pipeline_event, {:plugin, type}, payload}`. Patterns, slow subscribers and the replay of recorded events are as in
   `Pipeline.Events`, on the types: `:_` stands for all, and `[:order]` with `match: :prefix` for `[:order, :paid]`.
 
+  A subscription ends with the process: a plugin that crashes makes those of its `c:Pipeline.Plugin.start/1` again, and
+  those that others have made for it are gone. Who makes some subscribes to `:plugin_restarted` too.
+
   ## Events of the system itself
 
     * `:plugin_loaded`, `:plugin_unloaded`, `:plugin_failed` - with `%{id: id}`, the last also with `:reason`
