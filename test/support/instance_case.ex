@@ -2,7 +2,7 @@ defmodule Pipeline.InstanceCase do
   @moduledoc """
   Gives each test an instance of its own, so that tests run at the same time.
 
-  The tag `hooks: SomeSpec` names the instance's spec.
+  The tag `hooks: SomeSpec` names the instance's spec, `events: [record: n]` has it record events.
   """
 
   use ExUnit.CaseTemplate
@@ -19,7 +19,7 @@ defmodule Pipeline.InstanceCase do
 
   setup context do
     name = :"#{inspect(context.module)} #{context.test}"
-    start_supervised!({Manager, name: name, hooks: context[:hooks]})
+    start_supervised!({Manager, name: name, hooks: context[:hooks], events: context[:events] || []})
     {:ok, instance: name}
   end
 

@@ -7,6 +7,9 @@ defmodule Pipeline.Hook.Epoch do
 
   alias Pipeline.Hook.Run
 
+  # Milliseconds.
+  @patience 1_000
+
   @spec start_link(term) :: GenServer.on_start()
   def start_link(_opts), do: GenServer.start_link(__MODULE__, [], name: __MODULE__)
 
@@ -36,16 +39,29 @@ defmodule Pipeline.Hook.Epoch do
     end
   end
 
-  # Asks all processes at once and then takes in their answers.
+  # Asks all processes at once and then takes in their answers. One that does not answer, since it is in native code, may
+  # be in a run.
   defp in_old_code do
-    asked = Process.list() -- [self()]
-    for pid <- asked, do: :erlang.check_process_code(pid, Run, async: {__MODULE__, pid})
-    for pid <- asked, answer(pid), do: pid
+    request = make_ref()
+    asked = MapSet.new(Process.list() -- [self()])
+    for pid <- asked, do: :erlang.check_process_code(pid, Run, async: {request, pid})
+    deadline = System.monotonic_time(:millisecond) + @patience
+    answers(request, asked, [], deadline)
   end
 
-  defp answer(pid) do
-    receive do
-      {:check_process_code, {__MODULE__, ^pid}, result} -> result == true
+  defp answers(request, asked, found, deadline) do
+    if MapSet.size(asked) == 0 do
+      found
+    else
+      receive do
+        {:check_process_code, {^request, pid}, true} ->
+          answers(request, MapSet.delete(asked, pid), [pid | found], deadline)
+
+        {:check_process_code, {^request, pid}, _false_or_aborted} ->
+          answers(request, MapSet.delete(asked, pid), found, deadline)
+      after
+        max(deadline - System.monotonic_time(:millisecond), 0) -> found ++ MapSet.to_list(asked)
+      end
     end
   end
 end

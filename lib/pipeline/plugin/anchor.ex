@@ -1,10 +1,11 @@
 defmodule Pipeline.Plugin.Anchor do
   @moduledoc false
-  # Holds what an instance publishes for readers in any process, its registry and its chains, from the start of the
-  # instance to its end. A restart finds both in place.
+  # Holds what an instance publishes for readers in any process, its registry, its chains and its record of events, from
+  # the start of the instance to its end. A restart finds the first two in place.
 
   use GenServer
 
+  alias Pipeline.Events.Record
   alias Pipeline.Hook.Table
   alias Pipeline.Plugin.{Names, Registry}
 
@@ -33,6 +34,7 @@ defmodule Pipeline.Plugin.Anchor do
       Table.create(instance, opts[:hooks], opts[:incarnation])
     end
 
+    Record.open(instance, opts[:record] || 0)
     {:ok, %{instance: instance, configured?: again?}}
   end
 
@@ -48,6 +50,7 @@ defmodule Pipeline.Plugin.Anchor do
       when reason in [:normal, :shutdown] or elem(reason, 0) == :shutdown do
     Table.delete(instance)
     :persistent_term.erase({Registry, instance})
+    Record.close(instance)
   end
 
   def terminate(_crash, _state), do: :ok

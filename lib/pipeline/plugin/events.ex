@@ -4,15 +4,23 @@ defmodule Pipeline.Plugin.Events do
 
   A plugin subscribes with its own id, usually in `c:Pipeline.Plugin.start/1`, and takes events in
   `c:Pipeline.Plugin.handle_event/3`. A process that is no plugin subscribes with its pid and gets the message
-  `{:pipeline_event, {:plugin, type}, payload}`.
+  `{:pipeline_event, {:plugin, type}, payload}`. Patterns, slow subscribers and the replay of recorded events are as in
+  `Pipeline.Events`, on the types: `:_` stands for all, and `[:order]` with `match: :prefix` for `[:order, :paid]`.
+
+  A subscription ends with the process: a plugin that crashes makes those of its `c:Pipeline.Plugin.start/1` again, and
+  those that others have made for it are gone. Who makes some subscribes to `:plugin_restarted` too.
 
   ## Events of the system itself
 
     * `:plugin_loaded`, `:plugin_unloaded`, `:plugin_failed` - with `%{id: id}`, the last also with `:reason`
+    * `:plugin_restarted` - with `%{id: id}`: it had crashed, and runs again
     * `:hook_failed` - with `%{error: %Pipeline.Hook.Error{}}`
+    * `:events_dropped` - with `%{id: id, count: n}`: a plugin was too slow and has missed that many events; it has caught
+      up
   """
 
   alias Pipeline.Events
+  alias Pipeline.Events.Subscription
   alias Pipeline.Plugin.{Names, Suggestion, Wrapper}
 
   @doc """
@@ -22,53 +30,60 @@ defmodule Pipeline.Plugin.Events do
   """
   @spec emit(type :: term, payload :: term, keyword) :: :ok
   def emit(type, payload, opts \\ []) do
-    Suggestion.validate_options!(opts, [:instance], "Pipeline.Plugin.Events.emit/3")
-    Events.emit({:plugin, type}, payload, instance: opts[:instance] || Wrapper.instance() || Pipeline.Plugin)
+    if opts != [], do: Suggestion.validate_options!(opts, [:instance], "Pipeline.Plugin.Events.emit/3")
+    Events.emit({:plugin, type}, payload, instance: instance(opts))
   end
 
   @doc """
   Subscribes a plugin, or the calling process by its pid, to events of a type.
 
-  Option: `:instance`, by default the application's own; a plugin that subscribes itself has its own by default.
+  Options are those of `Pipeline.Events.subscribe/2`; the `:instance` is by default the application's own, or that of
+  the plugin that subscribes itself. With `meta: true` a plugin gets its events in `c:Pipeline.Plugin.handle_message/2`.
   """
   @spec subscribe(Pipeline.Plugin.plugin_id() | pid, type :: term, keyword) ::
-          :ok | {:error, {:not_loaded | :timeout, Pipeline.Plugin.plugin_id()}}
+          :ok
+          | {:error,
+             {:not_loaded | :timeout, Pipeline.Plugin.plugin_id()}
+             | :not_recording
+             | :already_subscribed
+             | :too_old
+             | :ahead}
   def subscribe(subscriber, type, opts \\ []) do
-    change(
-      subscriber,
-      opts,
-      "Pipeline.Plugin.Events.subscribe/3",
-      &Events.subscribe({:plugin, type}, &1),
-      fn ->
-        {:subscribe, type}
-      end
-    )
+    function = "Pipeline.Plugin.Events.subscribe/3"
+    change(subscriber, Subscription.new!(type, with_instance(opts), function, :plugin), :add, function)
   end
 
-  @doc "Ends a subscription."
+  @doc "Ends a subscription. Options: `:instance`, and `:match` as it was given to `subscribe/3`."
   @spec unsubscribe(Pipeline.Plugin.plugin_id() | pid, type :: term, keyword) ::
           :ok | {:error, {:not_loaded | :timeout, Pipeline.Plugin.plugin_id()}}
   def unsubscribe(subscriber, type, opts \\ []) do
-    change(
-      subscriber,
-      opts,
-      "Pipeline.Plugin.Events.unsubscribe/3",
-      &Events.unsubscribe({:plugin, type}, &1),
-      fn ->
-        {:unsubscribe, type}
-      end
-    )
+    function = "Pipeline.Plugin.Events.unsubscribe/3"
+    change(subscriber, Subscription.of!(type, with_instance(opts), function, :plugin), :remove, function)
+  end
+
+  @doc """
+  How many events were dropped for a plugin's process, or for a process, because it was too slow.
+
+  Option: `:instance`. See `Pipeline.Events.dropped/1`.
+  """
+  @spec dropped(Pipeline.Plugin.plugin_id() | pid, keyword) ::
+          non_neg_integer | {:error, {:not_loaded, Pipeline.Plugin.plugin_id()}}
+  def dropped(subscriber, opts \\ []) do
+    Suggestion.validate_options!(opts, [:instance], "Pipeline.Plugin.Events.dropped/2")
+
+    case process(subscriber, instance(opts)) do
+      nil -> {:error, {:not_loaded, subscriber}}
+      pid -> Events.dropped(pid)
+    end
   end
 
   # A subscription belongs to the process that makes it, so a plugin's process is asked to make its own.
-  defp change(subscriber, opts, function, here, request) do
-    Suggestion.validate_options!(opts, [:instance], function)
-    instance = opts[:instance] || Wrapper.instance() || Pipeline.Plugin
-    process = if is_pid(subscriber), do: subscriber, else: Names.whereis(instance, {:plugin, subscriber})
+  defp change(subscriber, subscription, change, function) do
+    process = process(subscriber, subscription.instance)
 
     cond do
       process == self() ->
-        here.(instance: instance)
+        apply(Subscription, change, [subscription])
 
       is_pid(subscriber) ->
         raise ArgumentError, "a process subscribes itself: #{function} takes self() or a plugin id"
@@ -77,10 +92,24 @@ defmodule Pipeline.Plugin.Events do
         {:error, {:not_loaded, subscriber}}
 
       true ->
-        GenServer.call(process, request.())
+        call(process, {:subscription, change, subscription}, subscriber)
     end
+  end
+
+  defp call(process, request, subscriber) do
+    GenServer.call(process, request)
   catch
     :exit, {:timeout, _} -> {:error, {:timeout, subscriber}}
     :exit, _ -> {:error, {:not_loaded, subscriber}}
   end
+
+  defp process(subscriber, _instance) when is_pid(subscriber), do: subscriber
+  defp process(subscriber, instance), do: Names.whereis(instance, {:plugin, subscriber})
+
+  # Options that are no keyword list are refused by who takes them.
+  defp with_instance(opts) do
+    if Keyword.keyword?(opts), do: Keyword.put(opts, :instance, instance(opts)), else: opts
+  end
+
+  defp instance(opts), do: opts[:instance] || Wrapper.instance() || Pipeline.Plugin
 end

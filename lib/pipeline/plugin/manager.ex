@@ -75,15 +75,21 @@ defmodule Pipeline.Plugin.Manager do
     * `:hooks` - a `Pipeline.Hook.Spec` with the hook points of the host
     * `:plugins` - plugins to load at the start, each a module or `{module, config}`. One that cannot be loaded is
       logged and left out, with those that need it; it does not stop the start
+    * `:events` - `[record: n]` keeps the last `n` events for late subscribers, see `Pipeline.Events`; by default none
   """
   @spec start_link(keyword) :: Supervisor.on_start()
   def start_link(opts \\ []) do
-    Suggestion.validate_options!(opts, [:name, :hooks, :plugins], "Pipeline.Plugin.Manager.start_link/1")
+    Suggestion.validate_options!(
+      opts,
+      [:name, :hooks, :plugins, :events],
+      "Pipeline.Plugin.Manager.start_link/1"
+    )
 
     Instance.start_link(
       name: opts |> Keyword.get(:name, @default) |> check_name!(),
       hooks: check_spec!(opts[:hooks]),
-      plugins: with_configs!(opts[:plugins] || [])
+      plugins: with_configs!(opts[:plugins] || []),
+      record: record!(opts[:events] || [])
     )
   end
 
@@ -99,6 +105,15 @@ defmodule Pipeline.Plugin.Manager do
       spec
     else
       raise ArgumentError, "hooks: takes a module that uses Pipeline.Hook.Spec, got: #{inspect(spec)}"
+    end
+  end
+
+  defp record!(opts) do
+    Suggestion.validate_options!(opts, [:record], "events:")
+
+    case opts[:record] || 0 do
+      size when is_integer(size) and size >= 0 -> size
+      other -> raise ArgumentError, "record: is a number of events, got: #{inspect(other)}"
     end
   end
 

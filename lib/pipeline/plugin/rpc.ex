@@ -3,61 +3,109 @@ defmodule Pipeline.Plugin.RPC do
   Calls from plugin to plugin, and from the host to a plugin.
 
   A plugin answers in `c:Pipeline.Plugin.handle_rpc/2`. A plugin that is missing, crashes or is too slow is an error
-  value, never an exit of the caller.
+  value, never an exit of the caller. An answer that comes too late is dropped, not left in the caller's mailbox.
   """
 
-  alias Pipeline.Plugin.{Names, Suggestion, Wrapper}
+  alias Pipeline.Plugin.{Suggestion, Wrapper}
+  alias Pipeline.Plugin.RPC.Target
 
   @type reason ::
           {:not_loaded, Pipeline.Plugin.plugin_id()}
+          | {state :: atom, Pipeline.Plugin.plugin_id()}
+          | {:restarting, Pipeline.Plugin.plugin_id()}
           | {:no_rpc, Pipeline.Plugin.plugin_id()}
           | {:timeout, Pipeline.Plugin.plugin_id()}
           | {:crashed, Pipeline.Plugin.plugin_id(), term}
           | {:calling_self, Pipeline.Plugin.plugin_id()}
           | term
 
+  # The longest that Erlang waits: 49 days.
+  @longest 0xFFFF_FFFF
+
   @doc """
-  Calls a plugin and waits for its answer, at most `timeout` milliseconds.
+  Calls a plugin and waits for its answer, at most `timeout` milliseconds, or `:infinity`.
+
+  A plugin that has crashed and is being restarted is waited for, within the same time.
 
   Returns what the plugin answered: `{:ok, reply}`, or `{:error, reason}` with its own reason or one of
 
     * `{:not_loaded, id}` - there is no such plugin
+    * `{:failed, id}` - it has crashed too often; likewise every other state in which a plugin has no process, as
+      `Pipeline.Plugin.Manager.plugin_info/2` tells it: `{:held, id}`, `{:stopped, id}`, `{:stopping, id}`
+    * `{:restarting, id}` - it had crashed and was not back in time; it has not seen the request
     * `{:no_rpc, id}` - it does not implement `c:Pipeline.Plugin.handle_rpc/2`
     * `{:timeout, id}` - it took too long; it may still do what was asked
-    * `{:crashed, id, reason}` - it ended before it answered
+    * `{:crashed, id, reason}` - it ended before it answered; it may have done what was asked
     * `{:calling_self, id}` - it is the caller
 
   Option: `:instance`; by default that of the calling plugin, or the application's own.
   """
   @spec call(Pipeline.Plugin.plugin_id(), term, timeout, keyword) :: {:ok, term} | {:error, reason}
   def call(id, request, timeout \\ 5000, opts \\ []) do
-    case whereis(id, opts, "Pipeline.Plugin.RPC.call/4") do
-      nil -> {:error, {:not_loaded, id}}
-      pid -> GenServer.call(pid, {:plugin_rpc, request}, timeout)
+    instance = instance(opts, "Pipeline.Plugin.RPC.call/4")
+    call_until(instance, id, request, timeout |> check_timeout!() |> deadline())
+  end
+
+  defp call_until(instance, id, request, deadline) do
+    case Target.await(instance, id, deadline) do
+      {:ok, pid} ->
+        case ask(pid, request, deadline) do
+          # It had ended before the request came.
+          :noproc -> call_until(instance, id, request, deadline)
+          {:ended, reason} -> {:error, Target.ended(instance, id, reason)}
+          {:error, :timeout} -> {:error, {:timeout, id}}
+          {:error, :calling_self} -> {:error, {:calling_self, id}}
+          {:answer, answer} -> answer
+        end
+
+      {:error, reason} ->
+        {:error, {reason, id}}
     end
+  end
+
+  # Calls by an alias of the caller, which a late answer finds gone.
+  defp ask(pid, request, deadline) do
+    {:answer, GenServer.call(pid, {:plugin_rpc, request}, left(deadline))}
   catch
-    :exit, {:timeout, _} -> {:error, {:timeout, id}}
-    :exit, {:noproc, _} -> {:error, {:not_loaded, id}}
-    :exit, {:calling_self, _} -> {:error, {:calling_self, id}}
-    :exit, {reason, {GenServer, :call, _}} -> {:error, {:crashed, id, reason}}
+    :exit, {:timeout, {GenServer, :call, _}} -> {:error, :timeout}
+    :exit, {:noproc, {GenServer, :call, _}} -> :noproc
+    :exit, {:calling_self, {GenServer, :call, _}} -> {:error, :calling_self}
+    :exit, {reason, {GenServer, :call, _}} -> {:ended, reason}
   end
 
   @doc """
   Sends a plugin a message, which it takes in `c:Pipeline.Plugin.handle_message/2`, and does not wait.
 
+  The errors are those of `call/4` that say that there is no process: a plugin that is being restarted is not waited for.
+
   Option: `:instance`, as for `call/4`.
   """
-  @spec cast(Pipeline.Plugin.plugin_id(), term, keyword) ::
-          :ok | {:error, {:not_loaded, Pipeline.Plugin.plugin_id()}}
+  @spec cast(Pipeline.Plugin.plugin_id(), term, keyword) :: :ok | {:error, reason}
   def cast(id, message, opts \\ []) do
-    case whereis(id, opts, "Pipeline.Plugin.RPC.cast/3") do
-      nil -> {:error, {:not_loaded, id}}
-      pid -> GenServer.cast(pid, {:plugin_message, message})
+    case Target.find(instance(opts, "Pipeline.Plugin.RPC.cast/3"), id) do
+      {:ok, pid} -> GenServer.cast(pid, {:plugin_message, message})
+      {:error, reason} -> {:error, {reason, id}}
     end
   end
 
-  defp whereis(id, opts, function) do
+  defp instance(opts, function) do
     Suggestion.validate_options!(opts, [:instance], function)
-    Names.whereis(opts[:instance] || Wrapper.instance() || Pipeline.Plugin, {:plugin, id})
+    opts[:instance] || Wrapper.instance() || Pipeline.Plugin
   end
+
+  defp check_timeout!(:infinity), do: :infinity
+  # What is left of an earlier deadline can be less than nothing.
+  defp check_timeout!(timeout) when is_integer(timeout), do: timeout |> max(0) |> min(@longest)
+
+  defp check_timeout!(timeout) do
+    raise ArgumentError, "a timeout is a number of milliseconds or :infinity, got: #{inspect(timeout)}"
+  end
+
+  defp deadline(:infinity), do: :infinity
+  defp deadline(timeout), do: System.monotonic_time(:millisecond) + timeout
+
+  @doc false
+  @spec left(integer | :infinity) :: timeout
+  def left(:infinity), do: :infinity
+  def left(deadline), do: max(deadline - System.monotonic_time(:millisecond), 0)
 end

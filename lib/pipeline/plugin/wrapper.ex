@@ -101,8 +101,12 @@ defmodule Pipeline.Plugin.Wrapper do
   @impl GenServer
   def handle_continue(:start_plugin, data) do
     case run_start(data) do
-      {:ok, data} -> {:noreply, data}
-      {:error, reason} -> {:stop, reason, data}
+      {:ok, data} ->
+        Pipeline.Plugin.Events.emit(:plugin_restarted, %{id: data.id}, instance: data.instance)
+        {:noreply, data}
+
+      {:error, reason} ->
+        {:stop, reason, data}
     end
   end
 
@@ -135,12 +139,8 @@ defmodule Pipeline.Plugin.Wrapper do
     {:noreply, data}
   end
 
-  def handle_call({:subscribe, type}, _from, data) do
-    {:reply, Pipeline.Plugin.Events.subscribe(self(), type, instance: data.instance), data}
-  end
-
-  def handle_call({:unsubscribe, type}, _from, data) do
-    {:reply, Pipeline.Plugin.Events.unsubscribe(self(), type, instance: data.instance), data}
+  def handle_call({:subscription, change, subscription}, _from, data) do
+    {:reply, apply(Pipeline.Events.Subscription, change, [subscription]), data}
   end
 
   @impl GenServer
@@ -153,6 +153,13 @@ defmodule Pipeline.Plugin.Wrapper do
     else
       handle_message(event, data)
     end
+  end
+
+  # Not for the plugin itself, whose callbacks know nothing of it: it can subscribe to the event.
+  def handle_info({:pipeline_events_dropped, count}, data) do
+    Logger.warning("plugin #{inspect(data.id)} was too slow and has missed #{count} events")
+    Pipeline.Plugin.Events.emit(:events_dropped, %{id: data.id, count: count}, instance: data.instance)
+    {:noreply, data}
   end
 
   # As a process that does not trap exits: a plugin lives and dies with what it has linked to.

@@ -1,6 +1,9 @@
 defmodule Pipeline.Plugin.RPCTest do
   use Pipeline.InstanceCase, async: true
 
+  alias Pipeline.Plugin.Names
+  alias Pipeline.Plugin.RPC.Target
+
   defmodule Counter do
     use Pipeline.Plugin, id: :counter
 
@@ -54,11 +57,112 @@ defmodule Pipeline.Plugin.RPCTest do
     assert {:error, {:crashed, :counter, {%RuntimeError{message: "no luck"}, _}}} =
              RPC.call(:counter, :crash, 5000, opts)
 
-    assert {:error, {:crashed, :counter, {:bad_return, _, :wrong}}} =
-             eventually(fn -> RPC.call(:counter, :wrong, 5000, opts) end)
-
-    assert eventually(fn -> RPC.call(:counter, :hang, 10, opts) end) == {:error, {:timeout, :counter}}
+    assert {:error, {:crashed, :counter, {:bad_return, _, :wrong}}} = RPC.call(:counter, :wrong, 5000, opts)
+    assert RPC.call(:counter, :hang, 10, opts) == {:error, {:timeout, :counter}}
+    assert RPC.call(:counter, :count, 0, opts) == {:error, {:timeout, :counter}}
+    assert RPC.call(:counter, :count, -1, opts) == {:error, {:timeout, :counter}}
     send(Manager.plugin_info(:counter, opts).pid, :go_on)
+    assert RPC.call(:counter, :count, :infinity, opts) == {:ok, 0}
+    assert RPC.call(:counter, :count, 0x1_0000_0000, opts) == {:ok, 0}
+    assert RPC.call(:counter, :count, 5000, instance: :nowhere) == {:error, {:not_loaded, :counter}}
+
+    assert_raise ArgumentError, ~r/a timeout is a number of milliseconds or :infinity, got: :soon/, fn ->
+      RPC.call(:counter, :count, :soon, opts)
+    end
+  end
+
+  test "leaves no answer that came too late", %{opts: opts} do
+    assert RPC.call(:counter, :hang, 1, opts) == {:error, {:timeout, :counter}}
+    send(Manager.plugin_info(:counter, opts).pid, :go_on)
+    # It has answered that call before this one.
+    assert RPC.call(:counter, :count, 5000, opts) == {:ok, 0}
+    refute_received _
+  end
+
+  test "tells the state of a plugin that has no process", %{instance: instance, opts: opts} do
+    for state <- [:held, :stopped, :failed] do
+      {:ok, _} = Registry.register(Registry.of(instance), %{id: state, state: state})
+      assert RPC.call(state, :count, 5000, opts) == {:error, {state, state}}
+      assert RPC.call(state, :count, :infinity, opts) == {:error, {state, state}}
+      assert RPC.cast(state, :count, opts) == {:error, {state, state}}
+      {:ok, _} = Registry.unregister(Registry.of(instance), state)
+    end
+  end
+
+  describe "while a plugin is being restarted" do
+    test "waits for it", %{opts: opts} do
+      supervisor = kill_and_hold_up(opts)
+      assert RPC.cast(:counter, {:add, 1}, opts) == {:error, {:restarting, :counter}}
+      task = Task.async(fn -> {RPC.call(:counter, :count, :infinity, opts), messages()} end)
+      await_waiter(task.pid)
+      # News of others are no answer.
+      :ok = Events.emit(:news, 1, opts)
+      :sys.resume(supervisor)
+      assert Task.await(task) == {{:ok, 0}, []}
+    end
+
+    test "waits no longer than it is to", %{opts: opts} do
+      supervisor = kill_and_hold_up(opts)
+      assert RPC.call(:counter, :count, 20, opts) == {:error, {:restarting, :counter}}
+      assert RPC.call(:counter, :count, 0, opts) == {:error, {:restarting, :counter}}
+      :sys.resume(supervisor)
+      assert RPC.call(:counter, :count, 5000, opts) == {:ok, 0}
+      refute_received _
+    end
+
+    test "tells that it has failed, or was unloaded", %{instance: instance, opts: opts} do
+      moody =
+        plugin id: :moody do
+          @impl Pipeline.Plugin
+          def init(%{mood: mood}), do: {Agent.get(mood, & &1), :moody}
+        end
+
+      mood = start_supervised!({Agent, fn -> :ok end})
+      {:ok, :moody} = Manager.load_plugin(moody, %{mood: mood}, instance: instance)
+      supervisor = kill_and_hold_up(:moody, opts)
+      Agent.update(mood, fn :ok -> :error end)
+      task = Task.async(fn -> RPC.call(:moody, :count, :infinity, opts) end)
+      await_waiter(task.pid)
+
+      ExUnit.CaptureLog.capture_log(fn ->
+        :sys.resume(supervisor)
+        assert Task.await(task) == {:error, {:failed, :moody}}
+      end)
+
+      task = Task.async(fn -> RPC.call(:counter, :count, :infinity, opts) end)
+      assert Task.await(task) == {:ok, 0}
+      kill_and_hold_up(:counter, opts)
+      task = Task.async(fn -> RPC.call(:counter, :count, :infinity, opts) end)
+      await_waiter(task.pid)
+      assert Manager.unload_plugin(:counter, opts) == :ok
+      assert {:error, {state, :counter}} = Task.await(task)
+      assert state in [:stopping, :draining, :not_loaded]
+    end
+
+    test "ends the waiting with the caller", %{opts: opts} do
+      supervisor = kill_and_hold_up(opts)
+      caller = spawn(fn -> RPC.call(:counter, :count, :infinity, opts) end)
+      waiter = await_waiter(caller)
+      monitor = Process.monitor(waiter)
+      Process.exit(caller, :kill)
+      assert_receive {:DOWN, ^monitor, :process, ^waiter, _}
+      :sys.resume(supervisor)
+    end
+  end
+
+  test "tells that a plugin was stopped before it came to the call", %{opts: opts} do
+    pid = Manager.plugin_info(:counter, opts).pid
+    hanging = Task.async(fn -> RPC.call(:counter, :hang, 5000, opts) end)
+    until(fn -> match?({:current_function, {Counter, :handle_rpc, 2}}, current_function(pid)) end)
+    unload = Task.async(fn -> Manager.unload_plugin(:counter, opts) end)
+    until(fn -> Enum.any?(messages(pid), &match?({:EXIT, _, :shutdown}, &1)) end)
+    late = Task.async(fn -> RPC.call(:counter, :count, 5000, opts) end)
+    until(fn -> Enum.any?(messages(pid), &match?({:"$gen_call", _, {:plugin_rpc, :count}}, &1)) end)
+    send(pid, :go_on)
+    assert Task.await(hanging) == {:ok, :late}
+    assert {:error, {state, :counter}} = Task.await(late)
+    assert state in [:stopping, :draining, :not_loaded]
+    assert Task.await(unload) == :ok
   end
 
   test "tells that a plugin takes no calls", %{instance: instance, opts: opts} do
@@ -79,11 +183,29 @@ defmodule Pipeline.Plugin.RPCTest do
     assert RPC.call(:counter, {:ask, :counter}, 5000, opts) == {:ok, {:error, {:calling_self, :counter}}}
   end
 
-  # After a crash there is no process for a moment.
-  defp eventually(fun) do
-    case fun.() do
-      {:error, {:not_loaded, :counter}} -> eventually(fun)
-      answer -> answer
+  # Kills a plugin whose supervisor is held up, so that there is no process of it until that is resumed.
+  defp kill_and_hold_up(id \\ :counter, opts) do
+    supervisor = Names.whereis(opts[:instance], {:supervisor, id})
+    :ok = :sys.suspend(supervisor)
+    pid = Manager.plugin_info(id, opts).pid
+    monitor = Process.monitor(pid)
+    Process.exit(pid, :kill)
+    assert_receive {:DOWN, ^monitor, :process, ^pid, :killed}
+    until(fn -> Manager.plugin_info(id, opts).pid == nil end)
+    supervisor
+  end
+
+  # The process that waits for a caller, once it waits.
+  defp await_waiter(caller) do
+    with {:monitors, [process: waiter]} when is_pid(waiter) <- Process.info(caller, :monitors),
+         {:current_function, {Target, :look, 3}} <- current_function(waiter) do
+      waiter
+    else
+      _ -> await_waiter(caller)
     end
   end
+
+  defp current_function(pid), do: Process.info(pid, :current_function)
+  defp messages(pid \\ self()), do: pid |> Process.info(:messages) |> elem(1)
+  defp until(fun), do: fun.() || until(fun)
 end

@@ -59,11 +59,11 @@ defmodule Pipeline.Plugin.Manager.Retire do
   end
 
   defp go(state, leaving) do
-    {running, idle} = Enum.split_with(leaving, fn {id, _, _} -> state.plugins[id].state == :draining end)
+    {draining, idle} = Enum.split_with(leaving, fn {id, _, _} -> state.plugins[id].state == :draining end)
 
-    running
+    leaving
     |> Enum.reduce(state, fn {id, _, _}, state -> State.stop(state, id) end)
-    |> settle(for({id, target, reason} <- running, do: {id, target || :stopped, reason}))
+    |> settle(for({id, target, reason} <- draining, do: {id, target || :stopped, reason}))
     |> settle(for({id, target, reason} <- idle, target, do: {id, target, reason}))
     |> forget(for({id, nil, _reason} <- leaving, do: id))
   end
@@ -74,14 +74,19 @@ defmodule Pipeline.Plugin.Manager.Retire do
 
     state =
       Enum.reduce(leaving, state, fn {id, target, reason}, state ->
-        State.note(state, [id], fn info ->
-          info |> Lifecycle.enter!(:draining, reason) |> Map.put(:leaves_for, target)
-        end)
+        State.note(state, [id], &leave(&1, target, reason))
       end)
 
     before = hooks_out(state, ids)
     State.announce(state, ids)
     {state, before}
+  end
+
+  # One that has failed has no process left that runs could do with.
+  defp leave(info, :failed, reason), do: Lifecycle.enter!(info, :failed, reason)
+
+  defp leave(info, target, reason) do
+    info |> Lifecycle.enter!(:draining, reason) |> Map.put(:leaves_for, target)
   end
 
   @doc "Takes the hooks of plugins out, in one step."

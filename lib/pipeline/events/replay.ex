@@ -1,0 +1,94 @@
+defmodule Pipeline.Events.Replay do
+  @moduledoc false
+  # Hands recorded events to a subscriber, in its own process, before the live ones.
+
+  alias Pipeline.Events.{Backlog, Record}
+
+  # A subscription with a replay has its backlog, and a cell with the highest number of an event that can be in it or in
+  # what was replayed: one atomic read tells that a later event is to be sent as ever.
+  @enforce_keys [:record, :backlog, :cut]
+  defstruct [:record, :backlog, :cut]
+
+  @type t :: %__MODULE__{
+          record: :atomics.atomics_ref(),
+          backlog: Backlog.id(),
+          cut: :atomics.atomics_ref()
+        }
+  @type wanted :: :all | non_neg_integer | {:since, non_neg_integer}
+
+  @all 0x1000_0000_0000_0000
+
+  # Of a subscriber without a limit.
+  @longest_backlog 100_000
+
+  @spec check(term) :: {:ok, nil | wanted} | {:error, String.t()}
+  def check(nil), do: {:ok, nil}
+  def check(:all), do: {:ok, :all}
+  def check(n) when is_integer(n) and n >= 0, do: {:ok, n}
+  def check({:since, n}) when is_integer(n) and n >= 0, do: {:ok, {:since, n}}
+  def check(since: n) when is_integer(n) and n >= 0, do: {:ok, {:since, n}}
+
+  def check(other) do
+    {:error, "replay: is :all, a number of events or {:since, sequence}, got: #{inspect(other)}"}
+  end
+
+  @spec new(Record.t()) :: t
+  def new(%Record{counter: counter}) do
+    replay = %__MODULE__{record: counter, backlog: make_ref(), cut: :atomics.new(1, signed: true)}
+    :atomics.put(replay.cut, 1, @all)
+    replay
+  end
+
+  @doc "To be done before an emitter can find the subscription."
+  @spec open(t) :: :ok
+  def open(%{backlog: backlog}), do: Backlog.open(backlog)
+
+  @doc "Whether an event is to be sent to the subscriber, see `Backlog.offer/4`."
+  @spec offer(t, Record.stamp() | nil, term, pos_integer) :: :kept | :full | :direct
+  def offer(%{record: record, cut: cut, backlog: backlog}, {record, sequence, _time}, message, limit) do
+    if sequence > :atomics.get(cut, 1) do
+      :direct
+    else
+      Backlog.offer(backlog, sequence, message, min(limit, @longest_backlog))
+    end
+  end
+
+  # Of a later life of the instance, which began to count anew.
+  def offer(_replay, _stamp, _message, _limit), do: :direct
+
+  @doc "Delivers what is wanted, and from then on the live events come by themselves."
+  @spec run(t, Record.t(), wanted, (Record.row() -> [message :: term])) :: :ok | {:error, :too_old | :ahead}
+  def run(%{backlog: backlog, cut: cut}, record, wanted, filter) do
+    rows = Record.rows(record)
+
+    with :ok <- check_since(wanted, rows, record) do
+      past = {:past, _low, high, _missing} = rows |> Enum.map(&elem(&1, 0)) |> Backlog.past()
+      for message <- select(wanted, rows, filter), do: send(self(), message)
+      :ok = Backlog.drain(backlog, past, &send(self(), &1))
+      :atomics.put(cut, 1, high)
+    end
+  end
+
+  @spec delete(t) :: :ok
+  def delete(%{backlog: backlog}), do: Backlog.delete(backlog)
+
+  defp check_since({:since, sequence}, rows, %{size: size, from: from} = record) do
+    highest = rows |> List.last({0}) |> elem(0)
+
+    cond do
+      sequence > Record.last(record) -> {:error, :ahead}
+      sequence < from -> {:error, :too_old}
+      sequence < highest - size -> {:error, :too_old}
+      true -> :ok
+    end
+  end
+
+  defp check_since(_wanted, _rows, _record), do: :ok
+
+  defp select({:since, sequence}, rows, filter) do
+    for {n, _time, _event, _payload} = row <- rows, n > sequence, message <- filter.(row), do: message
+  end
+
+  defp select(:all, rows, filter), do: Enum.flat_map(rows, filter)
+  defp select(n, rows, filter), do: rows |> Enum.flat_map(filter) |> Enum.take(-n)
+end

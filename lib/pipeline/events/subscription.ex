@@ -1,0 +1,102 @@
+defmodule Pipeline.Events.Subscription do
+  @moduledoc false
+  # A subscription that a process is about to make or to end, its options checked.
+
+  alias Pipeline.Events.{Pattern, Record, Replay, Server, Subscriptions}
+  alias Pipeline.Plugin.Suggestion
+
+  @enforce_keys [:instance, :event]
+  defstruct [:instance, :event, :pattern, :max_queue, :replay, meta?: false]
+
+  @type t :: %__MODULE__{
+          instance: atom,
+          event: term,
+          pattern: nil | Pattern.t(),
+          max_queue: nil | pos_integer | :infinity,
+          replay: nil | Replay.wanted(),
+          meta?: boolean
+        }
+
+  @type error :: :not_recording | :already_subscribed | :too_old | :ahead
+
+  @doc "Raises `ArgumentError` for options that are wrong. `tag` is that of a tuple whose second element the event is."
+  @spec new!(term, keyword, String.t(), nil | :plugin) :: t
+  def new!(event, opts, function, tag \\ nil) do
+    Suggestion.validate_options!(opts, [:instance, :match, :max_queue, :replay, :meta], function)
+
+    %__MODULE__{
+      of!(event, Keyword.take(opts, [:instance, :match]), function, tag)
+      | max_queue: max_queue!(opts[:max_queue]),
+        replay: take!(Replay.check(opts[:replay])),
+        meta?: meta!(opts[:meta])
+    }
+  end
+
+  @doc "The same for one that is to end."
+  @spec of!(term, keyword, String.t(), nil | :plugin) :: t
+  def of!(event, opts, function, tag \\ nil) do
+    Suggestion.validate_options!(opts, [:instance, :match], function)
+
+    %__MODULE__{
+      instance: opts[:instance] || Pipeline.Plugin,
+      event: if(tag, do: {tag, event}, else: event),
+      pattern: event |> Pattern.check(opts[:match] || :exact) |> take!() |> Pattern.tagged(tag)
+    }
+  end
+
+  @doc "Subscribes the calling process."
+  @spec add(t) :: :ok | {:error, error}
+  def add(%{replay: nil} = subscription) do
+    # `:already` is no news without a replay.
+    _ = Server.subscribe(subscription, nil)
+    :ok
+  end
+
+  def add(%{instance: instance} = subscription) do
+    if record = Record.of(instance), do: replay(subscription, record), else: {:error, :not_recording}
+  end
+
+  defp replay(subscription, record) do
+    replay = Replay.new(record)
+
+    case Server.subscribe(subscription, replay) do
+      :ok ->
+        with {:error, reason} <- Replay.run(replay, record, subscription.replay, filter(subscription)) do
+          remove(subscription)
+          {:error, reason}
+        end
+
+      :already ->
+        {:error, :already_subscribed}
+    end
+  end
+
+  @doc "Ends the calling process's."
+  @spec remove(t) :: :ok
+  def remove(subscription), do: Server.unsubscribe(subscription)
+
+  # The message for an event that was recorded, if it is one of this subscription.
+  defp filter(%{pattern: pattern, event: wanted, meta?: meta?}) do
+    fn {sequence, time, event, payload} ->
+      if if(pattern, do: Pattern.matches?(pattern, event), else: event === wanted) do
+        plain = {:pipeline_event, event, payload}
+        [if(meta?, do: Subscriptions.with_meta(plain, {nil, sequence, time}), else: plain)]
+      else
+        []
+      end
+    end
+  end
+
+  defp take!({:ok, value}), do: value
+  defp take!({:error, message}), do: raise(ArgumentError, message)
+
+  defp max_queue!(max) when max in [nil, :infinity] or (is_integer(max) and max > 0), do: max
+
+  defp max_queue!(max) do
+    raise ArgumentError, "max_queue: is a number of messages from 1, or :infinity, got: #{inspect(max)}"
+  end
+
+  defp meta!(meta) when meta in [nil, false], do: false
+  defp meta!(true), do: true
+  defp meta!(other), do: raise(ArgumentError, "meta: is true or false, got: #{inspect(other)}")
+end
