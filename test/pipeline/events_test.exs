@@ -394,6 +394,35 @@ defmodule Pipeline.EventsTest do
       end
     end
 
+    test "come in order when more is emitted than the record holds, and emitters are killed", %{
+      instance: instance
+    } do
+      test = self()
+
+      for round <- 1..5 do
+        emitters = for e <- 1..4, do: spawn(fn -> emit_until_killed({round, e}, 1, instance) end)
+
+        subscribers =
+          for _ <- 1..6 do
+            spawn_link(fn ->
+              opts = [match: :pattern, replay: :all, max_queue: :infinity, instance: instance]
+              :ok = Pipeline.Events.subscribe({round, :_}, opts)
+              send(test, {:some, self(), some(2000, %{})})
+            end)
+          end
+
+        for pid <- subscribers do
+          assert_receive {:some, ^pid, by_emitter}, 30_000
+
+          for {_event, numbers} <- by_emitter do
+            assert Enum.reverse(numbers) == Enum.to_list(List.last(numbers)..hd(numbers))
+          end
+        end
+
+        for pid <- emitters, do: Process.exit(pid, :kill)
+      end
+    end
+
     @tag events: [record: 50_000]
     test "come all, whenever one subscribes", %{instance: instance} do
       test = self()
@@ -485,6 +514,19 @@ defmodule Pipeline.EventsTest do
       receive do
         {:pipeline_event, event, n} -> collect(Map.update(seen, event, [n], &[n | &1]), emitters, each)
       end
+    end
+  end
+
+  defp emit_until_killed(event, n, instance) do
+    :ok = Pipeline.Events.emit(event, n, instance: instance)
+    emit_until_killed(event, n + 1, instance)
+  end
+
+  defp some(0, seen), do: seen
+
+  defp some(left, seen) do
+    receive do
+      {:pipeline_event, event, n} -> some(left - 1, Map.update(seen, event, [n], &[n | &1]))
     end
   end
 

@@ -15,8 +15,8 @@ defmodule Pipeline.Events.Backlog do
   @table __MODULE__
 
   @type id :: reference
-  @typedoc "The numbers from `low` to `high` but for some that had not arrived."
-  @type past :: {:past, low :: integer, high :: integer, missing :: [pos_integer]}
+  @typedoc "The numbers up to `last`, but for some that had not arrived."
+  @type past :: {:past, last :: non_neg_integer, missing :: [pos_integer]}
 
   @spec create_table() :: :ok
   def create_table do
@@ -36,24 +36,21 @@ defmodule Pipeline.Events.Backlog do
     :ok
   end
 
-  @doc "What the numbers of recorded events are as a past; none are if nothing was recorded."
-  @spec past([pos_integer]) :: past
-  def past([]), do: {:past, 1, 0, []}
+  @doc "The past up to the number `last`, of which those with these numbers were read."
+  @spec past([pos_integer], non_neg_integer) :: past
+  def past([], last), do: {:past, last, []}
 
-  def past([low | _] = sequences) do
-    {high, missing} =
-      Enum.reduce(sequences, {low - 1, []}, fn sequence, {last, missing} ->
-        {sequence,
-         if(sequence > last + 1, do: Enum.to_list((last + 1)..(sequence - 1)) ++ missing, else: missing)}
+  def past([first | _] = sequences, last) do
+    {_next, missing} =
+      Enum.reduce(sequences ++ [last + 1], {first, []}, fn sequence, {next, missing} ->
+        {sequence + 1, if(sequence > next, do: Enum.to_list(next..(sequence - 1)) ++ missing, else: missing)}
       end)
 
-    {:past, low, high, missing}
+    {:past, last, missing}
   end
 
   @spec past?(past, pos_integer) :: boolean
-  def past?({:past, low, high, missing}, sequence) do
-    sequence >= low and sequence <= high and sequence not in missing
-  end
+  def past?({:past, last, missing}, sequence), do: sequence <= last and sequence not in missing
 
   @doc """
   For who emits: `:kept` if the subscriber has the event or gets it from here, `:full` if it gets it no more, `:direct` if
@@ -88,23 +85,36 @@ defmodule Pipeline.Events.Backlog do
 
   defp closed(id, sequence) do
     case :ets.lookup(@table, {id, 0}) do
-      [{_, {:past, _, _, _} = past}] -> if past?(past, sequence), do: :kept, else: :direct
+      [{_, {:past, _, _} = past}] -> if past?(past, sequence), do: :kept, else: :direct
       [] -> :kept
     end
   end
 
-  @doc "For the subscriber: takes what has come in the order of its numbers, until nothing comes, and closes."
-  @spec drain(id, past, (term -> term)) :: :ok
-  def drain(id, past, deliver) do
-    [{_, count}] = :ets.lookup(@table, {id, 0})
+  @doc """
+  For the subscriber: takes what has come in the order of its numbers, until nothing comes, and closes.
 
-    for sequence <- :ets.select(@table, [{{{id, :"$1"}, :_}, [{:>, :"$1", 0}], [:"$1"]}]),
+  `last` tells the number of the last event that somebody has begun to emit. A table is not read in one moment: an
+  emitter's next event can be found where its last one was not there yet. One with a number from before the reading has
+  all earlier ones of its emitter in place.
+  """
+  @spec drain(id, past, (() -> non_neg_integer), (term -> term)) :: :ok
+  def drain(id, past, last, deliver) do
+    # All that is counted has a number by now.
+    [{_, count}] = :ets.lookup(@table, {id, 0})
+    up_to = last.()
+
+    for sequence <- sequences(id, up_to),
         [{_, message}] <- [:ets.take(@table, {id, sequence})],
         not past?(past, sequence) do
       deliver.(message)
     end
 
     closing = [{{{id, 0}, count}, [], [{{{{{:const, id}, 0}}, {:const, past}}}]}]
-    if :ets.select_replace(@table, closing) == 1, do: :ok, else: drain(id, past, deliver)
+    if :ets.select_replace(@table, closing) == 1, do: :ok, else: drain(id, past, last, deliver)
+  end
+
+  defp sequences(id, up_to) do
+    guards = [{:>, :"$1", 0}, {:"=<", :"$1", up_to}]
+    :ets.select(@table, [{{{id, :"$1"}, :_}, guards, [:"$1"]}])
   end
 end

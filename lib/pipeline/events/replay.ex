@@ -59,13 +59,17 @@ defmodule Pipeline.Events.Replay do
   @doc "Delivers what is wanted, and from then on the live events come by themselves."
   @spec run(t, Record.t(), wanted, (Record.row() -> [message :: term])) :: :ok | {:error, :too_old | :ahead}
   def run(%{backlog: backlog, cut: cut}, record, wanted, filter) do
-    rows = Record.rows(record)
+    # What gets a number from now on finds the subscription. Of what has one, an emitter's earlier events are in the
+    # record if a later one is; of what comes while the record is read, they need not be found.
+    last = Record.last(record)
+    all = Record.rows(record)
 
-    with :ok <- check_since(wanted, rows, record) do
-      past = {:past, _low, high, _missing} = rows |> Enum.map(&elem(&1, 0)) |> Backlog.past()
+    with :ok <- check_since(wanted, all, record) do
+      rows = for {sequence, _, _, _} = row <- all, sequence <= last, do: row
+      past = rows |> Enum.map(&elem(&1, 0)) |> Backlog.past(last)
       for message <- select(wanted, rows, filter), do: send(self(), message)
-      :ok = Backlog.drain(backlog, past, &send(self(), &1))
-      :atomics.put(cut, 1, high)
+      :ok = Backlog.drain(backlog, past, fn -> Record.last(record) end, &send(self(), &1))
+      :atomics.put(cut, 1, last)
     end
   end
 

@@ -80,7 +80,7 @@ defmodule Pipeline.Events.Subscription do
     fn {sequence, time, event, payload} ->
       if if(pattern, do: Pattern.matches?(pattern, event), else: event === wanted) do
         plain = {:pipeline_event, event, payload}
-        [if(meta?, do: Subscriptions.with_meta(plain, {nil, sequence, time}), else: plain)]
+        [if(meta?, do: Subscriptions.with_meta(plain, sequence, time), else: plain)]
       else
         []
       end

@@ -77,7 +77,7 @@ defmodule Pipeline.Events.Subscriptions do
   end
 
   defp deliver_to({pid, gauge, meta?, _pattern, replay}, plain, stamp) do
-    message = if meta?, do: with_meta(plain, stamp), else: plain
+    message = if meta?, do: stamped(plain, stamp), else: plain
 
     case replay && Replay.offer(replay, stamp, message, Gauge.limit(gauge)) do
       direct when direct in [nil, :direct] -> send_to(pid, gauge, message)
@@ -103,13 +103,12 @@ defmodule Pipeline.Events.Subscriptions do
   defp look(pid, :full_look), do: Server.look(pid)
   defp look(_pid, :full), do: :ok
 
-  @doc "A message with what is known of its place in the record."
-  @spec with_meta({:pipeline_event, term, term}, Record.stamp() | nil) :: tuple
-  def with_meta({:pipeline_event, event, payload}, nil) do
-    {:pipeline_event, event, payload, %{sequence: nil, time: System.system_time(:microsecond)}}
-  end
-
-  def with_meta({:pipeline_event, event, payload}, {_record, sequence, time}) do
+  @doc "A message with its number in the record, if it has one, and its time."
+  @spec with_meta({:pipeline_event, term, term}, pos_integer | nil, integer) :: tuple
+  def with_meta({:pipeline_event, event, payload}, sequence, time) do
     {:pipeline_event, event, payload, %{sequence: sequence, time: time}}
   end
+
+  defp stamped(plain, nil), do: with_meta(plain, nil, System.system_time(:microsecond))
+  defp stamped(plain, {_record, sequence, time}), do: with_meta(plain, sequence, time)
 end

@@ -79,6 +79,18 @@ defmodule Pipeline.Plugin.RPCTest do
     refute_received _
   end
 
+  test "is kept for a plugin that is held up, as by an upgrade", %{opts: opts} do
+    pid = Manager.plugin_info(:counter, opts).pid
+    :ok = :sys.suspend(pid)
+    kept = Task.async(fn -> RPC.call(:counter, {:add, 3}, :infinity, opts) end)
+    until(fn -> Enum.any?(messages(pid), &match?({:"$gen_call", _, {:plugin_rpc, {:add, 3}}}, &1)) end)
+    assert RPC.call(:counter, :count, 5, opts) == {:error, {:timeout, :counter}}
+    :ok = :sys.resume(pid)
+    assert Task.await(kept) == {:ok, :added}
+    assert RPC.call(:counter, :count, 5000, opts) == {:ok, 3}
+    refute_received _
+  end
+
   test "tells the state of a plugin that has no process", %{instance: instance, opts: opts} do
     for state <- [:held, :stopped, :failed] do
       {:ok, _} = Registry.register(Registry.of(instance), %{id: state, state: state})
