@@ -10,7 +10,7 @@ defmodule Pipeline.Plugin.Application do
 
   @impl Application
   def start(_type, _args) do
-    default = Application.get_all_env(:pipeline_plugin) |> Keyword.take([:hooks, :plugins, :events])
+    default = Application.get_all_env(:pipeline_plugin) |> Keyword.take([:hooks, :plugins, :store, :events])
 
     children = [
       Pipeline.Plugin.Names,

@@ -7,7 +7,7 @@ defmodule Pipeline.Plugin.LoadError do
   | step | reason |
   |---|---|
   | `:code` | `{:loaded_from_elsewhere, module, path}`, `{:cannot_load, path, term}`, from `Pipeline.Plugin.Discovery.load_code/1`; `{:no_file, module}`, `{:no_way_back, module}` when upgrading |
-  | `:validate` | `:not_a_plugin`, `:module_not_found`, `{:invalid_manifest, sentence}`, `{:already_loaded, id}`, `{:duplicate_id, id}`, `{:invalid_config, term}`, `{:called_from_callback, name}` |
+  | `:validate` | `:not_a_plugin`, `:module_not_found`, `{:invalid_manifest, sentence}`, `{:already_loaded, id}`, `{:duplicate_id, id}`, `{:invalid_config, term}`, `{:disabled, id}`, `{:called_from_callback, name}` |
   | `:resolve` | `{:missing_dependencies, …}` and the other reasons of `Pipeline.Plugin.ResolutionError` |
   | `:hooks` | `{:invalid_hook, sentence}` |
   | `:init` | what `c:Pipeline.Plugin.init/1` returned or raised |
@@ -62,6 +62,10 @@ defmodule Pipeline.Plugin.LoadError do
 
   defp detail(%{reason: {:already_loaded, id}}) do
     "a plugin with the id #{inspect(id)} is loaded already; unload it first, or give this one another id"
+  end
+
+  defp detail(%{reason: {:disabled, id}}) do
+    "an operator has disabled #{inspect(id)}; Pipeline.Plugin.Manager.enable_plugin(#{inspect(id)}) takes that back"
   end
 
   defp detail(%{reason: {:duplicate_id, id}}) do

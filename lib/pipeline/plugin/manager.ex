@@ -23,7 +23,7 @@ defmodule Pipeline.Plugin.Manager do
   """
 
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Instance, Lifecycle, LoadError, Names, Registry, Suggestion, Wrapper}
+  alias Pipeline.Plugin.{Instance, Lifecycle, LoadError, Names, Registry, Store, Suggestion, Wrapper}
   alias Pipeline.Plugin.Manager.{Server, Upgrade}
 
   @default Pipeline.Plugin
@@ -54,6 +54,7 @@ defmodule Pipeline.Plugin.Manager do
           | {:required_by, [Plugin.plugin_id()]}
           | {:still_running, [pid]}
           | {:code_in_use, [pid]}
+          | Store.Error.t()
           | {:called_from_callback, atom}
 
   @type upgrade_error ::
@@ -64,7 +65,10 @@ defmodule Pipeline.Plugin.Manager do
           | LoadError.t()
 
   @type enable_error ::
-          {:not_loaded | :already_started, Plugin.plugin_id()} | {:called_from_callback, atom} | LoadError.t()
+          {:not_loaded | :already_started, Plugin.plugin_id()}
+          | {:called_from_callback, atom}
+          | Store.Error.t()
+          | LoadError.t()
 
   @doc """
   Starts an instance, linked to the caller, and returns the pid of its supervisor.
@@ -73,15 +77,17 @@ defmodule Pipeline.Plugin.Manager do
 
     * `:name` - an atom, by default the name of the application's own instance
     * `:hooks` - a `Pipeline.Hook.Spec` with the hook points of the host
-    * `:plugins` - plugins to load at the start, each a module or `{module, config}`. One that cannot be loaded is
-      logged and left out, with those that need it; it does not stop the start
+    * `:plugins` - plugins to load at the start, each a module or `{module, config}`. One that cannot be loaded does
+      not stop the start: it is logged and kept, held if it needs what is not there, failed otherwise
+    * `:store` - the path of a file in which it stands which plugins an operator has disabled, so that they stay so when
+      the VM starts again (`Pipeline.Plugin.Store`); by default that is forgotten with the instance
     * `:events` - `[record: n]` keeps the last `n` events for late subscribers, see `Pipeline.Events`; by default none
   """
   @spec start_link(keyword) :: Supervisor.on_start()
   def start_link(opts \\ []) do
     Suggestion.validate_options!(
       opts,
-      [:name, :hooks, :plugins, :events],
+      [:name, :hooks, :plugins, :store, :events],
       "Pipeline.Plugin.Manager.start_link/1"
     )
 
@@ -89,6 +95,7 @@ defmodule Pipeline.Plugin.Manager do
       name: opts |> Keyword.get(:name, @default) |> check_name!(),
       hooks: check_spec!(opts[:hooks]),
       plugins: with_configs!(opts[:plugins] || []),
+      store: check_path!(opts[:store]),
       record: record!(opts[:events] || [])
     )
   end
@@ -116,6 +123,11 @@ defmodule Pipeline.Plugin.Manager do
       other -> raise ArgumentError, "record: is a number of events, got: #{inspect(other)}"
     end
   end
+
+  defp check_path!(path) when is_nil(path) or is_binary(path), do: path
+
+  defp check_path!(other),
+    do: raise(ArgumentError, "store: takes the path of a file, got: #{inspect(other)}")
 
   defp with_configs!(plugins) when is_list(plugins) do
     Enum.map(plugins, fn
@@ -223,7 +235,9 @@ defmodule Pipeline.Plugin.Manager do
   Stops a plugin until `enable_plugin/2` starts it: what crashes, or comes back, does not.
 
   Its hooks disappear in one step and its process ends; it stays known, in the state `:stopped`. Plugins that cannot do
-  without it are held, and start again when it does.
+  without it are held, and start again when it does. With the instance's option `:store` it stays stopped when the VM
+  starts again, and is not loaded until it is enabled; `{:error, %Pipeline.Plugin.Store.Error{}}` says why that could
+  not be written, and the plugin goes on.
 
   Options: `:instance`, `:drain_timeout` and `:force`, as for `unload_plugin/2`; `:reason`, any term, for the history.
   """
@@ -236,10 +250,11 @@ defmodule Pipeline.Plugin.Manager do
   @doc """
   Starts a plugin that is stopped, held or failed, and then those that were held for want of it.
 
-  `{:ok, :held}` says that it waits for a plugin that it depends on, and starts when that does. One that cannot be
-  started is failed. Option: `:instance`.
+  `{:ok, :held}` says that it waits for a plugin that it depends on, and starts when that does; `{:ok, :not_loaded}` that
+  it was disabled and can be loaded now. One that cannot be started is failed. Option: `:instance`.
   """
-  @spec enable_plugin(Plugin.plugin_id(), keyword) :: {:ok, :started | :held} | {:error, enable_error}
+  @spec enable_plugin(Plugin.plugin_id(), keyword) ::
+          {:ok, :started | :held | :not_loaded} | {:error, enable_error}
   def enable_plugin(id, opts \\ []) do
     Suggestion.validate_options!(opts, [:instance], "Pipeline.Plugin.Manager.enable_plugin/2")
     call(opts, {:enable, id})
@@ -344,7 +359,7 @@ defmodule Pipeline.Plugin.Manager do
       "it is needed by :blog; unload them first, or pass cascade: true"
   """
   @spec format_error(LoadError.t() | unload_error | enable_error | upgrade_error) :: String.t()
-  def format_error(%LoadError{} = error), do: Exception.message(error)
+  def format_error(error) when is_exception(error), do: Exception.message(error)
 
   def format_error({:not_loaded, id}),
     do: "there is no plugin #{inspect(id)}; list_plugins/1 shows those there are"

@@ -97,7 +97,7 @@ defmodule Pipeline.Plugin.LifecycleTest do
     info = Lifecycle.discovered(%{id: :a}, :load)
 
     assert_raise ArgumentError,
-                 "plugin :a: a discovered plugin cannot become started; it can become resolved, held or failed",
+                 "plugin :a: a discovered plugin cannot become started; it can become resolved, held, stopped or failed",
                  fn -> Lifecycle.enter!(info, :started, :load) end
   end
 
@@ -304,5 +304,75 @@ defmodule Pipeline.Plugin.LifecycleTest do
     assert states(instance) == %{one: :stopped, two: :stopped, needing: :held}
     {:ok, :started} = Manager.enable_plugin(:one, instance: instance)
     assert states(instance) == %{one: :started, two: :stopped, needing: :started}
+  end
+
+  describe "with a store" do
+    @describetag :tmp_dir
+
+    defp start_again(name, path, plugins) do
+      with pid when is_pid(pid) <- Names.whereis(name, :instance), do: stop_supervised!({Manager, name})
+      start_supervised!({Manager, name: name, plugins: plugins, store: path})
+    end
+
+    test "what is disabled stays so when all starts again, with those that need it", %{
+      instance: instance,
+      tmp_dir: tmp_dir
+    } do
+      name = :"#{instance} with a store"
+      path = Path.join(tmp_dir, "disabled")
+      plugins = [letter(:a), letter(:b, on: :a), letter(:c)]
+      start_again(name, path, plugins)
+      :ok = Manager.disable_plugin(:a, instance: name, reason: "noisy")
+
+      ExUnit.CaptureLog.capture_log(fn -> start_again(name, path, plugins) end)
+      assert states(name) == %{a: :stopped, b: :held, c: :started}
+      assert spell(name) == {:ok, [:c]}
+
+      {:ok, :started} = Manager.enable_plugin(:a, instance: name)
+      assert states(name) == %{a: :started, b: :started, c: :started}
+      start_again(name, path, plugins)
+      assert states(name) == %{a: :started, b: :started, c: :started}
+    end
+
+    test "one that is disabled is not loaded, by a message, until it is enabled", %{
+      instance: instance,
+      tmp_dir: tmp_dir
+    } do
+      name = :"#{instance} with a store"
+      path = Path.join(tmp_dir, "disabled")
+      a = letter(:a)
+      start_again(name, path, [a])
+      :ok = Manager.disable_plugin(:a, instance: name)
+      :ok = Manager.unload_plugin(:a, instance: name)
+
+      assert {:error, %LoadError{reason: {:disabled, :a}} = error} =
+               Manager.load_plugin(a, %{}, instance: name)
+
+      assert Exception.message(error) =~
+               "an operator has disabled :a; Pipeline.Plugin.Manager.enable_plugin(:a) takes that back"
+
+      assert {:ok, :not_loaded} = Manager.enable_plugin(:a, instance: name)
+      assert {:ok, :a} = Manager.load_plugin(a, %{}, instance: name)
+    end
+
+    test "a plugin goes on when it cannot be written that it is disabled", %{instance: instance} do
+      name = :"#{instance} with a store"
+      ExUnit.CaptureLog.capture_log(fn -> start_again(name, "/proc/no/such/directory", []) end)
+      load(letter(:a), name)
+      assert {:error, %Pipeline.Plugin.Store.Error{} = error} = Manager.disable_plugin(:a, instance: name)
+      assert Manager.format_error(error) =~ "/proc/no/such/directory"
+      assert states(name) == %{a: :started}
+      assert spell(name) == {:ok, [:a]}
+    end
+
+    test "a store that is no store is set aside, and all starts", %{instance: instance, tmp_dir: tmp_dir} do
+      name = :"#{instance} with a store"
+      path = Path.join(tmp_dir, "disabled")
+      File.write!(path, "something else")
+      log = ExUnit.CaptureLog.capture_log(fn -> start_again(name, path, [letter(:a)]) end)
+      assert log =~ path
+      assert states(name) == %{a: :started}
+      assert [_] = Path.wildcard(path <> ".corrupt*")
+    end
   end
 end

@@ -77,12 +77,9 @@ defmodule Pipeline.Plugin.Manager.Hold do
     end
   end
 
-  @doc "Keeps a plugin that could not be loaded, as one that waits or has failed."
-  @spec keep(State.t(), Candidate.t(), LoadError.t()) :: State.t()
-  def keep(%State{} = state, candidate, error) do
-    {to, reason} =
-      if error.step == :resolve, do: {:held, {:needs, error.reason}}, else: {:failed, error.reason}
-
+  @doc "Keeps a plugin that is not loaded, as one that waits, has failed or was stopped."
+  @spec keep(State.t(), Candidate.t(), Lifecycle.state(), reason :: term) :: State.t()
+  def keep(%State{} = state, candidate, to, reason) do
     info = candidate.info |> Lifecycle.enter!(to, reason) |> Map.put(:loaded_at, nil)
     {:ok, _} = Registry.register(Registry.of(state.instance), info)
     Lifecycle.announce(info, state.instance)

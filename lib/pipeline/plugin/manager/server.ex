@@ -9,7 +9,7 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   alias Pipeline.Hook.Table
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Anchor, Dependents, Lifecycle, LoadError, Names}
+  alias Pipeline.Plugin.{Anchor, Dependents, Lifecycle, LoadError, Names, Store}
   alias Pipeline.Plugin.Manager.{Candidate, Hold, Load, Recovery, Retire, State, Upgrade}
 
   @spec start_link(keyword) :: GenServer.on_start()
@@ -29,8 +29,16 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   @impl GenServer
   def init(opts) do
-    state = %State{instance: opts[:name], spec: opts[:hooks]}
+    state = %State{instance: opts[:name], spec: opts[:hooks], store: open_store(opts[:store])}
     {:ok, state, {:continue, {:begin, opts[:plugins] || []}}}
+  end
+
+  defp open_store(nil), do: nil
+
+  # What is wrong with the file is logged there, and keeps nothing from starting.
+  defp open_store(path) do
+    {:ok, store, _warnings} = Store.open(path)
+    store
   end
 
   @impl GenServer
@@ -52,6 +60,7 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   def handle_call({:load, plugins, timeout}, _from, state) do
     with {:ok, candidates} <- Candidate.prepare(plugins, state.plugins),
+         :ok <- check_enabled(candidates, state),
          :ok <- announce(candidates, state),
          {:ok, candidates} <- Load.resolve(state, candidates),
          {:ok, ids, state} <- Load.run(state, candidates, timeout) do
@@ -74,17 +83,30 @@ defmodule Pipeline.Plugin.Manager.Server do
   def handle_call({:stop, id, target, reason, patience}, {caller, _tag}, state) do
     with :ok <- check_loaded(id, state),
          dependents = Hold.dependents(state, [id]),
-         :ok <- check_caller(caller, [id | for({id, _, _} <- dependents, do: id)], state) do
-      if state.plugins[id].state == :stopped and target == :stopped,
-        do: {:reply, :ok, state},
-        else: retire(state, dependents ++ [{id, target, reason}], patience, caller)
+         :ok <- check_caller(caller, [id | for({id, _, _} <- dependents, do: id)], state),
+         {:ok, noted} <- note_stopped(state, id, target, reason) do
+      cond do
+        state.plugins[id].state == :stopped and target == :stopped -> {:reply, :ok, noted}
+        target == :stopped -> disable(noted, dependents ++ [{id, target, reason}], patience, caller)
+        true -> retire(noted, dependents ++ [{id, target, reason}], patience, caller)
+      end
     else
       error -> {:reply, error, state}
     end
   end
 
+  def handle_call({:enable, id}, _from, state) when not is_map_key(state.plugins, id) do
+    # One that is disabled may be loaded later.
+    with true <- State.disabled?(state, id), {:ok, state} <- State.note_disabled(state, id, :enabled) do
+      {:reply, {:ok, :not_loaded}, state}
+    else
+      false -> {:reply, {:error, {:not_loaded, id}}, state}
+      error -> {:reply, error, state}
+    end
+  end
+
   def handle_call({:enable, id}, _from, state) do
-    with :ok <- check_loaded(id, state), :ok <- check_idle(id, state) do
+    with :ok <- check_idle(id, state), {:ok, state} <- State.note_disabled(state, id, :enabled) do
       case Hold.start(state, id) do
         {:ok, state} -> {:reply, {:ok, :started}, Hold.release(state)}
         {:unmet, error} -> {:reply, {:ok, :held}, State.enter(state, [id], :held, {:needs, error.reason})}
@@ -143,6 +165,8 @@ defmodule Pipeline.Plugin.Manager.Server do
     {candidates, wrong} = plugins |> Enum.reject(&(elem(&1, 0) in loaded)) |> candidates(state)
     for error <- wrong, do: Logger.error(Exception.message(error))
     announce(candidates, state)
+    {disabled, candidates} = Enum.split_with(candidates, &State.disabled?(state, &1.manifest.id))
+    state = Enum.reduce(disabled, state, &Hold.keep(&2, &1, :stopped, :disabled))
 
     # All at once; one bad plugin stops neither the boot nor the others, so then those that can be are loaded one by one.
     with {:ok, resolved} <- Load.resolve(state, candidates),
@@ -185,7 +209,9 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   defp keep(candidate, error, state) do
     Logger.error(Exception.message(error))
-    Hold.keep(state, candidate, error)
+    waits? = error.step == :resolve
+    reason = if waits?, do: {:needs, error.reason}, else: error.reason
+    Hold.keep(state, candidate, if(waits?, do: :held, else: :failed), reason)
   end
 
   # Unloading and stopping
@@ -214,6 +240,31 @@ defmodule Pipeline.Plugin.Manager.Server do
   # A plugin cannot wait for its own end.
   defp check_caller(caller, leaving, state) do
     if Retire.caller?(state, leaving, caller), do: {:error, {:called_from_callback, :itself}}, else: :ok
+  end
+
+  defp check_enabled(candidates, state) do
+    case Enum.find(candidates, &State.disabled?(state, &1.manifest.id)) do
+      nil ->
+        :ok
+
+      %{manifest: %{id: id}, module: module} ->
+        {:error, %LoadError{plugin: id, module: module, step: :validate, reason: {:disabled, id}}}
+    end
+  end
+
+  defp note_stopped(state, id, :stopped, reason), do: State.note_disabled(state, id, {:disabled, reason})
+  defp note_stopped(state, _id, :held, _reason), do: {:ok, state}
+
+  # What could not be stopped is not disabled.
+  defp disable(state, leaving, patience, caller) do
+    with {:reply, {:error, _} = error, state} <- retire(state, leaving, patience, caller) do
+      {id, :stopped, _reason} = List.last(leaving)
+
+      case State.note_disabled(state, id, :enabled) do
+        {:ok, state} -> {:reply, error, state}
+        {:error, _} -> {:reply, error, state}
+      end
+    end
   end
 
   # A run whose hook asks for it cannot be waited for.

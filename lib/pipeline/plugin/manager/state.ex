@@ -3,13 +3,14 @@ defmodule Pipeline.Plugin.Manager.State do
   # What a manager knows: a copy of the registry, which it writes alone, and the supervisors that it watches.
 
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Lifecycle, Registry}
+  alias Pipeline.Plugin.{Lifecycle, Registry, Store}
 
-  defstruct [:instance, :spec, plugins: %{}, supervisors: %{}, monitors: %{}]
+  defstruct [:instance, :spec, :store, plugins: %{}, supervisors: %{}, monitors: %{}]
 
   @type t :: %__MODULE__{
           instance: atom,
           spec: module | nil,
+          store: Store.t() | nil,
           plugins: %{Plugin.plugin_id() => Lifecycle.info()},
           supervisors: %{Plugin.plugin_id() => {pid, monitor :: reference}},
           monitors: %{(monitor :: reference) => Plugin.plugin_id()}
@@ -66,6 +67,26 @@ defmodule Pipeline.Plugin.Manager.State do
   @spec announce(t, [Plugin.plugin_id()]) :: :ok
   def announce(%__MODULE__{} = state, ids) do
     Enum.each(ids, &Lifecycle.announce(state.plugins[&1], state.instance))
+  end
+
+  @doc "Whether an operator has disabled a plugin, by what outlives the VM."
+  @spec disabled?(t, Plugin.plugin_id()) :: boolean
+  def disabled?(%__MODULE__{store: nil}, _id), do: false
+  def disabled?(%__MODULE__{store: store}, id), do: Store.disabled?(store, id)
+
+  @doc "Notes that a plugin is disabled, or is no longer, where that is to outlive the VM."
+  @spec note_disabled(t, Plugin.plugin_id(), {:disabled, reason :: term} | :enabled) ::
+          {:ok, t} | {:error, Store.Error.t()}
+  def note_disabled(%__MODULE__{store: nil} = state, _id, _note), do: {:ok, state}
+
+  def note_disabled(%__MODULE__{store: store} = state, id, note) do
+    changed =
+      case note do
+        {:disabled, reason} -> Store.put(store, id, reason)
+        :enabled -> if Store.disabled?(store, id), do: Store.delete(store, id), else: {:ok, store}
+      end
+
+    with {:ok, store} <- changed, do: {:ok, %{state | store: store}}
   end
 
   @doc "Watches the supervisor of a plugin."

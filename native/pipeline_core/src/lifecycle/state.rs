@@ -51,7 +51,7 @@ impl State {
     /// The states that it can enter from this one.
     pub fn next(self) -> &'static [Self] {
         match self {
-            Self::Discovered => &[Self::Resolved, Self::Held, Self::Failed],
+            Self::Discovered => &[Self::Resolved, Self::Held, Self::Stopped, Self::Failed],
             Self::Resolved | Self::Stopped => &[Self::Loading, Self::Held, Self::Failed],
             Self::Loading => &[Self::Started, Self::Failed, Self::Held],
             // A plugin that is upgraded is started as another version of itself.
