@@ -17,6 +17,19 @@ defmodule Pipeline.Native.Library do
 
   Neighbouring hooks of one library run in one native call.
 
+  A crate has three traits to choose from:
+
+    * `NativeHook` for `:before`, `:after` and `:replace`. With `Cost::Blocking` it may wait for a disk or a network: it
+      then gets a thread of the library's runtime and a copy of the context, and `Cancellation::current()` tells it when
+      nobody waits for it any more. A `:replace` hook that returns `Flow::Decline` leaves its place to the next one
+    * `NativeAround` for `:around`, by `register_arounds!`: `enter` sees the context on its way in, `leave` what came
+      out, a value or a failure as data; it lets that pass, replaces it, or goes in again
+    * `AsyncHook` for what waits among thousands, by `register_async_hooks!`: an `async fn` that is given copies of the
+      fields it names and returns what to change. It must not block
+
+  A panic of any of them is a failure of that hook in that run. A hook that computes for ever cannot be stopped: on a
+  scheduler it keeps that, on a thread its caller is free when its time is up, and the thread is lost.
+
   ## Options
 
     * `:otp_app` - the application whose `priv/native/` holds the library (required)

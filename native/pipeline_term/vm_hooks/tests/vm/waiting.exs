@@ -5,7 +5,7 @@ Code.append_path(Path.join(System.fetch_env!("VM_HOOKS_APP"), "ebin"))
 
 {:ok, _modules, _warnings} =
   Kernel.ParallelCompiler.compile(Path.wildcard(Path.join(package, "lib/pipeline/**/*.ex")),
-    return_diagnostics: false
+    return_diagnostics: true
   )
 
 defmodule VmHooks do
