@@ -1,3 +1,4 @@
+use crate::reporter::Reporter;
 use pipeline_term::rustler::Term;
 use pipeline_term::serde::Deserialize;
 use pipeline_term::{
@@ -18,6 +19,25 @@ struct GuardConfig {
     leave: LeaveHow,
     /// Counted up on the way in, and each time that it goes in again.
     count: Path,
+    /// Holds the process that is told when the state is dropped.
+    test: Option<Path>,
+}
+
+/// What it remembers.
+struct State {
+    count: i64,
+    _told: Option<Told>,
+}
+
+/// Tells that the state is dropped.
+struct Told(Reporter);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let Self(test) = *self;
+        // From a thread of its own: a scheduler may send only for the process that it runs.
+        std::thread::spawn(move || test.tell("dropped"));
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -55,16 +75,23 @@ impl NativeAround for Guard {
     const NAME: &'static str = "guard";
     const DOC: &'static str = "Ends as its configuration says.";
     type Config = GuardConfig;
-    type State = i64;
+    type State = State;
 
     fn configure(config: GuardConfig) -> Result<Self, ConfigError> {
         Ok(Self(config))
     }
 
-    fn enter<'a>(&self, context: &mut TermContext<'a>) -> Result<Enter<'a, i64>, Failure> {
+    fn enter<'a>(&self, context: &mut TermContext<'a>) -> Result<Enter<'a, State>, Failure> {
         let count = self.count(context)?;
         match self.0.enter {
-            EnterHow::Inside => Ok(Enter::Inside(count)),
+            EnterHow::Inside => {
+                let test = self.0.test.as_ref();
+                let told = test.map(|field| Reporter::in_field(context, field));
+                Ok(Enter::Inside(State {
+                    count,
+                    _told: told.transpose()?.map(Told),
+                }))
+            }
             EnterHow::Answer => Ok(Enter::Answer),
             EnterHow::AnswerWith => Ok(Enter::AnswerWith(text(context, "instead")?)),
             EnterHow::Refuse => Err(Reason::new("not_in").into()),
@@ -74,14 +101,14 @@ impl NativeAround for Guard {
 
     fn leave<'a>(
         &self,
-        state: &mut i64,
+        state: &mut State,
         ended: Ended<'a>,
         context: &mut TermContext<'a>,
     ) -> Result<Leave<'a>, Failure> {
         match self.0.leave {
             LeaveHow::Pass => Ok(Leave::Pass),
             LeaveHow::Value => Ok(Leave::Value(match ended {
-                Ended::Value(_) => text(context, &format!("value after {state}"))?,
+                Ended::Value(_) => text(context, &format!("value after {}", state.count))?,
                 Ended::Failed(failure) => {
                     let tag = failure.tag().map(|tag| tag.name().to_owned());
                     let told = format!("{:?} {tag:?} {:?}", failure.kind(), failure.message());
@@ -89,7 +116,7 @@ impl NativeAround for Guard {
                 }
             })),
             LeaveHow::Again => {
-                *state = self.count(context)?;
+                state.count = self.count(context)?;
                 Ok(Leave::Again {
                     after: Duration::ZERO,
                 })

@@ -95,6 +95,19 @@ defmodule BlockingTest do
     for _ <- callers, do: assert_receive(:cancelled, 60_000)
   end
 
+  test "callers that are killed at any moment harm no other" do
+    chains = chain(:increment, %{field: :n}, cost: :blocking, timeout: 60_000)
+
+    for round <- 1..200 do
+      killed = for _ <- 1..5, do: caller(chains, %{n: 0})
+      for caller <- killed, rem(round, 2) == 0, do: Process.exit(caller, :kill)
+      assert run(chains, %{n: round}) == {:ok, %{n: round + 1}}
+      for caller <- killed, do: Process.exit(caller, :kill)
+    end
+
+    refute_received _
+  end
+
   test "a panic fails that run" do
     chains = chain(:ending, %{how: :panic}, cost: :blocking)
 
@@ -331,6 +344,54 @@ defmodule AroundTest do
   test "on_error: :raise" do
     assert_raise Pipeline.Hook.NativeError, fn -> run(guard(%{leave: :panic}, on_error: :raise), %{}) end
     assert catch_throw(run(guard(%{enter: :refuse}, on_error: :raise), %{})) == {:hook_error, :not_in}
+  end
+
+  test "what a cache keeps goes with the hook" do
+    test = self()
+
+    # It keeps the one term that holds a run, which is cancelled when nothing holds it any more.
+    keeper =
+      spawn(fn ->
+        cached = chain(:cache, %{field: :key, ttl_ms: 3_600_000}, kind: :around)
+        {:ok, hook} = VmHooks.native_hook(:hold, %{test: :test})
+        reference = make_ref()
+
+        {:ok, {:started, _run}} =
+          run(cached, %{key: 1}, fn _ -> VmHooks.start_hook(hook, :before, %{test: test}, reference) end)
+
+        :erlang.garbage_collect()
+        send(test, :kept)
+        receive do: (:end -> run(cached, %{}))
+      end)
+
+    for message <- [:began, :kept], do: assert_receive(^message, 60_000)
+    :erlang.garbage_collect(keeper)
+    refute_received :cancelled
+    send(keeper, :end)
+    assert_receive :cancelled, 60_000
+  end
+
+  test "its state is dropped when the run has left, and when its process is killed inside" do
+    test = self()
+    guarded = guard(%{test: :test})
+
+    assert run(guarded, %{test: test}, fn _ -> receive(do: (:dropped -> :early), after: (0 -> :inside)) end) ==
+             {:ok, :inside}
+
+    assert_receive :dropped, 60_000
+
+    caller =
+      spawn(fn ->
+        run(guarded, %{test: test}, fn _ ->
+          send(test, :inside)
+          receive do: (:never -> :ok)
+        end)
+      end)
+
+    assert_receive :inside, 60_000
+    refute_received :dropped
+    Process.exit(caller, :kill)
+    assert_receive :dropped, 60_000
   end
 
   test "wrong arguments are refused" do
