@@ -61,6 +61,12 @@ defmodule Pipeline.Hook.NativeAroundTest do
       end
     end
 
+    test "the context may be any term" do
+      for context <- [nil, 1, [1 | 2], {}, self()] do
+        assert run([retry(%{})], context, &{:inside, &1}) == {:ok, {:inside, context}}
+      end
+    end
+
     test "a pause is waited in the caller" do
       assert {:ok, 3} = run([retry(%{delay_ms: 1, max_delay_ms: 1})], %{}, fails_until(3))
     end

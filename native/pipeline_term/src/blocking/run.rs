@@ -15,7 +15,7 @@ use std::task::Poll;
 use thiserror::Error;
 use tokio::task::AbortHandle;
 
-rustler::atoms! { finished }
+rustler::atoms! { failed, finished }
 
 /// Blocking hooks that run at once, and that wait for a thread.
 static THREADS: Gate = Gate::new(64, 4_096);
@@ -82,12 +82,19 @@ impl Run {
                 if call.is_cancelled() {
                     return;
                 }
-                let outcome = Cancellation::during(&call, || {
-                    reply_to.env.run(|env| {
-                        let mut context = TermContext::new(env, context.load(env));
-                        let result = hook.run(phase, &mut context);
-                        reply_to.env.save(outcome(env, phase, context, result))
-                    })
+                let ran = Cancellation::during(&call, || {
+                    // The hook's panics are caught; its failure may have a message of its own making.
+                    catch_unwind(AssertUnwindSafe(|| {
+                        reply_to.env.run(|env| {
+                            let mut context = TermContext::new(env, context.load(env));
+                            let result = hook.run(phase, &mut context);
+                            reply_to.env.save(outcome(env, phase, context, result))
+                        })
+                    }))
+                });
+                let outcome = ran.unwrap_or_else(|payload| {
+                    let message = Failure::from_panic(&*payload).to_string();
+                    reply_to.env.save((failed(), message))
                 });
                 if call.claim() {
                     reply_to.send(|env| outcome.load(env));

@@ -23,7 +23,21 @@ enum How {
     Decline,
     Refuse,
     Fail,
+    /// With an error whose message panics.
+    FailBadly,
     Panic,
+}
+
+/// An error that has no message.
+#[derive(Debug)]
+struct Unspeakable;
+
+impl std::error::Error for Unspeakable {}
+
+impl std::fmt::Display for Unspeakable {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("this error has no message")
+    }
 }
 
 impl NativeHook for Ending {
@@ -48,6 +62,7 @@ impl NativeHook for Ending {
                 .with(Detail::Data(Data::from("not today")))
                 .into()),
             How::Fail => Err(Failure::of("the disk is full")),
+            How::FailBadly => Err(Failure::of(Unspeakable)),
             How::Panic => panic!("this hook panics"),
         }
     }

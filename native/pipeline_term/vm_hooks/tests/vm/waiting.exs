@@ -121,6 +121,12 @@ defmodule BlockingTest do
     refute_received _
   end
 
+  test "a failure that cannot be told fails that run" do
+    chains = chain(:ending, %{how: :fail_badly}, cost: :blocking, timeout: 60_000)
+    assert {:error, %Hook.Error{reason: %Pipeline.Hook.NativeError{} = error}} = run(chains, %{})
+    assert error.message == "panicked: this error has no message"
+  end
+
   test "refusals, answers and declines" do
     blocking = fn how, opts -> chain(:ending, %{how: how, trace: :seen}, [cost: :blocking] ++ opts) end
     assert run(blocking.(:refuse, []), %{}) == {:error, {:no, "not today"}}
