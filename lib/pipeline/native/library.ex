@@ -17,6 +17,19 @@ defmodule Pipeline.Native.Library do
 
   Neighbouring hooks of one library run in one native call.
 
+  A crate has three traits to choose from:
+
+    * `NativeHook` for `:before`, `:after` and `:replace`. With `Cost::Blocking` it may wait for a disk or a network: it
+      then gets a thread of the library's runtime and a copy of the context, and `Cancellation::current()` tells it when
+      nobody waits for it any more. A `:replace` hook that returns `Flow::Decline` leaves its place to the next one
+    * `NativeAround` for `:around`, by `register_arounds!`: `enter` sees the context on its way in, `leave` what came
+      out, a value or a failure as data; it lets that pass, replaces it, or goes in again
+    * `AsyncHook` for what waits among thousands, by `register_async_hooks!`: an `async fn` that is given copies of the
+      fields it names and returns what to change. It must not block
+
+  A panic of any of them is a failure of that hook in that run. A hook that computes for ever cannot be stopped: on a
+  scheduler it keeps that, on a thread its caller is free when its time is up, and the thread is lost.
+
   ## Options
 
     * `:otp_app` - the application whose `priv/native/` holds the library (required)
@@ -54,6 +67,26 @@ defmodule Pipeline.Native.Library do
       def run_segment(_segment, _context), do: Pipeline.Native.Library.not_built(unquote(crate))
       @doc false
       def run_segment_dirty(_segment, _context), do: Pipeline.Native.Library.not_built(unquote(crate))
+      @doc false
+      def enter_around(_around, _context), do: Pipeline.Native.Library.not_built(unquote(crate))
+      @doc false
+      def enter_around_dirty(_around, _context), do: Pipeline.Native.Library.not_built(unquote(crate))
+      @doc false
+      def leave_around(_around, _visit, _context, _ended),
+        do: Pipeline.Native.Library.not_built(unquote(crate))
+
+      @doc false
+      def leave_around_dirty(_around, _visit, _context, _ended),
+        do: Pipeline.Native.Library.not_built(unquote(crate))
+
+      @doc false
+      def start_hook(_hook, _phase, _context, _reference),
+        do: Pipeline.Native.Library.not_built(unquote(crate))
+
+      @doc false
+      def cancel_hook(_run), do: Pipeline.Native.Library.not_built(unquote(crate))
+      @doc false
+      def finish_async(_run, _context), do: Pipeline.Native.Library.not_built(unquote(crate))
     end
   end
 

@@ -59,10 +59,47 @@ defmodule Pipeline.Plugin.DSL do
       They win over priorities and apply while the named plugin is loaded
     * `:fun` - the name of the function, needed when two hooks of the plugin share a point
     * `:on_error` - `:halt` (default), `:skip` or `:raise`, see `Pipeline.Hook`
-    * `:timeout` - milliseconds after which the hook fails, for `:before`, `:after` and `:replace`
+    * `:timeout` - milliseconds after which the hook fails, for `:before`, `:after` and `:replace`; of native hooks for
+      those that wait, 5,000 by default
     * `:native` - the name of a native hook, or `{library, name}`; then there is no function
     * `:config` - the configuration of a native hook, checked when the plugin is loaded
-    * `:cost` - `:light` or `:heavy`, which scheduler a native hook runs on
+    * `:cost` - what a native hook costs and so where it runs: `:light` on the caller's scheduler, `:heavy` on a dirty
+      one, `:blocking` on a thread of the library's runtime. By default what its library says
+
+  ## Native arounds
+
+      hook :around, :call_model, native: :retry, config: %{times: 3, on: [:timeout, :rate_limited], delay_ms: 200}
+      hook :around, :call_model, native: :cache, config: %{fields: [:prompt, :model], ttl_ms: 60_000}
+
+  `retry` runs everything inside again when it failed:
+
+    * `times` - how often at most, 2 by default
+    * `on` - which failures are worth it: modules of exceptions, reasons that are atoms, first elements of reasons that
+      are tuples. By default all but refusals (`throw {:hook_error, reason}`)
+    * `delay_ms` - the pause ahead of the first time, 0 by default; each further one is twice as long, up to
+      `max_delay_ms` (30,000). The calling process waits, no scheduler does
+
+  A failure that is not tried again goes on outwards as it was, with its plugin and its stack trace.
+
+  `cache` answers with the result of an earlier run in which the fields had the same values:
+
+    * `field`, `fields` - what makes the key: one field, or a list of them; a field is a key or a path of keys
+    * `ttl_ms` - how long a result is good for (required)
+    * `max_entries` - how many are kept, 1,000 by default
+
+  Failures are not kept. Each declared hook has results of its own, which go when its plugin is unloaded. Two runs that
+  ask for the same at once both go inside.
+
+  ## Native hooks that wait
+
+      hook :before, :step, native: {MyApp.NativeHooks, :look_up}, timeout: 2_000
+      hook :before, :step, native: :json_schema, config: config, cost: :blocking, timeout: 100
+
+  A hook that its library registers as blocking, or that is declared with `cost: :blocking`, runs on a thread of the
+  library's runtime, on a copy of the context; 64 do at once and 4,096 more wait for their turn. One that its library
+  registers as async holds no thread: 65,536 wait at once. The caller waits for a message meanwhile. When the time is
+  up the hook fails with the reason `:timeout`; then, and when the caller dies, it is cancelled: it does not start any
+  more, is dropped where it waits, or is told so.
   """
   defmacro hook(kind, point, opts \\ [])
   # `do:` may stand among the options: hook :before, :step, priority: 60, do: def(…)

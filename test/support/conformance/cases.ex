@@ -33,7 +33,14 @@ defmodule Pipeline.Conformance.Cases do
       order() ++
       constraints() ++
       answers() ++
-      arounds() ++ refusals() ++ failures() ++ core_failures() ++ on_error() ++ attribution() ++ native()
+      arounds() ++
+      refusals() ++
+      failures() ++
+      core_failures() ++
+      on_error() ++
+      attribution() ++
+      native() ++
+      Enum.map(native(), &on_the_runtime/1) ++ native_arounds()
   end
 
   defp kinds do
@@ -903,6 +910,104 @@ defmodule Pipeline.Conformance.Cases do
         context: %{},
         expect: {:ok, %{n: 2}},
         calls: []
+      )
+    ]
+  end
+
+  # A native hook means the same wherever it runs.
+  defp on_the_runtime(case) do
+    hooks =
+      for {plugin, kind, opts, behaviour} <- case.hooks do
+        {plugin, kind, if(opts[:native], do: Keyword.put(opts, :cost, :blocking), else: opts), behaviour}
+      end
+
+    %{case | name: case.name <> ", on the runtime", hooks: hooks}
+  end
+
+  defp native_arounds do
+    retry = [native: :retry, config: %{times: 2}]
+
+    [
+      a("a native around lets a value pass",
+        hooks: [{:a, :around, retry, nil}, {:b, :before, [], &pass/2}],
+        context: %{n: 1},
+        core: &core/1,
+        expect: {:ok, [:core]},
+        calls: [:b, :core]
+      ),
+      a("a native around goes in again, through all that is inside",
+        hooks: [
+          {:a, :around, retry, nil},
+          {:b, :around, [], &pass/2},
+          {:c, :before, [native: :increment, config: %{field: :n}], nil},
+          {:d, :after, [], &pass/2}
+        ],
+        context: %{n: 0},
+        core: fn _ -> raise "no" end,
+        expect: {:raised, :error, %RuntimeError{message: "no"}},
+        calls: [:b, :core, :b, :core, :b, :core],
+        reported: []
+      ),
+      a("what a hook inside a native around fails with stays that hook's failure",
+        hooks: [
+          {:a, :around, retry, nil},
+          {:b, :before, [], fn _, _ -> raise "mine" end}
+        ],
+        context: %{},
+        expect: {:failed, :b, :before, %RuntimeError{message: "mine"}},
+        calls: [:b, :b, :b],
+        reported: [:any, :any, :any]
+      ),
+      a("a native around does not try a refusal again",
+        hooks: [{:a, :around, retry, nil}, {:b, :before, [], fn _, _ -> throw({:hook_error, :no}) end}],
+        context: %{},
+        expect: {:error, :no},
+        calls: [:b]
+      ),
+      a("unless it is named",
+        hooks: [
+          {:a, :around, [native: :retry, config: %{times: 1, on: [:busy]}], nil},
+          {:b, :before, [], fn _, _ -> throw({:hook_error, {:busy, 5}}) end}
+        ],
+        context: %{},
+        expect: {:error, {:busy, 5}},
+        calls: [:b, :b]
+      ),
+      a("a native around that fails on the way in is named",
+        hooks: [
+          {:a, :around, [native: :cache, config: %{field: :n, ttl_ms: 60_000}], nil},
+          {:b, :before, [], &pass/2}
+        ],
+        context: 1,
+        expect:
+          {:failed, :a, :around,
+           %Pipeline.Hook.NativeError{
+             hook: {Pipeline.Native, :cache},
+             message: "the context is an integer; native hooks work on maps only"
+           }},
+        calls: []
+      ),
+      a("a native around that fails on the way in and is skipped is as if it were not there",
+        hooks: [
+          {:a, :around, [on_error: :skip, native: :cache, config: %{field: :n, ttl_ms: 60_000}], nil},
+          {:b, :before, [], &pass/2}
+        ],
+        context: 1,
+        core: &core/1,
+        expect: {:ok, [:core]},
+        calls: [:b, :core],
+        reported: [:any]
+      ),
+      a("an Elixir around catches what passes through a native one",
+        hooks: [
+          {:a, :around, [priority: 90], &caught/2},
+          {:b, :around, retry, nil},
+          {:c, :before, [], fn _, _ -> exit(:gone) end}
+        ],
+        context: %{},
+        expect: {:ok, {:exit, :gone}},
+        calls: [:a, :c, :c, :c],
+        reported: [:any, :any, :any]
       )
     ]
   end

@@ -20,9 +20,24 @@ struct EndingConfig {
 enum How {
     Continue,
     Answer,
+    Decline,
     Refuse,
     Fail,
+    /// With an error whose message panics.
+    FailBadly,
     Panic,
+}
+
+/// An error that has no message.
+#[derive(Debug)]
+struct Unspeakable;
+
+impl std::error::Error for Unspeakable {}
+
+impl std::fmt::Display for Unspeakable {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("this error has no message")
+    }
 }
 
 impl NativeHook for Ending {
@@ -42,10 +57,12 @@ impl NativeHook for Ending {
         match self.0.how {
             How::Continue => Ok(Flow::Continue),
             How::Answer => Ok(Flow::Answer),
+            How::Decline => Ok(Flow::Decline),
             How::Refuse => Err(Reason::new("no")
                 .with(Detail::Data(Data::from("not today")))
                 .into()),
             How::Fail => Err(Failure::of("the disk is full")),
+            How::FailBadly => Err(Failure::of(Unspeakable)),
             How::Panic => panic!("this hook panics"),
         }
     }

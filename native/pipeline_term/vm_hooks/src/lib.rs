@@ -2,5 +2,9 @@
 
 mod copy_field;
 mod ending;
+mod guard;
+mod hold;
+mod pause;
+mod reporter;
 
 pipeline_term::library!("Elixir.VmHooks");
