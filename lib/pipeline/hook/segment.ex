@@ -38,14 +38,16 @@ defmodule Pipeline.Hook.Segment do
       library: library,
       cost: if(heavy?, do: :heavy, else: :light),
       entries: List.to_tuple(entries),
-      segment: Core.segment(library, phase, hooks)
+      segment: Core.segment(library, phase, hooks, Pipeline.Native.Library.default_budget())
     }
   end
 
   @spec step(t, Chain.step(), atom | nil) :: Chain.step()
   def step(%__MODULE__{phase: phase, library: library, segment: segment, cost: cost} = whole, next, instance) do
+    run = Core.run_segment(library, cost)
+
     fn context ->
-      case Core.run_segment(library, segment, cost, context) do
+      case run.(segment, context) do
         {:ok, context} when phase != :replace -> next.(context)
         {:ok, value} -> value
         {:answer, _index, value} -> value

@@ -8,6 +8,9 @@
 //! module, or `rustler::init!` if it has functions of its own to export; it then exports `native_hooks/0`, `native_hook/2`, `segment/2`, `run_segment/2` and `run_segment_dirty/2`. Without the
 //! feature `shipped` none of the hooks that Pipeline.Plugin ships are linked.
 
+// `vm` is the one file that may.
+#![deny(unsafe_code)]
+
 mod context;
 mod data;
 mod deep_stack;
@@ -15,11 +18,14 @@ mod failure;
 mod family;
 mod hook;
 mod library;
+mod measure;
 mod reason;
+mod schedule;
 mod segment;
 #[cfg(feature = "shipped")]
 mod shipped;
 mod suggestion;
+mod vm;
 
 pub use context::{ContextError, Key, Kind, Path, PathError, TermContext, Value};
 pub use data::{AtomName, Data, DataError, ShapeError};

@@ -1,8 +1,8 @@
 //! The writes to one map, and to the maps inside it.
 //!
 //! A vector searched from the front: a run writes a handful of fields, and comparing atoms costs less than hashing
-//! them. Terms are made when they are written, since a later hook reads terms; what waits for the end is the map,
-//! which would be copied at every write otherwise.
+//! them. The first few take no memory. Terms are made when they are written, since a later hook reads terms; what waits
+//! for the end is the map, which would be copied at every write otherwise, and integers, which hooks count with.
 //!
 //! What a read or write of one key goes through is inlined by force, and the enums here have a tag of their own
 //! (`repr(u8)`). Otherwise the tag goes into the spare values of a byte inside rustler's term, whose neighbours are then
@@ -10,20 +10,27 @@
 #![allow(clippy::inline_always, reason = "measured, see above")]
 
 use super::Key;
-use rustler::{Env, Term};
+use crate::vm::Bare;
+use rustler::{Encoder, Env, Term};
+use smallvec::SmallVec;
+
+/// How many writes to a map take no memory.
+const INLINE: usize = 4;
 
 /// A map of the caller's, or one that does not exist yet, with the writes to it.
 #[derive(Clone)]
 pub(super) struct Branch<'a> {
-    base: Option<Term<'a>>,
-    writes: Vec<(Key, Slot<'a>)>,
+    base: Option<Bare<'a>>,
+    writes: SmallVec<[(Key, Slot<'a>); INLINE]>,
 }
 
 /// What was written under a key.
 #[derive(Clone)]
 #[repr(u8)]
 pub(super) enum Slot<'a> {
-    Put(Term<'a>),
+    Put(Bare<'a>),
+    /// An integer that nobody has asked for as a term.
+    Int(i64),
     Removed,
     /// Something inside the map under the key.
     Inside(Box<Branch<'a>>),
@@ -33,26 +40,32 @@ pub(super) enum Slot<'a> {
 #[repr(u8)]
 pub(super) enum Found<'o, 'a> {
     Term(Term<'a>),
+    Int(i64),
     Branch(&'o Branch<'a>),
     Nothing,
 }
 
 impl<'a> Branch<'a> {
     /// Over `base`, which has to be a map; over an empty map if there is none.
-    pub(super) fn over(base: Option<Term<'a>>) -> Self {
+    #[inline]
+    pub(super) fn over(base: Option<Bare<'a>>) -> Self {
         Self {
             base,
-            writes: Vec::new(),
+            writes: SmallVec::new(),
         }
     }
 
     #[inline(always)]
-    pub(super) fn find(&self, key: &Key) -> Found<'_, 'a> {
+    pub(super) fn find(&self, key: &Key, env: Env<'a>) -> Found<'_, 'a> {
         match self.written(key).map(|index| &self.writes[index].1) {
-            Some(Slot::Put(term)) => Found::Term(*term),
+            Some(Slot::Put(term)) => Found::Term(term.within(env)),
+            Some(Slot::Int(number)) => Found::Int(*number),
             Some(Slot::Removed) => Found::Nothing,
             Some(Slot::Inside(branch)) => Found::Branch(branch),
-            None => match self.base.and_then(|map| map.map_get(key).ok()) {
+            None => match self
+                .base
+                .and_then(|map| map.within(env).map_get(key).ok())
+            {
                 Some(term) => Found::Term(term),
                 None => Found::Nothing,
             },
@@ -65,13 +78,13 @@ impl<'a> Branch<'a> {
         self.writes.iter().position(|(written, _)| written == key)
     }
 
-    /// Writes a term, as nearly all writes do, and forgets what it replaced.
+    /// Writes a plain value, as nearly all writes do, and forgets what it replaced.
     #[inline(always)]
-    pub(super) fn put(&mut self, key: &Key, term: Term<'a>) {
+    pub(super) fn put(&mut self, key: &Key, value: Slot<'a>) {
         if let Some((_, slot)) = self.writes.iter_mut().find(|(written, _)| written == key) {
-            *slot = Slot::Put(term);
+            *slot = value;
         } else {
-            self.writes.push((key.clone(), Slot::Put(term)));
+            self.writes.push((key.clone(), value));
         }
     }
 
@@ -106,11 +119,12 @@ impl<'a> Branch<'a> {
     }
 
     /// The writes to the map under `key`, made if there are none; `Err` with the term there that is no map.
-    pub(super) fn inside(&mut self, key: &Key) -> Result<&mut Self, Term<'a>> {
-        let base = match self.find(key) {
+    pub(super) fn inside(&mut self, key: &Key, env: Env<'a>) -> Result<&mut Self, Term<'a>> {
+        let base = match self.find(key, env) {
             Found::Branch(_) => None,
             Found::Nothing => Some(Self::over(None)),
-            Found::Term(term) if term.is_map() => Some(Self::over(Some(term))),
+            Found::Int(number) => return Err(number.encode(env)),
+            Found::Term(term) if term.is_map() => Some(Self::over(Some(Bare::of(term, env)))),
             Found::Term(term) if is_nil(term) => Some(Self::over(None)),
             Found::Term(term) => return Err(term),
         };
@@ -126,10 +140,14 @@ impl<'a> Branch<'a> {
 
     /// The map with all writes in it. Recurses as deep as the longest path, which is bounded.
     pub(super) fn merged(&self, env: Env<'a>) -> Term<'a> {
-        let base = self.base.unwrap_or_else(|| Term::map_new(env));
+        let base = match self.base {
+            Some(map) => map.within(env),
+            None => Term::map_new(env),
+        };
         self.writes.iter().fold(base, |map, (key, slot)| {
             let changed = match slot {
-                Slot::Put(term) => map.map_put(key, *term),
+                Slot::Put(term) => map.map_put(key, term.within(env)),
+                Slot::Int(number) => map.map_put(key, *number),
                 Slot::Removed => map.map_remove(key),
                 Slot::Inside(branch) if branch.writes.is_empty() && branch.base.is_some() => {
                     return map;

@@ -1,7 +1,8 @@
-use super::{End, Fault, Outcome, Skip};
+use super::Outcome;
+use super::run::Run;
 use crate::context::TermContext;
 use crate::hook::{Cost, Hook, Phase};
-use pipeline_core::hook::Flow;
+use crate::schedule::Watch;
 use rustler::{Env, Term};
 use thiserror::Error;
 
@@ -84,48 +85,18 @@ impl Segment {
         if heavy { Cost::Heavy } else { Cost::Light }
     }
 
+    /// Its hooks, in the order in which they run.
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
     /// Runs its hooks over `term`, and writes the map once at the end.
     pub fn run<'a>(&self, env: Env<'a>, term: Term<'a>) -> Outcome<'a> {
-        let mut context = TermContext::new(env, term);
-        let mut skipped = Vec::new();
-        for (index, step) in self.steps.iter().enumerate() {
-            let skip = step.on_error == OnError::Skip;
-            if skip {
-                context.checkpoint();
-            }
-            match step.hook.run(self.phase, &mut context) {
-                Ok(Flow::Continue) => {}
-                Ok(Flow::Answer) => match self.phase {
-                    Phase::Before => {
-                        return Outcome {
-                            skipped,
-                            end: End::Answer(index, context.finish()),
-                        };
-                    }
-                    Phase::Replace => break,
-                    Phase::After => {}
-                },
-                Err(failure) if skip => {
-                    context.rollback();
-                    skipped.push(Skip {
-                        index,
-                        fault: Fault::of(failure, env),
-                    });
-                }
-                Err(failure) => {
-                    return Outcome {
-                        skipped,
-                        end: End::Fault(index, Fault::of(failure, env)),
-                    };
-                }
-            }
-            if skip {
-                context.commit();
-            }
-        }
+        let mut run = Run::new(self, TermContext::new(env, term), 0);
+        let end = run.finish(&mut Watch::off());
         Outcome {
-            skipped,
-            end: End::Done(context.finish()),
+            skipped: run.into_skipped(),
+            end,
         }
     }
 }

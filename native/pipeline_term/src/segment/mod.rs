@@ -1,8 +1,14 @@
 //! Segments: native hooks that stand next to each other in a chain and run in one call.
 
+mod calls;
 mod fused;
+mod metered;
 mod nifs;
 mod outcome;
+mod resource;
+mod run;
+mod stats;
 
+pub(crate) use calls::Resume;
 pub use fused::{OnError, Segment, SegmentError, Step};
 pub use outcome::{End, Fault, Outcome, Skip};

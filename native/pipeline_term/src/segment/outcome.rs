@@ -52,11 +52,18 @@ impl<'a> Fault<'a> {
 /// `{:skipped, [{index, :refused | :failed, reason}], end}` around the end if hooks were skipped, the end alone if not.
 impl Encoder for Outcome<'_> {
     fn encode<'b>(&self, env: Env<'b>) -> Term<'b> {
-        if self.skipped.is_empty() {
-            self.end.encode(env)
-        } else {
-            (skipped(), &self.skipped, &self.end).encode(env)
-        }
+        let skipped: Vec<_> = self.skipped.iter().map(|skip| skip.encode(env)).collect();
+        returned(env, &skipped, &self.end)
+    }
+}
+
+/// What a run gives back to its caller, of which the skipped hooks are terms already.
+#[inline]
+pub(super) fn returned<'b>(env: Env<'b>, skips: &[Term<'b>], end: &End<'_>) -> Term<'b> {
+    if skips.is_empty() {
+        end.encode(env)
+    } else {
+        (skipped(), skips, end).encode(env)
     }
 }
 

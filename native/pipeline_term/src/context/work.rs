@@ -1,0 +1,105 @@
+use std::cell::Cell;
+use std::time::Instant;
+
+/// What a run has done since the clock was last read, by which it is decided when to read it again: reading it costs
+/// more than a light hook.
+///
+/// A unit is a byte of text that was read or written, and takes something like 3 ns; see [`HOOK`](Self::HOOK) and
+/// [`DATA`](Self::DATA) for what else counts.
+pub(crate) struct Work {
+    units: Cell<u32>,
+    limit: u32,
+    started: Cell<Option<Instant>>,
+}
+
+impl Work {
+    /// The units of calling a hook.
+    pub(crate) const HOOK: u32 = 16;
+    /// The units of a copy as plain data.
+    pub(crate) const DATA: u32 = 2048;
+    /// The units after which the clock is read: some 50 microseconds of work on text, or a thousand light hooks.
+    const LIMIT: u32 = 16 * 1024;
+
+    /// For a run that reads the clock when it has done much.
+    #[inline]
+    pub(crate) fn counted() -> Self {
+        Self {
+            units: Cell::new(0),
+            limit: Self::LIMIT,
+            started: Cell::new(None),
+        }
+    }
+
+    /// For a run that began at `started` and reads the clock after each hook.
+    pub(crate) fn timed(started: Instant) -> Self {
+        Self {
+            units: Cell::new(0),
+            limit: 0,
+            started: Cell::new(Some(started)),
+        }
+    }
+
+    /// Counts work that is about to be done. From the first time that it is much the run has a beginning.
+    #[inline]
+    pub(crate) fn add(&self, units: u32) {
+        let sum = self.units.get().saturating_add(units);
+        self.units.set(sum);
+        if sum >= self.limit && self.started.get().is_none() {
+            self.begin();
+        }
+    }
+
+    #[cold]
+    fn begin(&self) {
+        self.started.set(Some(Instant::now()));
+    }
+
+    /// Counts the bytes of a text.
+    #[inline]
+    pub(crate) fn add_bytes(&self, bytes: usize) {
+        self.add(u32::try_from(bytes).unwrap_or(u32::MAX));
+    }
+
+    /// Whether it is time to read the clock.
+    #[inline]
+    pub(crate) fn is_due(&self) -> bool {
+        self.units.get() >= self.limit
+    }
+
+    /// Notes that the clock has been read.
+    pub(crate) fn looked(&self) {
+        self.units.set(0);
+    }
+
+    /// When the run began, as far as that is known.
+    #[inline]
+    pub(crate) fn started(&self) -> Option<Instant> {
+        self.started.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Work;
+    use std::time::Instant;
+
+    #[test]
+    fn the_clock_is_first_read_when_much_is_about_to_be_done() {
+        let work = Work::counted();
+        for _ in 0..1023 {
+            work.add(Work::HOOK);
+        }
+        assert!(work.started().is_none() && !work.is_due());
+        work.add_bytes(usize::MAX);
+        assert!(work.started().is_some() && work.is_due());
+        work.looked();
+        assert!(work.started().is_some() && !work.is_due());
+    }
+
+    #[test]
+    fn a_timed_run_is_looked_at_after_each_hook() {
+        let work = Work::timed(Instant::now());
+        work.looked();
+        assert!(work.is_due());
+    }
+}
