@@ -2,10 +2,11 @@
 //!
 //! A native hook implements [`NativeHook`] and is made known by [`register_hooks!`]. It works on a [`TermContext`]:
 //! reads come straight from the caller's map, writes are collected and put into it once, after the last hook of a
-//! [`Segment`]. Its configuration is read from a term as [`Data`], by the `Deserialize` of its own type.
+//! segment: of the native hooks that stand next to each other. Its configuration is read from a term as [`Data`], by the `Deserialize` of its own type.
 //!
 //! A library of one's own links this crate, registers its hooks and calls [`library!`] with the name of its Elixir
-//! module, or `rustler::init!` if it has functions of its own to export; it then exports `native_hooks/0`, `native_hook/2`, `segment/2`, `run_segment/2` and `run_segment_dirty/2`. Without the
+//! module, or `rustler::init!` with [`load`] if it has functions of its own to export; it then exports `native_hooks/0`, `native_hook/2`, `segment/3`,
+//! `segment_stats/1`, `run_segment/2` and `run_segment_dirty/2`. Without the
 //! feature `shipped` none of the hooks that Pipeline.Plugin ships are linked.
 
 // `vm` is the one file that may.
@@ -37,7 +38,7 @@ pub use hook::{
 };
 pub use pipeline_core::hook::Flow;
 pub use reason::{Detail, Reason};
-pub use segment::{End, Fault, OnError, Outcome, Segment, SegmentError, Skip, Step};
+pub use segment::load;
 
 pub use rustler;
 pub use serde;

@@ -7,13 +7,13 @@
 /// ```
 ///
 /// It stands for `rustler::init!`, and spares the crate a dependency on rustler of the same version; a crate that has
-/// one calls that instead. The module declares `native_hooks/0`, `native_hook/2`, `segment/2`, `run_segment/2` and
-/// `run_segment_dirty/2`.
+/// one calls that instead, with [`load`](crate::load). The module declares `native_hooks/0`, `native_hook/2`, `segment/3`, `segment_stats/1`,
+/// `run_segment/2` and `run_segment_dirty/2`.
 #[macro_export]
 macro_rules! library {
     ($module:literal) => {
         // The expansion of `init!` names rustler as a crate of the caller's; this crate has what it asks for.
         extern crate pipeline_term as rustler;
-        $crate::rustler::init!($module);
+        $crate::rustler::init!($module, load = $crate::load);
     };
 }

@@ -20,7 +20,7 @@ const INLINE: usize = 4;
 /// A map of the caller's, or one that does not exist yet, with the writes to it.
 #[derive(Clone)]
 pub(super) struct Branch<'a> {
-    base: Option<Bare<'a>>,
+    base: Bare<'a>,
     writes: SmallVec<[(Key, Slot<'a>); INLINE]>,
 }
 
@@ -39,16 +39,16 @@ pub(super) enum Slot<'a> {
 /// What stands under a key, with the writes counted in.
 #[repr(u8)]
 pub(super) enum Found<'o, 'a> {
-    Term(Term<'a>),
+    Term(Bare<'a>),
     Int(i64),
     Branch(&'o Branch<'a>),
     Nothing,
 }
 
 impl<'a> Branch<'a> {
-    /// Over `base`, which has to be a map; over an empty map if there is none.
-    #[inline]
-    pub(super) fn over(base: Option<Bare<'a>>) -> Self {
+    /// Over `base`, which has to be a map.
+    #[inline(always)]
+    pub(super) fn over(base: Bare<'a>) -> Self {
         Self {
             base,
             writes: SmallVec::new(),
@@ -58,14 +58,11 @@ impl<'a> Branch<'a> {
     #[inline(always)]
     pub(super) fn find(&self, key: &Key, env: Env<'a>) -> Found<'_, 'a> {
         match self.written(key).map(|index| &self.writes[index].1) {
-            Some(Slot::Put(term)) => Found::Term(term.within(env)),
+            Some(Slot::Put(term)) => Found::Term(*term),
             Some(Slot::Int(number)) => Found::Int(*number),
             Some(Slot::Removed) => Found::Nothing,
             Some(Slot::Inside(branch)) => Found::Branch(branch),
-            None => match self
-                .base
-                .and_then(|map| map.within(env).map_get(key).ok())
-            {
+            None => match self.base.get(env, key.bare(env)) {
                 Some(term) => Found::Term(term),
                 None => Found::Nothing,
             },
@@ -122,13 +119,16 @@ impl<'a> Branch<'a> {
     pub(super) fn inside(&mut self, key: &Key, env: Env<'a>) -> Result<&mut Self, Term<'a>> {
         let base = match self.find(key, env) {
             Found::Branch(_) => None,
-            Found::Nothing => Some(Self::over(None)),
+            Found::Nothing => Some(Term::map_new(env)),
             Found::Int(number) => return Err(number.encode(env)),
-            Found::Term(term) if term.is_map() => Some(Self::over(Some(Bare::of(term, env)))),
-            Found::Term(term) if is_nil(term) => Some(Self::over(None)),
-            Found::Term(term) => return Err(term),
+            Found::Term(bare) => match bare.within(env) {
+                term if term.is_map() => Some(term),
+                term if is_nil(term) => Some(Term::map_new(env)),
+                term => return Err(term),
+            },
         };
-        if let Some(branch) = base {
+        if let Some(map) = base {
+            let branch = Self::over(Bare::of(map, env));
             self.set(key, Slot::Inside(Box::new(branch)));
         }
         let index = self.written(key);
@@ -139,24 +139,26 @@ impl<'a> Branch<'a> {
     }
 
     /// The map with all writes in it. Recurses as deep as the longest path, which is bounded.
-    pub(super) fn merged(&self, env: Env<'a>) -> Term<'a> {
-        let base = match self.base {
-            Some(map) => map.within(env),
-            None => Term::map_new(env),
-        };
-        self.writes.iter().fold(base, |map, (key, slot)| {
-            let changed = match slot {
-                Slot::Put(term) => map.map_put(key, term.within(env)),
-                Slot::Int(number) => map.map_put(key, *number),
-                Slot::Removed => map.map_remove(key),
-                Slot::Inside(branch) if branch.writes.is_empty() && branch.base.is_some() => {
-                    return map;
+    pub(super) fn merged(&self, env: Env<'a>) -> Bare<'a> {
+        let mut map = self.base;
+        for (key, slot) in &self.writes {
+            let value = match slot {
+                Slot::Put(term) => *term,
+                Slot::Int(number) => Bare::of(number.encode(env), env),
+                // What was to be written inside was refused.
+                Slot::Inside(branch) if branch.writes.is_empty() => continue,
+                Slot::Inside(branch) => branch.merged(env),
+                Slot::Removed => {
+                    if let Ok(without) = map.within(env).map_remove(key) {
+                        map = Bare::of(without, env);
+                    }
+                    continue;
                 }
-                Slot::Inside(branch) => map.map_put(key, branch.merged(env)),
             };
-            // Both fail only on what is no map, and every branch stands over a map.
-            changed.unwrap_or(map)
-        })
+            // Nothing comes back for what is no map, and every branch stands over a map.
+            map = map.put(env, key.bare(env), value).unwrap_or(map);
+        }
+        map
     }
 }
 

@@ -1,4 +1,5 @@
 use crate::data::{AtomName, Data};
+use crate::vm::Bare;
 use rustler::{Atom, Encoder, Env, Term};
 use serde::{Deserialize, Deserializer, de};
 use std::fmt;
@@ -17,7 +18,15 @@ pub enum Key {
     Text(Arc<str>),
 }
 
+impl Key {
+    #[inline]
+    pub(super) fn bare<'a>(&self, env: Env<'a>) -> Bare<'a> {
+        Bare::of(self.encode(env), env)
+    }
+}
+
 impl Encoder for Key {
+    #[inline]
     fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
         match self {
             Self::Atom(atom) => atom.to_term(env),

@@ -12,7 +12,7 @@ use rustler::{Binary, Encoder, Env, Term};
 /// map once, by [`finish`](Self::finish). On the way to a field, `nil` counts as a map that is not there.
 pub struct TermContext<'a> {
     env: Env<'a>,
-    original: Term<'a>,
+    original: Bare<'a>,
     is_map: bool,
     root: Branch<'a>,
     journal: Option<Journal<'a>>,
@@ -33,11 +33,12 @@ impl<'a> TermContext<'a> {
 
     #[inline(always)]
     pub(crate) fn with_work(env: Env<'a>, term: Term<'a>, work: Work) -> Self {
+        let original = Bare::of(term, env);
         Self {
             env,
-            original: term,
+            original,
             is_map: term.is_map(),
-            root: Branch::over(Some(Bare::of(term, env))),
+            root: Branch::over(original),
             journal: None,
             work,
         }
@@ -68,10 +69,10 @@ impl<'a> TermContext<'a> {
         self.check_map()?;
         match path.keys() {
             [key] => Ok(match self.root.find(key, self.env) {
-                Found::Term(term) => Some(term),
+                Found::Term(term) => Some(term.within(self.env)),
                 Found::Int(number) => Some(number.encode(self.env)),
                 Found::Nothing => None,
-                Found::Branch(branch) => Some(branch.merged(self.env)),
+                Found::Branch(branch) => Some(branch.merged(self.env).within(self.env)),
             }),
             keys => self.get_inside(path, keys),
         }
@@ -84,10 +85,10 @@ impl<'a> TermContext<'a> {
                 Found::Branch(inner) => branch = inner,
                 Found::Nothing => return Ok(None),
                 Found::Int(number) => return descend(number.encode(self.env), path, index + 1),
-                Found::Term(term) => return descend(term, path, index + 1),
+                Found::Term(term) => return descend(term.within(self.env), path, index + 1),
             }
         }
-        Ok(Some(branch.merged(self.env)))
+        Ok(Some(branch.merged(self.env).within(self.env)))
     }
 
     /// The value of a field that holds an integer; `None` if there is no field.
@@ -102,7 +103,7 @@ impl<'a> TermContext<'a> {
             match self.root.find(key, self.env) {
                 Found::Int(number) => return Ok(Some(number)),
                 Found::Term(term) => {
-                    if let Ok(number) = term.decode() {
+                    if let Ok(number) = term.within(self.env).decode() {
                         return Ok(Some(number));
                     }
                 }
@@ -228,6 +229,11 @@ impl<'a> TermContext<'a> {
 
     /// The context with all writes in it; the caller's own term if there were none.
     pub fn finish(&self) -> Term<'a> {
+        self.written().within(self.env)
+    }
+
+    #[inline]
+    pub(crate) fn written(&self) -> Bare<'a> {
         if self.root.len() == 0 {
             self.original
         } else {
@@ -265,7 +271,7 @@ impl<'a> TermContext<'a> {
         if self.is_map {
             Ok(())
         } else {
-            Err(not_a_map(self.original))
+            Err(not_a_map(self.original.within(self.env)))
         }
     }
 

@@ -1,5 +1,5 @@
+use crate::schedule::now;
 use std::cell::Cell;
-use std::time::Instant;
 
 /// What a run has done since the clock was last read, by which it is decided when to read it again: reading it costs
 /// more than a light hook.
@@ -9,7 +9,8 @@ use std::time::Instant;
 pub(crate) struct Work {
     units: Cell<u32>,
     limit: u32,
-    started: Cell<Option<Instant>>,
+    /// 0 as long as it is not known.
+    started: Cell<u64>,
 }
 
 impl Work {
@@ -26,16 +27,16 @@ impl Work {
         Self {
             units: Cell::new(0),
             limit: Self::LIMIT,
-            started: Cell::new(None),
+            started: Cell::new(0),
         }
     }
 
     /// For a run that began at `started` and reads the clock after each hook.
-    pub(crate) fn timed(started: Instant) -> Self {
+    pub(crate) fn timed(started: u64) -> Self {
         Self {
             units: Cell::new(0),
             limit: 0,
-            started: Cell::new(Some(started)),
+            started: Cell::new(started),
         }
     }
 
@@ -44,14 +45,14 @@ impl Work {
     pub(crate) fn add(&self, units: u32) {
         let sum = self.units.get().saturating_add(units);
         self.units.set(sum);
-        if sum >= self.limit && self.started.get().is_none() {
+        if sum >= self.limit && self.started.get() == 0 {
             self.begin();
         }
     }
 
     #[cold]
     fn begin(&self) {
-        self.started.set(Some(Instant::now()));
+        self.started.set(now());
     }
 
     /// Counts the bytes of a text.
@@ -73,15 +74,14 @@ impl Work {
 
     /// When the run began, as far as that is known.
     #[inline]
-    pub(crate) fn started(&self) -> Option<Instant> {
-        self.started.get()
+    pub(crate) fn started(&self) -> Option<u64> {
+        Some(self.started.get()).filter(|started| *started > 0)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::Work;
-    use std::time::Instant;
 
     #[test]
     fn the_clock_is_first_read_when_much_is_about_to_be_done() {
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_timed_run_is_looked_at_after_each_hook() {
-        let work = Work::timed(Instant::now());
+        let work = Work::timed(1);
         work.looked();
         assert!(work.is_due());
     }

@@ -2,10 +2,12 @@
 
 mod average;
 mod budget;
+mod clock;
 mod timeslice;
 mod watch;
 
 pub(crate) use average::{Average, Reading};
 pub(crate) use budget::Budget;
+pub(crate) use clock::now;
 pub(crate) use timeslice::report_timeslice;
 pub(crate) use watch::Watch;

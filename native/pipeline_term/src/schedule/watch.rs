@@ -1,65 +1,52 @@
-use super::Budget;
+use super::{Budget, now};
 use crate::context::Work;
 use crate::measure::HookMeasures;
-use std::time::{Duration, Instant};
 
 /// Follows the time of one run.
 pub(crate) struct Watch<'s> {
     /// Where the times of hooks are recorded, in a run that is sampled.
     hooks: Option<&'s [HookMeasures]>,
     /// When the hook that runs began.
-    lap: Option<Instant>,
-    /// What the run may take before it moves; `None` if it may take what it takes.
-    budget: Option<Budget>,
+    lap: u64,
+    /// What the run may take before it moves.
+    budget: Budget,
     /// What it took before it moved, in nanoseconds.
     before: u64,
 }
 
 impl<'s> Watch<'s> {
-    /// Of a run that began at `started` if it is timed, and moves when it exceeds the budget if there is one.
+    /// Of a run that has taken `before` elsewhere. With `hooks` to record the times of, `work` is timed.
     #[inline]
     pub(crate) fn new(
-        started: Option<Instant>,
+        work: &Work,
         hooks: Option<&'s [HookMeasures]>,
-        budget: Option<Budget>,
+        budget: Budget,
         before: u64,
     ) -> Self {
         Self {
             hooks,
-            lap: started,
+            lap: work.started().unwrap_or(0),
             budget,
             before,
         }
-    }
-
-    /// Of a run whose time nobody wants to know.
-    pub(crate) fn off() -> Self {
-        Self::new(None, None, None, 0)
     }
 
     /// Reads the clock after the hook at `index`; `true` if the run has to move before the next.
     #[cold]
     pub(crate) fn look(&mut self, work: &Work, index: usize) -> bool {
         work.looked();
-        let now = Instant::now();
-        if let (Some(hooks), Some(lap)) = (self.hooks, self.lap) {
-            hooks[index].times.record(nanos(now - lap));
-            self.lap = Some(now);
+        let now = now();
+        if let Some(hooks) = self.hooks {
+            hooks[index].times.record(now - self.lap);
+            self.lap = now;
         }
-        match (self.budget, work.started()) {
-            (Some(budget), Some(started)) => budget.is_exceeded_by(nanos(now - started)),
-            _ => false,
-        }
+        work.started()
+            .is_some_and(|started| self.budget.is_exceeded_by(now - started))
     }
 
     /// What the run has taken so far, in nanoseconds, as far as that is known.
     #[inline]
     pub(crate) fn elapsed(&self, work: &Work) -> Option<u64> {
-        work.started()
-            .map(|started| self.before + nanos(started.elapsed()))
+        work.started().map(|started| self.before + (now() - started))
     }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,14 +1,14 @@
 //! The calls that run segments, exported as `run_segment/2` and `run_segment_dirty/2`.
 
 use super::metered::{Ran, Stage};
-use super::resource::SegmentResource;
-use crate::vm::{Call, Departure, RESUMED, export};
+use super::resource::SEGMENTS;
+use crate::vm::{Bare, Call, Departure, RESUMED, export};
 use rustler::{Encoder, Env, Term};
 
 export!(c"run_segment", 2, Normal, RunSegment);
 export!(c"run_segment_dirty", 2, DirtyCpu, RunSegmentDirty);
 
-/// Runs a segment where its past says that it belongs; see [`Outcome`](super::Outcome) for what comes back.
+/// Runs a segment where its past says that it belongs; see `outcome.rs` for what comes back.
 struct RunSegment;
 
 /// The same, on a dirty scheduler in any case: for segments that are declared heavy.
@@ -20,7 +20,7 @@ pub(crate) struct Resume;
 impl Call<2> for RunSegment {
     #[inline]
     fn call<'a>(env: Env<'a>, [segment, context]: [Term<'a>; 2]) -> Departure<'a> {
-        let Some(SegmentResource(metered)) = segment.try_get_resource() else {
+        let Some(metered) = SEGMENTS.held(segment) else {
             return Departure::BadArgument;
         };
         match metered.start(env, context) {
@@ -32,10 +32,10 @@ impl Call<2> for RunSegment {
 
 impl Call<2> for RunSegmentDirty {
     fn call<'a>(env: Env<'a>, [segment, context]: [Term<'a>; 2]) -> Departure<'a> {
-        let Some(SegmentResource(metered)) = segment.try_get_resource() else {
+        let Some(metered) = SEGMENTS.held(segment) else {
             return Departure::BadArgument;
         };
-        let stage = metered.start_on_dirty(context);
+        let stage = metered.start_on_dirty(env, context);
         Departure::Value(metered.resume(env, stage))
     }
 }
@@ -43,8 +43,8 @@ impl Call<2> for RunSegmentDirty {
 impl Call<RESUMED> for Resume {
     fn call<'a>(env: Env<'a>, arguments: [Term<'a>; RESUMED]) -> Departure<'a> {
         let [segment, ..] = arguments;
-        match (segment.try_get_resource(), taken_over(arguments)) {
-            (Some(SegmentResource(metered)), Some(stage)) => {
+        match (SEGMENTS.held(segment), taken_over(env, arguments)) {
+            (Some(metered), Some(stage)) => {
                 Departure::Value(metered.resume(env, stage))
             }
             _ => Departure::BadArgument,
@@ -54,21 +54,25 @@ impl Call<RESUMED> for Resume {
 
 /// What [`Resume`] is called with.
 #[cold]
-fn handed_over<'a>(env: Env<'a>, segment: Term<'a>, stage: &Stage<'a>) -> [Term<'a>; RESUMED] {
+fn handed_over<'a>(env: Env<'a>, segment: Term<'a>, stage: &Stage<'a>) -> [Bare<'a>; RESUMED] {
     [
         segment,
-        stage.context,
+        stage.context.within(env),
         stage.next.encode(env),
         stage.skipped.encode(env),
         (stage.elapsed, stage.sampled).encode(env),
     ]
+    .map(|term| Bare::of(term, env))
 }
 
 /// The stage that was handed over.
-fn taken_over([_, context, next, skipped, time]: [Term<'_>; RESUMED]) -> Option<Stage<'_>> {
+fn taken_over<'a>(
+    env: Env<'a>,
+    [_, context, next, skipped, time]: [Term<'a>; RESUMED],
+) -> Option<Stage<'a>> {
     let (elapsed, sampled) = time.decode().ok()?;
     Some(Stage {
-        context,
+        context: Bare::of(context, env),
         next: next.decode().ok()?,
         skipped: skipped.decode().ok()?,
         elapsed,

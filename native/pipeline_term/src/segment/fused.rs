@@ -1,14 +1,9 @@
-use super::Outcome;
-use super::run::Run;
-use crate::context::TermContext;
-use crate::hook::{Cost, Hook, Phase};
-use crate::schedule::Watch;
-use rustler::{Env, Term};
+use crate::hook::{Hook, Phase};
 use thiserror::Error;
 
 /// What becomes of a run whose hook failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnError {
+pub(super) enum OnError {
     /// The run ends.
     Halt,
     /// The run goes on as if the hook were not there; its writes are undone and the failure is reported.
@@ -19,23 +14,23 @@ pub enum OnError {
 
 /// A hook in a segment.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub(super) struct Step {
     /// The hook.
-    pub hook: Hook,
+    pub(super) hook: Hook,
     /// What becomes of a run in which it fails.
-    pub on_error: OnError,
+    pub(super) on_error: OnError,
 }
 
 /// Hooks of one phase that run one after the other over one overlay.
 #[derive(Clone, Debug)]
-pub struct Segment {
+pub(super) struct Segment {
     phase: Phase,
     steps: Box<[Step]>,
 }
 
 /// Why hooks do not form a segment.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum SegmentError {
+pub(super) enum SegmentError {
     /// A hook does not serve the segment's phase.
     #[error("native hook {name} (number {index} of the segment) does not serve {}; use one of its phases", phase.name())]
     WrongPhase {
@@ -53,7 +48,7 @@ impl Segment {
     ///
     /// # Errors
     /// If one does not serve `phase`.
-    pub fn new(phase: Phase, steps: Vec<Step>) -> Result<Self, SegmentError> {
+    pub(super) fn new(phase: Phase, steps: Vec<Step>) -> Result<Self, SegmentError> {
         match steps
             .iter()
             .enumerate()
@@ -72,31 +67,12 @@ impl Segment {
     }
 
     /// The phase its hooks run in.
-    pub fn phase(&self) -> Phase {
+    pub(super) fn phase(&self) -> Phase {
         self.phase
-    }
-
-    /// Heavy if one of its hooks is.
-    pub fn cost(&self) -> Cost {
-        let heavy = self
-            .steps
-            .iter()
-            .any(|step| step.hook.registration().cost == Cost::Heavy);
-        if heavy { Cost::Heavy } else { Cost::Light }
     }
 
     /// Its hooks, in the order in which they run.
     pub(super) fn steps(&self) -> &[Step] {
         &self.steps
-    }
-
-    /// Runs its hooks over `term`, and writes the map once at the end.
-    pub fn run<'a>(&self, env: Env<'a>, term: Term<'a>) -> Outcome<'a> {
-        let mut run = Run::new(self, TermContext::new(env, term), 0);
-        let end = run.finish(&mut Watch::off());
-        Outcome {
-            skipped: run.into_skipped(),
-            end,
-        }
     }
 }

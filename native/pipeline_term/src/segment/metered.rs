@@ -3,9 +3,9 @@ use super::run::{Run, Stop};
 use super::{End, Segment};
 use crate::context::{TermContext, Work};
 use crate::measure::{SegmentMeasures, is_sampled};
-use crate::schedule::{Average, Budget, Reading, Watch, report_timeslice};
+use crate::schedule::{Average, Budget, Reading, Watch, now, report_timeslice};
+use crate::vm::Bare;
 use rustler::{Encoder, Env, Term};
-use std::time::Instant;
 
 /// A segment with what decides where it runs and what is known of its runs.
 pub(super) struct Metered {
@@ -16,17 +16,18 @@ pub(super) struct Metered {
 }
 
 /// How a call to run a segment went.
+#[repr(u8)]
 pub(super) enum Ran<'a> {
     /// To its end; what the caller gets.
-    Through(Term<'a>),
+    Through(Bare<'a>),
     /// Up to here; it has to go on on a dirty scheduler.
-    UpTo(Stage<'a>),
+    UpTo(Box<Stage<'a>>),
 }
 
 /// Where a run stands between two schedulers.
 pub(super) struct Stage<'a> {
     /// The context with what has been written.
-    pub(super) context: Term<'a>,
+    pub(super) context: Bare<'a>,
     /// The hook that is next.
     pub(super) next: usize,
     /// Those that failed and were skipped, as the caller gets them.
@@ -52,21 +53,17 @@ impl Metered {
     pub(super) fn start<'a>(&self, env: Env<'a>, context: Term<'a>) -> Ran<'a> {
         let average = self.average.read();
         if average.is_slow() {
-            return Ran::UpTo(self.start_on_dirty(context));
+            return Ran::UpTo(Box::new(self.start_on_dirty(env, context)));
         }
         let sampled = is_sampled(self.measures.starts_normal());
         let timed = sampled || self.budget.is_near(average.nanos());
         let work = if timed {
-            Work::timed(Instant::now())
+            Work::timed(now())
         } else {
             Work::counted()
         };
-        let mut watch = Watch::new(
-            work.started(),
-            sampled.then_some(&*self.measures.hooks),
-            Some(self.budget),
-            0,
-        );
+        let hooks = sampled.then_some(&*self.measures.hooks);
+        let mut watch = Watch::new(&work, hooks, self.budget, 0);
         let mut run = Run::new(
             &self.segment,
             TermContext::with_work(env, context, work),
@@ -75,24 +72,24 @@ impl Metered {
         match run.go_on(&mut watch) {
             Stop::End(end) => {
                 let returned = self.returned(env, &run, Vec::new(), &end);
-                if let Some(elapsed) = watch.elapsed(run.context().work()) {
+                if let Some(elapsed) = watch.elapsed(run.work()) {
                     self.took(elapsed, sampled, timed);
                     report_timeslice(env, elapsed);
                 }
                 Ran::Through(returned)
             }
             Stop::Overrun => {
-                let elapsed = watch.elapsed(run.context().work()).unwrap_or(0);
-                Ran::UpTo(self.leave(env, &run, elapsed, sampled))
+                let elapsed = watch.elapsed(run.work()).unwrap_or(0);
+                Ran::UpTo(Box::new(self.leave(env, &run, elapsed, sampled)))
             }
         }
     }
 
     /// A run that starts on a dirty scheduler.
     #[cold]
-    pub(super) fn start_on_dirty<'a>(&self, context: Term<'a>) -> Stage<'a> {
+    pub(super) fn start_on_dirty<'a>(&self, env: Env<'a>, context: Term<'a>) -> Stage<'a> {
         Stage {
-            context,
+            context: Bare::of(context, env),
             next: 0,
             skipped: Vec::new(),
             elapsed: 0,
@@ -112,7 +109,7 @@ impl Metered {
         self.measures.moves();
         report_timeslice(env, elapsed);
         Stage {
-            context: run.context().finish(),
+            context: run.written(),
             next: run.next(),
             skipped: self.skipped(env, run),
             elapsed,
@@ -121,15 +118,15 @@ impl Metered {
     }
 
     /// Goes on with a run on the dirty scheduler that calls this, to its end.
-    pub(super) fn resume<'a>(&self, env: Env<'a>, stage: Stage<'a>) -> Term<'a> {
-        let started = Instant::now();
+    pub(super) fn resume<'a>(&self, env: Env<'a>, stage: Stage<'a>) -> Bare<'a> {
+        let work = Work::timed(now());
         let hooks = stage.sampled.then_some(&*self.measures.hooks);
-        let mut watch = Watch::new(Some(started), hooks, None, stage.elapsed);
-        let context = TermContext::with_work(env, stage.context, Work::timed(started));
+        let mut watch = Watch::new(&work, hooks, Budget::INFINITE, stage.elapsed);
+        let context = TermContext::with_work(env, stage.context.within(env), work);
         let mut run = Run::new(&self.segment, context, stage.next);
         let end = run.finish(&mut watch);
         let returned = self.returned(env, &run, stage.skipped, &end);
-        if let Some(elapsed) = watch.elapsed(run.context().work()) {
+        if let Some(elapsed) = watch.elapsed(run.work()) {
             self.took(elapsed, stage.sampled, true);
         }
         returned
@@ -142,14 +139,16 @@ impl Metered {
         run: &Run<'_, 'a>,
         mut skipped: Vec<Term<'a>>,
         end: &End<'a>,
-    ) -> Term<'a> {
+    ) -> Bare<'a> {
         match end {
             End::Done(_) => {}
             End::Answer(index, _) => self.measures.hooks[*index].answered(),
             End::Fault(index, _) => self.measures.hooks[*index].failed(),
         }
-        skipped.extend(self.skipped(env, run));
-        outcome::returned(env, &skipped, end)
+        if !run.skipped().is_empty() {
+            skipped.extend(self.skipped(env, run));
+        }
+        Bare::of(outcome::returned(env, &skipped, end), env)
     }
 
     /// Counts the hooks that were skipped, and makes what the caller gets of them.

@@ -10,5 +10,6 @@ mod run;
 mod stats;
 
 pub(crate) use calls::Resume;
-pub use fused::{OnError, Segment, SegmentError, Step};
-pub use outcome::{End, Fault, Outcome, Skip};
+pub use resource::load;
+use fused::{OnError, Segment, SegmentError, Step};
+use outcome::{End, Fault, Skip};

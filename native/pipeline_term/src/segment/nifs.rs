@@ -1,6 +1,6 @@
 //! The functions that a library with native hooks exports; whichever library links this crate gets them.
 use super::metered::Metered;
-use super::resource::SegmentResource;
+use super::resource::SEGMENTS;
 use super::{OnError, Segment, SegmentError, Step};
 use crate::data::{AtomName, Data, fixed_atom};
 use crate::hook::{
@@ -115,15 +115,18 @@ fn segment<'a>(
             })
         })
         .collect::<NifResult<Vec<_>>>()?;
-    Ok(match Segment::new(phase, steps) {
-        Ok(segment) => {
-            ResourceArc::new(SegmentResource(Metered::new(segment, budget))).encode(env)
-        }
+    match Segment::new(phase, steps) {
+        Ok(segment) => SEGMENTS
+            .hold(env, Metered::new(segment, budget))
+            .ok_or_else(|| Error::RaiseTerm(Box::new(NOT_LOADED))),
         Err(SegmentError::WrongPhase { index, name, .. }) => {
-            (error(), (wrong_phase(), index, name)).encode(env)
+            Ok((error(), (wrong_phase(), index, name)).encode(env))
         }
-    })
+    }
 }
+
+const NOT_LOADED: &str = "pipeline_term was not loaded: call pipeline_term::library!, or \
+    rustler::init! with load = pipeline_term::load";
 
 /// What `term` stands for among atoms.
 fn one_of<T, const N: usize>(term: Term<'_>, choices: [(rustler::Atom, T); N]) -> NifResult<T> {

@@ -1,8 +1,11 @@
+#![allow(clippy::inline_always, reason = "a run is built in place, not copied")]
+
 use super::{End, Fault, OnError, Segment, Skip};
 use crate::context::{TermContext, Work};
 use crate::failure::Failure;
 use crate::hook::Phase;
 use crate::schedule::Watch;
+use crate::vm::Bare;
 use pipeline_core::hook::Flow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -15,6 +18,7 @@ pub(super) struct Run<'s, 'a> {
 }
 
 /// Why a run stopped.
+#[repr(u8)]
 pub(super) enum Stop<'a> {
     /// It is at its end.
     End(End<'a>),
@@ -24,7 +28,7 @@ pub(super) enum Stop<'a> {
 
 impl<'s, 'a> Run<'s, 'a> {
     /// A run of `segment` over `context`, from the hook at `next` on.
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(segment: &'s Segment, context: TermContext<'a>, next: usize) -> Self {
         Self {
             segment,
@@ -73,7 +77,7 @@ impl<'s, 'a> Run<'s, 'a> {
             let overrun = self.is_overrun(watch);
             match result {
                 Ok(Flow::Answer) if phase == Phase::Before => {
-                    return Stop::End(End::Answer(self.next, self.context.finish()));
+                    return Stop::End(End::Answer(self.next, self.written()));
                 }
                 Ok(Flow::Answer) if phase == Phase::Replace => break,
                 Ok(_) => {
@@ -90,7 +94,7 @@ impl<'s, 'a> Run<'s, 'a> {
                 return Stop::Overrun;
             }
         }
-        Stop::End(End::Done(self.context.finish()))
+        Stop::End(End::Done(self.written()))
     }
 
     /// Whether the hook that was called took the run over its budget, if it is time to look.
@@ -107,7 +111,7 @@ impl<'s, 'a> Run<'s, 'a> {
         let index = self.next;
         let fault = Fault::of(failure, self.context.env());
         if self.segment.steps()[index].on_error != OnError::Skip {
-            return Some(End::Fault(index, fault));
+            return Some(End::Fault(index, Box::new(fault)));
         }
         self.context.rollback();
         self.skipped.push(Skip { index, fault });
@@ -115,8 +119,14 @@ impl<'s, 'a> Run<'s, 'a> {
         None
     }
 
-    pub(super) fn context(&self) -> &TermContext<'a> {
-        &self.context
+    /// The context with what has been written.
+    #[inline]
+    pub(super) fn written(&self) -> Bare<'a> {
+        self.context.written()
+    }
+
+    pub(super) fn work(&self) -> &Work {
+        self.context.work()
     }
 
     /// The place of the next hook.
@@ -127,9 +137,5 @@ impl<'s, 'a> Run<'s, 'a> {
     /// The hooks that failed and were skipped.
     pub(super) fn skipped(&self) -> &[Skip<'a>] {
         &self.skipped
-    }
-
-    pub(super) fn into_skipped(self) -> Vec<Skip<'a>> {
-        self.skipped
     }
 }

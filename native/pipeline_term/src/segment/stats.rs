@@ -1,7 +1,7 @@
 use super::metered::Metered;
-use super::resource::SegmentResource;
+use super::resource::SEGMENTS;
 use crate::measure::{Bucket, Histogram, HookMeasures, quantile};
-use rustler::{Encoder, Env, NifResult, Term};
+use rustler::{Encoder, Env, Error, NifResult, Term};
 
 rustler::atoms! {
     answers, average_ns, budget_ns, dirty, failures, histogram, hooks, infinity, moved, name, nil, normal, p50_ns, p99_ns,
@@ -31,8 +31,8 @@ rustler::atoms! {
 /// The hooks are in their order. `failures` ended the run, `skips` did not. A hook's `runs` are those of the segment
 /// less those that ended before it.
 #[rustler::nif]
-fn segment_stats<'a>(env: Env<'a>, segment: &SegmentResource) -> NifResult<Term<'a>> {
-    let SegmentResource(metered) = segment;
+fn segment_stats<'a>(env: Env<'a>, segment: Term<'a>) -> NifResult<Term<'a>> {
+    let metered = SEGMENTS.held(segment).ok_or(Error::BadArg)?;
     let measures = metered.measures();
     let (normal_runs, dirty_runs) = (measures.normal(), measures.dirty());
     let average = metered.average();
