@@ -11,7 +11,7 @@
 
 use super::Key;
 use crate::vm::Bare;
-use rustler::{Encoder, Env, Term};
+use rustler::{Atom, Encoder, Env, Term};
 use smallvec::SmallVec;
 
 /// How many writes to a map take no memory.
@@ -55,34 +55,63 @@ impl<'a> Branch<'a> {
         }
     }
 
-    #[inline(always)]
     pub(super) fn find(&self, key: &Key, env: Env<'a>) -> Found<'_, 'a> {
         match self.written(key).map(|index| &self.writes[index].1) {
-            Some(Slot::Put(term)) => Found::Term(*term),
-            Some(Slot::Int(number)) => Found::Int(*number),
-            Some(Slot::Removed) => Found::Nothing,
-            Some(Slot::Inside(branch)) => Found::Branch(branch),
-            None => match self.base.get(env, key.bare(env)) {
-                Some(term) => Found::Term(term),
-                None => Found::Nothing,
-            },
+            Some(slot) => slot.found(),
+            None => self.found_in_base(env, key.bare(env)),
+        }
+    }
+
+    /// As [`find`](Self::find), for an atom.
+    #[inline(always)]
+    pub(super) fn find_atom(&self, atom: Atom, env: Env<'a>) -> Found<'_, 'a> {
+        let mut writes = self.writes.iter();
+        match writes.find(|(key, _)| matches!(key, Key::Atom(written) if *written == atom)) {
+            Some((_, slot)) => slot.found(),
+            None => self.found_in_base(env, Bare::of(atom.to_term(env), env)),
+        }
+    }
+
+    #[inline]
+    fn found_in_base(&self, env: Env<'a>, key: Bare<'a>) -> Found<'_, 'a> {
+        match self.base.get(env, key) {
+            Some(term) => Found::Term(term),
+            None => Found::Nothing,
         }
     }
 
     /// Where `key` stands among the writes.
-    #[inline(always)]
     pub(super) fn written(&self, key: &Key) -> Option<usize> {
         self.writes.iter().position(|(written, _)| written == key)
     }
 
-    /// Writes a plain value, as nearly all writes do, and forgets what it replaced.
+    /// Writes an integer and forgets what it replaced. Where one stands already only its word is written: a slot made on
+    /// the stack and copied stalls the processor, see above.
     #[inline(always)]
-    pub(super) fn put(&mut self, key: &Key, value: Slot<'a>) {
-        if let Some((_, slot)) = self.writes.iter_mut().find(|(written, _)| written == key) {
-            *slot = value;
-        } else {
-            self.writes.push((key.clone(), value));
+    pub(super) fn put_int(&mut self, atom: Atom, number: i64) {
+        match self.slot_of(atom) {
+            Some(Slot::Int(old)) => *old = number,
+            Some(slot) => *slot = Slot::Int(number),
+            None => self.writes.push((Key::Atom(atom), Slot::Int(number))),
         }
+    }
+
+    /// Writes a term and forgets what it replaced.
+    #[inline(always)]
+    pub(super) fn put(&mut self, atom: Atom, term: Bare<'a>) {
+        match self.slot_of(atom) {
+            Some(Slot::Put(old)) => *old = term,
+            Some(slot) => *slot = Slot::Put(term),
+            None => self.writes.push((Key::Atom(atom), Slot::Put(term))),
+        }
+    }
+
+    #[inline(always)]
+    fn slot_of(&mut self, atom: Atom) -> Option<&mut Slot<'a>> {
+        let mut writes = self.writes.iter_mut();
+        writes
+            .find(|(key, _)| matches!(key, Key::Atom(written) if *written == atom))
+            .map(|(_, slot)| slot)
     }
 
     /// Writes `slot`, and returns what it replaced.
@@ -159,6 +188,18 @@ impl<'a> Branch<'a> {
             map = map.put(env, key.bare(env), value).unwrap_or(map);
         }
         map
+    }
+}
+
+impl<'a> Slot<'a> {
+    #[inline(always)]
+    fn found(&self) -> Found<'_, 'a> {
+        match self {
+            Self::Put(term) => Found::Term(*term),
+            Self::Int(number) => Found::Int(*number),
+            Self::Removed => Found::Nothing,
+            Self::Inside(branch) => Found::Branch(branch),
+        }
     }
 }
 

@@ -1,3 +1,5 @@
+#![allow(clippy::inline_always, reason = "measured, see overlay.rs")]
+
 use crate::data::{AtomName, Data};
 use crate::vm::Bare;
 use rustler::{Atom, Encoder, Env, Term};
@@ -98,6 +100,15 @@ impl Path {
         match &self.0 {
             Keys::One(key) => std::slice::from_ref(key),
             Keys::Many(keys) => keys,
+        }
+    }
+
+    /// Its only key, if that is an atom: the usual case, which reads and writes look for first.
+    #[inline(always)]
+    pub(super) fn atom(&self) -> Option<Atom> {
+        match &self.0 {
+            Keys::One(Key::Atom(atom)) => Some(*atom),
+            _ => None,
         }
     }
 

@@ -64,18 +64,22 @@ impl<'a> TermContext<'a> {
     ///
     /// # Errors
     /// If the context, or something on the way to the field, is no map.
-    #[inline(always)]
+    #[inline]
     pub fn get(&self, path: &Path) -> Result<Option<Term<'a>>, ContextError> {
         self.check_map()?;
-        match path.keys() {
-            [key] => Ok(match self.root.find(key, self.env) {
-                Found::Term(term) => Some(term.within(self.env)),
-                Found::Int(number) => Some(number.encode(self.env)),
-                Found::Nothing => None,
-                Found::Branch(branch) => Some(branch.merged(self.env).within(self.env)),
-            }),
-            keys => self.get_inside(path, keys),
-        }
+        let found = match path.atom() {
+            Some(atom) => self.root.find_atom(atom, self.env),
+            None => match path.keys() {
+                [key] => self.root.find(key, self.env),
+                keys => return self.get_inside(path, keys),
+            },
+        };
+        Ok(match found {
+            Found::Term(term) => Some(term.within(self.env)),
+            Found::Int(number) => Some(number.encode(self.env)),
+            Found::Nothing => None,
+            Found::Branch(branch) => Some(branch.merged(self.env).within(self.env)),
+        })
     }
 
     fn get_inside(&self, path: &Path, keys: &[Key]) -> Result<Option<Term<'a>>, ContextError> {
@@ -97,10 +101,10 @@ impl<'a> TermContext<'a> {
     /// As [`get`](Self::get), and if the field holds anything but an integer of 64 bits.
     #[inline(always)]
     pub fn get_int(&self, path: &Path) -> Result<Option<i64>, ContextError> {
-        if let [key] = path.keys()
+        if let Some(atom) = path.atom()
             && self.is_map
         {
-            match self.root.find(key, self.env) {
+            match self.root.find_atom(atom, self.env) {
                 Found::Int(number) => return Ok(Some(number)),
                 Found::Term(term) => {
                     if let Ok(number) = term.within(self.env).decode() {
@@ -186,8 +190,8 @@ impl<'a> TermContext<'a> {
         value: impl Into<Value<'v, 'a>>,
     ) -> Result<(), ContextError> {
         match value.into() {
-            Value::Int(number) => self.put_slot(path, Slot::Int(number)),
-            Value::Term(term) => self.put_slot(path, Slot::Put(Bare::of(term, self.env))),
+            Value::Int(number) => self.put_int(path, number),
+            Value::Term(term) => self.put_term(path, Bare::of(term, self.env)),
             other => self.put_value(path, other),
         }
     }
@@ -200,19 +204,30 @@ impl<'a> TermContext<'a> {
             _ => {}
         }
         match value.to_term(self.env) {
-            Ok(term) => self.put_slot(path, Slot::Put(Bare::of(term, self.env))),
+            Ok(term) => self.put_term(path, Bare::of(term, self.env)),
             Err(source) => Err(no_term(path, source)),
         }
     }
 
     #[inline(always)]
-    fn put_slot(&mut self, path: &Path, slot: Slot<'a>) -> Result<(), ContextError> {
-        match path.keys() {
-            [key] if self.is_map && self.journal.is_none() => {
-                self.root.put(key, slot);
+    fn put_term(&mut self, path: &Path, term: Bare<'a>) -> Result<(), ContextError> {
+        match path.atom() {
+            Some(atom) if self.is_map && self.journal.is_none() => {
+                self.root.put(atom, term);
                 Ok(())
             }
-            _ => self.write(path, slot),
+            _ => self.write(path, Slot::Put(term)),
+        }
+    }
+
+    #[inline(always)]
+    fn put_int(&mut self, path: &Path, number: i64) -> Result<(), ContextError> {
+        match path.atom() {
+            Some(atom) if self.is_map && self.journal.is_none() => {
+                self.root.put_int(atom, number);
+                Ok(())
+            }
+            _ => self.write(path, Slot::Int(number)),
         }
     }
 

@@ -7,19 +7,19 @@ use std::cell::Cell;
 /// A unit is a byte of text that was read or written, and takes something like 3 ns; see [`HOOK`](Self::HOOK) and
 /// [`DATA`](Self::DATA) for what else counts.
 pub(crate) struct Work {
-    units: Cell<u32>,
-    limit: u32,
+    units: Cell<u64>,
+    limit: u64,
     /// 0 as long as it is not known.
     started: Cell<u64>,
 }
 
 impl Work {
     /// The units of calling a hook.
-    pub(crate) const HOOK: u32 = 16;
+    pub(crate) const HOOK: u64 = 16;
     /// The units of a copy as plain data.
-    pub(crate) const DATA: u32 = 2048;
+    pub(crate) const DATA: u64 = 2048;
     /// The units after which the clock is read: some 50 microseconds of work on text, or a thousand light hooks.
-    const LIMIT: u32 = 16 * 1024;
+    const LIMIT: u64 = 16 * 1024;
 
     /// For a run that reads the clock when it has done much.
     #[inline]
@@ -42,8 +42,8 @@ impl Work {
 
     /// Counts work that is about to be done. From the first time that it is much the run has a beginning.
     #[inline]
-    pub(crate) fn add(&self, units: u32) {
-        let sum = self.units.get().saturating_add(units);
+    pub(crate) fn add(&self, units: u64) {
+        let sum = self.units.get() + units;
         self.units.set(sum);
         if sum >= self.limit && self.started.get() == 0 {
             self.begin();
@@ -58,7 +58,8 @@ impl Work {
     /// Counts the bytes of a text.
     #[inline]
     pub(crate) fn add_bytes(&self, bytes: usize) {
-        self.add(u32::try_from(bytes).unwrap_or(u32::MAX));
+        // More than memory holds would be a mistake of the caller's, and must not overflow the sum.
+        self.add(u64::try_from(bytes).unwrap_or(u64::MAX).min(1 << 48));
     }
 
     /// Whether it is time to read the clock.

@@ -70,7 +70,8 @@ impl<'s, 'a> Run<'s, 'a> {
     fn call_hooks(&mut self, watch: &mut Watch<'_>) -> Stop<'a> {
         let phase = self.segment.phase();
         while let Some(step) = self.segment.steps().get(self.next) {
-            if step.on_error == OnError::Skip {
+            let skip = step.on_error == OnError::Skip;
+            if skip {
                 self.context.checkpoint();
             }
             let result = step.hook.call(phase, &mut self.context);
@@ -81,7 +82,9 @@ impl<'s, 'a> Run<'s, 'a> {
                 }
                 Ok(Flow::Answer) if phase == Phase::Replace => break,
                 Ok(_) => {
-                    self.context.commit();
+                    if skip {
+                        self.context.commit();
+                    }
                     self.next += 1;
                 }
                 Err(failure) => {
