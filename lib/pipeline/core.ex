@@ -71,10 +71,13 @@ defmodule Pipeline.Core do
     end
   end
 
-  @typedoc "Microseconds that a segment may keep a normal scheduler."
-  @type budget :: pos_integer | :infinity
-
-  @spec segment(module, :before | :after | :replace, [{reference, :halt | :skip | :raise}], budget) :: reference
+  @spec segment(
+          module,
+          :before | :after | :replace,
+          [{reference, :halt | :skip | :raise}],
+          Pipeline.Hook.Budget.t()
+        ) ::
+          reference
   def segment(library, phase, hooks, budget), do: library.segment(phase, hooks, budget)
 
   @doc """

@@ -3,7 +3,7 @@ defmodule Pipeline.Hook.Segment do
   # Neighbouring native hooks of one library, fused: one native call runs them all over one overlay.
 
   alias Pipeline.Core
-  alias Pipeline.Hook.{Chain, Entry, Failure, NativeError}
+  alias Pipeline.Hook.{Budget, Chain, Entry, Failure, NativeError}
 
   defstruct [:phase, :library, :cost, :entries, :segment]
 
@@ -16,20 +16,23 @@ defmodule Pipeline.Hook.Segment do
         }
 
   @doc "Puts a segment in place of each run of native hooks of one library; each replace hook stands alone."
-  @spec fuse([Entry.t()], Pipeline.Hook.kind()) :: [Entry.t() | t]
-  def fuse(entries, phase) do
+  @spec fuse([Entry.t()], Pipeline.Hook.kind(), atom | nil) :: [Entry.t() | t]
+  def fuse(entries, phase, instance) do
     entries
     |> Enum.chunk_by(fn
       %Entry{call: {:native, library, _, _, _}} when phase != :replace -> library
       %Entry{} -> make_ref()
     end)
     |> Enum.map(fn
-      [%Entry{call: {:elixir, _}} = entry] -> entry
-      [%Entry{call: {:native, library, _, _, _}} | _] = native -> new(library, native, phase)
+      [%Entry{call: {:elixir, _}} = entry] ->
+        entry
+
+      [%Entry{call: {:native, library, _, _, _}} | _] = native ->
+        new(library, native, phase, Budget.of(instance))
     end)
   end
 
-  defp new(library, entries, phase) do
+  defp new(library, entries, phase, budget) do
     hooks = for %Entry{call: {:native, _, _, hook, _}, on_error: on_error} <- entries, do: {hook, on_error}
     heavy? = Enum.any?(entries, &(elem(&1.call, 4) == :heavy))
 
@@ -38,9 +41,13 @@ defmodule Pipeline.Hook.Segment do
       library: library,
       cost: if(heavy?, do: :heavy, else: :light),
       entries: List.to_tuple(entries),
-      segment: Core.segment(library, phase, hooks, Pipeline.Native.Library.default_budget())
+      segment: Core.segment(library, phase, hooks, budget)
     }
   end
+
+  @doc "What is known of its runs."
+  @spec stats(t) :: Core.segment_stats()
+  def stats(%__MODULE__{library: library, segment: segment}), do: Core.segment_stats(library, segment)
 
   @spec step(t, Chain.step(), atom | nil) :: Chain.step()
   def step(%__MODULE__{phase: phase, library: library, segment: segment, cost: cost} = whole, next, instance) do

@@ -49,7 +49,7 @@ defmodule Pipeline.Native.Library do
       @doc false
       def native_hook(_name, _config), do: Pipeline.Native.Library.not_built(unquote(crate))
       @doc false
-      def segment(phase, hooks), do: segment(phase, hooks, Pipeline.Native.Library.default_budget())
+      def segment(phase, hooks), do: segment(phase, hooks, Pipeline.Hook.Budget.default())
       @doc false
       def segment(_phase, _hooks, _budget), do: Pipeline.Native.Library.not_built(unquote(crate))
       @doc false
@@ -89,11 +89,6 @@ defmodule Pipeline.Native.Library do
       _ -> :not_built
     end
   end
-
-  # Microseconds that a segment may keep a normal scheduler.
-  @doc false
-  @spec default_budget() :: pos_integer | :infinity
-  def default_budget, do: Application.get_env(:pipeline_plugin, :hook_budget, 500)
 
   # Says `any` of a function that never returns: the library puts its own in place of those that call it.
   @doc false

@@ -62,14 +62,21 @@ defmodule Pipeline.Plugin.Manager do
     * `:hooks` - a `Pipeline.Hook.Spec` with the hook points of the host
     * `:plugins` - plugins to load at the start, each a module or `{module, config}`. One that cannot be loaded is
       logged and left out, with those that need it; it does not stop the start
+    * `:hook_budget` - how many microseconds neighbouring native hooks may keep a normal scheduler before they go on
+      on a dirty one, or `:infinity`; by default what `config :pipeline_plugin, hook_budget:` says, or 500
   """
   @spec start_link(keyword) :: Supervisor.on_start()
   def start_link(opts \\ []) do
-    Suggestion.validate_options!(opts, [:name, :hooks, :plugins], "Pipeline.Plugin.Manager.start_link/1")
+    Suggestion.validate_options!(
+      opts,
+      [:name, :hooks, :plugins, :hook_budget],
+      "Pipeline.Plugin.Manager.start_link/1"
+    )
 
     Instance.start_link(
       name: opts |> Keyword.get(:name, @default) |> check_name!(),
       hooks: check_spec!(opts[:hooks]),
+      hook_budget: Pipeline.Hook.Budget.check!(opts[:hook_budget]),
       plugins: with_configs!(opts[:plugins] || [])
     )
   end

@@ -2,5 +2,7 @@
 
 mod copy_field;
 mod ending;
+mod scheduler;
+mod spin;
 
 pipeline_term::library!("Elixir.VmHooks");

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The library that Cargo built for this test, without its extension, as `:erlang.load_nif` wants it.
-fn library() -> PathBuf {
+fn library(script: &str) -> PathBuf {
     let executable = std::env::current_exe().expect("the test knows its own place");
     let deps = executable
         .parent()
@@ -12,18 +12,20 @@ fn library() -> PathBuf {
     let built = deps.join(&name);
     assert!(built.exists(), "{} is not there", built.display());
     // A copy of its own, so that a build during the run does not write into a mapped file.
-    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("vm_hooks.so");
+    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{script}.so"));
     let _ = std::fs::remove_file(&copy);
     std::fs::copy(&built, &copy).expect("the library can be copied");
     copy.with_extension("")
 }
 
-#[test]
-fn the_elixir_tests_pass() {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vm/hooks.exs");
+/// Runs a script, unless there is no Elixir.
+fn run(script: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/vm")
+        .join(script);
     let run = Command::new("elixir")
-        .arg(script)
-        .env("VM_HOOKS_LIBRARY", library())
+        .arg(path)
+        .env("VM_HOOKS_LIBRARY", library(script))
         .output();
     let output = match run {
         Ok(output) => output,
@@ -40,4 +42,14 @@ fn the_elixir_tests_pass() {
         String::from_utf8_lossy(&output.stderr)
     );
     assert!(text.contains(" 0 failures"), "{text}");
+}
+
+#[test]
+fn hooks_do_their_work() {
+    run("hooks.exs");
+}
+
+#[test]
+fn segments_run_where_they_belong() {
+    run("schedule.exs");
 }
