@@ -53,9 +53,8 @@ impl<'a> Bare<'a> {
     pub(crate) fn get(self, env: Env<'a>, key: Self) -> Option<Self> {
         let mut value = MaybeUninit::uninit();
         // SAFETY: the terms are of `env`, see `within`.
-        let found = unsafe {
-            enif_get_map_value(env.as_c_arg(), self.term, key.term, value.as_mut_ptr())
-        };
+        let found =
+            unsafe { enif_get_map_value(env.as_c_arg(), self.term, key.term, value.as_mut_ptr()) };
         (found != 0).then(|| Self {
             // SAFETY: it is written if the answer is not 0.
             term: unsafe { value.assume_init() },
@@ -219,8 +218,8 @@ pub(crate) unsafe extern "C" fn entry<const ARITY: usize, C: Call<ARITY>>(
     // SAFETY: the environment of this call, which ends after `lifetime` does; nothing else has that lifetime.
     let env = unsafe { Env::new(&lifetime, env) };
     // SAFETY: the VM passes as many terms of `env` as the function was exported or scheduled with.
-    let arguments = unsafe { &*argv.cast::<[ErlNifTerm; ARITY]>() }
-        .map(|term| unsafe { Term::new(env, term) });
+    let arguments =
+        unsafe { &*argv.cast::<[ErlNifTerm; ARITY]>() }.map(|term| unsafe { Term::new(env, term) });
     let returned = match catch_unwind(AssertUnwindSafe(|| C::call(env, arguments))) {
         Ok(Departure::Value(bare)) => return bare.term,
         Ok(Departure::BadArgument) => NifReturned::BadArg,

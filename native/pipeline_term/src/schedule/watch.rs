@@ -47,6 +47,7 @@ impl<'s> Watch<'s> {
     /// What the run has taken so far, in nanoseconds, as far as that is known.
     #[inline]
     pub(crate) fn elapsed(&self, work: &Work) -> Option<u64> {
-        work.started().map(|started| self.before + (now() - started))
+        work.started()
+            .map(|started| self.before + (now() - started))
     }
 }

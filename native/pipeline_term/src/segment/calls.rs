@@ -44,9 +44,7 @@ impl Call<RESUMED> for Resume {
     fn call<'a>(env: Env<'a>, arguments: [Term<'a>; RESUMED]) -> Departure<'a> {
         let [segment, ..] = arguments;
         match (SEGMENTS.held(segment), taken_over(env, arguments)) {
-            (Some(metered), Some(stage)) => {
-                Departure::Value(metered.resume(env, stage))
-            }
+            (Some(metered), Some(stage)) => Departure::Value(metered.resume(env, stage)),
             _ => Departure::BadArgument,
         }
     }

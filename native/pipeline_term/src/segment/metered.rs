@@ -64,11 +64,7 @@ impl Metered {
         };
         let hooks = sampled.then_some(&*self.measures.hooks);
         let mut watch = Watch::new(&work, hooks, self.budget, 0);
-        let mut run = Run::new(
-            &self.segment,
-            TermContext::with_work(env, context, work),
-            0,
-        );
+        let mut run = Run::new(&self.segment, TermContext::with_work(env, context, work), 0);
         match run.go_on(&mut watch) {
             Stop::End(end) => {
                 let returned = self.returned(env, &run, Vec::new(), &end);
@@ -99,13 +95,7 @@ impl Metered {
 
     /// Takes a run off the normal scheduler.
     #[cold]
-    fn leave<'a>(
-        &self,
-        env: Env<'a>,
-        run: &Run<'_, 'a>,
-        elapsed: u64,
-        sampled: bool,
-    ) -> Stage<'a> {
+    fn leave<'a>(&self, env: Env<'a>, run: &Run<'_, 'a>, elapsed: u64, sampled: bool) -> Stage<'a> {
         self.measures.moves();
         report_timeslice(env, elapsed);
         Stage {

@@ -10,6 +10,6 @@ mod run;
 mod stats;
 
 pub(crate) use calls::Resume;
-pub use resource::load;
 use fused::{OnError, Segment, SegmentError, Step};
 use outcome::{End, Fault, Skip};
+pub use resource::load;
