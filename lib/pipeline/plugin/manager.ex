@@ -63,7 +63,7 @@ defmodule Pipeline.Plugin.Manager do
     * `:plugins` - plugins to load at the start, each a module or `{module, config}`. One that cannot be loaded is
       logged and left out, with those that need it; it does not stop the start
     * `:hook_budget` - how many microseconds neighbouring native hooks may keep a normal scheduler before they go on
-      on a dirty one, or `:infinity`; by default what `config :pipeline_plugin, hook_budget:` says, or 500
+      on a dirty one, or `:infinity`, which leaves them where they start; by default what `config :pipeline_plugin, hook_budget:` says, or 500
   """
   @spec start_link(keyword) :: Supervisor.on_start()
   def start_link(opts \\ []) do

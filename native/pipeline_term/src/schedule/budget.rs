@@ -3,7 +3,7 @@
 pub(crate) struct Budget(u64);
 
 impl Budget {
-    /// No run is too long.
+    /// No run is too long: runs stay where they start, and the VM is not told of them.
     pub(crate) const INFINITE: Self = Self(u64::MAX);
 
     pub(crate) fn of_micros(micros: u64) -> Self {

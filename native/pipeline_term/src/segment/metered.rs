@@ -70,7 +70,9 @@ impl Metered {
                 let returned = self.returned(env, &run, Vec::new(), &end);
                 if let Some(elapsed) = watch.elapsed(run.work()) {
                     self.took(elapsed, sampled, timed);
-                    report_timeslice(env, elapsed);
+                    if self.budget != Budget::INFINITE {
+                        report_timeslice(env, elapsed);
+                    }
                 }
                 Ran::Through(returned)
             }
