@@ -101,7 +101,7 @@ defmodule ScheduleTest do
     test "is noticed by the text it reads, in a segment that was quick so far" do
       segment = budgeted([{:redact, %{field: :text, patterns: ["[0-9]{3}-[0-9]{2}"]}}, spin(:on)])
       for _ <- 1..200, do: {:ok, _} = call(segment, %{text: "call 123-45"})
-      text = String.duplicate("call 123-45 or 12-345, ", 1_000_000)
+      text = String.duplicate("call 123-45 or 12-345, ", 100_000)
       assert {:ok, %{on: "dirty"}} = call(segment, %{text: text})
     end
   end
@@ -170,7 +170,7 @@ defmodule ScheduleTest do
       assert timed.() == 64
       task.(10_000)
       # 64 for each scheduler that ran them, and one in 64 of the rest.
-      assert timed.() in 200..400
+      assert timed.() in 200..(64 * System.schedulers_online() + 300)
     end
 
     test "times are told by their histogram" do
@@ -191,27 +191,15 @@ defmodule ScheduleTest do
       assert quick.p50_ns < slow.p50_ns
       assert stats.average_ns >= @long * 1000
     end
-
-    test "go with the segment" do
-      before = :erlang.memory(:total)
-
-      for _ <- 1..20_000 do
-        segment = segment!([count(), count()])
-        {:ok, _} = call(segment, %{})
-      end
-
-      :erlang.garbage_collect()
-      # 20,000 of them would take more than this.
-      assert :erlang.memory(:total) - before < 20_000_000
-    end
   end
 
   test "a caller that is killed while its run is on a dirty scheduler takes nothing along" do
     segment = budgeted([spin(:first), spin(:second, :then), count()])
 
     for _ <- 1..20 do
+      before = on_dirty(segment)
       {pid, monitor} = spawn_monitor(fn -> call(segment, %{micros: 600, then: 20_000}) end)
-      wait_until_moved(segment)
+      wait_for_more_than(before, segment)
       Process.exit(pid, :kill)
       assert_receive {:DOWN, ^monitor, :process, ^pid, :killed}
     end
@@ -219,8 +207,42 @@ defmodule ScheduleTest do
     assert {:ok, %{n: 1}} = call(segment, %{})
   end
 
-  defp wait_until_moved(segment) do
+  defp on_dirty(segment) do
     %{moved: moved, dirty: dirty} = VmHooks.segment_stats(segment)
-    if moved + dirty == 0, do: wait_until_moved(segment)
+    moved + dirty
+  end
+
+  defp wait_for_more_than(before, segment) do
+    if on_dirty(segment) == before, do: wait_for_more_than(before, segment)
+  end
+end
+
+# Alone, since it looks at the memory of the whole VM.
+defmodule SegmentMemoryTest do
+  use VmHooksCase, async: false
+
+  @tag skip: if(not File.exists?("/proc/self/status"), do: "needs /proc")
+  test "what is known of a segment goes with it" do
+    hook = hook!(:increment, %{field: :n})
+
+    make = fn times ->
+      for _ <- 1..times do
+        segment = VmHooks.segment(:before, [{hook, :halt}, {hook, :halt}], 500)
+        {:ok, _} = VmHooks.run_segment(segment, %{})
+      end
+
+      :erlang.garbage_collect()
+    end
+
+    make.(1_000)
+    before = resident_kib()
+    # Each takes more than a KiB.
+    make.(50_000)
+    assert resident_kib() - before < 25_000
+  end
+
+  defp resident_kib do
+    [_, kib] = Regex.run(~r/VmRSS:\s+(\d+) kB/, File.read!("/proc/self/status"))
+    String.to_integer(kib)
   end
 end
