@@ -1,7 +1,7 @@
 defmodule Bench.Ticker do
   @moduledoc """
   How late a process comes that wants to run every millisecond, while native chains of five milliseconds run on every
-  core: on dirty schedulers, and on the normal ones.
+  core: on dirty schedulers, declared or measured to belong there, and on the normal ones.
   """
 
   alias Bench.Pair
@@ -12,37 +12,54 @@ defmodule Bench.Ticker do
   @load 3_000
   @rounds 3
 
+  # Instances by what they do with a chain that is not declared heavy: leave it where it is, or measure it.
+  @inline Bench.Ticker.Inline
+
   def rows do
-    for cost <- [:heavy, :light], do: load(cost)
+    {:ok, inline} = Manager.start_link(name: @inline, hook_budget: :infinity)
+
+    for {cost, instance} <- [heavy: Pipeline.Plugin, light: Pipeline.Plugin, inline: @inline],
+        do: load(cost, instance)
+
     context = %{text: text()}
 
-    rounds =
-      for _ <- 1..@rounds do
-        {worst(fn -> Pipeline.Hook.run(:ticker_heavy, context) end),
-         worst(fn -> Pipeline.Hook.run(:ticker_light, context) end)}
-      end
+    runs = %{
+      heavy: fn -> Pipeline.Hook.run(:ticker_heavy, context) end,
+      light: fn -> Pipeline.Hook.run(:ticker_light, context) end,
+      inline: fn -> Pipeline.Hook.run(@inline, :ticker_inline, context, nil) end
+    }
 
+    rounds = for _ <- 1..@rounds, do: Map.new(runs, fn {cost, run} -> {cost, worst(run)} end)
     idle = worst(fn -> Process.sleep(@chain) end)
+
     for cost <- [:heavy, :light], do: :ok = Manager.unload_plugin(:"ticker_#{cost}")
+    :ok = Supervisor.stop(inline)
 
     [
-      Pair.from_rounds(rounds,
-        what:
-          "worst lateness of a 1 ms ticker, every core running #{@chain} ms native chains (redact, cost: :heavy)",
-        against: "the same with cost: :light, on normal schedulers",
-        target: 0.02
+      row(rounds, :heavy, & &1.inline, "redact, cost: :heavy", "the same inline on normal schedulers", 0.02),
+      row(
+        rounds,
+        :light,
+        & &1.inline,
+        "redact, cost: :light, measured",
+        "the same inline on normal schedulers",
+        0.02
       ),
-      Pair.from_rounds(for({heavy, _} <- rounds, do: {heavy, idle}),
-        what:
-          "worst lateness of a 1 ms ticker, every core running #{@chain} ms native chains (redact, cost: :heavy)",
-        against: "the same with nothing to do",
-        target: nil
-      )
+      row(rounds, :heavy, fn _ -> idle end, "redact, cost: :heavy", "the same with nothing to do", nil)
     ]
   end
 
-  defp load(cost) do
+  defp row(rounds, subject, reference, how, against, target) do
+    Pair.from_rounds(for(round <- rounds, do: {Map.fetch!(round, subject), reference.(round)}),
+      what: "worst lateness of a 1 ms ticker, every core running #{@chain} ms native chains (#{how})",
+      against: against,
+      target: target
+    )
+  end
+
+  defp load(cost, instance) do
     module = :"Elixir.Bench.Ticker#{cost}"
+    declared = if cost == :heavy, do: :heavy, else: :light
 
     Module.create(
       module,
@@ -52,13 +69,13 @@ defmodule Bench.Ticker do
 
         hook :before, unquote(:"ticker_#{cost}"),
           native: :redact,
-          cost: unquote(cost),
+          cost: unquote(declared),
           config: %{field: :text, patterns: ["[0-9]{3}-[0-9]{2}-[0-9]{4}", "\\+[0-9]{2} [0-9]{3} [0-9]{6}"]}
       end,
       Macro.Env.location(__ENV__)
     )
 
-    {:ok, _id} = Manager.load_plugin(module)
+    {:ok, _id} = Manager.load_plugin(module, %{}, instance: instance)
   end
 
   # A text that the chain takes as long with as it should.
@@ -66,7 +83,9 @@ defmodule Bench.Ticker do
     piece =
       String.duplicate("Whoever called 12-34 wanted room 567 at 8:90, or so the note of 1-2-3 says. ", 1_000)
 
-    times = for _ <- 1..21, do: Pair.time(fn -> Pipeline.Hook.run(:ticker_light, %{text: piece}) end)
+    times =
+      for _ <- 1..21, do: Pair.time(fn -> Pipeline.Hook.run(@inline, :ticker_inline, %{text: piece}, nil) end)
+
     took = times |> Enum.sort() |> Enum.at(10)
     String.duplicate(piece, max(1, round(@chain * 1_000_000 / took)))
   end

@@ -83,12 +83,77 @@ defmodule Pipeline.Core do
     end
   end
 
-  @spec segment(module, :before | :after | :replace, [{reference, :halt | :skip | :raise}]) :: reference
-  def segment(library, phase, hooks), do: library.segment(phase, hooks)
+  @spec segment(
+          module,
+          :before | :after | :replace,
+          [{reference, :halt | :skip | :raise}],
+          Pipeline.Hook.Budget.t()
+        ) ::
+          reference
+  def segment(library, phase, hooks, budget), do: library.segment(phase, hooks, budget)
 
-  @spec run_segment(module, reference, :light | :heavy, term) :: tuple
-  def run_segment(library, segment, :light, context), do: library.run_segment(segment, context)
-  def run_segment(library, segment, :heavy, context), do: library.run_segment_dirty(segment, context)
+  @doc """
+  The function that runs segments of a library: with the segment and the context. What comes back is that of
+  `native/pipeline_term/src/segment/outcome.rs`.
+
+  One of `:light` cost runs where its past says that it belongs, and goes on on a dirty scheduler if it exceeds its
+  budget; one of `:heavy` cost runs on a dirty scheduler.
+  """
+  @spec run_segment(module, :light | :heavy) :: (reference, term -> tuple)
+  def run_segment(library, :light), do: Function.capture(library, :run_segment, 2)
+  def run_segment(library, :heavy), do: Function.capture(library, :run_segment_dirty, 2)
+
+  @typedoc """
+  Times of the runs that were timed: hook by hook the first 64 of each scheduler, then one in 64.
+
+    * `:timed` - how many these are
+    * `:p50_ns`, `:p99_ns` - nanoseconds, `nil` if nothing was timed
+    * `:histogram` - `{from, below, count}` with the times in nanoseconds, from the shortest, without empty buckets;
+      two buckets for each power of two
+  """
+  @type times :: %{
+          optional(atom) => term,
+          timed: non_neg_integer,
+          p50_ns: pos_integer | nil,
+          p99_ns: pos_integer | nil,
+          histogram: [{pos_integer, pos_integer, pos_integer}]
+        }
+
+  @typedoc """
+  What is known of a segment: `t:times/0` and
+
+    * `:runs` - how many have begun, exact as all counts
+    * `:normal`, `:dirty` - of these, those that began on a normal and on a dirty scheduler
+    * `:moved` - of those that began on a normal one, those that went on on a dirty one
+    * `:starts` - where the next one begins, if the segment was not declared heavy
+    * `:average_ns` - the moving average that says so; 0 before the first run
+    * `:budget_ns`
+    * `:hooks` - for each hook, in their order, `t:times/0` and `:name`, `:runs`, `:failures` (which ended a run),
+      `:skips` (which did not) and `:answers`
+  """
+  @type segment_stats :: %{
+          optional(atom) => term,
+          runs: non_neg_integer,
+          normal: non_neg_integer,
+          dirty: non_neg_integer,
+          moved: non_neg_integer,
+          starts: :normal | :dirty,
+          average_ns: non_neg_integer,
+          budget_ns: pos_integer | :infinity,
+          hooks: [
+            %{
+              optional(atom) => term,
+              name: String.t(),
+              runs: non_neg_integer,
+              failures: non_neg_integer,
+              skips: non_neg_integer,
+              answers: non_neg_integer
+            }
+          ]
+        }
+
+  @spec segment_stats(module, reference) :: segment_stats
+  def segment_stats(library, segment), do: library.segment_stats(segment)
 
   @doc "An around on the way in."
   @spec enter_around(Pipeline.Hook.Entry.call(), term) ::

@@ -77,7 +77,11 @@ defmodule Pipeline.Hook.Chain do
 
   defp prepare(entries, instance) do
     kinds = Enum.group_by(entries, & &1.kind)
-    ready = fn kind -> kinds |> Map.get(kind, []) |> Segment.fuse(kind) |> Enum.map(&ready(&1, instance)) end
+
+    ready = fn kind ->
+      kinds |> Map.get(kind, []) |> Segment.fuse(kind, instance) |> Enum.map(&ready(&1, instance))
+    end
+
     rest = ready.(:after) |> Enum.reverse()
 
     %{

@@ -3,7 +3,7 @@ defmodule Pipeline.Hook.Segment do
   # Neighbouring native hooks of one library, fused: one native call runs them all over one overlay.
 
   alias Pipeline.Core
-  alias Pipeline.Hook.{Chain, Entry, Failure, NativeError, NativeStep}
+  alias Pipeline.Hook.{Budget, Chain, Entry, Failure, NativeError, NativeStep}
 
   defstruct [:phase, :library, :cost, :entries, :segment]
 
@@ -19,8 +19,8 @@ defmodule Pipeline.Hook.Segment do
   Puts a segment in place of each run of native hooks of one library; each replace hook stands alone. What a segment
   cannot hold is left as it is.
   """
-  @spec fuse([Entry.t()], Pipeline.Hook.kind()) :: [Entry.t() | t]
-  def fuse(entries, phase) do
+  @spec fuse([Entry.t()], Pipeline.Hook.kind(), atom | nil) :: [Entry.t() | t]
+  def fuse(entries, phase, instance) do
     entries
     |> Enum.chunk_by(fn entry ->
       case entry.call do
@@ -36,11 +36,11 @@ defmodule Pipeline.Hook.Segment do
         entry
 
       [%Entry{call: {:native, library, _, _, _}} = first | _] = native ->
-        if NativeStep.alone?(first), do: first, else: new(library, native, phase)
+        if NativeStep.alone?(first), do: first, else: new(library, native, phase, Budget.of(instance))
     end)
   end
 
-  defp new(library, entries, phase) do
+  defp new(library, entries, phase, budget) do
     hooks = for %Entry{call: {:native, _, _, hook, _}, on_error: on_error} <- entries, do: {hook, on_error}
     heavy? = Enum.any?(entries, &(elem(&1.call, 4) == :heavy))
 
@@ -49,14 +49,20 @@ defmodule Pipeline.Hook.Segment do
       library: library,
       cost: if(heavy?, do: :heavy, else: :light),
       entries: List.to_tuple(entries),
-      segment: Core.segment(library, phase, hooks)
+      segment: Core.segment(library, phase, hooks, budget)
     }
   end
 
+  @doc "What is known of its runs."
+  @spec stats(t) :: Core.segment_stats()
+  def stats(%__MODULE__{library: library, segment: segment}), do: Core.segment_stats(library, segment)
+
   @spec step(t, Chain.step(), atom | nil) :: Chain.step()
   def step(%__MODULE__{phase: phase, library: library, segment: segment, cost: cost} = whole, next, instance) do
+    run = Core.run_segment(library, cost)
+
     fn context ->
-      case Core.run_segment(library, segment, cost, context) do
+      case run.(segment, context) do
         {:ok, context} when phase != :replace -> next.(context)
         {:ok, value} -> value
         {:answer, _index, value} -> value

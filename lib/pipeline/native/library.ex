@@ -15,7 +15,15 @@ defmodule Pipeline.Native.Library do
   `mix pipeline.gen.plugin NAME --type TYPE --native` writes all of it. `examples/native_plugin` is a project that does
   it.
 
-  Neighbouring hooks of one library run in one native call.
+  Neighbouring hooks of one library run in one native call. A crate that calls `rustler::init!` itself, because it has
+  other functions too, adds `load = pipeline_term::load` to it.
+
+  ## Where hooks run
+
+  A call with a hook of `cost: :heavy` in it runs on a dirty scheduler. All others start on the scheduler of the caller; one
+  that takes longer than its budget (`config :pipeline_plugin, hook_budget: 500`, microseconds, or `:hook_budget` of
+  `Pipeline.Plugin.Manager.start_link/1`) goes on on a dirty scheduler with its next hook, and calls that usually take
+  longer start there. A hook that is running is not interrupted: declare it heavy if it alone takes that long.
 
   A crate has three traits to choose from:
 
@@ -62,7 +70,11 @@ defmodule Pipeline.Native.Library do
       @doc false
       def native_hook(_name, _config), do: Pipeline.Native.Library.not_built(unquote(crate))
       @doc false
-      def segment(_phase, _hooks), do: Pipeline.Native.Library.not_built(unquote(crate))
+      def segment(phase, hooks), do: segment(phase, hooks, Pipeline.Hook.Budget.default())
+      @doc false
+      def segment(_phase, _hooks, _budget), do: Pipeline.Native.Library.not_built(unquote(crate))
+      @doc false
+      def segment_stats(_segment), do: Pipeline.Native.Library.not_built(unquote(crate))
       @doc false
       def run_segment(_segment, _context), do: Pipeline.Native.Library.not_built(unquote(crate))
       @doc false

@@ -6,7 +6,7 @@ defmodule Pipeline.Plugin.Anchor do
   use GenServer
 
   alias Pipeline.Events.Record
-  alias Pipeline.Hook.Table
+  alias Pipeline.Hook.{Budget, Table}
   alias Pipeline.Plugin.{Names, Registry}
 
   @spec start_link(keyword) :: GenServer.on_start()
@@ -31,6 +31,7 @@ defmodule Pipeline.Plugin.Anchor do
     unless again? do
       if Table.exists?(instance), do: Table.delete(instance)
       :persistent_term.put({Registry, instance}, Registry.new())
+      Budget.put(instance, opts[:hook_budget])
       Table.create(instance, opts[:hooks], opts[:incarnation])
     end
 
@@ -49,6 +50,7 @@ defmodule Pipeline.Plugin.Anchor do
   def terminate(reason, %{instance: instance})
       when reason in [:normal, :shutdown] or elem(reason, 0) == :shutdown do
     Table.delete(instance)
+    Budget.delete(instance)
     :persistent_term.erase({Registry, instance})
     Record.close(instance)
   end

@@ -4,13 +4,16 @@ defmodule Pipeline.Plugin.Application do
   #
   #     config :pipeline_plugin,
   #       hooks: MyApp.Hooks,
-  #       plugins: [MyApp.Plugins.Greeter, {MyApp.Plugins.Telemetry, %{prefix: "my_app"}}]
+  #       plugins: [MyApp.Plugins.Greeter, {MyApp.Plugins.Telemetry, %{prefix: "my_app"}}],
+  #       hook_budget: 500
 
   use Application
 
   @impl Application
   def start(_type, _args) do
-    default = Application.get_all_env(:pipeline_plugin) |> Keyword.take([:hooks, :plugins, :store, :events])
+    default =
+      Application.get_all_env(:pipeline_plugin)
+      |> Keyword.take([:hooks, :plugins, :store, :events, :hook_budget])
 
     children = [
       Pipeline.Plugin.Names,

@@ -82,18 +82,22 @@ defmodule Pipeline.Plugin.Manager do
     * `:store` - the path of a file in which it stands which plugins an operator has disabled, so that they stay so when
       the VM starts again (`Pipeline.Plugin.Store`); by default that is forgotten with the instance
     * `:events` - `[record: n]` keeps the last `n` events for late subscribers, see `Pipeline.Events`; by default none
+    * `:hook_budget` - how many microseconds neighbouring native hooks may keep a normal scheduler before they go on
+      on a dirty one, or `:infinity`, which leaves them where they start; by default what
+      `config :pipeline_plugin, hook_budget:` says, or 500
   """
   @spec start_link(keyword) :: Supervisor.on_start()
   def start_link(opts \\ []) do
     Suggestion.validate_options!(
       opts,
-      [:name, :hooks, :plugins, :store, :events],
+      [:name, :hooks, :plugins, :store, :events, :hook_budget],
       "Pipeline.Plugin.Manager.start_link/1"
     )
 
     Instance.start_link(
       name: opts |> Keyword.get(:name, @default) |> check_name!(),
       hooks: check_spec!(opts[:hooks]),
+      hook_budget: Pipeline.Hook.Budget.check!(opts[:hook_budget]),
       plugins: with_configs!(opts[:plugins] || []),
       store: check_path!(opts[:store]),
       record: record!(opts[:events] || [])

@@ -20,6 +20,4 @@ mod resolution;
 mod shared_term;
 mod solve;
 
-use pipeline_term as _;
-
-rustler::init!("Elixir.Pipeline.Native");
+rustler::init!("Elixir.Pipeline.Native", load = pipeline_term::load);

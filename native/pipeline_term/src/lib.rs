@@ -2,16 +2,19 @@
 //!
 //! A native hook implements [`NativeHook`] and is made known by [`register_hooks!`]. It works on a [`TermContext`]:
 //! reads come straight from the caller's map, writes are collected and put into it once, after the last hook of a
-//! [`Segment`]. Its configuration is read from a term as [`Data`], by the `Deserialize` of its own type.
+//! segment: of the native hooks that stand next to each other. Its configuration is read from a term as [`Data`], by the `Deserialize` of its own type.
 //!
 //! Three traits make a hook: [`NativeHook`] for what computes, or blocks a thread of its own ([`Cost::Blocking`]);
 //! [`NativeAround`] for what wraps others; [`AsyncHook`] for what waits among thousands. The last two are made known by
 //! [`register_arounds!`] and [`register_async_hooks!`].
 //!
 //! A library of one's own links this crate, registers its hooks and calls [`library!`] with the name of its Elixir
-//! module, or `rustler::init!` if it has functions of its own to export; it then exports the functions of the module
-//! that `use Pipeline.Native.Library` declares. Without the feature `shipped` none of the hooks that Pipeline.Plugin
-//! ships are linked.
+//! module, or `rustler::init!` with [`load`] if it has functions of its own to export; it then exports the functions of
+//! the module that `use Pipeline.Native.Library` declares. Without the feature `shipped` none of the hooks that
+//! Pipeline.Plugin ships are linked.
+
+// `vm` is the one file that may.
+#![deny(unsafe_code)]
 
 mod around;
 mod blocking;
@@ -22,13 +25,16 @@ mod failure;
 mod family;
 mod hook;
 mod library;
+mod measure;
 mod owned_term;
 mod reason;
 mod runtime;
+mod schedule;
 mod segment;
 #[cfg(feature = "shipped")]
 mod shipped;
 mod suggestion;
+mod vm;
 
 pub use around::{Around, Ended, Enter, FailureKind, InnerFailure, Leave, NativeAround};
 pub use blocking::{AsyncHook, Changes, Fields, Waiting};
@@ -43,7 +49,7 @@ pub use hook::{
 pub use owned_term::OwnedTerm;
 pub use reason::{Detail, Reason};
 pub use runtime::{Cancellation, GateError, NoRuntime, run_in_background};
-pub use segment::{End, Fault, OnError, Outcome, Segment, SegmentError, Skip, Step};
+pub use segment::load;
 
 pub use rustler;
 pub use serde;

@@ -7,12 +7,13 @@
 /// ```
 ///
 /// It stands for `rustler::init!`, and spares the crate a dependency on rustler of the same version; a crate that has
-/// one calls that instead. The module is one that says `use Pipeline.Native.Library`, which declares what is exported.
+/// one calls that instead, with [`load`](crate::load). The module is one that says `use Pipeline.Native.Library`, which
+/// declares what is exported.
 #[macro_export]
 macro_rules! library {
     ($module:literal) => {
         // The expansion of `init!` names rustler as a crate of the caller's; this crate has what it asks for.
         extern crate pipeline_term as rustler;
-        $crate::rustler::init!($module);
+        $crate::rustler::init!($module, load = $crate::load);
     };
 }

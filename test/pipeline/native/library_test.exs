@@ -28,6 +28,8 @@ defmodule Pipeline.Native.LibraryTest do
     for call <- [
           fn -> Unbuilt.native_hooks() end,
           fn -> Unbuilt.segment(:before, []) end,
+          fn -> Unbuilt.segment(:before, [], 500) end,
+          fn -> Unbuilt.segment_stats(make_ref()) end,
           fn -> Unbuilt.run_segment(make_ref(), %{}) end,
           fn -> Unbuilt.run_segment_dirty(make_ref(), %{}) end
         ] do

@@ -1,8 +1,8 @@
 //! The writes to one map, and to the maps inside it.
 //!
 //! A vector searched from the front: a run writes a handful of fields, and comparing atoms costs less than hashing
-//! them. Terms are made when they are written, since a later hook reads terms; what waits for the end is the map,
-//! which would be copied at every write otherwise.
+//! them. The first few take no memory. Terms are made when they are written, since a later hook reads terms; what waits
+//! for the end is the map, which would be copied at every write otherwise, and integers, which hooks count with.
 //!
 //! What a read or write of one key goes through is inlined by force, and the enums here have a tag of their own
 //! (`repr(u8)`). Otherwise the tag goes into the spare values of a byte inside rustler's term, whose neighbours are then
@@ -10,20 +10,27 @@
 #![allow(clippy::inline_always, reason = "measured, see above")]
 
 use super::Key;
-use rustler::{Env, Term};
+use crate::vm::Bare;
+use rustler::{Atom, Encoder, Env, Term};
+use smallvec::SmallVec;
+
+/// How many writes to a map take no memory.
+const INLINE: usize = 4;
 
 /// A map of the caller's, or one that does not exist yet, with the writes to it.
 #[derive(Clone)]
 pub(super) struct Branch<'a> {
-    base: Option<Term<'a>>,
-    writes: Vec<(Key, Slot<'a>)>,
+    base: Bare<'a>,
+    writes: SmallVec<[(Key, Slot<'a>); INLINE]>,
 }
 
 /// What was written under a key.
 #[derive(Clone)]
 #[repr(u8)]
 pub(super) enum Slot<'a> {
-    Put(Term<'a>),
+    Put(Bare<'a>),
+    /// An integer that nobody has asked for as a term.
+    Int(i64),
     Removed,
     /// Something inside the map under the key.
     Inside(Box<Branch<'a>>),
@@ -32,47 +39,79 @@ pub(super) enum Slot<'a> {
 /// What stands under a key, with the writes counted in.
 #[repr(u8)]
 pub(super) enum Found<'o, 'a> {
-    Term(Term<'a>),
+    Term(Bare<'a>),
+    Int(i64),
     Branch(&'o Branch<'a>),
     Nothing,
 }
 
 impl<'a> Branch<'a> {
-    /// Over `base`, which has to be a map; over an empty map if there is none.
-    pub(super) fn over(base: Option<Term<'a>>) -> Self {
+    /// Over `base`, which has to be a map.
+    #[inline(always)]
+    pub(super) fn over(base: Bare<'a>) -> Self {
         Self {
             base,
-            writes: Vec::new(),
+            writes: SmallVec::new(),
         }
     }
 
-    #[inline(always)]
-    pub(super) fn find(&self, key: &Key) -> Found<'_, 'a> {
+    pub(super) fn find(&self, key: &Key, env: Env<'a>) -> Found<'_, 'a> {
         match self.written(key).map(|index| &self.writes[index].1) {
-            Some(Slot::Put(term)) => Found::Term(*term),
-            Some(Slot::Removed) => Found::Nothing,
-            Some(Slot::Inside(branch)) => Found::Branch(branch),
-            None => match self.base.and_then(|map| map.map_get(key).ok()) {
-                Some(term) => Found::Term(term),
-                None => Found::Nothing,
-            },
+            Some(slot) => slot.found(),
+            None => self.found_in_base(env, key.bare(env)),
+        }
+    }
+
+    /// As [`find`](Self::find), for an atom.
+    #[inline(always)]
+    pub(super) fn find_atom(&self, atom: Atom, env: Env<'a>) -> Found<'_, 'a> {
+        let mut writes = self.writes.iter();
+        match writes.find(|(key, _)| matches!(key, Key::Atom(written) if *written == atom)) {
+            Some((_, slot)) => slot.found(),
+            None => self.found_in_base(env, Bare::of(atom.to_term(env), env)),
+        }
+    }
+
+    #[inline]
+    fn found_in_base(&self, env: Env<'a>, key: Bare<'a>) -> Found<'_, 'a> {
+        match self.base.get(env, key) {
+            Some(term) => Found::Term(term),
+            None => Found::Nothing,
         }
     }
 
     /// Where `key` stands among the writes.
-    #[inline(always)]
     pub(super) fn written(&self, key: &Key) -> Option<usize> {
         self.writes.iter().position(|(written, _)| written == key)
     }
 
-    /// Writes a term, as nearly all writes do, and forgets what it replaced.
+    /// Writes an integer and forgets what it replaced. Where one stands already only its word is written: a slot made on
+    /// the stack and copied stalls the processor, see above.
     #[inline(always)]
-    pub(super) fn put(&mut self, key: &Key, term: Term<'a>) {
-        if let Some((_, slot)) = self.writes.iter_mut().find(|(written, _)| written == key) {
-            *slot = Slot::Put(term);
-        } else {
-            self.writes.push((key.clone(), Slot::Put(term)));
+    pub(super) fn put_int(&mut self, atom: Atom, number: i64) {
+        match self.slot_of(atom) {
+            Some(Slot::Int(old)) => *old = number,
+            Some(slot) => *slot = Slot::Int(number),
+            None => self.writes.push((Key::Atom(atom), Slot::Int(number))),
         }
+    }
+
+    /// Writes a term and forgets what it replaced.
+    #[inline(always)]
+    pub(super) fn put(&mut self, atom: Atom, term: Bare<'a>) {
+        match self.slot_of(atom) {
+            Some(Slot::Put(old)) => *old = term,
+            Some(slot) => *slot = Slot::Put(term),
+            None => self.writes.push((Key::Atom(atom), Slot::Put(term))),
+        }
+    }
+
+    #[inline(always)]
+    fn slot_of(&mut self, atom: Atom) -> Option<&mut Slot<'a>> {
+        let mut writes = self.writes.iter_mut();
+        writes
+            .find(|(key, _)| matches!(key, Key::Atom(written) if *written == atom))
+            .map(|(_, slot)| slot)
     }
 
     /// Writes `slot`, and returns what it replaced.
@@ -106,15 +145,19 @@ impl<'a> Branch<'a> {
     }
 
     /// The writes to the map under `key`, made if there are none; `Err` with the term there that is no map.
-    pub(super) fn inside(&mut self, key: &Key) -> Result<&mut Self, Term<'a>> {
-        let base = match self.find(key) {
+    pub(super) fn inside(&mut self, key: &Key, env: Env<'a>) -> Result<&mut Self, Term<'a>> {
+        let base = match self.find(key, env) {
             Found::Branch(_) => None,
-            Found::Nothing => Some(Self::over(None)),
-            Found::Term(term) if term.is_map() => Some(Self::over(Some(term))),
-            Found::Term(term) if is_nil(term) => Some(Self::over(None)),
-            Found::Term(term) => return Err(term),
+            Found::Nothing => Some(Term::map_new(env)),
+            Found::Int(number) => return Err(number.encode(env)),
+            Found::Term(bare) => match bare.within(env) {
+                term if term.is_map() => Some(term),
+                term if is_nil(term) => Some(Term::map_new(env)),
+                term => return Err(term),
+            },
         };
-        if let Some(branch) = base {
+        if let Some(map) = base {
+            let branch = Self::over(Bare::of(map, env));
             self.set(key, Slot::Inside(Box::new(branch)));
         }
         let index = self.written(key);
@@ -125,20 +168,38 @@ impl<'a> Branch<'a> {
     }
 
     /// The map with all writes in it. Recurses as deep as the longest path, which is bounded.
-    pub(super) fn merged(&self, env: Env<'a>) -> Term<'a> {
-        let base = self.base.unwrap_or_else(|| Term::map_new(env));
-        self.writes.iter().fold(base, |map, (key, slot)| {
-            let changed = match slot {
-                Slot::Put(term) => map.map_put(key, *term),
-                Slot::Removed => map.map_remove(key),
-                Slot::Inside(branch) if branch.writes.is_empty() && branch.base.is_some() => {
-                    return map;
+    pub(super) fn merged(&self, env: Env<'a>) -> Bare<'a> {
+        let mut map = self.base;
+        for (key, slot) in &self.writes {
+            let value = match slot {
+                Slot::Put(term) => *term,
+                Slot::Int(number) => Bare::of(number.encode(env), env),
+                // What was to be written inside was refused.
+                Slot::Inside(branch) if branch.writes.is_empty() => continue,
+                Slot::Inside(branch) => branch.merged(env),
+                Slot::Removed => {
+                    if let Ok(without) = map.within(env).map_remove(key) {
+                        map = Bare::of(without, env);
+                    }
+                    continue;
                 }
-                Slot::Inside(branch) => map.map_put(key, branch.merged(env)),
             };
-            // Both fail only on what is no map, and every branch stands over a map.
-            changed.unwrap_or(map)
-        })
+            // Nothing comes back for what is no map, and every branch stands over a map.
+            map = map.put(env, key.bare(env), value).unwrap_or(map);
+        }
+        map
+    }
+}
+
+impl<'a> Slot<'a> {
+    #[inline(always)]
+    fn found(&self) -> Found<'_, 'a> {
+        match self {
+            Self::Put(term) => Found::Term(*term),
+            Self::Int(number) => Found::Int(*number),
+            Self::Removed => Found::Nothing,
+            Self::Inside(branch) => Found::Branch(branch),
+        }
     }
 }
 

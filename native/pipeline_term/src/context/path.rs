@@ -1,4 +1,7 @@
+#![allow(clippy::inline_always, reason = "measured, see overlay.rs")]
+
 use crate::data::{AtomName, Data};
+use crate::vm::Bare;
 use rustler::{Atom, Encoder, Env, Term};
 use serde::{Deserialize, Deserializer, de};
 use std::fmt;
@@ -17,7 +20,15 @@ pub enum Key {
     Text(Arc<str>),
 }
 
+impl Key {
+    #[inline]
+    pub(super) fn bare<'a>(&self, env: Env<'a>) -> Bare<'a> {
+        Bare::of(self.encode(env), env)
+    }
+}
+
 impl Encoder for Key {
+    #[inline]
     fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
         match self {
             Self::Atom(atom) => atom.to_term(env),
@@ -89,6 +100,15 @@ impl Path {
         match &self.0 {
             Keys::One(key) => std::slice::from_ref(key),
             Keys::Many(keys) => keys,
+        }
+    }
+
+    /// Its only key, if that is an atom: the usual case, which reads and writes look for first.
+    #[inline(always)]
+    pub(super) fn atom(&self) -> Option<Atom> {
+        match &self.0 {
+            Keys::One(Key::Atom(atom)) => Some(*atom),
+            _ => None,
         }
     }
 

@@ -1,8 +1,9 @@
 #![allow(clippy::inline_always, reason = "measured, see overlay.rs")]
 
 use super::overlay::{Branch, Found, Slot, is_nil};
-use super::{ContextError, Key, Kind, Path, Value};
+use super::{ContextError, Key, Kind, Path, Value, Work};
 use crate::data::{Data, DataError};
+use crate::vm::Bare;
 use rustler::{Binary, Encoder, Env, Term};
 
 /// The caller's term with a write overlay.
@@ -11,10 +12,11 @@ use rustler::{Binary, Encoder, Env, Term};
 /// map once, by [`finish`](Self::finish). On the way to a field, `nil` counts as a map that is not there.
 pub struct TermContext<'a> {
     env: Env<'a>,
-    original: Term<'a>,
+    original: Bare<'a>,
     is_map: bool,
     root: Branch<'a>,
     journal: Option<Journal<'a>>,
+    work: Work,
 }
 
 /// What has to be put back to undo the writes since a checkpoint.
@@ -26,13 +28,31 @@ struct Journal<'a> {
 impl<'a> TermContext<'a> {
     /// Over `term`. Any term will do; one that is no map fails at the first read or write.
     pub fn new(env: Env<'a>, term: Term<'a>) -> Self {
+        Self::with_work(env, term, Work::counted())
+    }
+
+    #[inline(always)]
+    pub(crate) fn with_work(env: Env<'a>, term: Term<'a>, work: Work) -> Self {
+        let original = Bare::of(term, env);
         Self {
             env,
-            original: term,
+            original,
             is_map: term.is_map(),
-            root: Branch::over(Some(term)),
+            root: Branch::over(original),
             journal: None,
+            work,
         }
+    }
+
+    /// Tells of work on `bytes` of text that the context did not see; what is read by [`get_text`](Self::get_text) and
+    /// its like it counts itself. A run that has done much is timed, and goes on elsewhere if it takes too long.
+    pub fn will_work_on(&self, bytes: usize) {
+        self.work.add_bytes(bytes);
+    }
+
+    #[inline(always)]
+    pub(crate) fn work(&self) -> &Work {
+        &self.work
     }
 
     /// The environment that the context's terms live in.
@@ -44,29 +64,35 @@ impl<'a> TermContext<'a> {
     ///
     /// # Errors
     /// If the context, or something on the way to the field, is no map.
-    #[inline(always)]
+    #[inline]
     pub fn get(&self, path: &Path) -> Result<Option<Term<'a>>, ContextError> {
         self.check_map()?;
-        match path.keys() {
-            [key] => Ok(match self.root.find(key) {
-                Found::Term(term) => Some(term),
-                Found::Nothing => None,
-                Found::Branch(branch) => Some(branch.merged(self.env)),
-            }),
-            keys => self.get_inside(path, keys),
-        }
+        let found = match path.atom() {
+            Some(atom) => self.root.find_atom(atom, self.env),
+            None => match path.keys() {
+                [key] => self.root.find(key, self.env),
+                keys => return self.get_inside(path, keys),
+            },
+        };
+        Ok(match found {
+            Found::Term(term) => Some(term.within(self.env)),
+            Found::Int(number) => Some(number.encode(self.env)),
+            Found::Nothing => None,
+            Found::Branch(branch) => Some(branch.merged(self.env).within(self.env)),
+        })
     }
 
     fn get_inside(&self, path: &Path, keys: &[Key]) -> Result<Option<Term<'a>>, ContextError> {
         let mut branch = &self.root;
         for (index, key) in keys.iter().enumerate() {
-            match branch.find(key) {
+            match branch.find(key, self.env) {
                 Found::Branch(inner) => branch = inner,
                 Found::Nothing => return Ok(None),
-                Found::Term(term) => return descend(term, path, index + 1),
+                Found::Int(number) => return descend(number.encode(self.env), path, index + 1),
+                Found::Term(term) => return descend(term.within(self.env), path, index + 1),
             }
         }
-        Ok(Some(branch.merged(self.env)))
+        Ok(Some(branch.merged(self.env).within(self.env)))
     }
 
     /// The value of a field that holds an integer; `None` if there is no field.
@@ -75,12 +101,18 @@ impl<'a> TermContext<'a> {
     /// As [`get`](Self::get), and if the field holds anything but an integer of 64 bits.
     #[inline(always)]
     pub fn get_int(&self, path: &Path) -> Result<Option<i64>, ContextError> {
-        if let [key] = path.keys()
+        if let Some(atom) = path.atom()
             && self.is_map
-            && let Found::Term(term) = self.root.find(key)
-            && let Ok(number) = term.decode()
         {
-            return Ok(Some(number));
+            match self.root.find_atom(atom, self.env) {
+                Found::Int(number) => return Ok(Some(number)),
+                Found::Term(term) => {
+                    if let Ok(number) = term.within(self.env).decode() {
+                        return Ok(Some(number));
+                    }
+                }
+                Found::Branch(_) | Found::Nothing => {}
+            }
         }
         self.get_other_int(path)
     }
@@ -104,11 +136,27 @@ impl<'a> TermContext<'a> {
         let Some(term) = self.get(path)? else {
             return Ok(None);
         };
-        let bytes = Binary::from_term(term).map_err(|_| wrong_type(path, "a string", term))?;
-        match std::str::from_utf8(bytes.as_slice()) {
+        let bytes = self.bytes_of(path, term)?;
+        match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Some(text)),
             Err(_) => Err(wrong_type(path, "a string of valid UTF-8", term)),
         }
+    }
+
+    /// The bytes of a field, not copied; `None` if there is no field.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), and if the field holds anything but a binary.
+    pub fn get_bytes(&self, path: &Path) -> Result<Option<&'a [u8]>, ContextError> {
+        self.get(path)?
+            .map(|term| self.bytes_of(path, term))
+            .transpose()
+    }
+
+    fn bytes_of(&self, path: &Path, term: Term<'a>) -> Result<&'a [u8], ContextError> {
+        let binary = Binary::from_term(term).map_err(|_| wrong_type(path, "a string", term))?;
+        self.work.add_bytes(binary.len());
+        Ok(binary.as_slice())
     }
 
     /// The text of a field that has to be there.
@@ -125,6 +173,7 @@ impl<'a> TermContext<'a> {
     /// # Errors
     /// As [`get`](Self::get), and if the field holds what is no plain data.
     pub fn get_data(&self, path: &Path) -> Result<Option<Data>, ContextError> {
+        self.work.add(Work::DATA);
         self.get(path)?
             .map(|term| Data::from_term(term).map_err(|source| no_term(path, source)))
             .transpose()
@@ -141,27 +190,44 @@ impl<'a> TermContext<'a> {
         value: impl Into<Value<'v, 'a>>,
     ) -> Result<(), ContextError> {
         match value.into() {
-            Value::Int(number) => self.put_term(path, number.encode(self.env)),
-            Value::Term(term) => self.put_term(path, term),
+            Value::Int(number) => self.put_int(path, number),
+            Value::Term(term) => self.put_term(path, Bare::of(term, self.env)),
             other => self.put_value(path, other),
         }
     }
 
     fn put_value(&mut self, path: &Path, value: Value<'_, 'a>) -> Result<(), ContextError> {
+        match value {
+            Value::Text(text) => self.work.add_bytes(text.len()),
+            Value::Bytes(bytes) => self.work.add_bytes(bytes.len()),
+            Value::Data(_) => self.work.add(Work::DATA),
+            _ => {}
+        }
         match value.to_term(self.env) {
-            Ok(term) => self.put_term(path, term),
+            Ok(term) => self.put_term(path, Bare::of(term, self.env)),
             Err(source) => Err(no_term(path, source)),
         }
     }
 
     #[inline(always)]
-    fn put_term(&mut self, path: &Path, term: Term<'a>) -> Result<(), ContextError> {
-        match path.keys() {
-            [key] if self.is_map && self.journal.is_none() => {
-                self.root.put(key, term);
+    fn put_term(&mut self, path: &Path, term: Bare<'a>) -> Result<(), ContextError> {
+        match path.atom() {
+            Some(atom) if self.is_map && self.journal.is_none() => {
+                self.root.put(atom, term);
                 Ok(())
             }
             _ => self.write(path, Slot::Put(term)),
+        }
+    }
+
+    #[inline(always)]
+    fn put_int(&mut self, path: &Path, number: i64) -> Result<(), ContextError> {
+        match path.atom() {
+            Some(atom) if self.is_map && self.journal.is_none() => {
+                self.root.put_int(atom, number);
+                Ok(())
+            }
+            _ => self.write(path, Slot::Int(number)),
         }
     }
 
@@ -177,7 +243,12 @@ impl<'a> TermContext<'a> {
     }
 
     /// The context with all writes in it; the caller's own term if there were none.
-    pub fn finish(self) -> Term<'a> {
+    pub fn finish(&self) -> Term<'a> {
+        self.written().within(self.env)
+    }
+
+    #[inline]
+    pub(crate) fn written(&self) -> Bare<'a> {
         if self.root.len() == 0 {
             self.original
         } else {
@@ -215,7 +286,7 @@ impl<'a> TermContext<'a> {
         if self.is_map {
             Ok(())
         } else {
-            Err(not_a_map(self.original))
+            Err(not_a_map(self.original.within(self.env)))
         }
     }
 
@@ -251,7 +322,7 @@ impl<'a> TermContext<'a> {
         let mut branch = &mut self.root;
         for (index, key) in parents.iter().enumerate() {
             branch = branch
-                .inside(key)
+                .inside(key, self.env)
                 .map_err(|term| no_fields(path, index + 1, term))?;
         }
         branch.set(last, slot);

@@ -32,6 +32,19 @@ impl Hook {
         self.registration.phases.contains(&phase)
     }
 
+    /// Calls it, for a caller that catches its panics.
+    ///
+    /// # Errors
+    /// The hook's own.
+    #[inline]
+    pub(crate) fn call(
+        &self,
+        phase: Phase,
+        context: &mut TermContext<'_>,
+    ) -> Result<Flow, Failure> {
+        self.object.run(phase, context)
+    }
+
     /// Calls it; a panic comes back as [`Failure::Panicked`].
     ///
     /// # Errors
@@ -39,7 +52,7 @@ impl Hook {
     pub fn run(&self, phase: Phase, context: &mut TermContext<'_>) -> Result<Flow, Failure> {
         // A half-made change of the context is either rolled back or never handed out; a hook's own state behind
         // `&self` is guarded by what it is made of, locks and atomics.
-        catch_unwind(AssertUnwindSafe(|| self.object.run(phase, context)))
+        catch_unwind(AssertUnwindSafe(|| self.call(phase, context)))
             .unwrap_or_else(|payload| Err(Failure::from_panic(&*payload)))
     }
 }

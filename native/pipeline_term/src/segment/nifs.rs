@@ -1,4 +1,6 @@
 //! The functions that a library with native hooks exports; whichever library links this crate gets them.
+use super::metered::Metered;
+use super::resource::SEGMENTS;
 use super::{OnError, Segment, SegmentError, Step};
 use crate::around::AroundResource;
 use crate::blocking::AsyncResource;
@@ -6,24 +8,19 @@ use crate::data::{AtomName, Data, fixed_atom};
 use crate::hook::{
     ConfigError, ConfigProblem, Configured, Hook, LookupError, PathElement, Phase, Registration,
 };
+use crate::schedule::Budget;
 use rustler::{Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 
 rustler::atoms! {
-    after, ambiguous_hook, before, cost, doc, error, halt, invalid_config, name, ok, phases, raise, replace, skip,
+    after, ambiguous_hook, before, cost, doc, error, halt, infinity, invalid_config, name, ok, phases, raise, replace, skip,
     unknown_hook, wrong_phase,
 }
 
 /// A configured hook, held by a term.
 pub(crate) struct HookResource(pub(crate) Hook);
 
-/// A segment, held by a term.
-struct SegmentResource(Segment);
-
 #[rustler::resource_impl]
 impl Resource for HookResource {}
-
-#[rustler::resource_impl]
-impl Resource for SegmentResource {}
 
 /// `[%{name: binary, phases: [atom], cost: atom, doc: binary}]`, by name.
 #[rustler::nif]
@@ -85,9 +82,20 @@ fn native_hook<'a>(env: Env<'a>, given: Term<'a>, config: Term<'a>) -> NifResult
     })
 }
 
-/// A segment of `[{hook, on_error}]`, or `{:error, {:wrong_phase, index, name}}`.
+/// A segment of `[{hook, on_error}]` that may keep a normal scheduler for `budget` microseconds or for `:infinity`, or
+/// `{:error, {:wrong_phase, index, name}}`.
 #[rustler::nif]
-fn segment<'a>(env: Env<'a>, phase: Term<'a>, steps: Term<'a>) -> NifResult<Term<'a>> {
+fn segment<'a>(
+    env: Env<'a>,
+    phase: Term<'a>,
+    steps: Term<'a>,
+    budget: Term<'a>,
+) -> NifResult<Term<'a>> {
+    let budget = if infinity() == budget {
+        Budget::INFINITE
+    } else {
+        Budget::of_micros(budget.decode()?)
+    };
     let phase = one_of(
         phase,
         [
@@ -113,25 +121,18 @@ fn segment<'a>(env: Env<'a>, phase: Term<'a>, steps: Term<'a>) -> NifResult<Term
             })
         })
         .collect::<NifResult<Vec<_>>>()?;
-    Ok(match Segment::new(phase, steps) {
-        Ok(segment) => ResourceArc::new(SegmentResource(segment)).encode(env),
+    match Segment::new(phase, steps) {
+        Ok(segment) => SEGMENTS
+            .hold(env, Metered::new(segment, budget))
+            .ok_or_else(|| Error::RaiseTerm(Box::new(NOT_LOADED))),
         Err(SegmentError::WrongPhase { index, name, .. }) => {
-            (error(), (wrong_phase(), index, name)).encode(env)
+            Ok((error(), (wrong_phase(), index, name)).encode(env))
         }
-    })
+    }
 }
 
-/// Runs a segment; see [`Outcome`](super::Outcome) for what comes back.
-#[rustler::nif]
-fn run_segment<'a>(env: Env<'a>, segment: &SegmentResource, context: Term<'a>) -> Term<'a> {
-    segment.0.run(env, context).encode(env)
-}
-
-/// The same on a dirty scheduler, for segments that take their time.
-#[rustler::nif(schedule = "DirtyCpu")]
-fn run_segment_dirty<'a>(env: Env<'a>, segment: &SegmentResource, context: Term<'a>) -> Term<'a> {
-    segment.0.run(env, context).encode(env)
-}
+const NOT_LOADED: &str = "pipeline_term was not loaded: call pipeline_term::library!, or \
+    rustler::init! with load = pipeline_term::load";
 
 /// What `term` stands for among atoms.
 pub(crate) fn one_of<T, const N: usize>(

@@ -1,38 +1,32 @@
 use crate::failure::Failure;
+use crate::vm::Bare;
 use rustler::{Encoder, Env, Term};
 
 rustler::atoms! { answer, declined, failed, ok, refused, skipped }
 
-/// How a run of a segment went.
-pub struct Outcome<'a> {
-    /// The hooks that failed and were skipped, in their order.
-    pub skipped: Vec<Skip<'a>>,
-    /// How it ended.
-    pub end: End<'a>,
-}
-
 /// The end of a run.
-pub enum End<'a> {
+#[repr(u8)]
+pub(super) enum End<'a> {
     /// All hooks ran; the context as they left it.
-    Done(Term<'a>),
+    Done(Bare<'a>),
     /// The hook at this place answered early with this context.
-    Answer(usize, Term<'a>),
+    Answer(usize, Bare<'a>),
     /// A replace hook leaves its place to the next, with this context.
-    Declined(Term<'a>),
+    Declined(Bare<'a>),
     /// The hook at this place did not do its work.
-    Fault(usize, Fault<'a>),
+    Fault(usize, Box<Fault<'a>>),
 }
 
 /// A hook that failed and was skipped.
-pub struct Skip<'a> {
+pub(super) struct Skip<'a> {
     /// Its place in the segment, counted from 0.
-    pub index: usize,
+    pub(super) index: usize,
     /// What happened.
-    pub fault: Fault<'a>,
+    pub(super) fault: Fault<'a>,
 }
 
 /// A failure as the caller sees it.
-pub enum Fault<'a> {
+pub(crate) enum Fault<'a> {
     /// The hook refused, for this reason.
     Refused(Term<'a>),
     /// It failed; the message says how.
@@ -51,26 +45,28 @@ impl<'a> Fault<'a> {
     }
 }
 
-/// `{:skipped, [{index, :refused | :failed, reason}], end}` around the end if hooks were skipped, the end alone if not.
-impl Encoder for Outcome<'_> {
-    fn encode<'b>(&self, env: Env<'b>) -> Term<'b> {
-        if self.skipped.is_empty() {
-            self.end.encode(env)
-        } else {
-            (skipped(), &self.skipped, &self.end).encode(env)
-        }
+/// What the caller gets: the end, or `{:skipped, [{index, :refused | :failed, reason}], end}` if hooks were skipped.
+#[inline]
+pub(super) fn returned<'a>(env: Env<'a>, skips: &[Term<'a>], end: &End<'a>) -> Term<'a> {
+    if skips.is_empty() {
+        end.to_term(env)
+    } else {
+        (skipped(), skips, end.to_term(env)).encode(env)
     }
 }
 
-/// `{:ok, context}`, `{:answer, index, context}`, `{:declined, context}`, `{:refused, index, reason}` or `{:failed, index, message}`.
-impl Encoder for End<'_> {
-    fn encode<'b>(&self, env: Env<'b>) -> Term<'b> {
+impl<'a> End<'a> {
+    /// `{:ok, context}`, `{:answer, index, context}`, `{:declined, context}`, `{:refused, index, reason}` or `{:failed, index, message}`.
+    #[inline]
+    fn to_term(&self, env: Env<'a>) -> Term<'a> {
         match self {
-            Self::Done(context) => (ok(), context).encode(env),
-            Self::Answer(index, context) => (answer(), index, context).encode(env),
-            Self::Declined(context) => (declined(), context).encode(env),
-            Self::Fault(index, Fault::Refused(reason)) => (refused(), index, reason).encode(env),
-            Self::Fault(index, Fault::Failed(message)) => (failed(), index, message).encode(env),
+            Self::Done(context) => (ok(), context.within(env)).encode(env),
+            Self::Answer(index, context) => (answer(), index, context.within(env)).encode(env),
+            Self::Declined(context) => (declined(), context.within(env)).encode(env),
+            Self::Fault(index, fault) => match &**fault {
+                Fault::Refused(reason) => (refused(), index, reason).encode(env),
+                Fault::Failed(message) => (failed(), index, message).encode(env),
+            },
         }
     }
 }

@@ -1,10 +1,9 @@
 use super::fields::fields;
-use crate::context::{ContextError, Kind, Path, TermContext};
+use crate::context::{Path, TermContext};
 use crate::failure::Failure;
 use crate::hook::{ConfigError, Flow, NativeHook, Phase};
 use regex_automata::meta::Regex;
 use regex_automata::util::syntax;
-use rustler::Binary;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -118,15 +117,10 @@ impl NativeHook for Redact {
 
     fn run(&self, _phase: Phase, context: &mut TermContext<'_>) -> Result<Flow, Failure> {
         for field in &self.fields {
-            let Some(term) = context.get(field)? else {
+            let Some(text) = context.get_bytes(field)? else {
                 continue;
             };
-            let text = Binary::from_term(term).map_err(|_| ContextError::WrongType {
-                at: field.clone(),
-                expected: "a string",
-                found: Kind::of(term),
-            })?;
-            if let Some(redacted) = self.redacted(text.as_slice()) {
+            if let Some(redacted) = self.redacted(text) {
                 context.put(field, redacted.as_slice())?;
             }
         }

@@ -6,5 +6,7 @@ mod guard;
 mod hold;
 mod pause;
 mod reporter;
+mod scheduler;
+mod spin;
 
 pipeline_term::library!("Elixir.VmHooks");

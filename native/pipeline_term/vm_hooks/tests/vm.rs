@@ -26,6 +26,7 @@ fn application(script: &str) -> PathBuf {
     directory
 }
 
+/// Runs a script, unless there is no Elixir.
 fn run(script: &str) {
     let application = application(script);
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -55,11 +56,16 @@ fn run(script: &str) {
 }
 
 #[test]
-fn hooks_run_in_segments() {
+fn hooks_do_their_work() {
     run("hooks.exs");
 }
 
 #[test]
 fn hooks_wait_and_wrap_in_chains() {
     run("waiting.exs");
+}
+
+#[test]
+fn segments_run_where_they_belong() {
+    run("schedule.exs");
 }

@@ -1,57 +1,5 @@
-defmodule VmHooks do
-  @on_load :load
-  def load, do: :erlang.load_nif(String.to_charlist(System.fetch_env!("VM_HOOKS_LIBRARY")), 0)
-
-  def native_hooks, do: :erlang.nif_error(:not_loaded)
-  def native_hook(_name, _config), do: :erlang.nif_error(:not_loaded)
-  def segment(_phase, _steps), do: :erlang.nif_error(:not_loaded)
-  def run_segment(_segment, _context), do: :erlang.nif_error(:not_loaded)
-  def run_segment_dirty(_segment, _context), do: :erlang.nif_error(:not_loaded)
-  def enter_around(_around, _context), do: :erlang.nif_error(:not_loaded)
-  def enter_around_dirty(_around, _context), do: :erlang.nif_error(:not_loaded)
-  def leave_around(_around, _visit, _context, _ended), do: :erlang.nif_error(:not_loaded)
-  def leave_around_dirty(_around, _visit, _context, _ended), do: :erlang.nif_error(:not_loaded)
-  def start_hook(_hook, _phase, _context, _reference), do: :erlang.nif_error(:not_loaded)
-  def cancel_hook(_run), do: :erlang.nif_error(:not_loaded)
-  def finish_async(_run, _context), do: :erlang.nif_error(:not_loaded)
-end
-
+Code.require_file("library.exs", __DIR__)
 import Bitwise
-ExUnit.start()
-
-defmodule VmHooksCase do
-  use ExUnit.CaseTemplate
-
-  using do
-    quote do
-      import VmHooksCase
-    end
-  end
-
-  def hook!(name, config) do
-    {:ok, hook} = VmHooks.native_hook(name, config)
-    hook
-  end
-
-  def segment!(phase \\ :before, hooks) do
-    VmHooks.segment(
-      phase,
-      Enum.map(hooks, fn
-        {name, config, on_error} -> {hook!(name, config), on_error}
-        {name, config} -> {hook!(name, config), :halt}
-      end)
-    )
-  end
-
-  def run(phase \\ :before, hooks, context) do
-    VmHooks.run_segment(segment!(phase, hooks), context)
-  end
-
-  def refusal(name, config) do
-    {:error, {:invalid_config, path, message}} = VmHooks.native_hook(name, config)
-    {path, message}
-  end
-end
 
 defmodule ContextTest do
   use VmHooksCase, async: true
@@ -171,7 +119,9 @@ defmodule ContextTest do
   end
 
   defp put_path(map, [key], value), do: Map.put(map || %{}, key, value)
-  defp put_path(map, [key | rest], value), do: Map.put(map || %{}, key, put_path((map || %{})[key], rest, value))
+
+  defp put_path(map, [key | rest], value),
+    do: Map.put(map || %{}, key, put_path((map || %{})[key], rest, value))
 
   defp drop_path(nil, _), do: nil
   defp drop_path(map, [key]), do: Map.delete(map, key)
@@ -192,7 +142,10 @@ defmodule SegmentTest do
     assert run([count, {:ending, %{how: :answer}}, count], %{n: 0}) == {:answer, 1, %{n: 1}}
     assert run([count, {:ending, %{how: :refuse}}, count], %{n: 0}) == {:refused, 1, {:no, "not today"}}
     assert run([count, {:ending, %{how: :fail}}, count], %{n: 0}) == {:failed, 1, "the disk is full"}
-    assert run([count, {:ending, %{how: :panic}}, count], %{n: 0}) == {:failed, 1, "panicked: this hook panics"}
+
+    assert run([count, {:ending, %{how: :panic}}, count], %{n: 0}) ==
+             {:failed, 1, "panicked: this hook panics"}
+
     assert run([], %{n: 0}) == {:ok, %{n: 0}}
     assert run([], :anything) == {:ok, :anything}
   end
@@ -268,11 +221,18 @@ defmodule SegmentTest do
       assert_raise ArgumentError, fn -> VmHooks.segment(:before, [bad]) end
       assert_raise ArgumentError, fn -> VmHooks.segment(:before, [{hook, bad}]) end
       assert_raise ArgumentError, fn -> VmHooks.segment(:before, [{hook, :halt} | bad]) end
+      assert_raise ArgumentError, fn -> VmHooks.run_segment_dirty(bad, %{}) end
+      assert_raise ArgumentError, fn -> VmHooks.run_segment_dirty(hook, %{}) end
+      assert_raise ArgumentError, fn -> VmHooks.segment_stats(bad) end
       assert_raise ArgumentError, fn -> VmHooks.run_segment(bad, %{}) end
       assert_raise ArgumentError, fn -> VmHooks.run_segment(hook, %{}) end
     end
 
     for bad <- junk -- [:before], do: assert_raise(ArgumentError, fn -> VmHooks.segment(bad, []) end)
+
+    for bad <- [-1 | junk -- [1]],
+        do: assert_raise(ArgumentError, fn -> VmHooks.segment(:before, [], bad) end)
+
     for context <- junk, do: assert(is_tuple(VmHooks.run_segment(segment, context)))
 
     for name <- ["put", "redact", "require", "json_schema", "template"], config <- junk do
@@ -314,7 +274,7 @@ defmodule ConfigTest do
     shipped =
       ~w(cache count_tokens drop increment json_schema put rate_limit redact rename require retry summarise template)
 
-    assert Enum.sort(Map.keys(listed)) == Enum.sort(shipped ++ ~w(copy_field ending guard hold pause))
+    assert Enum.sort(Map.keys(listed)) == Enum.sort(shipped ++ ~w(copy_field ending guard hold pause spin))
     assert %{cost: :light, phases: [:before, :after], doc: "Replaces" <> _} = listed["redact"]
     assert %{cost: :heavy} = listed["count_tokens"]
     assert %{cost: :light, phases: [:around]} = listed["retry"]
@@ -341,7 +301,9 @@ defmodule ConfigTest do
     assert refusal(:redact, %{field: :a, patterns: ["a", 1]}) ==
              {["patterns", 1], "patterns[1]: expected a string, found integer `1`"}
 
-    assert {["patterns", 0], "patterns[0]: regex parse error" <> _} = refusal(:redact, %{field: :a, patterns: ["("]})
+    assert {["patterns", 0], "patterns[0]: regex parse error" <> _} =
+             refusal(:redact, %{field: :a, patterns: ["("]})
+
     assert {["field"], _} = refusal(:redact, %{patterns: ["a"]})
     assert {["schema"], _} = refusal(:json_schema, %{field: :a, schema: %{type: :integr}})
     assert {["template"], _} = refusal(:template, %{template: "{% if %}", into: :a})
@@ -358,7 +320,10 @@ defmodule ConfigTest do
 
   test "configurations nested too deep, and keyword lists" do
     deep = Enum.reduce(1..10_000, 1, fn _, inner -> [inner] end)
-    assert {[], "the value is nested more than 32 levels deep" <> _} = refusal(:put, %{field: :a, value: deep})
+
+    assert {[], "the value is nested more than 32 levels deep" <> _} =
+             refusal(:put, %{field: :a, value: deep})
+
     assert run([{:put, [field: :a, value: [b: 1]]}], %{}) == {:ok, %{a: [b: 1]}}
   end
 end
@@ -379,18 +344,26 @@ defmodule ShippedTest do
 
   test "increment" do
     assert run([{:increment, %{field: :n}}, {:increment, %{field: :n, by: -3}}], %{}) == {:ok, %{n: -2}}
-    assert {:failed, 0, "adding 1 to :n exceeds 64 bits" <> _} = run([{:increment, %{field: :n}}], %{n: (1 <<< 63) - 1})
+
+    assert {:failed, 0, "adding 1 to :n exceeds 64 bits" <> _} =
+             run([{:increment, %{field: :n}}], %{n: (1 <<< 63) - 1})
+
     assert {:failed, 0, ":n is an integer; expected" <> _} = run([{:increment, %{field: :n}}], %{n: 1 <<< 63})
   end
 
   test "require" do
-    hook = {:require, %{fields: [:prompt, [:node, "id"]], types: %{:prompt => :string, [:node, "id"] => "integer"}}}
+    hook =
+      {:require,
+       %{fields: [:prompt, [:node, "id"]], types: %{:prompt => :string, [:node, "id"] => "integer"}}}
+
     assert {:ok, _} = run([hook], %{prompt: "p", node: %{"id" => 1}})
     assert run([hook], %{node: %{"id" => 1}}) == {:refused, 0, {:missing_field, [:prompt]}}
     assert run([hook], %{prompt: "p", node: %{}}) == {:refused, 0, {:missing_field, [:node, "id"]}}
     assert run([hook], %{prompt: nil, node: %{"id" => 1}}) == {:refused, 0, {:missing_field, [:prompt]}}
     assert run([hook], %{prompt: :p, node: %{"id" => 1}}) == {:refused, 0, {:wrong_type, [:prompt], :string}}
-    assert run([hook], %{prompt: "p", node: %{"id" => "1"}}) == {:refused, 0, {:wrong_type, [:node, "id"], :integer}}
+
+    assert run([hook], %{prompt: "p", node: %{"id" => "1"}}) ==
+             {:refused, 0, {:wrong_type, [:node, "id"], :integer}}
 
     values = [
       string: "s",
@@ -424,7 +397,9 @@ defmodule ShippedTest do
     assert :erts_debug.same(same, context)
 
     many = %{fields: [:a, [:b, "c"]], patterns: ["x"], replacement: ""}
-    assert run([{:redact, many}], %{a: "axa", b: %{"c" => <<255, ?x>>}}) == {:ok, %{a: "aa", b: %{"c" => <<255>>}}}
+
+    assert run([{:redact, many}], %{a: "axa", b: %{"c" => <<255, ?x>>}}) ==
+             {:ok, %{a: "aa", b: %{"c" => <<255>>}}}
   end
 
   test "json_schema" do
@@ -439,7 +414,8 @@ defmodule ShippedTest do
 
     assert run([hook], %{node: %{tags: [1]}})
            |> then(fn {:refused, 0, {:schema_violation, path, messages}} -> {path, Enum.sort(messages)} end) ==
-             {[:node], ["\"id\" is a required property", "/tags/0: value is not of type \"string\""] |> Enum.sort()}
+             {[:node],
+              ["\"id\" is a required property", "/tags/0: value is not of type \"string\""] |> Enum.sort()}
 
     assert run([hook], %{}) == {:refused, 0, {:missing_field, [:node]}}
     assert {:failed, 0, ":node: a process identifier" <> _} = run([hook], %{node: %{id: self()}})
@@ -466,7 +442,8 @@ defmodule ShippedTest do
 
   test "template" do
     hook =
-      {:template, %{template: "{{ name }}: {% for t in node.tags %}[{{ t }}]{% endfor %}{{ nothing }}", into: "prompt"}}
+      {:template,
+       %{template: "{{ name }}: {% for t in node.tags %}[{{ t }}]{% endfor %}{{ nothing }}", into: "prompt"}}
 
     context = %{:name => :ada, :nothing => nil, "node" => %{tags: ["a", 1]}}
     assert run([hook], context) == {:ok, Map.put(context, "prompt", "ada: [a][1]")}
@@ -480,7 +457,9 @@ defmodule ShippedTest do
     assert message =~ "recursion"
     schema = %{"properties" => %{"a" => %{"$ref" => "#"}}}
     deep = Enum.reduce(1..28, %{}, fn _, inner -> %{"a" => inner} end)
-    assert {:ok, _} = VmHooks.run_segment_dirty(segment!([{:json_schema, %{field: :v, schema: schema}}]), %{v: deep})
+
+    assert {:ok, _} =
+             VmHooks.run_segment_dirty(segment!([{:json_schema, %{field: :v, schema: schema}}]), %{v: deep})
 
     assert {:failed, 0, ":v: the value is nested" <> _} =
              VmHooks.run_segment_dirty(segment!([{:json_schema, %{field: :v, schema: schema}}]), %{

@@ -1,0 +1,185 @@
+use super::outcome;
+use super::run::{Run, Stop};
+use super::{End, Segment};
+use crate::context::{TermContext, Work};
+use crate::measure::{SegmentMeasures, is_sampled};
+use crate::schedule::{Average, Budget, Reading, Watch, now, report_timeslice};
+use crate::vm::Bare;
+use rustler::{Encoder, Env, Term};
+
+/// A segment with what decides where it runs and what is known of its runs.
+pub(super) struct Metered {
+    segment: Segment,
+    budget: Budget,
+    average: Average,
+    measures: SegmentMeasures,
+}
+
+/// How a call to run a segment went.
+#[repr(u8)]
+pub(super) enum Ran<'a> {
+    /// To its end; what the caller gets.
+    Through(Bare<'a>),
+    /// Up to here; it has to go on on a dirty scheduler.
+    UpTo(Box<Stage<'a>>),
+}
+
+/// Where a run stands between two schedulers.
+pub(super) struct Stage<'a> {
+    /// The context with what has been written.
+    pub(super) context: Bare<'a>,
+    /// The hook that is next.
+    pub(super) next: usize,
+    /// Those that failed and were skipped, as the caller gets them.
+    pub(super) skipped: Vec<Term<'a>>,
+    /// What the run has taken, in nanoseconds.
+    pub(super) elapsed: u64,
+    /// Whether the times of its hooks are recorded.
+    pub(super) sampled: bool,
+}
+
+impl Metered {
+    pub(super) fn new(segment: Segment, budget: Budget) -> Self {
+        Self {
+            budget,
+            average: Average::new(),
+            measures: SegmentMeasures::new(segment.steps().len()),
+            segment,
+        }
+    }
+
+    /// Starts a run on the normal scheduler that calls this.
+    #[inline]
+    pub(super) fn start<'a>(&self, env: Env<'a>, context: Term<'a>) -> Ran<'a> {
+        let average = self.average.read();
+        if average.is_slow() {
+            return Ran::UpTo(Box::new(self.start_on_dirty(env, context)));
+        }
+        let sampled = is_sampled(self.measures.starts_normal());
+        let timed = sampled || self.budget.is_near(average.nanos());
+        let work = if timed {
+            Work::timed(now())
+        } else {
+            Work::counted()
+        };
+        let hooks = sampled.then_some(&*self.measures.hooks);
+        let mut watch = Watch::new(&work, hooks, self.budget, 0);
+        let mut run = Run::new(&self.segment, TermContext::with_work(env, context, work), 0);
+        match run.go_on(&mut watch) {
+            Stop::End(end) => {
+                let returned = self.returned(env, &run, Vec::new(), &end);
+                if let Some(elapsed) = watch.elapsed(run.work()) {
+                    self.took(elapsed, sampled, timed);
+                    if self.budget != Budget::INFINITE {
+                        report_timeslice(env, elapsed);
+                    }
+                }
+                Ran::Through(returned)
+            }
+            Stop::Overrun => {
+                let elapsed = watch.elapsed(run.work()).unwrap_or(0);
+                Ran::UpTo(Box::new(self.leave(env, &run, elapsed, sampled)))
+            }
+        }
+    }
+
+    /// A run that starts on a dirty scheduler.
+    #[cold]
+    pub(super) fn start_on_dirty<'a>(&self, env: Env<'a>, context: Term<'a>) -> Stage<'a> {
+        Stage {
+            context: Bare::of(context, env),
+            next: 0,
+            skipped: Vec::new(),
+            elapsed: 0,
+            sampled: is_sampled(self.measures.starts_dirty()),
+        }
+    }
+
+    /// Takes a run off the normal scheduler.
+    #[cold]
+    fn leave<'a>(&self, env: Env<'a>, run: &Run<'_, 'a>, elapsed: u64, sampled: bool) -> Stage<'a> {
+        self.measures.moves();
+        report_timeslice(env, elapsed);
+        Stage {
+            context: run.written(),
+            next: run.next(),
+            skipped: self.skipped(env, run),
+            elapsed,
+            sampled,
+        }
+    }
+
+    /// Goes on with a run on the dirty scheduler that calls this, to its end.
+    pub(super) fn resume<'a>(&self, env: Env<'a>, stage: Stage<'a>) -> Bare<'a> {
+        let work = Work::timed(now());
+        let hooks = stage.sampled.then_some(&*self.measures.hooks);
+        let mut watch = Watch::new(&work, hooks, Budget::INFINITE, stage.elapsed);
+        let context = TermContext::with_work(env, stage.context.within(env), work);
+        let mut run = Run::new(&self.segment, context, stage.next);
+        let end = run.finish(&mut watch);
+        let returned = self.returned(env, &run, stage.skipped, &end);
+        if let Some(elapsed) = watch.elapsed(run.work()) {
+            self.took(elapsed, stage.sampled, true);
+        }
+        returned
+    }
+
+    /// Counts how a run ended, and makes what the caller gets of it.
+    fn returned<'a>(
+        &self,
+        env: Env<'a>,
+        run: &Run<'_, 'a>,
+        mut skipped: Vec<Term<'a>>,
+        end: &End<'a>,
+    ) -> Bare<'a> {
+        match end {
+            End::Done(_) | End::Declined(_) => {}
+            End::Answer(index, _) => self.measures.hooks[*index].answered(),
+            End::Fault(index, _) => self.measures.hooks[*index].failed(),
+        }
+        if !run.skipped().is_empty() {
+            skipped.extend(self.skipped(env, run));
+        }
+        Bare::of(outcome::returned(env, &skipped, end), env)
+    }
+
+    /// Counts the hooks that were skipped, and makes what the caller gets of them.
+    #[inline]
+    fn skipped<'a>(&self, env: Env<'a>, run: &Run<'_, 'a>) -> Vec<Term<'a>> {
+        let skips = run.skipped().iter();
+        skips
+            .map(|skip| {
+                self.measures.hooks[skip.index].skipped();
+                skip.encode(env)
+            })
+            .collect()
+    }
+
+    /// Counts in what a run took: in the average if it was `timed` from its beginning on, and in any case if that was
+    /// too long.
+    #[cold]
+    fn took(&self, elapsed: u64, sampled: bool, timed: bool) {
+        if sampled {
+            self.measures.times.record(elapsed);
+        }
+        if timed || self.budget.is_exceeded_by(elapsed) {
+            self.average.add(elapsed, self.budget);
+        }
+    }
+
+    pub(super) fn segment(&self) -> &Segment {
+        &self.segment
+    }
+
+    pub(super) fn budget(&self) -> Budget {
+        self.budget
+    }
+
+    pub(super) fn average(&self) -> Reading {
+        self.average.read()
+    }
+
+    pub(super) fn measures(&self) -> &SegmentMeasures {
+        &self.measures
+    }
+}
