@@ -45,7 +45,7 @@ defmodule Pipeline.Hook do
   other than `nil`, `:collect` all values in order, `:notify` calls all, drops their values and returns `:ok`.
   """
 
-  alias Pipeline.Hook.{Chain, Entry, Listeners, Table}
+  alias Pipeline.Hook.{Chain, Dispatch, Entry, Table}
 
   @typedoc "The kind of a hook."
   @type kind :: :before | :after | :around | :replace | :listen
@@ -63,7 +63,7 @@ defmodule Pipeline.Hook do
       {:ok, %{n: 1}}
   """
   @spec run(hook_name, context) :: {:ok, term} | {:error, term} | :ok
-  def run(point, context), do: dispatch(Table.chain(@default, point), context, nil)
+  def run(point, context), do: Dispatch.run(@default, point, context)
 
   @doc """
   Runs a hook point of the default instance around a base operation.
@@ -73,7 +73,7 @@ defmodule Pipeline.Hook do
   """
   @spec run(hook_name, context, next) :: {:ok, term} | {:error, term} | :ok
   def run(point, context, core) when is_atom(point) and is_function(core, 1) do
-    dispatch(Table.chain(@default, point), context, core)
+    Dispatch.run(@default, point, context, core)
   end
 
   @doc """
@@ -82,9 +82,13 @@ defmodule Pipeline.Hook do
   `nil` stands for none, which is all that points with the modes `:collect` and `:notify` take.
   """
   @spec run(instance :: atom, hook_name, context, next | nil) :: {:ok, term} | {:error, term} | :ok
+  def run(instance, point, context, nil) when is_atom(instance) and is_atom(point) do
+    Dispatch.run(instance, point, context)
+  end
+
   def run(instance, point, context, core)
-      when is_atom(instance) and is_atom(point) and (core == nil or is_function(core, 1)) do
-    dispatch(Table.chain(instance, point), context, core)
+      when is_atom(instance) and is_atom(point) and is_function(core, 1) do
+    Dispatch.run(instance, point, context, core)
   end
 
   @doc """
@@ -125,11 +129,6 @@ defmodule Pipeline.Hook do
     Pipeline.Plugin.Suggestion.validate_options!(opts, [:instance], "Pipeline.Hook.points/1")
     (opts[:instance] || @default) |> Table.points() |> Enum.sort()
   end
-
-  defp dispatch(%Chain{mode: :chain} = chain, context, core), do: Chain.run(chain, context, core)
-  defp dispatch(%Chain{} = chain, context, core), do: Listeners.run(chain, context, core)
-  defp dispatch(nil, context, nil), do: {:ok, context}
-  defp dispatch(nil, context, core), do: Chain.run_alone(core, context)
 
   defp show(%Entry{} = entry, nil), do: Entry.describe(entry)
   defp show(%Entry{} = entry, segment), do: entry |> Entry.describe() |> Map.put(:segment, segment)

@@ -14,7 +14,9 @@ defmodule Pipeline.Hook.Entry do
     :after,
     :on_error,
     :timeout,
-    :call
+    :call,
+    :tally,
+    :observer
   ]
 
   @typedoc "An Elixir function, or a hook of a native library."
@@ -32,7 +34,11 @@ defmodule Pipeline.Hook.Entry do
           after: [Pipeline.Plugin.plugin_id()],
           on_error: :halt | :skip | :raise,
           timeout: pos_integer | nil,
-          call: call
+          call: call,
+          # What is counted of it, `nil` outside of an instance.
+          tally: Pipeline.Hook.Tally.t(),
+          # Told of failures, in a run that is traced.
+          observer: (Pipeline.Hook.Error.t() -> term) | nil
         }
 
   @spec new(Options.t(), Pipeline.Plugin.plugin_id() | nil, non_neg_integer, call) :: t

@@ -35,7 +35,9 @@ defmodule Pipeline.Plugin.Manager.Server do
       plugins: %{},
       # monitor of a plugin's supervisor => id, and back
       monitors: %{},
-      supervisors: %{}
+      supervisors: %{},
+      # monitor of the process of a trace => the trace
+      traces: %{}
     }
 
     {:ok, state, {:continue, {:begin, opts[:plugins] || []}}}
@@ -44,6 +46,7 @@ defmodule Pipeline.Plugin.Manager.Server do
   @impl GenServer
   def handle_continue({:begin, plugins}, state) do
     Table.settle(state.instance)
+    state = state.instance |> Table.traces() |> Enum.reduce(state, &watch/2)
     state = Recovery.run(state.instance) |> Enum.reduce(state, &recovered/2)
 
     if Anchor.configured?(state.instance) do
@@ -75,7 +78,20 @@ defmodule Pipeline.Plugin.Manager.Server do
     end
   end
 
+  def handle_call({:trace, trace}, _from, state) do
+    Table.trace(trace)
+    {:reply, :ok, watch(trace, state)}
+  end
+
+  def handle_call({:untrace, trace}, _from, state), do: {:reply, Table.untrace(trace), state}
+
   @impl GenServer
+  def handle_info({:DOWN, monitor, :process, _pid, _reason}, state) when is_map_key(state.traces, monitor) do
+    {trace, traces} = Map.pop!(state.traces, monitor)
+    Table.untrace(trace)
+    {:noreply, %{state | traces: traces}}
+  end
+
   def handle_info({:DOWN, monitor, :process, _pid, reason}, state) do
     case state.monitors do
       %{^monitor => id} -> {:noreply, lost(id, reason, forget_monitor(id, state))}
@@ -84,6 +100,9 @@ defmodule Pipeline.Plugin.Manager.Server do
   end
 
   def handle_info(_message, state), do: {:noreply, state}
+
+  # A trace is over when its process has ended.
+  defp watch(trace, state), do: put_in(state.traces[Process.monitor(trace.pid)], trace)
 
   # Loading
 
