@@ -108,15 +108,12 @@ defmodule Pipeline.Hook.Chain do
 
   defp standing(%__MODULE__{layers: layers}) do
     for layer <- layers,
-        %Segment{} = segment <- List.wrap(readies(layer)),
+        %Segment{} = segment <- readies(layer),
         into: %{},
         do: {{segment.phase, segment.entries}, segment}
   end
 
   defp standing(nil), do: %{}
-
-  defp readies({:after, readies, _closure}), do: readies
-  defp readies(ready), do: [ready]
 
   defp layers(entries, instance, fuse) do
     kinds = Enum.group_by(entries, & &1.kind)
@@ -142,6 +139,11 @@ defmodule Pipeline.Hook.Chain do
   def step(%Segment{} = segment, next, instance), do: Segment.step(segment, next, instance)
   def step({%Entry{on_error: :skip} = entry, fun}, next, instance), do: Skip.step(entry, fun, next, instance)
   def step({entry, fun}, next, instance), do: Closures.step(entry, fun, next, instance)
+
+  @doc "The parts of a layer."
+  @spec readies(ready | {:after, [ready], step}) :: [ready]
+  def readies({:after, readies, _closure}), do: readies
+  def readies(ready), do: [ready]
 
   @doc "The hooks that a closure is made of."
   @spec hooks(ready) :: [Entry.t()]

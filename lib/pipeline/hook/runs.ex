@@ -42,11 +42,11 @@ defmodule Pipeline.Hook.Runs do
   defmacro count_one(runs, limits) do
     quote do
       scheduler = :erlang.system_info(:scheduler_id)
-      count = :atomics.add_get(unquote(runs), Bitwise.bsl(scheduler, 3), 1)
+      count = :atomics.add_get(unquote(runs), :erlang.bsl(scheduler, 3), 1)
       limit = :erlang.element(scheduler, unquote(limits))
 
       cond do
-        count > limit and Bitwise.band(count, unquote(@then_one_in - 1)) != 0 -> 0
+        count > limit and :erlang.band(count, unquote(@then_one_in - 1)) != 0 -> 0
         count <= limit -> 1
         true -> min(count - limit, unquote(@then_one_in))
       end

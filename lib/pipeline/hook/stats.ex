@@ -1,0 +1,26 @@
+defmodule Pipeline.Hook.Stats do
+  @moduledoc false
+  # What `Pipeline.Hook.stats/2` shows.
+
+  alias Pipeline.Hook.{Chain, Entry, NativeStats, Runs, Segment, Tally}
+
+  @spec of(Chain.t()) :: map
+  def of(%Chain{} = chain) do
+    native = native(chain.layers)
+
+    hooks =
+      for %Entry{} = entry <- chain.entries do
+        counted = Map.merge(Entry.describe(entry), Tally.read(entry.tally))
+        Map.merge(counted, Map.get(native, entry.registration, %{}))
+      end
+
+    chain.runs |> Runs.read() |> Map.merge(%{point: chain.point, mode: chain.mode, hooks: hooks})
+  end
+
+  # What the libraries know of their hooks, by the registration of the hook.
+  defp native(layers) do
+    for layer <- layers, %Segment{} = segment <- Chain.readies(layer), reduce: %{} do
+      known -> Map.merge(known, NativeStats.of(segment))
+    end
+  end
+end
