@@ -127,8 +127,8 @@ defmodule Pipeline.Hook do
     * `:answers` - before hooks that answered early, and listeners that returned a value
     * `:p50_ns`, `:p99_ns` - times in nanoseconds that half and 99 % of the `:measured` runs did not exceed, at most an
       eighth off; `nil` as long as none was measured
-    * `:hooks` - the same of each hook, in the order of `chain/2` and with what that shows. `:runs` are its calls; its
-      time is without what it waited for behind `next`. A native hook has the times of the native call that it is part
+    * `:hooks` - the same of each hook, in the order of `chain/2`, with what that shows and `:fun`, the name of its
+      function. `:runs` are its calls; its time is without what it waited for behind `next`. A native hook has the times of the native call that it is part
       of, and where its library measures, its own, and `:scheduler`: how many of the calls ran on a `:normal` one, on a
       `:dirty` one, or were `:moved` from one to the other
 

@@ -58,7 +58,7 @@ defmodule Pipeline.Hook.Dispatch do
   defp call({call, _around, runs, limits, chain}, context, _instance) do
     case Runs.count_one(runs, limits) do
       0 -> call.(context)
-      weight -> Measured.run(chain, context, nil, weight)
+      phase -> Measured.run(chain, context, nil, phase)
     end
   end
 
@@ -72,7 +72,7 @@ defmodule Pipeline.Hook.Dispatch do
   defp around({_call, around, runs, limits, chain}, context, core, _instance) do
     case Runs.count_one(runs, limits) do
       0 -> around.(context, core)
-      weight -> Measured.run(chain, context, core, weight)
+      phase -> Measured.run(chain, context, core, phase)
     end
   end
 

@@ -74,4 +74,16 @@ defmodule Pipeline.Hook.Entry do
       {:native, library, name, _hook, cost} -> Map.merge(described, %{native: {library, name}, cost: cost})
     end
   end
+
+  @doc "The name of a plugin's function, `nil` of a native hook and of a function without a name."
+  @spec function_name(t) :: atom
+  def function_name(%__MODULE__{call: {:elixir, fun}}) do
+    with {:type, :external} <- Function.info(fun, :type), {:name, name} <- Function.info(fun, :name) do
+      name
+    else
+      {:type, :local} -> nil
+    end
+  end
+
+  def function_name(%__MODULE__{}), do: nil
 end

@@ -4,21 +4,21 @@ defmodule Pipeline.Hook.Measured do
 
   alias Pipeline.Hook.{Chain, Listeners, Probe, Runs, Tally, Traced}
 
-  @doc "Runs a chain and counts it as so many runs."
-  @spec run(Chain.t(), term, Chain.step() | nil, pos_integer) :: Chain.result()
-  def run(%Chain{traces: []} = chain, context, core, weight),
-    do: run(chain, weight, &plain(chain, context, core, &1))
+  @doc "Runs a chain."
+  @spec run(Chain.t(), term, Chain.step() | nil, Runs.phase()) :: Chain.result()
+  def run(%Chain{traces: []} = chain, context, core, phase),
+    do: run(chain, phase, &plain(chain, context, core, &1))
 
-  def run(chain, context, core, weight), do: Traced.run(chain, context, core, weight)
+  def run(chain, context, core, phase), do: Traced.run(chain, context, core, phase)
 
   @doc "Counts a run that `run` does with an observer."
-  @spec run(Chain.t(), pos_integer, (Probe.observe() -> Chain.result())) :: Chain.result()
-  def run(chain, weight, run) do
-    Runs.began(chain.runs, weight)
+  @spec run(Chain.t(), Runs.phase(), (Probe.observe() -> Chain.result())) :: Chain.result()
+  def run(chain, phase, run) do
+    Runs.began(chain.runs, phase)
     started = Probe.clock()
 
     try do
-      run.(&count(&1, &2, &3, &4, &5, weight))
+      run.(&count(&1, &2, &3, &4, &5, phase))
     after
       Runs.took(chain.runs, Probe.nanoseconds(Probe.clock() - started))
     end
@@ -30,24 +30,24 @@ defmodule Pipeline.Hook.Measured do
 
   defp plain(chain, context, core, observe), do: Listeners.run(chain, context, core, observe)
 
-  defp count(:core, :core, _outcome, _started, _nanoseconds, _weight), do: :ok
+  defp count(:core, :core, _outcome, _started, _nanoseconds, _phase), do: :ok
 
-  defp count(_place, ready, outcome, _started, nanoseconds, weight) do
+  defp count(_place, ready, outcome, _started, nanoseconds, phase) do
     hooks = Chain.hooks(ready)
 
     for %{tally: tally} <- hooks do
-      Tally.called(tally, weight)
+      Tally.called(tally, phase)
       # Of hooks that share a native call the time is that of the call.
       Tally.took(tally, nanoseconds)
     end
 
-    if outcome == :answered, do: answered(hooks, weight)
+    if outcome == :answered, do: answered(hooks, phase)
   end
 
   # Which of several in one call has answered is not known here.
-  defp answered([%{kind: kind, tally: tally}], weight) when kind in [:before, :listen],
-    do: Tally.answered(tally, weight)
+  defp answered([%{kind: kind, tally: tally}], phase) when kind in [:before, :listen],
+    do: Tally.answered(tally, phase)
 
-  defp answered([%{kind: :before, tally: {_, runs}} | _], weight), do: Runs.answered(runs, weight)
-  defp answered(_hooks, _weight), do: :ok
+  defp answered([%{kind: :before, tally: {_, runs}} | _], phase), do: Runs.answered(runs, phase)
+  defp answered(_hooks, _phase), do: :ok
 end

@@ -3,24 +3,33 @@ defmodule Pipeline.Hook.Runs do
   # What is counted of one point, in words of an atomic array: each run, by the scheduler it starts on, with a cache line
   # for each, and what the hooks of the point count for it.
   #
-  # The first runs on each scheduler are measured, and then one in so many, which stands for those since the last. When
-  # hooks come to the point, its first runs are measured again.
+  # The first runs on each scheduler are measured, and then one in 512, which stands for the others. When hooks come to
+  # the point, its first runs are measured again.
 
   import Bitwise
 
   alias Pipeline.Hook.Histogram
 
   @first 1024
-  @then_one_in 512
+
+  # Those measured later are the counts that a multiple of which, by the golden ratio of 16 bits, is small: as evenly as
+  # every 512th, and out of step with whatever else goes by powers of two.
+  @ratio 40_503
+  @bits 0xFFFF
+  @small 128
 
   @failures 1
   @skips 2
   @refusals 3
+  # Each for the first runs, and behind that for later ones.
   @measured 4
-  @answers 5
+  @answers 6
 
   @typedoc "A word for each scheduler at its number times 8, those above before them, a histogram behind them."
   @type t :: :atomics.atomics_ref()
+
+  @typedoc "Whether a run is measured: no, as one of the first, as one of the later ones."
+  @type phase :: 0 | 1 | 2
 
   @typedoc "For each scheduler the count up to which all of its runs are measured."
   @type limits :: tuple
@@ -35,7 +44,7 @@ defmodule Pipeline.Hook.Runs do
   end
 
   @doc """
-  Counts a run and says whether it is to be measured: for how many runs it stands, 0 for none.
+  Counts a run and says whether it is to be measured (`t:phase/0`).
 
   In the way of every run, hence a macro.
   """
@@ -43,12 +52,11 @@ defmodule Pipeline.Hook.Runs do
     quote do
       scheduler = :erlang.system_info(:scheduler_id)
       count = :atomics.add_get(unquote(runs), :erlang.bsl(scheduler, 3), 1)
-      limit = :erlang.element(scheduler, unquote(limits))
 
       cond do
-        count > limit and :erlang.band(count, unquote(@then_one_in - 1)) != 0 -> 0
-        count <= limit -> 1
-        true -> min(count - limit, unquote(@then_one_in))
+        count <= :erlang.element(scheduler, unquote(limits)) -> 1
+        :erlang.band(count * unquote(@ratio), unquote(@bits)) < unquote(@small) -> 2
+        true -> 0
       end
     end
   end
@@ -62,17 +70,17 @@ defmodule Pipeline.Hook.Runs do
   @spec refused(t) :: :ok
   def refused(runs), do: :atomics.add(runs, @refusals, 1)
 
-  @doc "Counts a measured run that stands for so many, when it begins."
-  @spec began(t, pos_integer) :: :ok
-  def began(runs, weight), do: :atomics.add(runs, @measured, weight)
+  @doc "Counts a measured run, when it begins."
+  @spec began(t, 1..2) :: :ok
+  def began(runs, phase), do: :atomics.add(runs, @measured - 1 + phase, 1)
 
   @doc "Counts the time of a measured run."
   @spec took(t, integer) :: :ok
   def took(runs, nanoseconds), do: Histogram.record(runs, times(), nanoseconds)
 
-  @doc "Counts an early answer in a run that stands for so many."
-  @spec answered(t, pos_integer) :: :ok
-  def answered(runs, weight), do: :atomics.add(runs, @answers, weight)
+  @doc "Counts an early answer in a measured run."
+  @spec answered(t, 1..2) :: :ok
+  def answered(runs, phase), do: :atomics.add(runs, @answers - 1 + phase, 1)
 
   @doc "How many runs there were."
   @spec count(t) :: non_neg_integer
@@ -80,28 +88,36 @@ defmodule Pipeline.Hook.Runs do
     Enum.reduce(schedulers(), 0, fn scheduler, sum -> sum + :atomics.get(runs, scheduler <<< 3) end)
   end
 
-  @doc "How many of them those that were measured stand for."
-  @spec measured(t) :: non_neg_integer
-  def measured(runs), do: :atomics.get(runs, @measured)
+  @doc "How many runs there were, and how many of them were measured as the first and as later ones."
+  @spec so_far(t) :: {non_neg_integer, non_neg_integer, non_neg_integer}
+  def so_far(runs), do: {count(runs), :atomics.get(runs, @measured), :atomics.get(runs, @measured + 1)}
 
-  @doc "What `part` is of `whole`, of `all`."
-  @spec share(non_neg_integer, non_neg_integer, non_neg_integer) :: non_neg_integer
-  def share(all, part, whole) when all > 0 and whole > 0, do: round(all * part / whole)
-  def share(_all, _part, _whole), do: 0
+  @doc """
+  In how many of all runs something happened, that did in so many of the first and so many of the later ones that were
+  measured.
+  """
+  @spec derive(so_far :: tuple, non_neg_integer, non_neg_integer) :: non_neg_integer
+  def derive({runs, first, later}, in_first, in_later) do
+    others = max(runs - first, 0)
+
+    cond do
+      later > 0 -> in_first + round(others * in_later / later)
+      first > 0 -> in_first + round(others * in_first / first)
+      true -> 0
+    end
+  end
 
   @spec read(t) :: map
   def read(runs) do
-    count = count(runs)
-    measured = measured(runs)
-    answers = :atomics.get(runs, @answers)
+    so_far = so_far(runs)
     times = Histogram.read(runs, times())
 
     %{
-      runs: count,
+      runs: elem(so_far, 0),
       failures: :atomics.get(runs, @failures),
       skips: :atomics.get(runs, @skips),
       refusals: :atomics.get(runs, @refusals),
-      answers: answers + share(count - measured, answers, measured),
+      answers: derive(so_far, :atomics.get(runs, @answers), :atomics.get(runs, @answers + 1)),
       measured: Histogram.count(times),
       p50_ns: Histogram.quantile(times, 0.5),
       p99_ns: Histogram.quantile(times, 0.99)

@@ -10,8 +10,11 @@ defmodule Pipeline.Hook.Stats do
 
     hooks =
       for %Entry{} = entry <- chain.entries do
-        counted = Map.merge(Entry.describe(entry), Tally.read(entry.tally))
-        Map.merge(counted, Map.get(native, entry.registration, %{}))
+        entry
+        |> Entry.describe()
+        |> Map.put(:fun, Entry.function_name(entry))
+        |> Map.merge(Tally.read(entry.tally))
+        |> Map.merge(Map.get(native, entry.registration, %{}))
       end
 
     chain.runs |> Runs.read() |> Map.merge(%{point: chain.point, mode: chain.mode, hooks: hooks})

@@ -11,12 +11,12 @@ defmodule Pipeline.Hook.Tally do
   @failures 1
   @skips 2
   @refusals 3
+  # Each in the first runs of the point, and behind that in later ones.
   @calls 4
-  @answers 5
-  # The runs of the point before the hook came: those measured, and those not.
-  @measured_before 6
-  @unmeasured_before 7
-  @times 8
+  @answers 6
+  # The runs of the point before the hook came: all, and those measured as the first and as later ones.
+  @before 8
+  @times 10
 
   @typedoc "The words of the hook and those of its point; `nil` in a chain that belongs to no instance."
   @type t :: {:atomics.atomics_ref(), Runs.t()} | nil
@@ -26,9 +26,8 @@ defmodule Pipeline.Hook.Tally do
 
   def new(runs) do
     words = :atomics.new(@times + Histogram.words(), signed: true)
-    measured = Runs.measured(runs)
-    :atomics.put(words, @measured_before, measured)
-    :atomics.put(words, @unmeasured_before, max(Runs.count(runs) - measured, 0))
+    {all, first, later} = Runs.so_far(runs)
+    for {count, place} <- Enum.with_index([all, first, later], @before), do: :atomics.put(words, place, count)
     {words, runs}
   end
 
@@ -41,15 +40,15 @@ defmodule Pipeline.Hook.Tally do
   @spec refused(t) :: :ok
   def refused(tally), do: both(tally, @refusals, &Runs.refused/1)
 
-  @doc "Counts a call in a run that stands for so many."
-  @spec called(t, pos_integer) :: :ok
-  def called({words, _runs}, weight), do: :atomics.add(words, @calls, weight)
+  @doc "Counts a call in a measured run."
+  @spec called(t, 1..2) :: :ok
+  def called({words, _runs}, phase), do: :atomics.add(words, @calls - 1 + phase, 1)
 
-  @doc "Counts an early answer in a run that stands for so many."
-  @spec answered(t, pos_integer) :: :ok
-  def answered({words, runs}, weight) do
-    :atomics.add(words, @answers, weight)
-    Runs.answered(runs, weight)
+  @doc "Counts an early answer in a measured run."
+  @spec answered(t, 1..2) :: :ok
+  def answered({words, runs}, phase) do
+    :atomics.add(words, @answers - 1 + phase, 1)
+    Runs.answered(runs, phase)
   end
 
   @doc "Counts the time of a call."
@@ -60,26 +59,29 @@ defmodule Pipeline.Hook.Tally do
   What was counted.
 
   Of the runs that were not measured as many are taken to have called the hook, and been answered by it, as of those
-  that were.
+  that were measured later.
   """
   @spec read(t) :: map
   def read({words, runs}) do
-    measured = Runs.measured(runs)
-    unmeasured = max(Runs.count(runs) - measured, 0) - :atomics.get(words, @unmeasured_before)
-    measured = measured - :atomics.get(words, @measured_before)
-    whole = fn counted -> counted + Runs.share(unmeasured, counted, measured) end
+    so_far = since(words, Runs.so_far(runs))
+    derive = &Runs.derive(so_far, :atomics.get(words, &1), :atomics.get(words, &1 + 1))
     times = Histogram.read(words, @times)
 
     %{
-      runs: whole.(:atomics.get(words, @calls)),
+      runs: derive.(@calls),
       failures: :atomics.get(words, @failures),
       skips: :atomics.get(words, @skips),
       refusals: :atomics.get(words, @refusals),
-      answers: whole.(:atomics.get(words, @answers)),
+      answers: derive.(@answers),
       measured: Histogram.count(times),
       p50_ns: Histogram.quantile(times, 0.5),
       p99_ns: Histogram.quantile(times, 0.99)
     }
+  end
+
+  defp since(words, {all, first, later}) do
+    [a, f, l] = for place <- @before..(@before + 2), do: :atomics.get(words, place)
+    {all - a, first - f, later - l}
   end
 
   defp both(nil, _word, _of_point), do: :ok

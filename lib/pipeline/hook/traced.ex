@@ -2,17 +2,17 @@ defmodule Pipeline.Hook.Traced do
   @moduledoc false
   # A run of a point that is traced: it notes each call of a hook, and tells the traces that want this run at its end.
 
-  alias Pipeline.Hook.{Chain, Listeners, Measured, Probe, Trace}
+  alias Pipeline.Hook.{Chain, Listeners, Measured, Probe, Runs, Trace}
   alias Pipeline.Hook.Trace.{Call, Run}
 
-  @doc "Runs a chain, counted as so many runs if it is to be measured too."
-  @spec run(Chain.t(), term, Chain.step() | nil, non_neg_integer) :: Chain.result()
-  def run(chain, context, core, weight) do
-    case {Enum.filter(chain.traces, &Trace.take/1), weight} do
+  @doc "Runs a chain, measured too in one of these phases."
+  @spec run(Chain.t(), term, Chain.step() | nil, Runs.phase()) :: Chain.result()
+  def run(chain, context, core, phase) do
+    case {Enum.filter(chain.traces, &Trace.take/1), phase} do
       {[], 0} -> Chain.run(chain, context, core)
-      {[], weight} -> Measured.run(%{chain | traces: []}, context, core, weight)
+      {[], phase} -> Measured.run(%{chain | traces: []}, context, core, phase)
       {traces, 0} -> trace(traces, chain, context, core, fn _, _, _, _, _ -> :ok end)
-      {traces, weight} -> Measured.run(chain, weight, &trace(traces, chain, context, core, &1))
+      {traces, phase} -> Measured.run(chain, phase, &trace(traces, chain, context, core, &1))
     end
   end
 

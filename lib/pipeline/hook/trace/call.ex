@@ -4,6 +4,7 @@ defmodule Pipeline.Hook.Trace.Call do
 
     * `:plugin`, `:kind`, `:tier` - whose hook it is, as in `Pipeline.Hook.chain/2`; the base operation has the kind
       `:core` and no plugin
+    * `:fun` - the name of a plugin's function
     * `:native` - library and name of a native hook
     * `:outcome` - how the call ended:
       * `:passed` - it called `next` and returned; a listener that returned `nil`
@@ -22,13 +23,14 @@ defmodule Pipeline.Hook.Trace.Call do
           plugin: Pipeline.Plugin.plugin_id() | nil,
           kind: Pipeline.Hook.kind() | :core,
           tier: :elixir | :native,
+          fun: atom,
           native: {module, atom} | nil,
           outcome: :passed | :answered | :refused | :failed | :skipped | :left,
           reason: term,
           nanoseconds: non_neg_integer
         }
 
-  defstruct [:plugin, :kind, :native, :outcome, :reason, :nanoseconds, tier: :elixir]
+  defstruct [:plugin, :kind, :fun, :native, :outcome, :reason, :nanoseconds, tier: :elixir]
 
   @doc false
   @spec new(Chain.ready() | :core, Pipeline.Hook.Probe.outcome(), non_neg_integer) :: t
@@ -48,7 +50,16 @@ defmodule Pipeline.Hook.Trace.Call do
     [entry | _] = Chain.hooks(ready)
     {outcome, reason} = ended(outcome, entry)
     described = entry |> Entry.describe() |> Map.take([:plugin, :kind, :tier, :native])
-    struct!(%__MODULE__{outcome: outcome, reason: reason, nanoseconds: nanoseconds}, described)
+
+    struct!(
+      %__MODULE__{
+        outcome: outcome,
+        reason: reason,
+        nanoseconds: nanoseconds,
+        fun: Entry.function_name(entry)
+      },
+      described
+    )
   end
 
   @doc false
@@ -93,7 +104,8 @@ defmodule Pipeline.Hook.Trace.Call do
 
     defp owner(%{native: {_library, name}} = call), do: "#{inspect(call.plugin)} (#{name})"
     defp owner(%{kind: :core}), do: ""
-    defp owner(call), do: inspect(call.plugin)
+    defp owner(%{fun: nil} = call), do: inspect(call.plugin)
+    defp owner(call), do: "#{inspect(call.plugin)} (#{call.fun})"
 
     defp outcome(%{outcome: :passed}), do: ""
     defp outcome(%{outcome: :answered, kind: kind}) when kind in [:core, :replace], do: ""
