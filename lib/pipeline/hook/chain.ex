@@ -60,7 +60,7 @@ defmodule Pipeline.Hook.Chain do
       point: point,
       instance: instance,
       mode: mode,
-      entries: for(entry <- entries, do: %{entry | tally: entry.tally || Tally.new(runs)}),
+      entries: if(runs && new?, do: Enum.map(entries, &count(&1, runs)), else: entries),
       runs: runs,
       limits: if(runs, do: if(new?, do: Runs.limits(runs), else: old.limits)),
       declared?: old != nil and old.declared?
@@ -68,6 +68,9 @@ defmodule Pipeline.Hook.Chain do
     |> close(old)
     |> trace(if(old, do: old.traces, else: []))
   end
+
+  defp count(%Entry{tally: nil} = entry, runs), do: %{entry | tally: Tally.new(runs)}
+  defp count(entry, _runs), do: entry
 
   @doc "The chain with these traces."
   @spec trace(t, [Pipeline.Hook.Trace.t()]) :: t

@@ -2,8 +2,9 @@ defmodule Pipeline.Hook.Table do
   @moduledoc false
   # The chains of an instance, a persistent term for each point (`Pipeline.Hook.Dispatch`). A change of several points
   # becomes visible in one step: each term holds the new chain and the old one with the generation from which the new one
-  # counts, and what publishes them is one write to an atomic counter. Then the new chains are put in place alone, so that
-  # runs need not ask the counter. A run that has fetched a chain finishes on it.
+  # counts, and what publishes them is one write to an atomic counter. Later, when nothing more has changed, the new
+  # chains are put in place alone (`settle/1`), so that runs need not ask the counter. A run that has fetched a chain
+  # finishes on it.
   #
   # There is one writer, the manager of the instance.
 
@@ -23,20 +24,21 @@ defmodule Pipeline.Hook.Table do
   @doc "Makes the table of an instance, with the points that the host's spec declares."
   @spec create(atom, module | nil, reference) :: :ok
   def create(instance, spec, incarnation) do
+    declared = if spec, do: spec.__hookpoints__(), else: %{}
+
     :persistent_term.put({__MODULE__, instance}, %{
       incarnation: incarnation,
       generation: :atomics.new(1, signed: false),
-      points: MapSet.new()
+      points: MapSet.new(Map.keys(declared))
     })
 
-    declared = if spec, do: spec.__hookpoints__(), else: %{}
+    # One by one: nobody runs hooks of an instance that is about to start.
+    for {point, %{mode: mode}} <- declared do
+      chain = %{Chain.new(point, instance, mode, []) | declared?: true}
+      replace(instance, point, Dispatch.published(chain))
+    end
 
-    publish(
-      instance,
-      for {point, %{mode: mode}} <- declared, into: %{} do
-        {point, %{Chain.new(point, instance, mode, []) | declared?: true}}
-      end
-    )
+    :ok
   end
 
   @spec delete(atom) :: :ok
@@ -108,7 +110,12 @@ defmodule Pipeline.Hook.Table do
     keep_index(instance, index!(instance), MapSet.difference(index!(instance).points, MapSet.new(gone)))
   end
 
-  @doc "Takes back what a writer that was killed had begun to publish."
+  @doc """
+  Puts the chains that count in place alone.
+
+  After changes of several points this makes runs quicker; after the end of a writer that was killed it takes back what
+  that had begun to publish.
+  """
   @spec settle(atom) :: :ok
   def settle(instance) do
     for point <- index!(instance).points do
@@ -203,7 +210,6 @@ defmodule Pipeline.Hook.Table do
     end
 
     :atomics.put(generation, 1, next)
-    for {point, new} <- changes, new != nil, do: replace(instance, point, new)
     for point <- gone, do: erase(instance, point)
     :ok
   end

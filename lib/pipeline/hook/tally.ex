@@ -21,9 +21,7 @@ defmodule Pipeline.Hook.Tally do
   @typedoc "The words of the hook and those of its point; `nil` in a chain that belongs to no instance."
   @type t :: {:atomics.atomics_ref(), Runs.t()} | nil
 
-  @spec new(Runs.t() | nil) :: t
-  def new(nil), do: nil
-
+  @spec new(Runs.t()) :: t
   def new(runs) do
     words = :atomics.new(@times + Histogram.words(), signed: true)
     {all, first, later} = Runs.so_far(runs)

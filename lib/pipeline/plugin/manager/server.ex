@@ -11,6 +11,9 @@ defmodule Pipeline.Plugin.Manager.Server do
   alias Pipeline.Plugin.{Anchor, Dependents, Events, Names, Registry}
   alias Pipeline.Plugin.Manager.{Candidate, Load, Recovery}
 
+  # Milliseconds.
+  @settle_after 100
+
   @spec start_link(keyword) :: GenServer.on_start()
   def start_link(opts), do: GenServer.start_link(__MODULE__, opts, name: name(opts[:name]))
 
@@ -37,7 +40,9 @@ defmodule Pipeline.Plugin.Manager.Server do
       monitors: %{},
       supervisors: %{},
       # monitor of the process of a trace => the trace
-      traces: %{}
+      traces: %{},
+      # Whether it has told itself to settle the chains that it has changed.
+      settling?: false
     }
 
     {:ok, state, {:continue, {:begin, opts[:plugins] || []}}}
@@ -54,7 +59,7 @@ defmodule Pipeline.Plugin.Manager.Server do
     else
       state = load_configured(plugins, state)
       :ok = Anchor.configured(state.instance)
-      {:noreply, state}
+      {:noreply, settle_later(state)}
     end
   end
 
@@ -63,7 +68,7 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   def handle_call({:load, plugins, timeout}, _from, state) do
     case load(plugins, timeout, state) do
-      {:ok, ids, state} -> {:reply, {:ok, ids}, state}
+      {:ok, ids, state} -> {:reply, {:ok, ids}, settle_later(state)}
       {:error, error} -> {:reply, {:error, error}, state}
     end
   end
@@ -72,7 +77,7 @@ defmodule Pipeline.Plugin.Manager.Server do
     with :ok <- check_loaded(id, state),
          {:ok, leaving} <- leaving(id, cascade?, state),
          :ok <- check_caller(caller, leaving, state) do
-      {:reply, :ok, unload(leaving, state)}
+      {:reply, :ok, leaving |> unload(state) |> settle_later()}
     else
       error -> {:reply, error, state}
     end
@@ -86,6 +91,11 @@ defmodule Pipeline.Plugin.Manager.Server do
   def handle_call({:untrace, trace}, _from, state), do: {:reply, Table.untrace(trace), state}
 
   @impl GenServer
+  def handle_info(:settle, state) do
+    Table.settle(state.instance)
+    {:noreply, %{state | settling?: false}}
+  end
+
   def handle_info({:DOWN, monitor, :process, _pid, _reason}, state) when is_map_key(state.traces, monitor) do
     {trace, traces} = Map.pop!(state.traces, monitor)
     Table.untrace(trace)
@@ -100,6 +110,14 @@ defmodule Pipeline.Plugin.Manager.Server do
   end
 
   def handle_info(_message, state), do: {:noreply, state}
+
+  # Not after each of many changes in a row.
+  defp settle_later(%{settling?: true} = state), do: state
+
+  defp settle_later(state) do
+    Process.send_after(self(), :settle, @settle_after)
+    %{state | settling?: true}
+  end
 
   # A trace is over when its process has ended.
   defp watch(trace, state), do: put_in(state.traces[Process.monitor(trace.pid)], trace)
