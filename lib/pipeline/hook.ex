@@ -43,6 +43,10 @@ defmodule Pipeline.Hook do
 
   A host can declare a point (`Pipeline.Hook.Spec`) with another mode than `:chain`: `:first` returns the first value
   other than `nil`, `:collect` all values in order, `:notify` calls all, drops their values and returns `:ok`.
+
+  ## What happens there
+
+  `stats/2` shows how often a point ran, what its hooks did and how long they took. `trace/3` shows it run by run.
   """
 
   alias Pipeline.Hook.{Chain, Dispatch, Entry, Stats, Table, Trace, Tracer}
@@ -133,7 +137,7 @@ defmodule Pipeline.Hook do
       `:dirty` one, or were `:moved` from one to the other
 
   Each run is counted. The first 1,024 on each scheduler after hooks have come to the point are also measured, and
-  from there on one in 512. Until then the runs and answers of each hook are exact; after that those of the runs between
+  from there on about one in 512. Until then the runs and answers of each hook are exact; after that those of the runs between
   two measured ones are taken to have gone like these. What is counted of a hook stays as long as the hook does,
   whatever else is loaded and unloaded, and goes with it. Nothing is ever set back: for a rate, take differences.
 

@@ -3,7 +3,7 @@ defmodule Pipeline.Hook.Runs do
   # What is counted of one point, in words of an atomic array: each run, by the scheduler it starts on, with a cache line
   # for each, and what the hooks of the point count for it.
   #
-  # The first runs on each scheduler are measured, and then one in 512, which stands for the others. When hooks come to
+  # The first runs on each scheduler are measured, and then about one in 512, which stands for the others. When hooks come to
   # the point, its first runs are measured again.
 
   import Bitwise
@@ -12,11 +12,10 @@ defmodule Pipeline.Hook.Runs do
 
   @first 1024
 
-  # Those measured later are the counts that a multiple of which, by the golden ratio of 16 bits, is small: as evenly as
-  # every 512th, and out of step with whatever else goes by powers of two.
-  @ratio 40_503
-  @bits 0xFFFF
-  @small 128
+  # Later, one run in so many: the one whose place among them is the number of those before, so every 513th. Every 512th
+  # would be in step with work that goes by powers of two.
+  @bits 9
+  @mask 511
 
   @failures 1
   @skips 2
@@ -55,7 +54,7 @@ defmodule Pipeline.Hook.Runs do
 
       cond do
         count <= :erlang.element(scheduler, unquote(limits)) -> 1
-        :erlang.band(count * unquote(@ratio), unquote(@bits)) < unquote(@small) -> 2
+        :erlang.band(:erlang.bxor(count, :erlang.bsr(count, unquote(@bits))), unquote(@mask)) == 0 -> 2
         true -> 0
       end
     end
