@@ -6,7 +6,12 @@ defmodule Pipeline.Hook.NativeStats do
   alias Pipeline.Core
   alias Pipeline.Hook.{Histogram, Segment}
 
-  @doc "By the registration of the hook; empty where the library does not measure."
+  @doc """
+  By the registration of the hook; empty where the library does not measure. `:reached` is the share of the calls of the
+  segment that got to the hook.
+
+  The library counts from when the segment was made, which is when the hooks beside it last changed.
+  """
   @spec of(Segment.t()) :: %{non_neg_integer => map}
   def of(%Segment{library: library, segment: segment, entries: entries}) do
     if function_exported?(Core, :segment_stats, 2) do
@@ -14,7 +19,9 @@ defmodule Pipeline.Hook.NativeStats do
       scheduler = Map.take(measured, [:normal, :dirty, :moved])
 
       for {entry, hook} <- Enum.zip(Tuple.to_list(entries), measured.hooks), into: %{} do
-        {entry.registration, hook |> times() |> Map.merge(%{answers: hook.answers, scheduler: scheduler})}
+        reached = if measured.runs > 0, do: hook.runs / measured.runs, else: 1.0
+        known = %{reached: reached, answers: hook.answers, scheduler: scheduler}
+        {entry.registration, hook |> times() |> Map.merge(known)}
       end
     else
       %{}

@@ -14,10 +14,18 @@ defmodule Pipeline.Hook.Stats do
         |> Entry.describe()
         |> Map.put(:fun, Entry.function_name(entry))
         |> Map.merge(Tally.read(entry.tally))
-        |> Map.merge(Map.get(native, entry.registration, %{}))
+        |> with_native(native[entry.registration])
       end
 
     chain.runs |> Runs.read() |> Map.merge(%{point: chain.point, mode: chain.mode, hooks: hooks})
+  end
+
+  defp with_native(counted, nil), do: counted
+
+  # A segment is called as a whole; some of its hooks are not reached when one before them answers.
+  defp with_native(counted, known) do
+    {reached, known} = Map.pop!(known, :reached)
+    counted |> Map.merge(known) |> Map.update!(:runs, &round(&1 * reached))
   end
 
   # What the libraries know of their hooks, by the registration of the hook.
