@@ -43,9 +43,14 @@ defmodule Pipeline.Hook do
 
   A host can declare a point (`Pipeline.Hook.Spec`) with another mode than `:chain`: `:first` returns the first value
   other than `nil`, `:collect` all values in order, `:notify` calls all, drops their values and returns `:ok`.
+
+  ## What happens there
+
+  `stats/2` shows how often a point ran, what its hooks did and how long they took. `trace/3` shows it run by run.
   """
 
-  alias Pipeline.Hook.{Chain, Entry, NativeStep, Run, Table}
+  alias Pipeline.Hook.{Chain, Dispatch, Entry, NativeStep, Stats, Table, Trace, Tracer}
+  alias Pipeline.Plugin.Suggestion
 
   @typedoc "The kind of a hook."
   @type kind :: :before | :after | :around | :replace | :listen
@@ -63,7 +68,7 @@ defmodule Pipeline.Hook do
       {:ok, %{n: 1}}
   """
   @spec run(hook_name, context) :: {:ok, term} | {:error, term} | :ok
-  def run(point, context), do: Run.run(@default, point, context, nil)
+  def run(point, context), do: Dispatch.run(point, context)
 
   @doc """
   Runs a hook point of the default instance around a base operation.
@@ -73,7 +78,7 @@ defmodule Pipeline.Hook do
   """
   @spec run(hook_name, context, next) :: {:ok, term} | {:error, term} | :ok
   def run(point, context, core) when is_atom(point) and is_function(core, 1) do
-    Run.run(@default, point, context, core)
+    Dispatch.run_around(point, context, core)
   end
 
   @doc """
@@ -82,9 +87,13 @@ defmodule Pipeline.Hook do
   `nil` stands for none, which is all that points with the modes `:collect` and `:notify` take.
   """
   @spec run(instance :: atom, hook_name, context, next | nil) :: {:ok, term} | {:error, term} | :ok
+  def run(instance, point, context, nil) when is_atom(instance) and is_atom(point) do
+    Dispatch.run_of(instance, point, context)
+  end
+
   def run(instance, point, context, core)
-      when is_atom(instance) and is_atom(point) and (core == nil or is_function(core, 1)) do
-    Run.run(instance, point, context, core)
+      when is_atom(instance) and is_atom(point) and is_function(core, 1) do
+    Dispatch.run_around_of(instance, point, context, core)
   end
 
   @doc """
@@ -100,13 +109,103 @@ defmodule Pipeline.Hook do
   """
   @spec chain(hook_name, keyword) :: [map]
   def chain(point, opts \\ []) do
-    Pipeline.Plugin.Suggestion.validate_options!(opts, [:instance], "Pipeline.Hook.chain/2")
+    Suggestion.validate_options!(opts, [:instance], "Pipeline.Hook.chain/2")
 
     case Table.chain(opts[:instance] || @default, point) do
       nil -> []
       chain -> describe(chain)
     end
   end
+
+  @doc """
+  What was counted and measured of a hook point since it came to be, `nil` where nothing stands.
+
+      iex> Pipeline.Hook.stats(:no_hooks_here)
+      nil
+
+  A map with `:point`, `:mode` and
+
+    * `:runs` - exact; a run counts when it begins
+    * `:failures` - hooks that failed, exact; those that an outer hook caught and those that were skipped too
+    * `:skips` - those of them after which the run went on as if the hook were not there, exact
+    * `:refusals` - hooks that threw `{:hook_error, reason}`, exact
+    * `:answers` - before hooks that answered early, and listeners that returned a value
+    * `:p50_ns`, `:p99_ns` - times in nanoseconds that half and 99 % of the `:measured` runs did not exceed, at most an
+      eighth off; `nil` as long as none was measured
+    * `:hooks` - the same of each hook, in the order of `chain/2`, with what that shows and `:fun`, the name of its
+      function. `:runs` are its calls; its time is without what it waited for behind `next`. A native hook has the times of the native call that it is part
+      of, and where its library measures, its own, and `:scheduler`: how many of the calls ran on a `:normal` one, on a
+      `:dirty` one, or were `:moved` from one to the other
+
+  Each run is counted. The first 1,024 on each scheduler after hooks have come to the point are also measured, and
+  from there on about one in 512. Until then the runs and answers of each hook are exact; after that those of the runs between
+  two measured ones are taken to have gone like these. What is counted of a hook stays as long as the hook does,
+  whatever else is loaded and unloaded, and goes with it. Nothing is ever set back: for a rate, take differences.
+
+  ## Options
+
+    * `:instance` - by default the application's own
+  """
+  @spec stats(hook_name, keyword) :: map | nil
+  def stats(point, opts) when is_atom(point) do
+    Suggestion.validate_options!(opts, [:instance], "Pipeline.Hook.stats/2")
+
+    with %Chain{} = chain <- Table.chain(opts[:instance] || @default, point), do: Stats.of(chain)
+  end
+
+  @doc """
+  The same of a point of the default instance, or, given options, of all points of an instance, as a map by name.
+  """
+  @spec stats(hook_name | keyword) :: map | nil
+  def stats(point_or_opts \\ [])
+  def stats(point) when is_atom(point) and point != [], do: stats(point, [])
+
+  def stats(opts) do
+    Suggestion.validate_options!(opts, [:instance], "Pipeline.Hook.stats/1")
+    instance = opts[:instance] || @default
+
+    for point <- Table.points(instance),
+        %{} = stats <- [stats(point, instance: instance)],
+        into: %{},
+        do: {point, stats}
+  end
+
+  @doc """
+  Traces the runs of a hook point: tells who ran, answered early, was skipped or failed, and how long it took.
+
+      {:ok, trace} = Pipeline.Hook.trace(:execute_node, &IO.puts/1)
+
+  A function is called with each run (`Pipeline.Hook.Trace.Run`) once that is over, in a process of the trace: a run
+  neither waits for it nor fails by it. Without one, the calling process gets `{:pipeline_trace, reference, run}`
+  before the run returns, with the reference of the `Pipeline.Hook.Trace`.
+
+  A trace stays on its point while plugins come and go, and ends by itself: after `:limit` runs, after `:for`
+  milliseconds, when the process that gets the runs (or, with a function, the one that started the trace) or the process
+  that is traced ends, or when the function fails. `untrace/1` ends it earlier. Runs of a point without a trace cost what
+  they cost without this function.
+
+  In a run that is traced, native hooks run one by one, not fused.
+
+  Returns `{:error, {:called_from_callback, callback}}` in a callback that the manager waits for.
+
+  ## Options
+
+    * `:instance` - by default the application's own
+    * `:to` - a pid or a function, by default the calling process
+    * `:pid` - the process whose runs are traced, or `:all`; by default the calling process
+    * `:limit` - how many runs, by default 100
+    * `:for` - how many milliseconds, by default 60,000
+  """
+  @spec trace(hook_name, (Trace.Run.t() -> term) | keyword, keyword) ::
+          {:ok, Trace.t()} | {:error, {:called_from_callback, atom}}
+  def trace(point, fun_or_opts \\ [], opts \\ [])
+
+  def trace(point, fun, opts) when is_function(fun), do: Tracer.start(point, Keyword.put(opts, :to, fun))
+  def trace(point, opts, more), do: Tracer.start(point, opts ++ more)
+
+  @doc "Ends a trace, if it has not ended by itself. What its function has yet to be called with, it is called with before."
+  @spec untrace(Trace.t()) :: :ok
+  def untrace(%Trace{} = trace), do: Tracer.stop(trace)
 
   @doc false
   @spec describe(Chain.t()) :: [map]
@@ -123,7 +222,7 @@ defmodule Pipeline.Hook do
   """
   @spec points(keyword) :: [hook_name]
   def points(opts \\ []) do
-    Pipeline.Plugin.Suggestion.validate_options!(opts, [:instance], "Pipeline.Hook.points/1")
+    Suggestion.validate_options!(opts, [:instance], "Pipeline.Hook.points/1")
     (opts[:instance] || @default) |> Table.points() |> Enum.sort()
   end
 

@@ -4,22 +4,42 @@ defmodule Pipeline.Hook.Chain do
   #
   #     around 1 ( around 2 ( … after-chain( before-chain( replace or core ) ) … ) )
   #
-  # What does not depend on the base operation is made once, when the chain is published: native hooks are fused, time
-  # limits wrapped, the after-chain closed. A run without a base operation also finds the rest closed; one that brings
-  # its own adds a closure for each hook.
+  # They are made when the chain is published: native hooks are fused, time limits wrapped, and all is closed, once for
+  # runs without a base operation and once for those that bring one.
 
-  alias Pipeline.Hook.{Entry, Failure, NativeStep, Segment, Skip, TimeLimit}
+  alias Pipeline.Hook.{Closures, Entry, Listeners, NativeStep, Runs, Segment, Skip, Tally, TimeLimit, Traced}
 
-  defstruct [:point, :instance, :mode, :mark, :entries, :steps, :call, declared?: false]
+  defstruct [
+    :point,
+    :instance,
+    :mode,
+    :mark,
+    :layers,
+    :single,
+    :call,
+    :around,
+    :runs,
+    :limits,
+    entries: [],
+    traces: [],
+    declared?: false
+  ]
 
   @type step :: (term -> term)
+  @type result :: {:ok, term} | {:error, term} | :ok
 
   @typedoc "What tells a chain from all others, on the stack of a run."
   @type mark :: {:"$pipeline_chain", pos_integer}
 
-  @typedoc "Hooks ready to be closed, the innermost first; of the after hooks, the closure."
-  @type steps :: %{around: [ready], before: [ready], replace: [ready], rest: step | nil}
+  @typedoc "A chain as runs find it: what they need without looking into it."
+  @type published ::
+          {mark, call :: (term -> result), around :: (term, step -> result), Runs.t(), Runs.limits(), t}
+
+  @typedoc "A hook, or several fused, ready to be closed around what comes next."
   @type ready :: Segment.t() | {Entry.t(), function}
+
+  @typedoc "The parts of a chain, the innermost first; of the after hooks also the closure."
+  @type layers :: [ready | {:after, [ready], step}]
 
   @type t :: %__MODULE__{
           point: atom,
@@ -27,69 +47,109 @@ defmodule Pipeline.Hook.Chain do
           mode: Pipeline.Hook.Spec.mode(),
           mark: mark,
           entries: [Entry.t()],
-          steps: steps | nil,
-          call: step | nil,
+          layers: layers,
+          # The same with each native hook by itself, for runs that are traced.
+          single: layers | nil,
+          call: (term -> result),
+          around: (term, step -> result),
+          # `nil` in a chain that belongs to no instance.
+          runs: Runs.t() | nil,
+          limits: Runs.limits() | nil,
+          traces: [Pipeline.Hook.Trace.t()],
           declared?: boolean
         }
 
-  @spec new(atom, atom | nil, Pipeline.Hook.Spec.mode(), [Entry.t()]) :: t
-  def new(point, instance, :chain, entries) do
-    steps = prepare(entries, instance)
-    call = close(steps, &Function.identity/1, instance)
+  @doc "A chain in place of an old one, if there is one: what is counted of the point and of hooks that stay goes on."
+  @spec new(atom, atom | nil, Pipeline.Hook.Spec.mode(), [Entry.t()], t | nil) :: t
+  def new(point, instance, mode, entries, old \\ nil) do
+    runs = if instance, do: (old && old.runs) || Runs.new()
+    new? = old == nil or Enum.any?(entries, &(&1.tally == nil))
 
     %__MODULE__{
       point: point,
       instance: instance,
-      mode: :chain,
-      mark: mark(),
-      entries: entries,
-      steps: steps,
-      call: call
+      mode: mode,
+      mark: {:"$pipeline_chain", System.unique_integer([:positive])},
+      entries: if(runs && new?, do: Enum.map(entries, &count(&1, runs)), else: entries),
+      runs: runs,
+      limits: if(runs, do: if(new?, do: Runs.limits(runs), else: old.limits)),
+      declared?: old != nil and old.declared?
     }
+    |> close(old)
+    |> trace(if(old, do: old.traces, else: []))
   end
 
-  def new(point, instance, mode, entries) do
-    %__MODULE__{point: point, instance: instance, mode: mode, mark: mark(), entries: entries}
+  defp count(%Entry{tally: nil} = entry, runs), do: %{entry | tally: Tally.new(runs)}
+  defp count(entry, _runs), do: entry
+
+  @doc "The chain with these traces."
+  @spec trace(t, [Pipeline.Hook.Trace.t()]) :: t
+  def trace(%__MODULE__{} = chain, []), do: %{chain | traces: [], single: nil}
+
+  def trace(%__MODULE__{mode: :chain, single: nil} = chain, traces) do
+    single = fn entries, kind -> Enum.flat_map(entries, &Segment.fuse([&1], kind, chain.instance)) end
+    %{chain | traces: traces, single: layers(chain.entries, chain.instance, single)}
   end
 
-  defp mark, do: {:"$pipeline_chain", System.unique_integer([:positive])}
+  def trace(%__MODULE__{} = chain, traces), do: %{chain | traces: traces}
 
-  @doc "Runs the chain around a base operation, or around the identity."
-  @spec run(t, term, step | nil) :: {:ok, term} | {:error, term}
-  def run(%__MODULE__{mode: :chain} = chain, context, core) do
-    call =
-      if core == nil or core === (&Function.identity/1),
-        do: chain.call,
-        else: close(chain.steps, guard(core), chain.instance)
-
-    {:ok, call.(context)}
-  catch
-    kind, reason -> Failure.result(kind, reason, __STACKTRACE__)
+  @doc "The chain as runs find it. Not made by `Dispatch`, whose code is not there for long (`Epoch`)."
+  @spec published(t) :: published
+  def published(%__MODULE__{traces: []} = chain) do
+    {chain.mark, chain.call, chain.around, chain.runs, chain.limits, chain}
   end
 
-  @doc "Runs a base operation that no chain is around. What it throws means the same as within one."
-  @spec run_alone(step, term) :: {:ok, term} | {:error, term}
-  def run_alone(core, context) do
-    {:ok, core.(context)}
-  catch
-    :throw, {:hook_error, reason} -> {:error, reason}
+  def published(%__MODULE__{} = chain) do
+    call = fn context -> Traced.run(chain, context, nil, 0) end
+    around = fn context, core -> Traced.run(chain, context, core, 0) end
+    {chain.mark, call, around, chain.runs, chain.limits, chain}
   end
 
-  defp prepare(entries, instance) do
+  @doc "Runs the chain around a base operation, or around none."
+  @spec run(t, term, step | nil) :: result
+  def run(%__MODULE__{call: call}, context, nil), do: call.(context)
+  def run(%__MODULE__{around: around}, context, core), do: around.(context, core)
+
+  defp close(%__MODULE__{mode: :chain} = chain, old) do
+    layers = layers(chain.entries, chain.instance, &fuse(&1, &2, chain.instance, standing(old)))
+    call = Closures.call(layers, chain.instance)
+    %{chain | layers: layers, call: call, around: Closures.around(layers, chain.instance)}
+  end
+
+  defp close(%__MODULE__{} = chain, _old) do
+    call = fn context -> Listeners.run(chain, context, nil) end
+    %{chain | layers: [], call: call, around: fn context, core -> Listeners.run(chain, context, core) end}
+  end
+
+  # A segment whose hooks are the same stays, with what the library has measured of it.
+  defp fuse(entries, kind, instance, standing) do
+    entries
+    |> Segment.fuse(kind, instance)
+    |> Enum.map(fn
+      %Segment{entries: entries} = segment -> Map.get(standing, {kind, entries}, segment)
+      %Entry{} = entry -> entry
+    end)
+  end
+
+  defp standing(%__MODULE__{layers: layers}) do
+    for layer <- layers,
+        %Segment{} = segment <- readies(layer),
+        into: %{},
+        do: {{segment.phase, segment.entries}, segment}
+  end
+
+  defp standing(nil), do: %{}
+
+  defp layers(entries, instance, fuse) do
     kinds = Enum.group_by(entries, & &1.kind)
 
-    ready = fn kind ->
-      kinds |> Map.get(kind, []) |> Segment.fuse(kind, instance) |> Enum.map(&ready(&1, instance))
-    end
+    [around, before, replace, rest] =
+      for kind <- [:around, :before, :replace, :after] do
+        kinds |> Map.get(kind, []) |> fuse.(kind) |> Enum.map(&ready(&1, instance)) |> Enum.reverse()
+      end
 
-    rest = ready.(:after) |> Enum.reverse()
-
-    %{
-      around: Enum.reverse(ready.(:around)),
-      before: Enum.reverse(ready.(:before)),
-      replace: Enum.reverse(ready.(:replace)),
-      rest: if(rest != [], do: nest(rest, &Function.identity/1, instance))
-    }
+    rest = if rest == [], do: [], else: [{:after, rest, Closures.nest(rest, instance)}]
+    replace ++ before ++ rest ++ around
   end
 
   defp ready(%Segment{} = segment, _instance), do: segment
@@ -100,38 +160,28 @@ defmodule Pipeline.Hook.Chain do
     {entry, TimeLimit.wrap(fun, timeout, instance)}
   end
 
-  defp close(steps, core, instance) do
-    inner = nest(steps.before, nest(steps.replace, core, instance), instance)
-    nest(steps.around, if(steps.rest, do: after_all(inner, steps.rest), else: inner), instance)
+  @doc "The closure of a hook around what comes next."
+  @spec step(ready, step, atom | nil) :: step
+  def step(%Segment{} = segment, next, instance), do: Segment.step(segment, next, instance)
+  def step({%Entry{on_error: :skip} = entry, fun}, next, instance), do: Skip.step(entry, fun, next, instance)
+  def step({entry, fun}, next, instance), do: Closures.step(entry, fun, next, instance)
+
+  @doc "The parts of a layer."
+  @spec readies(ready | {:after, [ready], step}) :: [ready]
+  def readies({:after, readies, _closure}), do: readies
+  def readies(ready), do: [ready]
+
+  @doc "The hooks that a closure is made of."
+  @spec hooks(ready) :: [Entry.t()]
+  def hooks(%Segment{entries: entries}), do: Tuple.to_list(entries)
+  def hooks({%Entry{} = entry, _fun}), do: [entry]
+
+  @doc "The same hook, telling an observer of failures that are skipped."
+  @spec observe(ready, (Pipeline.Hook.Error.t() -> term)) :: ready
+  def observe(%Segment{entries: entries} = segment, observer) do
+    observed = for entry <- Tuple.to_list(entries), do: %{entry | observer: observer}
+    %{segment | entries: List.to_tuple(observed)}
   end
 
-  defp after_all(before, rest), do: fn context -> rest.(before.(context)) end
-
-  # A failure of the base operation is nobody's fault here; marking it as such keeps it from being taken for that of
-  # the hook around it.
-  defp guard(core) do
-    fn context ->
-      try do
-        core.(context)
-      catch
-        kind, reason -> Failure.pass_on(:core, kind, reason, __STACKTRACE__, nil)
-      end
-    end
-  end
-
-  defp nest([], inner, _instance), do: inner
-  defp nest([ready | outer], inner, instance), do: nest(outer, step(ready, inner, instance), instance)
-
-  defp step(%Segment{} = segment, next, instance), do: Segment.step(segment, next, instance)
-  defp step({%Entry{on_error: :skip} = entry, fun}, next, instance), do: Skip.step(entry, fun, next, instance)
-
-  defp step({entry, fun}, next, instance) do
-    fn context ->
-      try do
-        fun.(context, next)
-      catch
-        kind, reason -> Failure.pass_on(entry, kind, reason, __STACKTRACE__, instance)
-      end
-    end
-  end
+  def observe({%Entry{} = entry, fun}, observer), do: {%{entry | observer: observer}, fun}
 end

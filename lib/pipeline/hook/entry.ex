@@ -14,7 +14,9 @@ defmodule Pipeline.Hook.Entry do
     :after,
     :on_error,
     :timeout,
-    :call
+    :call,
+    :tally,
+    :observer
   ]
 
   @typedoc "An Elixir function, or a hook of a native library."
@@ -33,7 +35,11 @@ defmodule Pipeline.Hook.Entry do
           after: [Pipeline.Plugin.plugin_id()],
           on_error: :halt | :skip | :raise,
           timeout: pos_integer | nil,
-          call: call
+          call: call,
+          # What is counted of it, `nil` outside of an instance.
+          tally: Pipeline.Hook.Tally.t(),
+          # Told of failures, in a run that is traced.
+          observer: (Pipeline.Hook.Error.t() -> term) | nil
         }
 
   @spec new(Options.t(), Pipeline.Plugin.plugin_id() | nil, non_neg_integer, call) :: t
@@ -69,4 +75,16 @@ defmodule Pipeline.Hook.Entry do
       {:native, library, name, _hook, cost} -> Map.merge(described, %{native: {library, name}, cost: cost})
     end
   end
+
+  @doc "The name of a plugin's function, `nil` of a native hook and of a function without a name."
+  @spec function_name(t) :: atom
+  def function_name(%__MODULE__{call: {:elixir, fun}}) do
+    with {:type, :external} <- Function.info(fun, :type), {:name, name} <- Function.info(fun, :name) do
+      name
+    else
+      {:type, :local} -> nil
+    end
+  end
+
+  def function_name(%__MODULE__{}), do: nil
 end

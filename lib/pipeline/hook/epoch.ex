@@ -1,11 +1,11 @@
 defmodule Pipeline.Hook.Epoch do
   @moduledoc false
-  # Begins an epoch of runs: `Pipeline.Hook.Run` is loaded anew, and what had begun before goes on in its old code, where
+  # Begins an epoch of runs: `Pipeline.Hook.Dispatch` is loaded anew, and what had begun before goes on in its old code, where
   # the VM finds it quickly, as it does to purge code. One process, since there is one old version.
 
   use GenServer
 
-  alias Pipeline.Hook.Run
+  alias Pipeline.Hook.Dispatch
 
   # Milliseconds.
   @patience 1_000
@@ -30,9 +30,9 @@ defmodule Pipeline.Hook.Epoch do
 
   # Not while somebody is still in the version before, which is then nobody's way to be found.
   defp renew do
-    with true <- :code.soft_purge(Run),
-         {Run, binary, file} <- :code.get_object_code(Run),
-         {:module, Run} <- :code.load_binary(Run, file, binary) do
+    with true <- :code.soft_purge(Dispatch),
+         {Dispatch, binary, file} <- :code.get_object_code(Dispatch),
+         {:module, Dispatch} <- :code.load_binary(Dispatch, file, binary) do
       true
     else
       _ -> false
@@ -44,7 +44,7 @@ defmodule Pipeline.Hook.Epoch do
   defp in_old_code do
     request = make_ref()
     asked = MapSet.new(Process.list() -- [self()])
-    for pid <- asked, do: :erlang.check_process_code(pid, Run, async: {request, pid})
+    for pid <- asked, do: :erlang.check_process_code(pid, Dispatch, async: {request, pid})
     deadline = System.monotonic_time(:millisecond) + @patience
     answers(request, asked, [], deadline)
   end

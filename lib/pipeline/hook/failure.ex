@@ -9,7 +9,7 @@ defmodule Pipeline.Hook.Failure do
   # marks, since a hook may raise something of its own with the stacktrace of what it caught. Comparing failures with
   # a note kept aside is not enough: two hooks that fail in the same function can do so with equal stacktraces.
 
-  alias Pipeline.Hook.{Entry, Error}
+  alias Pipeline.Hook.{Entry, Error, Tally}
 
   @mark :pipeline_hook
 
@@ -26,18 +26,30 @@ defmodule Pipeline.Hook.Failure do
     if owner(kind, reason, stacktrace) do
       :erlang.raise(kind, reason, stacktrace)
     else
-      unless owner == :core or refusal?(owner, kind, reason) do
-        report(owner, kind, reason, stacktrace, instance)
-      end
-
+      seen(owner, kind, reason, stacktrace, instance)
       :erlang.raise(kind, reason, mark(stacktrace, {owner, kind, reason}))
     end
   end
 
-  # What a hook throws to end the run is an answer, unless it asked for it to be raised.
-  defp refusal?(%Entry{on_error: on_error}, kind, reason) do
-    on_error != :raise and kind == :throw and match?({:hook_error, _}, reason)
+  @doc "What a run returns whose outermost hook is `owner`. The same as raising it on and asking for the result there."
+  @spec finish(Entry.t(), :error | :exit | :throw, term, Exception.stacktrace(), atom | nil) :: {:error, term}
+  def finish(owner, kind, reason, stacktrace, instance) do
+    if inner = owner(kind, reason, stacktrace) do
+      result(inner, kind, reason, unmark(stacktrace))
+    else
+      seen(owner, kind, reason, stacktrace, instance)
+      result(owner, kind, reason, stacktrace)
+    end
   end
+
+  defp seen(:core, _kind, _reason, _stacktrace, _instance), do: :ok
+
+  # What a hook throws to end the run is an answer, unless it asked for it to be raised.
+  defp seen(%Entry{on_error: on_error} = entry, :throw, {:hook_error, _}, _stacktrace, _instance)
+       when on_error != :raise,
+       do: Tally.refused(entry.tally)
+
+  defp seen(entry, kind, reason, stacktrace, instance), do: report(entry, kind, reason, stacktrace, instance)
 
   @doc "Whose failure it is: `nil` if it has only just come out of a function."
   @spec owner(:error | :exit | :throw, term, Exception.stacktrace()) :: owner | nil
@@ -55,9 +67,10 @@ defmodule Pipeline.Hook.Failure do
   @doc "What a run that ended in this failure returns."
   @spec result(:error | :exit | :throw, term, Exception.stacktrace()) :: {:error, term}
   def result(kind, reason, stacktrace) do
-    owner = owner(kind, reason, stacktrace) || :core
-    stacktrace = unmark(stacktrace)
+    result(owner(kind, reason, stacktrace) || :core, kind, reason, unmark(stacktrace))
+  end
 
+  defp result(owner, kind, reason, stacktrace) do
     case {owner, kind, reason} do
       {%Entry{on_error: :raise}, _, _} -> :erlang.raise(kind, reason, stacktrace)
       {_, :throw, {:hook_error, refusal}} -> {:error, refusal}
@@ -66,12 +79,22 @@ defmodule Pipeline.Hook.Failure do
     end
   end
 
-  @doc "Emits the event `:hook_failed` and returns the error."
+  @doc "Counts the failure, emits the event `:hook_failed` and returns the error."
   @spec report(Entry.t(), :error | :exit | :throw, term, Exception.stacktrace(), atom) :: Error.t()
   def report(%Entry{} = entry, kind, reason, stacktrace, instance) do
     error = error(entry, kind, reason, unmark(stacktrace))
+    Tally.failed(entry.tally)
     if instance, do: Pipeline.Events.emit({:plugin, :hook_failed}, %{error: error}, instance: instance)
     error
+  end
+
+  @doc "The same for a failure after which the run goes on as if the hook were not there."
+  @spec skip(Entry.t(), :error | :exit | :throw, term, Exception.stacktrace(), atom) :: :ok
+  def skip(%Entry{} = entry, kind, reason, stacktrace, instance) do
+    error = report(entry, kind, reason, stacktrace, instance)
+    Tally.skipped(entry.tally)
+    if entry.observer, do: entry.observer.(error)
+    :ok
   end
 
   defp error(entry, kind, reason, stacktrace) do
@@ -104,6 +127,8 @@ defmodule Pipeline.Hook.Failure do
   # `rescue` turns an Erlang error into an exception struct, and a hook may raise that on with its stacktrace.
   defp normalized(reason, stacktrace), do: Exception.normalize(:error, reason, unmark(stacktrace))
 
-  defp term(:error, reason, stacktrace), do: Exception.normalize(:error, reason, stacktrace)
-  defp term(_kind, reason, _stacktrace), do: reason
+  @doc "The reason of a failure as a `Pipeline.Hook.Error` has it."
+  @spec term(:error | :exit | :throw, term, Exception.stacktrace()) :: term
+  def term(:error, reason, stacktrace), do: Exception.normalize(:error, reason, stacktrace)
+  def term(_kind, reason, _stacktrace), do: reason
 end

@@ -2,7 +2,7 @@ defmodule Pipeline.Hook.InFlight do
   @moduledoc false
   # Which processes are still in a run that began on a chain which is published no longer. Runs count themselves nowhere,
   # which would cost each of them. Instead stacks are looked at when somebody asks: a run has a frame of
-  # `Pipeline.Hook.Run` on its, with the mark of its chain.
+  # `Pipeline.Hook.Dispatch` on its, with the mark of its chain.
 
   alias Pipeline.Hook.{Chain, Epoch}
 

@@ -2,69 +2,97 @@ defmodule Pipeline.Hook.Listeners do
   @moduledoc false
   # The hooks of a point whose mode is not `:chain`: each is called as `(context)`, none sees another.
 
-  alias Pipeline.Hook.{Chain, Entry, Failure}
+  alias Pipeline.Hook.{Chain, Closures, Entry, Failure, Probe, Tally}
 
-  @spec run(Chain.t(), term, Chain.step() | nil) :: {:ok, term} | {:error, term} | :ok
-  def run(%Chain{mode: :first} = chain, context, core),
-    do: first(chain.entries, context, core, chain.instance)
+  @spec run(Chain.t(), term, Chain.step() | nil, Probe.observe() | nil) :: Chain.result()
+  def run(chain, context, core, observe \\ nil)
 
-  def run(%Chain{mode: mode} = chain, context, core) when core != nil do
-    # The identity is what a run without a base operation has.
-    if core === (&Function.identity/1), do: run(chain, context, nil), else: raise_core(chain, mode)
+  def run(%Chain{mode: :first} = chain, context, core, observe) do
+    first(chain.entries, context, core, {chain.instance, observe}, 0)
   end
 
-  def run(%Chain{mode: :collect} = chain, context, nil),
-    do: collect(chain.entries, context, [], chain.instance)
-
-  def run(%Chain{mode: :notify} = chain, context, nil) do
-    for entry <- chain.entries, do: call(entry, context, chain.instance)
-    :ok
+  def run(%Chain{mode: :collect} = chain, context, core, observe) do
+    check_core!(core, chain)
+    collect(chain.entries, context, [], {chain.instance, observe}, 0)
   end
 
-  defp raise_core(chain, mode) do
-    raise ArgumentError,
-          "the hook point #{inspect(chain.point)} runs as #{inspect(mode)}, which has no base operation: " <>
-            "run it without one"
+  def run(%Chain{mode: :notify} = chain, context, core, observe) do
+    check_core!(core, chain)
+    notify(chain.entries, context, {chain.instance, observe}, 0)
   end
 
-  defp first([], _context, nil, _instance), do: {:ok, nil}
-  defp first([], context, core, _instance), do: Chain.run_alone(core, context)
+  # The identity is what a run without a base operation has.
+  defp check_core!(core, chain) do
+    unless core == nil or core === (&Function.identity/1) do
+      raise ArgumentError,
+            "the hook point #{inspect(chain.point)} runs as #{inspect(chain.mode)}, which has no base operation: " <>
+              "run it without one"
+    end
+  end
 
-  defp first([entry | entries], context, core, instance) do
-    case call(entry, context, instance) do
-      {:ok, nil} -> first(entries, context, core, instance)
+  defp first([], _context, nil, _via, _place), do: {:ok, nil}
+  defp first([], context, core, _via, _place), do: Closures.alone(context, core)
+
+  defp first([entry | entries], context, core, via, place) do
+    case call(entry, context, via, place) do
+      {:ok, nil} -> first(entries, context, core, via, place + 1)
       {:ok, value} -> {:ok, value}
-      :skipped -> first(entries, context, core, instance)
+      :skipped -> first(entries, context, core, via, place + 1)
       {:error, reason} -> {:error, reason}
     end
   end
 
-  defp collect([], _context, values, _instance), do: {:ok, Enum.reverse(values)}
+  defp collect([], _context, values, _via, _place), do: {:ok, Enum.reverse(values)}
 
-  defp collect([entry | entries], context, values, instance) do
-    case call(entry, context, instance) do
-      {:ok, value} -> collect(entries, context, [value | values], instance)
-      :skipped -> collect(entries, context, values, instance)
+  defp collect([entry | entries], context, values, via, place) do
+    case call(entry, context, via, place) do
+      {:ok, value} -> collect(entries, context, [value | values], via, place + 1)
+      :skipped -> collect(entries, context, values, via, place + 1)
       {:error, reason} -> {:error, reason}
     end
   end
 
-  defp call(%Entry{call: {:elixir, fun}} = entry, context, instance) do
+  defp notify([], _context, _via, _place), do: :ok
+
+  defp notify([entry | entries], context, via, place) do
+    call(entry, context, via, place)
+    notify(entries, context, via, place + 1)
+  end
+
+  defp call(%Entry{call: {:elixir, fun}} = entry, context, {instance, nil}, _place) do
     {:ok, fun.(context)}
   catch
     kind, reason -> failed(entry, kind, reason, __STACKTRACE__, instance)
   end
 
+  defp call(%Entry{call: {:elixir, fun}} = entry, context, {instance, observe}, place) do
+    {:ok, Probe.call(fn -> fun.(context) end, &tell(observe, place, {entry, fun}, &1, &2, &3))}
+  catch
+    kind, reason -> failed(entry, kind, reason, __STACKTRACE__, instance)
+  end
+
+  defp tell(observe, place, ready, ended, started, now) do
+    outcome =
+      case ended do
+        {:ok, nil} -> :passed
+        {:ok, _value} -> :answered
+        failed -> failed
+      end
+
+    observe.(place, ready, outcome, started, Probe.nanoseconds(now - started))
+  end
+
   defp failed(entry, kind, reason, stacktrace, instance) do
     case {entry.on_error, kind, reason} do
       {:halt, :throw, {:hook_error, refusal}} ->
+        Tally.refused(entry.tally)
         {:error, refusal}
 
       {:halt, _, _} ->
         {:error, Failure.report(entry, kind, reason, stacktrace, instance)}
 
       {:skip, _, _} ->
-        Failure.report(entry, kind, reason, stacktrace, instance)
+        Failure.skip(entry, kind, reason, stacktrace, instance)
         :skipped
 
       {:raise, _, _} ->

@@ -13,7 +13,7 @@ defmodule Pipeline.Hook.Manager do
   """
 
   alias Pipeline.Core
-  alias Pipeline.Hook.{Chain, Entry, Listeners, Options, Table}
+  alias Pipeline.Hook.{Chain, Closures, Entry, Options, Table}
 
   defstruct chains: %{}, count: 0
 
@@ -61,9 +61,8 @@ defmodule Pipeline.Hook.Manager do
           {:ok, term} | {:error, term}
   def run(%__MODULE__{chains: chains}, point, context, core \\ &Function.identity/1) do
     case chains do
-      %{^point => %Chain{mode: :chain} = chain} -> Chain.run(chain, context, core)
-      %{^point => chain} -> Listeners.run(chain, context, core)
-      %{} -> Chain.run_alone(core, context)
+      %{^point => chain} -> Chain.run(chain, context, if(core !== (&Function.identity/1), do: core))
+      %{} -> Closures.alone(context, core)
     end
   end
 

@@ -3,7 +3,7 @@ defmodule Pipeline.Hook.NativeAround do
   # A native around: it is asked on the way in and on the way out, and `next` is called in between, here.
 
   alias Pipeline.Core
-  alias Pipeline.Hook.{Entry, NativeStep}
+  alias Pipeline.Hook.{Entry, NativeStep, Outcome}
 
   @spec fun(Entry.t()) :: function
   def fun(%Entry{} = entry) do
@@ -17,11 +17,12 @@ defmodule Pipeline.Hook.NativeAround do
   end
 
   defp inside(entry, visit, context, next) do
-    ended = outcome(next, context)
+    ended = Outcome.of(next, context)
 
     case Core.leave_around(entry.call, visit, context, describe(ended)) do
       :pass ->
-        yield(ended)
+        # With its stacktrace a failure keeps the mark of whose it is.
+        Outcome.yield(ended)
 
       {:value, value} ->
         value
@@ -43,14 +44,4 @@ defmodule Pipeline.Hook.NativeAround do
   defp describe({:throw, {:hook_error, reason}, _stacktrace}), do: {:refused, reason}
   defp describe({:error, reason, stacktrace}), do: {:error, Exception.normalize(:error, reason, stacktrace)}
   defp describe({kind, reason, _stacktrace}), do: {kind, reason}
-
-  defp outcome(next, context) do
-    {:ok, next.(context)}
-  catch
-    kind, reason -> {kind, reason, __STACKTRACE__}
-  end
-
-  # With its stacktrace a failure keeps the mark of whose it is.
-  defp yield({:ok, value}), do: value
-  defp yield({kind, reason, stacktrace}), do: :erlang.raise(kind, reason, stacktrace)
 end

@@ -76,7 +76,7 @@ defmodule Pipeline.Hook.Segment do
     for {index, kind, reason} <- skipped do
       entry = elem(whole.entries, index)
       {kind, reason} = failure(kind, entry, reason)
-      Failure.report(entry, kind, reason, [], instance)
+      Failure.skip(entry, kind, reason, [], instance)
     end
 
     case {outcome, whole.phase} do

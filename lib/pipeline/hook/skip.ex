@@ -3,7 +3,7 @@ defmodule Pipeline.Hook.Skip do
   # A hook with `on_error: :skip`: when it fails, the run goes on as if it were not there. What it got from `next`
   # before it failed is kept, so that nothing behind it runs twice.
 
-  alias Pipeline.Hook.{Entry, Failure}
+  alias Pipeline.Hook.{Entry, Failure, Outcome}
 
   @spec step(Entry.t(), function, Pipeline.Hook.Chain.step(), atom | nil) :: Pipeline.Hook.Chain.step()
   def step(%Entry{} = entry, fun, next, instance) do
@@ -27,7 +27,7 @@ defmodule Pipeline.Hook.Skip do
                 Failure.pass_on(entry, kind, reason, stacktrace, instance)
 
               outcome ->
-                Failure.report(entry, kind, reason, stacktrace, instance)
+                Failure.skip(entry, kind, reason, stacktrace, instance)
                 go_on(outcome, next, context)
             end
           end
@@ -42,22 +42,16 @@ defmodule Pipeline.Hook.Skip do
   # A hook may call `next` in a process of its own, whose dictionary nobody else reads.
   defp keep(run, owner, next, context) do
     if self() == owner do
-      outcome = outcome(next, context)
+      outcome = Outcome.of(next, context)
       Process.put(run, outcome)
-      yield(outcome)
+      Outcome.yield(outcome)
     else
       call = make_ref()
       send(run, {run, :began, call, self()})
-      outcome = outcome(next, context)
+      outcome = Outcome.of(next, context)
       send(run, {run, :gave, call, outcome})
-      yield(outcome)
+      Outcome.yield(outcome)
     end
-  end
-
-  defp outcome(next, context) do
-    {:ok, next.(context)}
-  catch
-    kind, reason -> {kind, reason, __STACKTRACE__}
   end
 
   defp kept(run), do: kept(run, Process.get(run))
@@ -93,8 +87,5 @@ defmodule Pipeline.Hook.Skip do
   end
 
   defp go_on(nil, next, context), do: next.(context)
-  defp go_on(outcome, _next, _context), do: yield(outcome)
-
-  defp yield({:ok, value}), do: value
-  defp yield({kind, reason, stacktrace}), do: :erlang.raise(kind, reason, stacktrace)
+  defp go_on(outcome, _next, _context), do: Outcome.yield(outcome)
 end

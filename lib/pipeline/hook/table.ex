@@ -1,12 +1,14 @@
 defmodule Pipeline.Hook.Table do
   @moduledoc false
-  # The chains of an instance, a persistent term for each point. A change of several points becomes visible in one
-  # step: each term holds the new chain and the old one with the generation from which the new one counts, and what
-  # publishes them is one write to an atomic counter. A run that has fetched a chain finishes on it.
+  # The chains of an instance, a persistent term for each point (`Pipeline.Hook.Dispatch`). A change of several points
+  # becomes visible in one step: each term holds the new chain and the old one with the generation from which the new one
+  # counts, and what publishes them is one write to an atomic counter. Later, when nothing more has changed, the new
+  # chains are put in place alone (`settle/1`), so that runs need not ask the counter. A run that has fetched a chain
+  # finishes on it.
   #
   # There is one writer, the manager of the instance.
 
-  alias Pipeline.Hook.{Chain, Entry, Order, Spec}
+  alias Pipeline.Hook.{Chain, Dispatch, Entry, Order, Spec, Trace}
 
   @typedoc "Points with the chain that they get, `nil` for none."
   @type changes :: %{atom => Chain.t() | nil}
@@ -14,28 +16,34 @@ defmodule Pipeline.Hook.Table do
   @typedoc "Finds the chain of a point as it is before the changes."
   @type current :: (atom -> Chain.t() | nil)
 
+  @typedoc "What stands in the term of a point while several points change."
+  @type pending ::
+          {:atomics.atomics_ref(), generation :: pos_integer, new :: Chain.published() | nil,
+           old :: Chain.published() | nil}
+
   @doc "Makes the table of an instance, with the points that the host's spec declares."
   @spec create(atom, module | nil, reference) :: :ok
   def create(instance, spec, incarnation) do
+    declared = if spec, do: spec.__hookpoints__(), else: %{}
+
     :persistent_term.put({__MODULE__, instance}, %{
       incarnation: incarnation,
       generation: :atomics.new(1, signed: false),
-      points: MapSet.new()
+      points: MapSet.new(Map.keys(declared))
     })
 
-    declared = if spec, do: spec.__hookpoints__(), else: %{}
+    # One by one: nobody runs hooks of an instance that is about to start.
+    for {point, %{mode: mode}} <- declared do
+      chain = %{Chain.new(point, instance, mode, []) | declared?: true}
+      replace(instance, point, Chain.published(chain))
+    end
 
-    publish(
-      instance,
-      for {point, %{mode: mode}} <- declared, into: %{} do
-        {point, %{Chain.new(point, instance, mode, []) | declared?: true}}
-      end
-    )
+    :ok
   end
 
   @spec delete(atom) :: :ok
   def delete(instance) do
-    for point <- index!(instance).points, do: :persistent_term.erase({__MODULE__, instance, point})
+    for point <- index!(instance).points, do: erase(instance, point)
     :persistent_term.erase({__MODULE__, instance})
     :ok
   end
@@ -49,20 +57,30 @@ defmodule Pipeline.Hook.Table do
   @spec exists?(atom) :: boolean
   def exists?(instance), do: :persistent_term.get({__MODULE__, instance}, nil) != nil
 
+  @doc "Raises where there is no such instance."
+  @spec check!(atom) :: :ok
+  def check!(instance) do
+    index!(instance)
+    :ok
+  end
+
   @doc "The chain of a point, `nil` where nothing stands."
   @spec chain(atom, atom) :: Chain.t() | nil
   def chain(instance, point) do
-    case :persistent_term.get({__MODULE__, instance, point}, nil) do
-      {_generation, 0, chain, nil} ->
+    case published(instance, point) do
+      {_mark, _call, _around, _runs, _limits, chain} ->
         chain
 
-      {generation, from, chain, old} ->
-        if :atomics.get(generation, 1) >= from, do: chain, else: old
-
       nil ->
-        index!(instance)
+        check!(instance)
         nil
     end
+  end
+
+  @doc "What counts now of a point that is changed with others."
+  @spec current(pending) :: Chain.published() | nil
+  def current({generation, from, new, old}) do
+    if :atomics.get(generation, 1) >= from, do: new, else: old
   end
 
   @doc "The points where something stands or is declared."
@@ -70,7 +88,7 @@ defmodule Pipeline.Hook.Table do
   def points(instance) do
     %{generation: generation, points: points} = index!(instance)
     now = :atomics.get(generation, 1)
-    found = for point <- points, chain(instance, point), do: point
+    found = for point <- points, standing?(chain(instance, point)), do: point
     # A change in between would show as half of it.
     if :atomics.get(generation, 1) == now, do: found, else: points(instance)
   end
@@ -85,27 +103,58 @@ defmodule Pipeline.Hook.Table do
 
     case Map.to_list(changes) do
       [] -> :ok
-      [{point, chain}] -> put(instance, point, index.generation, chain)
+      [{point, chain}] -> replace(instance, point, chain && Chain.published(chain))
       _ -> publish_many(instance, changes, gone, index.generation)
     end
 
     keep_index(instance, index!(instance), MapSet.difference(index!(instance).points, MapSet.new(gone)))
   end
 
-  @doc "Takes back what a writer that was killed had begun to publish."
+  @doc """
+  Puts the chains that count in place alone.
+
+  After changes of several points this makes runs quicker; after the end of a writer that was killed it takes back what
+  that had begun to publish.
+  """
   @spec settle(atom) :: :ok
   def settle(instance) do
-    index = index!(instance)
-    now = :atomics.get(index.generation, 1)
-
-    for point <- index.points do
-      case :persistent_term.get({__MODULE__, instance, point}, nil) do
-        {generation, from, _chain, old} when from > now -> put(instance, point, generation, old)
+    for point <- index!(instance).points do
+      case :persistent_term.get(Dispatch.key(instance, point), nil) do
+        {_generation, _from, _new, _old} = pending -> replace(instance, point, current(pending))
         _settled -> :ok
       end
     end
 
     :ok
+  end
+
+  @doc "The traces that are on."
+  @spec traces(atom) :: [Trace.t()]
+  def traces(instance) do
+    for point <- index!(instance).points,
+        %Chain{} = chain <- [chain(instance, point)],
+        trace <- chain.traces,
+        do: trace
+  end
+
+  @doc "Puts a trace on its point, whatever stands there."
+  @spec trace(Trace.t()) :: :ok
+  def trace(%Trace{instance: instance, point: point} = trace) do
+    chain = chain(instance, point) || Chain.new(point, instance, :chain, [])
+    publish(instance, %{point => Chain.trace(chain, [trace | chain.traces])})
+  end
+
+  @doc "Takes a trace off, if it is on."
+  @spec untrace(Trace.t()) :: :ok
+  def untrace(%Trace{instance: instance, point: point} = trace) do
+    with %Chain{} = chain <- chain(instance, point),
+         true <- Enum.any?(chain.traces, &(&1.reference == trace.reference)) do
+      publish(instance, %{
+        point => traced(chain, Enum.reject(chain.traces, &(&1.reference == trace.reference)))
+      })
+    else
+      _gone -> :ok
+    end
   end
 
   @doc """
@@ -173,21 +222,36 @@ defmodule Pipeline.Hook.Table do
 
   defp publish_many(instance, changes, gone, generation) do
     next = :atomics.get(generation, 1) + 1
+    changes = for {point, chain} <- changes, do: {point, chain && Chain.published(chain)}
 
-    for {point, chain} <- changes do
-      :persistent_term.put({__MODULE__, instance, point}, {generation, next, chain, chain(instance, point)})
+    for {point, new} <- changes do
+      :persistent_term.put(Dispatch.key(instance, point), {generation, next, new, published(instance, point)})
     end
 
     :atomics.put(generation, 1, next)
-    for point <- gone, do: :persistent_term.erase({__MODULE__, instance, point})
+    for point <- gone, do: erase(instance, point)
     :ok
   end
 
-  defp put(instance, point, _generation, nil), do: :persistent_term.erase({__MODULE__, instance, point})
-
-  defp put(instance, point, generation, chain) do
-    :persistent_term.put({__MODULE__, instance, point}, {generation, 0, chain, nil})
+  defp published(instance, point) do
+    case :persistent_term.get(Dispatch.key(instance, point), nil) do
+      {_generation, _from, _new, _old} = pending -> current(pending)
+      published -> published
+    end
   end
+
+  defp replace(instance, point, nil), do: erase(instance, point)
+  defp replace(instance, point, published), do: :persistent_term.put(Dispatch.key(instance, point), published)
+
+  defp erase(instance, point), do: :persistent_term.erase(Dispatch.key(instance, point))
+
+  # A point that nobody declares is there as long as it has hooks; a trace of it stays.
+  defp standing?(nil), do: false
+  defp standing?(chain), do: chain.entries != [] or chain.declared?
+
+  defp kept(chain), do: if(standing?(chain) or chain.traces != [], do: chain)
+
+  defp traced(chain, traces), do: chain |> Chain.trace(traces) |> kept()
 
   defp keep_index(instance, index, points) do
     if MapSet.equal?(index.points, points) do
@@ -216,9 +280,7 @@ defmodule Pipeline.Hook.Table do
     with {:ok, mode} <- mode(point, standing, specs),
          :ok <- check_kinds(point, mode, new),
          {:ok, entries} <- Order.sort(kept ++ new, dependencies) do
-      # A point that nobody declares is there as long as it has hooks.
-      {:ok,
-       if(entries != [] or declared?, do: %{Chain.new(point, instance, mode, entries) | declared?: declared?})}
+      {:ok, point |> Chain.new(instance, mode, entries, old) |> kept()}
     end
   end
 

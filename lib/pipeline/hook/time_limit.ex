@@ -3,6 +3,8 @@ defmodule Pipeline.Hook.TimeLimit do
   # A hook with a `timeout` runs in a supervised task. What it calls `next` for runs in the caller, as ever, and the
   # clock stands still meanwhile. The task is killed when its time is up or when its caller ends.
 
+  alias Pipeline.Hook.Outcome
+
   @spec wrap(function, pos_integer, atom | nil) :: function
   def wrap(fun, timeout, instance) do
     fn context, next ->
@@ -28,27 +30,22 @@ defmodule Pipeline.Hook.TimeLimit do
 
   defp call(fun, context, caller, line) do
     guard(self(), caller)
+    Outcome.of(&fun.(&1, fn context -> ask(context, caller, line) end), context)
+  end
 
-    {:done,
-     fun.(context, fn context ->
-       reference = Process.monitor(caller)
-       send(line, {line, self(), reference, context})
+  # What comes next runs in the caller.
+  defp ask(context, caller, line) do
+    reference = Process.monitor(caller)
+    send(line, {line, self(), reference, context})
 
-       receive do
-         {^reference, {:ok, value}} ->
-           Process.demonitor(reference, [:flush])
-           value
+    receive do
+      {^reference, outcome} ->
+        Process.demonitor(reference, [:flush])
+        Outcome.yield(outcome)
 
-         {^reference, {kind, reason, stacktrace}} ->
-           Process.demonitor(reference, [:flush])
-           :erlang.raise(kind, reason, stacktrace)
-
-         {:DOWN, ^reference, _, _, reason} ->
-           exit(reason)
-       end
-     end)}
-  catch
-    kind, reason -> {kind, reason, __STACKTRACE__}
+      {:DOWN, ^reference, _, _, reason} ->
+        exit(reason)
+    end
   end
 
   # Nobody waits for a hook whose caller is gone.
@@ -70,12 +67,12 @@ defmodule Pipeline.Hook.TimeLimit do
     receive do
       {^ref, outcome} ->
         Process.demonitor(ref, [:flush])
-        yield(outcome)
+        Outcome.yield(outcome)
 
       # From the task, or from a process that the hook started.
       {^line, pid, reference, context} ->
         left = max(time - (System.monotonic_time(:millisecond) - started), 0)
-        send(pid, {reference, outcome(next, context)})
+        send(pid, {reference, Outcome.of(next, context)})
         await(task, line, next, left)
 
       {:DOWN, ^ref, _, _, reason} ->
@@ -94,13 +91,4 @@ defmodule Pipeline.Hook.TimeLimit do
       0 -> :ok
     end
   end
-
-  defp outcome(next, context) do
-    {:ok, next.(context)}
-  catch
-    kind, reason -> {kind, reason, __STACKTRACE__}
-  end
-
-  defp yield({:done, value}), do: value
-  defp yield({kind, reason, stacktrace}), do: :erlang.raise(kind, reason, stacktrace)
 end

@@ -65,8 +65,8 @@ defmodule Pipeline.Plugin.Manager.Hooks do
     end
   end
 
-  @doc "Takes the hooks of plugins out, in one step, and returns the chains that they stood in."
-  @spec remove(Dependents.plugins(), map, atom) :: Table.changes()
+  @doc "The chains as they are and as they will be without the hooks of plugins."
+  @spec remove(Dependents.plugins(), map, atom) :: {before :: Table.changes(), Table.changes()}
   def remove(leaving, dependencies, instance) do
     # By what stands in the chains, whatever the manifests say.
     {changes, given_up} =
@@ -79,7 +79,6 @@ defmodule Pipeline.Plugin.Manager.Hooks do
       )
 
     before = Map.new(changes, fn {point, _chain} -> {point, Table.chain(instance, point)} end)
-    Table.publish(instance, changes)
 
     for sentence <- given_up do
       Logger.error(
@@ -87,7 +86,7 @@ defmodule Pipeline.Plugin.Manager.Hooks do
       )
     end
 
-    before
+    {before, changes}
   end
 
   # A plugin keeps its place among others when it comes back, or as another version.

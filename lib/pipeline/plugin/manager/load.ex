@@ -34,7 +34,7 @@ defmodule Pipeline.Plugin.Manager.Load do
     with {:ok, chains} <- Hooks.prepare(candidates, &Table.chain(instance, &1), state),
          {:ok, started} <- start(candidates, instance, timeout) do
       # Everything has started: from here nothing fails.
-      Table.publish(instance, chains)
+      state = State.publish(state, chains)
       state = Enum.reduce(started, state, fn {info, supervisor}, state -> join(state, info, supervisor) end)
       ids = for {%{id: id}, _supervisor} <- started, do: id
       state = State.update(state, ids, &(&1 |> Lifecycle.enter!(:started, :load) |> Map.delete(:phase)))

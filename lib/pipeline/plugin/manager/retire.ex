@@ -3,7 +3,7 @@ defmodule Pipeline.Plugin.Manager.Retire do
   # Takes plugins that run out of service: first their hooks, all in one step, then, once the runs that have them still
   # are over, the processes, each before those it needs.
 
-  alias Pipeline.Hook.{InFlight, Table}
+  alias Pipeline.Hook.InFlight
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Dependents, Lifecycle, Names}
   alias Pipeline.Plugin.Manager.{Hooks, State}
@@ -30,7 +30,7 @@ defmodule Pipeline.Plugin.Manager.Retire do
         {:ok, go(state, leaving)}
 
       {:still_running, pids} ->
-        Table.publish(state.instance, before)
+        state = State.publish(state, before)
         ids = for {id, _, _} <- running(state, leaving), do: id
 
         {:error, {:still_running, pids},
@@ -77,7 +77,7 @@ defmodule Pipeline.Plugin.Manager.Retire do
         State.note(state, [id], &leave(&1, target, reason))
       end)
 
-    before = hooks_out(state, ids)
+    {state, before} = hooks_out(state, ids)
     State.announce(state, ids)
     {state, before}
   end
@@ -92,14 +92,15 @@ defmodule Pipeline.Plugin.Manager.Retire do
   @doc "Takes the hooks of plugins out, in one step."
   @spec remove_hooks(State.t(), [Plugin.plugin_id()]) :: State.t()
   def remove_hooks(state, ids) do
-    _before = hooks_out(state, ids)
+    {state, _before} = hooks_out(state, ids)
     state
   end
 
-  defp hooks_out(_state, []), do: %{}
+  defp hooks_out(state, []), do: {state, %{}}
 
-  defp hooks_out(%State{instance: instance, plugins: plugins}, ids) do
-    Hooks.remove(Map.take(plugins, ids), Dependents.graph(plugins), instance)
+  defp hooks_out(%State{instance: instance, plugins: plugins} = state, ids) do
+    {before, changes} = Hooks.remove(Map.take(plugins, ids), Dependents.graph(plugins), instance)
+    {State.publish(state, changes), before}
   end
 
   defp settle(state, leaving) do

@@ -44,7 +44,7 @@ defmodule Pipeline.Plugin.Manager.Server do
   @impl GenServer
   def handle_continue({:begin, plugins}, state) do
     Table.settle(state.instance)
-    state = Recovery.run(state)
+    state = state.instance |> Table.traces() |> Enum.reduce(state, &watch/2) |> Recovery.run()
 
     if Anchor.configured?(state.instance) do
       {:noreply, Hold.release(state)}
@@ -144,7 +144,25 @@ defmodule Pipeline.Plugin.Manager.Server do
     end
   end
 
+  def handle_call({:trace, trace}, _from, state) do
+    Table.trace(trace)
+    {:reply, :ok, watch(trace, state)}
+  end
+
+  def handle_call({:untrace, trace}, _from, state), do: {:reply, Table.untrace(trace), state}
+
   @impl GenServer
+  def handle_info(:settle, state) do
+    Table.settle(state.instance)
+    {:noreply, %{state | settling?: false}}
+  end
+
+  def handle_info({:DOWN, monitor, :process, _pid, _reason}, state) when is_map_key(state.traces, monitor) do
+    {trace, traces} = Map.pop!(state.traces, monitor)
+    Table.untrace(trace)
+    {:noreply, %{state | traces: traces}}
+  end
+
   def handle_info({:DOWN, monitor, :process, _pid, reason}, state) do
     case state.monitors do
       %{^monitor => id} -> {:noreply, lost(id, reason, State.unwatch(state, id))}
@@ -153,6 +171,9 @@ defmodule Pipeline.Plugin.Manager.Server do
   end
 
   def handle_info(_message, state), do: {:noreply, state}
+
+  # A trace is over when its process has ended.
+  defp watch(trace, state), do: put_in(state.traces[Process.monitor(trace.pid)], trace)
 
   defp announce(candidates, state) do
     Enum.each(candidates, &Lifecycle.announce(&1.info, state.instance))

@@ -2,10 +2,23 @@ defmodule Pipeline.Plugin.Manager.State do
   @moduledoc false
   # What a manager knows: a copy of the registry, which it writes alone, and the supervisors that it watches.
 
+  alias Pipeline.Hook.Table
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Lifecycle, Registry, Store}
 
-  defstruct [:instance, :spec, :store, plugins: %{}, supervisors: %{}, monitors: %{}]
+  # Milliseconds.
+  @settle_after 100
+
+  defstruct [
+    :instance,
+    :spec,
+    :store,
+    plugins: %{},
+    supervisors: %{},
+    monitors: %{},
+    traces: %{},
+    settling?: false
+  ]
 
   @type t :: %__MODULE__{
           instance: atom,
@@ -13,7 +26,11 @@ defmodule Pipeline.Plugin.Manager.State do
           store: Store.t() | nil,
           plugins: %{Plugin.plugin_id() => Lifecycle.info()},
           supervisors: %{Plugin.plugin_id() => {pid, monitor :: reference}},
-          monitors: %{(monitor :: reference) => Plugin.plugin_id()}
+          monitors: %{(monitor :: reference) => Plugin.plugin_id()},
+          # By the monitor of the process of each.
+          traces: %{reference => Pipeline.Hook.Trace.t()},
+          # Whether it has told itself to settle the chains that it has changed.
+          settling?: boolean
         }
 
   @doc "The plugins that run, by id: those that meet the dependencies of others."
@@ -87,6 +104,21 @@ defmodule Pipeline.Plugin.Manager.State do
       end
 
     with {:ok, store} <- changed, do: {:ok, %{state | store: store}}
+  end
+
+  @doc "Makes changes of chains visible, all in one step."
+  @spec publish(t, Table.changes()) :: t
+  def publish(%__MODULE__{} = state, changes) do
+    Table.publish(state.instance, changes)
+    settle_later(state)
+  end
+
+  # Not after each of many changes in a row.
+  defp settle_later(%__MODULE__{settling?: true} = state), do: state
+
+  defp settle_later(state) do
+    Process.send_after(self(), :settle, @settle_after)
+    %{state | settling?: true}
   end
 
   @doc "Watches the supervisor of a plugin."

@@ -2,7 +2,6 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   @moduledoc false
   # A plugin that runs becomes another version of itself: code, state, hooks and manifest, or none of them.
 
-  alias Pipeline.Hook.Table
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Events, Lifecycle, Loader, LoadError, Names, Wrapper}
   alias Pipeline.Plugin.Manager.{Candidate, Hooks, Recovery, State}
@@ -59,10 +58,10 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
          :ok <- resolve(candidate, state),
          {:ok, chains} <- Hooks.replace(candidate, state),
          :ok <- Wrapper.change_code(pid, reference, code.module, old.version, opts.extra, opts.timeout) do
-      Table.publish(state.instance, chains)
-
       {:ok,
-       State.update(state, [id], fn _old ->
+       state
+       |> State.publish(chains)
+       |> State.update([id], fn _old ->
          Lifecycle.enter!(
            candidate.info,
            :started,

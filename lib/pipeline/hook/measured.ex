@@ -1,0 +1,53 @@
+defmodule Pipeline.Hook.Measured do
+  @moduledoc false
+  # A run that is measured: it counts for each hook that it was called, and how long it took.
+
+  alias Pipeline.Hook.{Chain, Listeners, Probe, Runs, Tally, Traced}
+
+  @doc "Runs a chain."
+  @spec run(Chain.t(), term, Chain.step() | nil, Runs.phase()) :: Chain.result()
+  def run(%Chain{traces: []} = chain, context, core, phase),
+    do: run(chain, phase, &plain(chain, context, core, &1))
+
+  def run(chain, context, core, phase), do: Traced.run(chain, context, core, phase)
+
+  @doc "Counts a run that `run` does with an observer."
+  @spec run(Chain.t(), Runs.phase(), (Probe.observe() -> Chain.result())) :: Chain.result()
+  def run(chain, phase, run) do
+    Runs.began(chain.runs, phase)
+    started = Probe.clock()
+
+    try do
+      run.(&count(&1, &2, &3, &4, &5, phase))
+    after
+      Runs.took(chain.runs, Probe.nanoseconds(Probe.clock() - started))
+    end
+  end
+
+  defp plain(%Chain{mode: :chain} = chain, context, core, observe) do
+    Probe.run(chain.layers, context, core, chain.instance, observe)
+  end
+
+  defp plain(chain, context, core, observe), do: Listeners.run(chain, context, core, observe)
+
+  defp count(:core, :core, _outcome, _started, _nanoseconds, _phase), do: :ok
+
+  defp count(_place, ready, outcome, _started, nanoseconds, phase) do
+    hooks = Chain.hooks(ready)
+
+    for %{tally: tally} <- hooks do
+      Tally.called(tally, phase)
+      # Of hooks that share a native call the time is that of the call.
+      Tally.took(tally, nanoseconds)
+    end
+
+    if outcome == :answered, do: answered(hooks, phase)
+  end
+
+  # Which of several in one call has answered is not known here.
+  defp answered([%{kind: kind, tally: tally}], phase) when kind in [:before, :listen],
+    do: Tally.answered(tally, phase)
+
+  defp answered([%{kind: :before, tally: {_, runs}} | _], phase), do: Runs.answered(runs, phase)
+  defp answered(_hooks, _phase), do: :ok
+end

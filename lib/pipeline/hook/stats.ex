@@ -1,0 +1,37 @@
+defmodule Pipeline.Hook.Stats do
+  @moduledoc false
+  # What `Pipeline.Hook.stats/2` shows.
+
+  alias Pipeline.Hook.{Chain, Entry, NativeStats, Runs, Segment, Tally}
+
+  @spec of(Chain.t()) :: map
+  def of(%Chain{} = chain) do
+    native = native(chain.layers)
+
+    hooks =
+      for %Entry{} = entry <- chain.entries do
+        entry
+        |> Entry.describe()
+        |> Map.put(:fun, Entry.function_name(entry))
+        |> Map.merge(Tally.read(entry.tally))
+        |> with_native(native[entry.registration])
+      end
+
+    chain.runs |> Runs.read() |> Map.merge(%{point: chain.point, mode: chain.mode, hooks: hooks})
+  end
+
+  defp with_native(counted, nil), do: counted
+
+  # A segment is called as a whole; some of its hooks are not reached when one before them answers.
+  defp with_native(counted, known) do
+    {reached, known} = Map.pop!(known, :reached)
+    counted |> Map.merge(known) |> Map.update!(:runs, &round(&1 * reached))
+  end
+
+  # What the libraries know of their hooks, by the registration of the hook.
+  defp native(layers) do
+    for layer <- layers, %Segment{} = segment <- Chain.readies(layer), reduce: %{} do
+      known -> Map.merge(known, NativeStats.of(segment))
+    end
+  end
+end

@@ -1,0 +1,49 @@
+defmodule Pipeline.Hook.Trace do
+  @moduledoc """
+  A trace that is on, see `Pipeline.Hook.trace/3`.
+
+  `:pid` is the process that ends with the trace, so who wants to know when it is over monitors that. `:reference` is in
+  the messages.
+  """
+
+  alias Pipeline.Hook.Trace.Run
+
+  @type t :: %__MODULE__{
+          reference: reference,
+          instance: atom,
+          point: Pipeline.Hook.hook_name(),
+          pid: pid,
+          of: pid | :all,
+          to: pid | :tracer,
+          left: :atomics.atomics_ref()
+        }
+
+  @enforce_keys [:reference, :instance, :point, :pid, :of, :to, :left]
+  defstruct @enforce_keys
+
+  @doc false
+  # Whether a run of the calling process is one to be told of; counted if it is.
+  @spec take(t) :: boolean
+  def take(%__MODULE__{of: of, pid: tracer, left: left}) do
+    (of == self() or (of == :all and tracer != self())) and Process.alive?(tracer) and
+      :atomics.sub_get(left, 1, 1) >= 0
+  end
+
+  @doc false
+  @spec tell(t, Run.t()) :: :ok
+  def tell(%__MODULE__{to: :tracer, pid: tracer}, run) do
+    send(tracer, {:run, run})
+    :ok
+  end
+
+  # Straight to its process, so that it is there when the run returns.
+  def tell(%__MODULE__{to: to, pid: tracer, reference: reference}, run) do
+    send(to, {:pipeline_trace, reference, run})
+    send(tracer, :told)
+    :ok
+  end
+
+  defimpl Inspect do
+    def inspect(trace, _opts), do: "#Pipeline.Hook.Trace<#{Kernel.inspect(trace.point)}>"
+  end
+end

@@ -1,0 +1,37 @@
+defmodule Pipeline.Hook.Trace.Run do
+  @moduledoc """
+  A run of a hook point that was traced, see `Pipeline.Hook.trace/3`.
+
+    * `:instance`, `:point`, `:pid` - which run it was, and in which process
+    * `:result` - what it returned, or `{:raised, kind, reason}`
+    * `:nanoseconds` - how long it took, tracing included
+    * `:calls` - the calls of hooks and of the base operation (`Pipeline.Hook.Trace.Call`), in the order in which they
+      began. A hook that an outer one called again is there again
+
+  `to_string/1` makes a table of it.
+  """
+
+  @type t :: %__MODULE__{
+          instance: atom,
+          point: Pipeline.Hook.hook_name(),
+          pid: pid,
+          result: {:ok, term} | {:error, term} | :ok | {:raised, :error | :exit | :throw, term},
+          nanoseconds: non_neg_integer,
+          calls: [Pipeline.Hook.Trace.Call.t()]
+        }
+
+  defstruct [:instance, :point, :pid, :result, :nanoseconds, calls: []]
+
+  defimpl String.Chars do
+    alias Pipeline.Hook.Trace.Duration
+
+    def to_string(run) do
+      head = "#{inspect(run.point)} in #{Duration.text(run.nanoseconds)}: #{result(run.result)}"
+      Enum.join([head | Enum.map(run.calls, &"  #{&1}")], "\n")
+    end
+
+    defp result({:error, %Pipeline.Hook.Error{} = error}), do: "error, " <> Exception.message(error)
+    defp result({:raised, kind, reason}), do: Exception.format_banner(kind, reason)
+    defp result(result), do: inspect(result, limit: 5, printable_limit: 60)
+  end
+end
