@@ -392,3 +392,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn nobody_is_told_that_it_may_have_meant_itself() {
+    refused(
+        &[plugin("cache").needs(on("caches"))],
+        &[],
+        "cache needs caches, which is not there: load caches as well, or leave cache out.",
+    );
+    refused(
+        &[plugin("cache").needs(on("caches")), plugin("cached")],
+        &[],
+        "cache needs caches, which is not there: load caches as well, or leave cache out. Did you mean cached?",
+    );
+    refused(
+        &[plugin("openai").provides("llm").needs(any("llms"))],
+        &[],
+        "openai needs the capability llms, which no other plugin provides: load one that does, or leave openai out.",
+    );
+}
