@@ -98,6 +98,9 @@ impl Capability {
         let first = wrappers.next().filter(|&first| first != dependent.node);
         let second = || wrappers.find(|&other| other != dependent.node);
         // Of one that declares the dependency twice, the first declaration is enough.
-        [Some(self.others), first.or_else(|| (at == 0).then(second).flatten())]
+        [
+            Some(self.others),
+            first.or_else(|| (at == 0).then(second).flatten()),
+        ]
     }
 }

@@ -119,13 +119,16 @@ impl Graph {
         &self,
         vertex: usize,
     ) -> impl Iterator<Item = (usize, Option<Declared>)> {
-        self.edges[self.range(vertex)].iter().rev().map(move |edge| {
-            let declared = (edge.dependency != NOBODY).then_some(Declared {
-                node: vertex,
-                dependency: edge.dependency as usize,
-            });
-            (edge.on as usize, declared)
-        })
+        self.edges[self.range(vertex)]
+            .iter()
+            .rev()
+            .map(move |edge| {
+                let declared = (edge.dependency != NOBODY).then_some(Declared {
+                    node: vertex,
+                    dependency: edge.dependency as usize,
+                });
+                (edge.on as usize, declared)
+            })
     }
 
     /// The graph with edges from what is depended on to the dependent.

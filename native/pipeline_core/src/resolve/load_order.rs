@@ -73,11 +73,7 @@ impl<N: Name> Roster<'_, N> {
         self.waves(&graph, Direction::Incoming)
     }
 
-    fn waves(
-        &self,
-        graph: &Graph,
-        towards: Direction,
-    ) -> Result<Vec<Vec<usize>>, ResolveError<N>> {
+    fn waves(&self, graph: &Graph, towards: Direction) -> Result<Vec<Vec<usize>>, ResolveError<N>> {
         graph
             .waves(towards)
             .ok_or_else(|| ResolveError::Cycle(shortest_cycle(self, graph)))

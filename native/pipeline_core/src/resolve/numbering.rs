@@ -60,12 +60,7 @@ impl<'a, N: Name> Numbering<'a, N> {
     }
 
     pub(super) fn roster(&self) -> Roster<'_, N> {
-        Roster::numbered(
-            &self.draft,
-            &self.names,
-            &self.versions,
-            &self.requirements,
-        )
+        Roster::numbered(&self.draft, &self.names, &self.versions, &self.requirements)
     }
 }
 

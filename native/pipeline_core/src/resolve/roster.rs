@@ -1,6 +1,6 @@
 use semver::Version;
 
-use super::Name;
+use super::{Dependency, Name, Node, Target};
 use crate::requirement::{AllowPre, Requirement};
 
 /// In place of the number of a requirement: none.
@@ -167,6 +167,32 @@ impl<'a, N: Name> Roster<'a, N> {
         }
     }
 
+    /// The plugins as nodes, those that are present behind the others.
+    pub fn nodes(&self) -> Vec<Node<N>> {
+        let name = |name: u32| self.names[name as usize].clone();
+        let dependency = |need: &Need| Dependency {
+            target: if need.capability {
+                Target::Capability(name(need.name))
+            } else {
+                Target::Plugin(name(need.name), self.requirement(need).cloned())
+            },
+            optional: need.optional,
+        };
+        (0..self.count())
+            .map(|plugin| Node {
+                id: self.id(plugin).clone(),
+                version: self.version(plugin).clone(),
+                capabilities: self
+                    .capabilities(plugin)
+                    .iter()
+                    .copied()
+                    .map(name)
+                    .collect(),
+                dependencies: self.needs(plugin).iter().map(dependency).collect(),
+            })
+            .collect()
+    }
+
     /// How many plugins are to be ordered.
     pub(super) fn coming(&self) -> usize {
         self.draft.coming.unwrap_or(self.count())
@@ -230,9 +256,7 @@ impl<'a, N: Name> Roster<'a, N> {
             .get(requirement * self.versions.len() + version)
         {
             Some(&accepted) => accepted,
-            None => {
-                self.requirements[requirement].matches(self.versions[version], AllowPre::Yes)
-            }
+            None => self.requirements[requirement].matches(self.versions[version], AllowPre::Yes),
         }
     }
 }

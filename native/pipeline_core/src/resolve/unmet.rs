@@ -84,7 +84,8 @@ pub(super) fn unmet<N: Name>(roster: &Roster<'_, N>, places: &Places) -> Vec<Unm
     for plugin in 0..coming {
         for need in roster.needs(plugin) {
             if need.capability {
-                if !need.optional && !providers.other_than(need.name as usize, roster.name(plugin)) {
+                if !need.optional && !providers.other_than(need.name as usize, roster.name(plugin))
+                {
                     unmet.push(search.missing_capability(plugin, need));
                 }
             } else if let Some(there) = places.get(need.name) {

@@ -55,7 +55,9 @@ impl Graph {
                 open.push((start, self.range(start)));
             }
             while let Some((vertex, edges)) = open.last_mut() {
-                let next = edges.by_ref().find(|&edge| seen[self.on(edge)] != Seen::Passed);
+                let next = edges
+                    .by_ref()
+                    .find(|&edge| seen[self.on(edge)] != Seen::Passed);
                 let Some(edge) = next else {
                     seen[*vertex] = Seen::Passed;
                     order.push(*vertex);
