@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 use pipeline_core::requirement::{Requirement, parse_version};
 use pipeline_core::resolve::{Draft, Need, Node, Roster};
 use rustler::sys::ErlNifTerm as Word;
-use rustler::{Atom, Error, NifResult, Term};
+use rustler::{Atom, Decoder, Error, ListIterator, NifResult, Term};
 use semver::Version;
 
 use crate::id::Id;
@@ -22,9 +22,10 @@ pub(crate) struct Declared<'a> {
     draft: Draft,
     /// The ids as they were given, for the answer.
     ids: Vec<Term<'a>>,
-    names: Numbers<Id, Id>,
-    /// The numbers of names that are atoms, by word.
+    names: Vec<Id>,
+    /// The numbers of names that are atoms, by word, and of the others.
     atoms: HashMap<Word, u32, RandomState>,
+    texts: HashMap<Id, u32, RandomState>,
     versions: Numbers<&'a str, Version>,
     requirements: Numbers<&'a str, Requirement>,
     recent_versions: Recent<u32>,
@@ -53,11 +54,13 @@ impl<'a> Declared<'a> {
     /// `BadArg` for what is no manifest.
     pub(crate) fn read(coming: Term<'a>, present: Term<'a>) -> NifResult<Self> {
         let env = coming.get_env();
+        let count = coming.list_length()?;
         let mut this = Self {
             draft: Draft::default(),
-            ids: Vec::new(),
-            names: Numbers::default(),
-            atoms: HashMap::default(),
+            ids: Vec::with_capacity(count),
+            names: Vec::with_capacity(count),
+            atoms: HashMap::with_capacity_and_hasher(count, RandomState::default()),
+            texts: HashMap::default(),
             versions: Numbers::default(),
             requirements: Numbers::default(),
             recent_versions: Recent::default(),
@@ -88,7 +91,7 @@ impl<'a> Declared<'a> {
         &self,
         use_roster: impl FnOnce(&Roster<'_, Id>, &[Term<'a>]) -> R,
     ) -> NifResult<R> {
-        let names: Vec<&Id> = self.names.all().iter().collect();
+        let names: Vec<&Id> = self.names.iter().collect();
         let versions: Vec<&Version> = self.versions.all().iter().collect();
         let requirements: Vec<&Requirement> = self.requirements.all().iter().collect();
         let roster = Roster::new(&self.draft, &names, &versions, &requirements);
@@ -115,84 +118,90 @@ impl<'a> Declared<'a> {
             Ok(())
         })?;
         each(manifest.map_get(self.words.dependencies)?, |declared| {
-            let (target, options) = declared.decode()?;
-            let need = self.need(target, options)?;
+            let need = match self.known_need(declared) {
+                Some(known) => known,
+                None => self.need(declared)?,
+            };
             self.draft.needs(need);
             Ok(())
         })
     }
 
-    fn need(&mut self, target: Term<'a>, options: Term<'a>) -> NifResult<Need> {
-        let word = target.as_c_arg();
-        let tagged = || target.decode::<(Term<'a>, Term<'a>)>();
-        let known = self
-            .atoms
-            .get(&word)
-            .filter(|_| !self.words.no_ids.contains(&word));
-        let name = match known {
-            Some(&known) => Ok(known),
-            None => match tagged().map(|(tag, name)| (tag.as_c_arg(), name)) {
-                Ok((tag, name)) if tag == self.words.capability => Err(self.capability(name)?),
-                _ => Ok(self.id(target)?),
-            },
-        };
-        let (requirement, optional) = self.options(options)?;
-        let need = match name {
-            Ok(id) => Need::plugin(id, requirement),
-            Err(capability) => Need::capability(capability),
-        };
-        Ok(need.optional(optional))
+    /// A dependency whose parts were seen before: by their words alone, which is all that most of many take.
+    fn known_need(&self, declared: Term<'a>) -> Option<Need> {
+        let (target, options): (Bare, Bare) = declared.decode().ok()?;
+        let (requirement, optional) = self.recent_options.get(options.0)?;
+        let need = Need::plugin(self.known_id(target.0)?, requirement);
+        Some(need.optional(optional))
     }
 
-    /// Of what is no id, names are all but these.
+    fn need(&mut self, declared: Term<'a>) -> NifResult<Need> {
+        let (target, options): (Term<'a>, Term<'a>) = declared.decode()?;
+        let need = if let Some(id) = self.known_id(target.as_c_arg()) {
+            Need::plugin(id, None)
+        } else {
+            match target.decode::<(Term<'a>, Term<'a>)>() {
+                Ok((tag, name)) if tag.as_c_arg() == self.words.capability => {
+                    Need::capability(self.capability(name)?)
+                }
+                _ => Need::plugin(self.id(target)?, None),
+            }
+        };
+        let (requirement, optional) = self.options(options)?;
+        Ok(need.requires(requirement).optional(optional))
+    }
+
+    /// The number of an atom that was seen before.
+    fn known_id(&self, word: Word) -> Option<u32> {
+        let is_id = |_: &&u32| !self.words.no_ids.contains(&word);
+        self.atoms.get(&word).filter(is_id).copied()
+    }
+
     fn id(&mut self, term: Term<'a>) -> NifResult<u32> {
-        if self.words.no_ids.contains(&term.as_c_arg()) {
-            return Err(Error::BadArg);
+        if let Some(known) = self.known_id(term.as_c_arg()) {
+            return Ok(known);
         }
-        let number = self.name(term)?;
-        if matches!(&self.names.all()[number as usize], Id::Text(text) if text.is_empty()) {
-            return Err(Error::BadArg);
+        match term.decode()? {
+            Id::Text(text) if text.is_empty() => Err(Error::BadArg),
+            Id::Atom(atom) if self.words.no_ids.contains(&atom.as_c_arg()) => Err(Error::BadArg),
+            id => self.name(id),
         }
-        Ok(number)
     }
 
     /// An atom, or one that the VM does not know.
     fn capability(&mut self, term: Term<'a>) -> NifResult<u32> {
-        let number = self.name(term)?;
-        if matches!(self.names.all()[number as usize], Id::Text(_)) {
-            return Err(Error::BadArg);
+        match term.decode()? {
+            Id::Text(_) => Err(Error::BadArg),
+            name => self.name(name),
         }
-        Ok(number)
     }
 
-    fn name(&mut self, term: Term<'a>) -> NifResult<u32> {
-        let word = term.as_c_arg();
-        if let Some(&known) = self.atoms.get(&word) {
-            return Ok(known);
-        }
-        let name: Id = term.decode()?;
-        let is_atom = matches!(name, Id::Atom(_));
-        let number = self.names.number(name.clone(), || Ok(name))?;
-        if is_atom {
-            self.atoms.insert(word, number);
+    fn name(&mut self, name: Id) -> NifResult<u32> {
+        let new = u32::try_from(self.names.len()).map_err(|_| Error::BadArg)?;
+        let number = *match &name {
+            Id::Atom(atom) => self.atoms.entry(atom.as_c_arg()).or_insert(new),
+            text => self.texts.entry(text.clone()).or_insert(new),
+        };
+        if number == new {
+            self.names.push(name);
         }
         Ok(number)
     }
 
     fn version(&mut self, term: Term<'a>) -> NifResult<u32> {
-        if let Some(known) = self.recent_versions.get(term) {
+        if let Some(known) = self.recent_versions.get(term.as_c_arg()) {
             return Ok(known);
         }
         let text: &str = term.decode()?;
         let parse = || parse_version(text).map_err(|_| Error::BadArg);
         let number = self.versions.number(text, parse)?;
-        self.recent_versions.put(term, number);
+        self.recent_versions.put(term.as_c_arg(), number);
         Ok(number)
     }
 
     /// The requirement and whether the dependency is optional; of options given twice the first counts.
     fn options(&mut self, term: Term<'a>) -> NifResult<(Option<u32>, bool)> {
-        if let Some(known) = self.recent_options.get(term) {
+        if let Some(known) = self.recent_options.get(term.as_c_arg()) {
             return Ok(known);
         }
         let (mut requirement, mut is_optional) = (None, None);
@@ -215,21 +224,23 @@ impl<'a> Declared<'a> {
             }
         };
         let optional = is_optional.is_some_and(|value| value.as_c_arg() == self.words.r#true);
-        self.recent_options.put(term, (requirement, optional));
+        self.recent_options
+            .put(term.as_c_arg(), (requirement, optional));
         Ok((requirement, optional))
     }
 }
 
-/// The elements of a proper list.
-fn each<'a>(list: Term<'a>, mut visit: impl FnMut(Term<'a>) -> NifResult<()>) -> NifResult<()> {
-    let mut rest = list;
-    while let Ok((element, tail)) = rest.list_get_cell() {
-        visit(element)?;
-        rest = tail;
+/// A term of which the word is enough.
+struct Bare(Word);
+
+impl<'a> Decoder<'a> for Bare {
+    fn decode(term: Term<'a>) -> NifResult<Self> {
+        Ok(Self(term.as_c_arg()))
     }
-    if rest.is_empty_list() {
-        Ok(())
-    } else {
-        Err(Error::BadArg)
-    }
+}
+
+/// The elements of a list. Its length is asked for only because the iterator panics where a list is improper.
+fn each<'a>(list: Term<'a>, visit: impl FnMut(Term<'a>) -> NifResult<()>) -> NifResult<()> {
+    list.list_length()?;
+    list.decode::<ListIterator<'a>>()?.try_for_each(visit)
 }

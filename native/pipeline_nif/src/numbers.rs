@@ -5,8 +5,8 @@ use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::RandomState;
+use rustler::NifResult;
 use rustler::sys::ErlNifTerm;
-use rustler::{NifResult, Term};
 
 /// Values in the order in which they were first seen, found again by a key.
 pub(crate) struct Numbers<K, V> {
@@ -60,13 +60,12 @@ impl<T> Default for Recent<T> {
 }
 
 impl<T: Copy> Recent<T> {
-    pub(crate) fn get(&self, term: Term<'_>) -> Option<T> {
-        let word = term.as_c_arg();
-        self.slots[self.slot(word)].and_then(|(known, value)| (known == word).then_some(value))
+    pub(crate) fn get(&self, word: ErlNifTerm) -> Option<T> {
+        let (known, value) = self.slots[self.slot(word)]?;
+        (known == word).then_some(value)
     }
 
-    pub(crate) fn put(&mut self, term: Term<'_>, value: T) {
-        let word = term.as_c_arg();
+    pub(crate) fn put(&mut self, word: ErlNifTerm, value: T) {
         self.slots[self.slot(word)] = Some((word, value));
     }
 

@@ -80,6 +80,7 @@ impl Graph {
         this
     }
 
+    #[inline]
     fn add(&mut self, on: usize, dependency: Option<usize>) {
         self.edges.push(Edge {
             on: number(on),

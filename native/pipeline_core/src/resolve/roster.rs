@@ -41,8 +41,8 @@ pub struct Draft {
 struct Entry {
     id: u32,
     version: u32,
-    capabilities: usize,
-    needs: usize,
+    capabilities: u32,
+    needs: u32,
 }
 
 /// A dependency as numbers.
@@ -56,6 +56,7 @@ pub struct Need {
 
 impl Need {
     /// The plugin with the id of this number, in a version that the requirement of the other accepts.
+    #[inline]
     pub fn plugin(name: u32, requirement: Option<u32>) -> Self {
         Self {
             name,
@@ -66,6 +67,7 @@ impl Need {
     }
 
     /// Another plugin that provides the capability of this number.
+    #[inline]
     pub fn capability(name: u32) -> Self {
         Self {
             capability: true,
@@ -73,8 +75,20 @@ impl Need {
         }
     }
 
+    /// The same with a requirement; of a capability it counts for nothing.
+    #[must_use]
+    #[inline]
+    pub fn requires(self, requirement: Option<u32>) -> Self {
+        let requirement = requirement.unwrap_or(ANY);
+        Self {
+            requirement,
+            ..self
+        }
+    }
+
     /// The same, but optional or not.
     #[must_use]
+    #[inline]
     pub fn optional(self, optional: bool) -> Self {
         Self { optional, ..self }
     }
@@ -82,24 +96,27 @@ impl Need {
 
 impl Draft {
     /// Begins a plugin: the number of its id and that of its version.
+    #[inline]
     pub fn plugin(&mut self, id: u32, version: u32) {
         self.names = self.names.max(id.saturating_add(1));
         self.versions = self.versions.max(version.saturating_add(1));
         self.plugins.push(Entry {
             id,
             version,
-            capabilities: self.capabilities.len(),
-            needs: self.needs.len(),
+            capabilities: number(self.capabilities.len()),
+            needs: number(self.needs.len()),
         });
     }
 
     /// Adds a capability to the plugin that was begun last.
+    #[inline]
     pub fn provides(&mut self, capability: u32) {
         self.names = self.names.max(capability.saturating_add(1));
         self.capabilities.push(capability);
     }
 
     /// Adds a dependency to the plugin that was begun last.
+    #[inline]
     pub fn needs(&mut self, need: Need) {
         self.names = self.names.max(need.name.saturating_add(1));
         if need.requirement != ANY {
@@ -218,14 +235,16 @@ impl<'a, N: Name> Roster<'a, N> {
 
     pub(super) fn capabilities(&self, plugin: usize) -> &'a [u32] {
         let next = self.draft.plugins.get(plugin + 1);
-        let end = next.map_or(self.draft.capabilities.len(), |next| next.capabilities);
-        &self.draft.capabilities[self.draft.plugins[plugin].capabilities..end]
+        let end = next.map_or(self.draft.capabilities.len(), |next| {
+            next.capabilities as usize
+        });
+        &self.draft.capabilities[self.draft.plugins[plugin].capabilities as usize..end]
     }
 
     pub(super) fn needs(&self, plugin: usize) -> &'a [Need] {
         let next = self.draft.plugins.get(plugin + 1);
-        let end = next.map_or(self.draft.needs.len(), |next| next.needs);
-        &self.draft.needs[self.draft.plugins[plugin].needs..end]
+        let end = next.map_or(self.draft.needs.len(), |next| next.needs as usize);
+        &self.draft.needs[self.draft.plugins[plugin].needs as usize..end]
     }
 
     /// How many dependencies there are in all.
@@ -259,4 +278,9 @@ impl<'a, N: Name> Roster<'a, N> {
             None => self.requirements[requirement].matches(self.versions[version], AllowPre::Yes),
         }
     }
+}
+
+/// There is no memory for lists that a number of this size does not reach.
+fn number(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
