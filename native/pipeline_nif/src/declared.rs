@@ -86,7 +86,7 @@ impl<'a> Declared<'a> {
     ///
     /// # Errors
     ///
-    /// None: the lists hold what the draft has numbers of.
+    /// `BadArg` if the draft had a number that the lists do not reach, which reading does not leave behind.
     pub(crate) fn roster<R>(
         &self,
         use_roster: impl FnOnce(&Roster<'_, Id>, &[Term<'a>]) -> R,
