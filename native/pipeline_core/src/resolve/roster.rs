@@ -20,7 +20,8 @@ const ANY: u32 = u32::MAX;
 /// draft.needs(Need::plugin(1, None));
 /// draft.plugin(1, 0);
 /// let version = semver::Version::new(1, 0, 0);
-/// let roster = Roster::new(&draft, &[&"blog", &"cache"], &[&version], &[]).unwrap();
+/// let (names, versions) = ([&"blog", &"cache"], [&version]);
+/// let roster = Roster::new(&draft, &names, &versions, &[]).unwrap();
 /// assert_eq!(roster.load_order()?, [vec![1], vec![0]]);
 /// # Ok::<(), pipeline_core::resolve::ResolveError<&str>>(())
 /// ```
