@@ -1,5 +1,5 @@
 defmodule Bench.Registry do
-  @moduledoc "Look-ups by capability."
+  @moduledoc "Look-ups by capability, and registering many plugins."
 
   alias Bench.Pair
   alias Pipeline.Plugin.Registry
@@ -28,6 +28,7 @@ defmodule Bench.Registry do
     of_small = Enum.map(ids(10), &capability/1)
     all = 10_000 |> ids() |> Enum.map(&capability/1) |> Enum.shuffle()
     :ok = check(large, server, all)
+    {many, few} = {infos(10_000), infos(1_000)}
 
     find = fn registry -> fn capability -> Registry.find_by_capability(registry, capability) end end
     ask = fn capability -> GenServer.call(server, {:find_by_capability, capability}) end
@@ -52,6 +53,23 @@ defmodule Bench.Registry do
         against: "itself at 10 plugins",
         times: 1,
         per: 10_000
+      ),
+      Pair.row(Pair.repeat(fn -> register(many) end), Pair.repeat(fn -> register(few) end),
+        what: "registering 10,000 plugins one at a time",
+        against: "1,000 plugins",
+        target: 20,
+        rounds: 21,
+        times: 1
+      ),
+      # Each with a capability that all the others provide as well.
+      Pair.row(
+        Pair.repeat(fn -> register(alike(many)) end),
+        Pair.repeat(fn -> register(alike(few)) end),
+        what: "registering 10,000 plugins of one capability one at a time",
+        against: "1,000 plugins",
+        target: 20,
+        rounds: 21,
+        times: 1
       )
     ]
   end
@@ -60,10 +78,20 @@ defmodule Bench.Registry do
 
   defp ids(count), do: for(n <- 1..count, do: :"plugin_#{n}")
 
-  defp registry(count) do
-    for id <- ids(count), reduce: Registry.new() do
+  defp registry(count), do: count |> infos() |> register()
+
+  defp infos(count) do
+    for id <- ids(count) do
+      %{id: id, version: "1.0.0", capabilities: [{capability(id), true}], dependencies: []}
+    end
+  end
+
+  defp alike(infos), do: Enum.map(infos, &%{&1 | capabilities: [shared: true]})
+
+  # One at a time.
+  defp register(infos) do
+    for info <- infos, reduce: Registry.new() do
       registry ->
-        info = %{id: id, version: "1.0.0", capabilities: [{capability(id), true}], dependencies: []}
         {:ok, registry} = Registry.register(registry, info)
         registry
     end

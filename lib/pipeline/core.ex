@@ -31,8 +31,8 @@ defmodule Pipeline.Core do
   # Resolution
 
   defdelegate requirement_match(version, requirement, allow_pre), to: Native
-  defdelegate load_order(nodes, loaded), to: Native
-  defdelegate unload_order(nodes), to: Native
+  defdelegate load_order(manifests, loaded), to: Native
+  defdelegate unload_order(manifests), to: Native
 
   @doc "Chooses versions on a thread of its own."
   def solve(available, roots, preferences) do

@@ -33,7 +33,7 @@ defmodule Pipeline.Plugin.Loader do
 
     case load_order!(manifests, relevant(loaded, manifests)) do
       {:ok, waves} ->
-        {:ok, ids(waves, manifests)}
+        {:ok, waves}
 
       {:error, {{:unmet, _}, _message}} when loaded != [] ->
         # Once more with all that are loaded, among which the core looks for what was meant.
@@ -48,8 +48,8 @@ defmodule Pipeline.Plugin.Loader do
   @doc "The same in the order of unloading: dependents before what they depend on."
   @spec unload_order([manifest]) :: {:ok, [[term]]} | {:error, ResolutionError.t()}
   def unload_order(manifests) do
-    case checked(manifests, fn -> Core.unload_order(nodes(manifests)) end) do
-      {:ok, waves} -> {:ok, ids(waves, manifests)}
+    case checked(manifests, fn -> Core.unload_order(manifests) end) do
+      {:ok, waves} -> {:ok, waves}
       {:error, problem} -> {:error, ResolutionError.new(problem)}
     end
   end
@@ -79,7 +79,7 @@ defmodule Pipeline.Plugin.Loader do
 
     roots = Enum.map(roots, &root!/1)
 
-    case checked(manifests, fn -> Core.solve(nodes(manifests), roots, preferences) end) do
+    case checked(manifests, fn -> Core.solve(manifests, roots, preferences) end) do
       {:ok, chosen} ->
         by_index = List.to_tuple(manifests)
 
@@ -124,12 +124,9 @@ defmodule Pipeline.Plugin.Loader do
     end
   end
 
-  defp ids(waves, manifests) do
-    by_index = manifests |> Enum.map(& &1.id) |> List.to_tuple()
-    for wave <- waves, do: for(index <- wave, do: elem(by_index, index))
-  end
-
   # Of many loaded plugins few matter to a new one, and only those have to be handed to the core.
+  defp relevant([], _manifests), do: []
+
   defp relevant(loaded, manifests) do
     wanted =
       for %{dependencies: dependencies} <- manifests,
@@ -147,11 +144,11 @@ defmodule Pipeline.Plugin.Loader do
   end
 
   defp load_order!(manifests, loaded) do
-    checked(manifests ++ loaded, fn -> Core.load_order(nodes(manifests), nodes(loaded)) end)
+    checked(manifests ++ loaded, fn -> Core.load_order(manifests, loaded) end)
   end
 
-  # The core parses versions and requirements anyway and refuses what is none. To check each manifest ahead of that took
-  # ten times as long as all the rest, so what is wrong is looked for only when something is.
+  # The core reads the manifests themselves and refuses what is none. To check each ahead of that took ten times as long
+  # as all the rest, so what is wrong is looked for only when something is.
   defp checked(manifests, resolve) do
     resolve.()
   rescue
@@ -165,29 +162,4 @@ defmodule Pipeline.Plugin.Loader do
       raise ArgumentError, "this is no manifest: #{sentence}; got: #{inspect(manifest)}"
     end
   end
-
-  defp nodes(manifests), do: Enum.map(manifests, &to_node/1)
-
-  defp to_node(%{id: id, version: version, capabilities: capabilities, dependencies: dependencies}) do
-    {id(id), version, Enum.map(capabilities, &capability/1), Enum.map(dependencies, &dependency/1)}
-  end
-
-  defp capability({name, _value}) when is_atom(name) or is_tuple(name), do: name
-
-  defp dependency({{:capability, name}, opts}) when is_atom(name) or is_tuple(name) do
-    dependency(:capability, name, opts)
-  end
-
-  defp dependency({id, opts}), do: dependency(:plugin, id(id), opts)
-
-  defp dependency(kind, name, []), do: {kind, name, nil, false}
-  defp dependency(kind, name, version: requirement), do: {kind, name, requirement, false}
-
-  defp dependency(kind, name, opts) do
-    true = Keyword.keyword?(opts)
-    {kind, name, opts[:version], opts[:optional] == true}
-  end
-
-  # Of what is no id, the core refuses all but these.
-  defp id(id) when id not in [nil, true, false, ""], do: id
 end

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use pipeline_core::resolve::{Dependency, Node, ResolveError, Target, load_order, unload_order};
+use pipeline_core::resolve::{
+    Dependency, Draft, Need, Node, ResolveError, Roster, Target, load_order, unload_order,
+};
 use proptest::prelude::*;
 use semver::Version;
 
@@ -391,4 +393,41 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn nobody_is_told_that_it_may_have_meant_itself() {
+    refused(
+        &[plugin("cache").needs(on("caches"))],
+        &[],
+        "cache needs caches, which is not there: load caches as well, or leave cache out.",
+    );
+    refused(
+        &[plugin("cache").needs(on("caches")), plugin("cached")],
+        &[],
+        "cache needs caches, which is not there: load caches as well, or leave cache out. Did you mean cached?",
+    );
+    refused(
+        &[plugin("openai").provides("llm").needs(any("llms"))],
+        &[],
+        "openai needs the capability llms, which no other plugin provides: load one that does, or leave openai out.",
+    );
+}
+
+#[test]
+fn a_draft_counts_through_its_lists_only() {
+    let (names, version) = ([&"blog", &"cache"], Version::new(1, 0, 0));
+    let versions = [&version];
+    let mut draft = Draft::default();
+    draft.plugin(0, 0);
+    draft.provides(1);
+    assert!(Roster::new(&draft, &names, &versions, &[]).is_some());
+    assert!(Roster::new(&draft, &names[..1], &versions, &[]).is_none());
+    assert!(Roster::new(&draft, &names, &[], &[]).is_none());
+    draft.needs(Need::plugin(1, Some(0)));
+    assert!(Roster::new(&draft, &names, &versions, &[]).is_none());
+    let requirement = "~> 1.0".parse().unwrap();
+    let requirements = [&requirement];
+    let roster = Roster::new(&draft, &names, &versions, &requirements).unwrap();
+    assert!(matches!(roster.load_order(), Err(ResolveError::Unmet(_))));
 }

@@ -258,6 +258,26 @@ fn a_missing_plugin() {
 }
 
 #[test]
+fn nobody_is_told_that_it_may_have_meant_itself() {
+    refused(
+        &[release("cache", "1.0.0").needs(Dependency::plugin("caches", None))],
+        &wants(&[("cache", "")]),
+        "No plugin has the id caches.\n  \
+         cache 1.0.0 needs caches   (app → cache)\n\
+         Add caches, or remove cache.",
+    );
+    refused(
+        &[release("openai", "1.0.0")
+            .provides("llm")
+            .needs(Dependency::capability("llms"))],
+        &wants(&[("openai", "")]),
+        "No other plugin provides llms.\n  \
+         openai 1.0.0 needs the capability llms   (app → openai)\n\
+         Add a plugin that provides llms, or remove openai.",
+    );
+}
+
+#[test]
 fn a_missing_capability() {
     refused(
         &[

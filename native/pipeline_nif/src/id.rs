@@ -35,7 +35,7 @@ fn shown(name: &str) -> String {
 impl Hash for Id {
     fn hash<H: Hasher>(&self, state: &mut H) {
         match self {
-            Self::Atom(atom) => atom.hash(state),
+            Self::Atom(atom) => atom.as_c_arg().hash(state),
             Self::Text(text) | Self::Unknown(text) => text.hash(state),
         }
     }

@@ -8,11 +8,13 @@
 #![allow(clippy::needless_pass_by_value)]
 
 mod background;
+mod declared;
 mod discovery;
 mod hook_order;
 mod id;
 mod lifecycle;
 mod manifest;
+mod numbers;
 mod registry;
 mod requirement;
 mod resolution;

@@ -1,87 +1,46 @@
 //! The order in which plugins load and unload.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use pipeline_core::requirement::Requirement;
+use pipeline_core::resolve::{Cycle, ResolveError, Unmet};
+use rustler::{Encoder, Env, NifResult, Term};
 
-use pipeline_core::requirement::{Requirement, parse_version};
-use pipeline_core::resolve::{
-    Cycle, Dependency, Node, ResolveError, Target, Unmet, load_order as core_load_order,
-    unload_order as core_unload_order,
-};
-use rustler::{Atom, Encoder, Env, Error, NifResult, Term};
-
-use crate::hook_order::list;
+use crate::declared::Declared;
 use crate::id::Id;
 
 rustler::atoms! {
-    already_loaded, capability, cycle, duplicate_id, error, missing_capability, missing_dependency, nil, ok, plugin,
-    unmet, version_mismatch,
+    already_loaded, cycle, duplicate_id, error, missing_capability, missing_dependency, ok, unmet, version_mismatch,
 }
 
-type EncodedNode<'a> = (Id, &'a str, Term<'a>, Term<'a>);
-type EncodedDependency<'a> = (Atom, Id, Option<&'a str>, bool);
-
-/// `{:ok, waves of indices}` or `{:error, {reason, sentence}}`.
+/// `{:ok, waves of ids}` or `{:error, {reason, sentence}}`, of manifests.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn load_order<'a>(env: Env<'a>, to_load: Term<'a>, loaded: Term<'a>) -> NifResult<Term<'a>> {
-    let (to_load, loaded) = (nodes(to_load)?, nodes(loaded)?);
-    Ok(waves(env, core_load_order(&to_load, &loaded)))
+    Declared::read(to_load, loaded)?.roster(|roster, ids| waves(env, roster.load_order(), ids))
 }
 
 /// The same, dependents before what they need.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn unload_order<'a>(env: Env<'a>, to_unload: Term<'a>) -> NifResult<Term<'a>> {
-    Ok(waves(env, core_unload_order(&nodes(to_unload)?)))
+    let none = Term::list_new_empty(env);
+    Declared::read(to_unload, none)?.roster(|roster, ids| waves(env, roster.unload_order(), ids))
 }
 
-fn waves(env: Env<'_>, waves: Result<Vec<Vec<usize>>, ResolveError<Id>>) -> Term<'_> {
+fn waves<'a>(
+    env: Env<'a>,
+    waves: Result<Vec<Vec<usize>>, ResolveError<Id>>,
+    ids: &[Term<'a>],
+) -> Term<'a> {
+    let list = |list: Term<'a>, element: Term<'a>| list.list_prepend(element);
     match waves {
-        Ok(waves) => (ok(), waves).encode(env),
+        Ok(waves) => {
+            let wave = |wave: &Vec<usize>| {
+                let ids = wave.iter().rev().map(|&plugin| ids[plugin]);
+                ids.fold(Term::list_new_empty(env), list)
+            };
+            let waves = waves.iter().rev().map(wave);
+            (ok(), waves.fold(Term::list_new_empty(env), list)).encode(env)
+        }
         Err(problem) => (error(), (reason(env, &problem), problem.to_string())).encode(env),
     }
-}
-
-/// Plugins as `{id, version, capabilities, [{:plugin | :capability, name, requirement | nil, optional?}]}`.
-///
-/// Many dependencies share few requirements: each is parsed once.
-pub(crate) fn nodes(term: Term<'_>) -> NifResult<Vec<Node<Id>>> {
-    let mut requirements = HashMap::new();
-    list::<EncodedNode<'_>>(term)?
-        .into_iter()
-        .map(|(id, version, capabilities, dependencies)| {
-            Ok(Node {
-                id,
-                version: parse_version(version).map_err(|_| Error::BadArg)?,
-                capabilities: list(capabilities)?,
-                dependencies: list::<EncodedDependency<'_>>(dependencies)?
-                    .into_iter()
-                    .map(|declared| dependency(declared, &mut requirements))
-                    .collect::<NifResult<_>>()?,
-            })
-        })
-        .collect()
-}
-
-fn dependency<'a>(
-    (kind, name, requirement, optional): EncodedDependency<'a>,
-    parsed: &mut HashMap<&'a str, Requirement>,
-) -> NifResult<Dependency<Id>> {
-    let requirement = match requirement.map(|text| (text, parsed.entry(text))) {
-        None => None,
-        Some((_, Entry::Occupied(known))) => Some(known.get().clone()),
-        Some((text, Entry::Vacant(new))) => {
-            let requirement: Requirement = text.parse().map_err(|_| Error::BadArg)?;
-            Some(new.insert(requirement).clone())
-        }
-    };
-    let target = if kind == plugin() {
-        Target::Plugin(name, requirement)
-    } else if kind == capability() {
-        Target::Capability(name)
-    } else {
-        return Err(Error::BadArg);
-    };
-    Ok(Dependency { target, optional })
 }
 
 fn reason<'a>(env: Env<'a>, problem: &ResolveError<Id>) -> Term<'a> {

@@ -8,16 +8,16 @@ use rustler::{Atom, Encoder, Env, Error, LocalPid, NifResult, Reference, Term};
 use semver::Version;
 
 use crate::background::{self, Encode, ReplyTo};
+use crate::declared::Declared;
 use crate::hook_order::list;
 use crate::id::Id;
-use crate::resolution::nodes;
 
 rustler::atoms! {
     conflict, disagreement, duplicate_release, error, missing_capability, missing_plugin, narrowed, no_version, ok,
     pre_release_only,
 }
 
-/// Chooses among `nodes` on a thread of its own and sends `{reference, :done, {:ok, indices}}`, or
+/// Chooses among manifests on a thread of its own and sends `{reference, :done, {:ok, indices}}`, or
 /// `{:error, {reason, sentence}}`. On a dirty scheduler: a large universe takes its time to decode.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn solve<'a>(
@@ -27,7 +27,8 @@ fn solve<'a>(
     roots: Term<'a>,
     preferences: (Term<'a>, Term<'a>),
 ) -> NifResult<Atom> {
-    let releases = nodes(releases)?;
+    let none = Term::list_new_empty(releases.get_env());
+    let releases = Declared::read(releases, none)?.nodes()?;
     let request = Request {
         roots: list::<(Id, Option<&str>)>(roots)?
             .into_iter()

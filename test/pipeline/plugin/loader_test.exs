@@ -72,6 +72,34 @@ defmodule Pipeline.Plugin.LoaderTest do
       assert hd(waves) == ["p1"]
     end
 
+    test "reads names and options as they are declared, seen before or not" do
+      # A capability may have a name that is no id, and one that is an id too.
+      manifests = [
+        manifest(:a, "1.0.0", [
+          {:b, version: "~> 1.0", version: "~> 9.0"},
+          {:c, optional: true, optional: false}
+        ]),
+        manifest(:b, "1.0.0", [{{:capability, nil}, []}, {{:capability, :a}, version: "~> 9.0"}]),
+        manifest("b", "1.0.0", [{{:unknown_atom, "b"}, []}], [{nil, 1}, {:a, 2}]),
+        manifest({:unknown_atom, "b"}, "1.0.0", [{"c", version: nil, optional: true}])
+      ]
+
+      assert Loader.load_order(manifests) == {:ok, [[{:unknown_atom, "b"}], ["b"], [:b], [:a]]}
+
+      for wrong <- [{nil, []}, {"", []}, {:b, [version: "~> 1.0"] ++ :improper}] do
+        bad = manifest(:d, "1.0.0", [wrong])
+        assert_raise ArgumentError, ~r/this is no manifest/, fn -> Loader.load_order(manifests ++ [bad]) end
+      end
+
+      improper = manifest(:d, "1.0.0", [{:b, []} | :improper])
+      assert_raise ArgumentError, ~r/this is no manifest/, fn -> Loader.load_order([improper]) end
+    end
+
+    test "suggests no plugin to itself" do
+      assert {:error, error} = Loader.load_order([manifest(:cache, "1.0.0", [{:caches, []}])])
+      refute Exception.message(error) =~ "Did you mean"
+    end
+
     test "refuses what is no manifest" do
       for {manifest, problem} <- [
             {manifest(:a, "1"), ~s(its version is "1")},

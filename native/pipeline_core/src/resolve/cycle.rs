@@ -3,7 +3,7 @@ use std::fmt;
 
 use super::graph::{Declared, Graph};
 use super::knot::Knot;
-use super::{Name, Node, Target};
+use super::{Name, Roster};
 
 /// Plugins that wait for each other, in a circle: each edge leads to the `from` of the next, the last to the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,9 +66,10 @@ impl<N: Name> fmt::Display for CycleEdge<N> {
 ///
 /// Breadth-first from each plugin of each knot, no further than the best length so far. A plugin that was searched from
 /// is left out of later searches: no shorter cycle leads through it.
-pub(super) fn shortest_cycle<N: Name>(nodes: &[Node<N>], graph: &Graph) -> Cycle<N> {
+pub(super) fn shortest_cycle<N: Name>(roster: &Roster<'_, N>, graph: &Graph) -> Cycle<N> {
     let mut best: Option<Vec<Declared>> = None;
-    let mut knot = Knot::new(graph);
+    let turned = graph.turned();
+    let mut knot = Knot::new(graph, &turned);
     let mut search = Search::new(graph);
     for vertices in graph.knots() {
         knot.open(&vertices);
@@ -86,15 +87,14 @@ pub(super) fn shortest_cycle<N: Name>(nodes: &[Node<N>], graph: &Graph) -> Cycle
     let declared = best.unwrap_or_default();
     let edges = declared.iter().enumerate().map(|(at, from)| {
         let to = declared[(at + 1) % declared.len()].node;
-        let dependency = &nodes[from.node].dependencies[from.dependency];
+        let need = &roster.needs(from.node)[from.dependency];
         CycleEdge {
-            from: nodes[from.node].id.clone(),
-            to: nodes[to].id.clone(),
-            capability: match &dependency.target {
-                Target::Plugin(..) => None,
-                Target::Capability(capability) => Some(capability.clone()),
-            },
-            optional: dependency.optional,
+            from: roster.id(from.node).clone(),
+            to: roster.id(to).clone(),
+            capability: need
+                .capability
+                .then(|| roster.names[need.name as usize].clone()),
+            optional: need.optional,
         }
     });
     Cycle {

@@ -38,15 +38,24 @@ impl<'a, N: Name> Scene<'_, 'a, N> {
     fn trouble(&self, target: Package, bearings: &[Bearing<'a>]) -> Option<Trouble<N>> {
         let universe = self.universe;
         let demands = self.demands(target, bearings);
+        // A plugin is of no help to itself.
+        let asking: Vec<Option<usize>> = bearings
+            .iter()
+            .map(|bearing| match bearing.from {
+                Package::Plugin(plugin) => Some(plugin),
+                _ => None,
+            })
+            .collect();
         match target {
             Package::Root => None,
             Package::Missing(missing) => Some(match universe.missing_name(missing) {
                 (id, MissingKind::Plugin) => {
-                    let known = universe
-                        .plugins
-                        .iter()
-                        .filter(|plugin| !plugin.releases.is_empty());
-                    let suggestion = Suggestions::among(known.map(|plugin| plugin.id)).closest(id);
+                    let plugins = universe.plugins.iter().enumerate();
+                    let known = plugins
+                        .filter(|(_, plugin)| !plugin.releases.is_empty())
+                        .map(|(at, plugin)| (at, plugin.id));
+                    let helps = |plugin| asking.iter().any(|&by| by != Some(plugin));
+                    let suggestion = Suggestions::among(known).closest(id, helps);
                     Trouble::MissingPlugin {
                         id: id.clone(),
                         suggestion,
@@ -54,11 +63,14 @@ impl<'a, N: Name> Scene<'_, 'a, N> {
                     }
                 }
                 (name, MissingKind::Capability) => {
-                    let known = universe
-                        .capabilities
-                        .iter()
-                        .map(|capability| capability.name);
-                    let suggestion = Suggestions::among(known).closest(name);
+                    let known = universe.capabilities.iter().enumerate();
+                    let known = known.map(|(at, capability)| (at, capability.name));
+                    let helps = |capability: usize| {
+                        let providers = &universe.capabilities[capability].providers;
+                        let other = |by| providers.iter().any(|(plugin, _)| Some(*plugin) != by);
+                        asking.iter().any(|&by| other(by))
+                    };
+                    let suggestion = Suggestions::among(known).closest(name, helps);
                     let capability = name.clone();
                     Trouble::MissingCapability {
                         capability,

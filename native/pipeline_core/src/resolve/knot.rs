@@ -1,3 +1,5 @@
+use petgraph::graph::{DiGraph, NodeIndex};
+
 use super::graph::Graph;
 
 /// The vertices that can still be on a cycle, while one after another is ruled out.
@@ -6,6 +8,7 @@ use super::graph::Graph;
 /// all of this together costs one pass over the graph, and a search is never sent along a way that leads nowhere.
 pub(super) struct Knot<'a> {
     graph: &'a Graph,
+    turned: &'a DiGraph<(), ()>,
     open: Vec<bool>,
     /// Open vertices that a vertex depends on, and that depend on it.
     dependencies: Vec<usize>,
@@ -13,11 +16,12 @@ pub(super) struct Knot<'a> {
 }
 
 impl<'a> Knot<'a> {
-    /// Nothing is open.
-    pub(super) fn new(graph: &'a Graph) -> Self {
+    /// Nothing is open. `turned` is the same graph with its edges the other way round.
+    pub(super) fn new(graph: &'a Graph, turned: &'a DiGraph<(), ()>) -> Self {
         let count = graph.vertices();
         Self {
             graph,
+            turned,
             open: vec![false; count],
             dependencies: vec![0; count],
             dependents: vec![0; count],
@@ -58,7 +62,8 @@ impl<'a> Knot<'a> {
                     leaving.push(on);
                 }
             }
-            for dependent in self.graph.dependents(vertex) {
+            for dependent in self.turned.neighbors(NodeIndex::new(vertex)) {
+                let dependent = dependent.index();
                 self.dependencies[dependent] = self.dependencies[dependent].saturating_sub(1);
                 if self.dependencies[dependent] == 0 {
                     leaving.push(dependent);

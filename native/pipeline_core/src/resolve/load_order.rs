@@ -2,9 +2,10 @@ use petgraph::Direction;
 
 use super::cycle::shortest_cycle;
 use super::graph::Graph;
-use super::targets::targets;
+use super::numbering::Numbering;
+use super::places::Places;
 use super::unmet::unmet;
-use super::{Name, Node, ResolveError, Target};
+use super::{Name, Node, ResolveError, Roster};
 
 /// Sorts plugins into waves, dependencies ahead of dependents.
 ///
@@ -22,12 +23,7 @@ pub fn load_order<N: Name>(
     nodes: &[Node<N>],
     present: &[Node<N>],
 ) -> Result<Vec<Vec<usize>>, ResolveError<N>> {
-    let targets = targets(nodes, present)?;
-    let unmet = unmet(nodes, present, &targets);
-    if !unmet.is_empty() {
-        return Err(ResolveError::Unmet(unmet));
-    }
-    waves(nodes, &Graph::new(nodes, &targets), Direction::Outgoing)
+    Numbering::new(nodes, present).roster().load_order()
 }
 
 /// Sorts plugins into waves, dependents ahead of dependencies.
@@ -42,23 +38,44 @@ pub fn load_order<N: Name>(
 ///
 /// [`ResolveError::DuplicateId`]; [`ResolveError::Cycle`] if plugins require each other by id.
 pub fn unload_order<N: Name>(nodes: &[Node<N>]) -> Result<Vec<Vec<usize>>, ResolveError<N>> {
-    let mut graph = Graph::new(nodes, &targets(nodes, &[])?);
-    if let Some(waves) = graph.waves(Direction::Incoming) {
-        return Ok(waves);
-    }
-    graph.loosen(|declared| {
-        let dependency = &nodes[declared.node].dependencies[declared.dependency];
-        dependency.optional || matches!(dependency.target, Target::Capability(_))
-    });
-    waves(nodes, &graph, Direction::Incoming)
+    Numbering::new(nodes, &[]).roster().unload_order()
 }
 
-fn waves<N: Name>(
-    nodes: &[Node<N>],
-    graph: &Graph,
-    towards: Direction,
-) -> Result<Vec<Vec<usize>>, ResolveError<N>> {
-    graph
-        .waves(towards)
-        .ok_or_else(|| ResolveError::Cycle(shortest_cycle(nodes, graph)))
+impl<N: Name> Roster<'_, N> {
+    /// [`load_order`] of the plugins of the draft.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn load_order(&self) -> Result<Vec<Vec<usize>>, ResolveError<N>> {
+        let places = Places::new(self)?;
+        let unmet = unmet(self, &places);
+        if !unmet.is_empty() {
+            return Err(ResolveError::Unmet(unmet));
+        }
+        self.waves(&Graph::new(self, &places), Direction::Outgoing)
+    }
+
+    /// [`unload_order`] of the plugins of the draft.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn unload_order(&self) -> Result<Vec<Vec<usize>>, ResolveError<N>> {
+        let mut graph = Graph::new(self, &Places::new(self)?);
+        if let Some(waves) = graph.waves(Direction::Incoming) {
+            return Ok(waves);
+        }
+        graph.loosen(|declared| {
+            let need = &self.needs(declared.node)[declared.dependency];
+            need.optional || need.capability
+        });
+        self.waves(&graph, Direction::Incoming)
+    }
+
+    fn waves(&self, graph: &Graph, towards: Direction) -> Result<Vec<Vec<usize>>, ResolveError<N>> {
+        graph
+            .waves(towards)
+            .ok_or_else(|| ResolveError::Cycle(shortest_cycle(self, graph)))
+    }
 }

@@ -29,6 +29,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod capabilities;
 mod conflict;
 mod constraint;
 mod cycle;
@@ -39,16 +40,20 @@ mod graph;
 mod knot;
 mod load_order;
 mod node;
+mod numbering;
+mod places;
 mod provider;
+mod providers;
 mod request;
+mod roster;
 mod scene;
 mod solve;
 mod suggestion;
-mod targets;
 mod trouble;
 mod universe;
 mod unmet;
 mod version_set;
+mod waves;
 
 pub use conflict::Conflict;
 pub use cycle::{Cycle, CycleEdge};
@@ -57,6 +62,7 @@ pub use error::{ResolveError, SolveError};
 pub use load_order::{load_order, unload_order};
 pub use node::{Dependency, Name, Node, Target};
 pub use request::{Request, Root};
+pub use roster::{Draft, Need, Roster};
 pub use solve::solve;
 pub use trouble::Trouble;
 pub use unmet::Unmet;

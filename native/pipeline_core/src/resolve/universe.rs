@@ -2,6 +2,8 @@ use std::cell::{OnceCell, RefCell};
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use pubgrub::VersionSet;
 use semver::Version;
 
@@ -36,10 +38,10 @@ pub(super) struct Universe<'a, N> {
     pub(super) request: &'a Request<N>,
     pub(super) plugins: Vec<Plugin<'a, N>>,
     pub(super) capabilities: Vec<Capability<'a, N>>,
-    plugin_of: HashMap<&'a N, usize>,
-    capability_of: HashMap<&'a N, usize>,
+    plugin_of: HashMap<&'a N, usize, RandomState>,
+    capability_of: HashMap<&'a N, usize, RandomState>,
     missing: RefCell<Vec<(&'a N, MissingKind)>>,
-    missing_of: RefCell<HashMap<(&'a N, MissingKind), usize>>,
+    missing_of: RefCell<HashMap<(&'a N, MissingKind), usize, RandomState>>,
     /// The edges of each release, worked out when the solver first looks at it: most are never looked at.
     edges: Vec<OnceCell<Vec<Edge>>>,
 }
@@ -90,7 +92,7 @@ impl<'a, N: Name> Universe<'a, N> {
         request: &'a Request<N>,
     ) -> Result<Self, SolveError<N>> {
         let mut plugins: Vec<Plugin<'a, N>> = Vec::new();
-        let mut plugin_of = HashMap::new();
+        let mut plugin_of = HashMap::default();
         // Roots first, so that the order in which things are tried follows the request.
         for root in &request.roots {
             plugin_of.entry(&root.id).or_insert_with(|| {
@@ -111,7 +113,7 @@ impl<'a, N: Name> Universe<'a, N> {
             plugins,
             capabilities: Vec::new(),
             plugin_of,
-            capability_of: HashMap::new(),
+            capability_of: HashMap::default(),
             missing: RefCell::default(),
             missing_of: RefCell::default(),
             edges: releases.iter().map(|_| OnceCell::new()).collect(),

@@ -1,12 +1,11 @@
-use std::collections::HashMap;
-
 use semver::Version;
 use thiserror::Error;
 
+use super::places::Places;
+use super::providers::Providers;
 use super::suggestion::{Suggestions, did_you_mean};
-use super::targets::Targets;
-use super::{Name, Node, Target};
-use crate::requirement::{AllowPre, Requirement};
+use super::{Name, Need, Roster};
+use crate::requirement::Requirement;
 
 /// A dependency that what is there does not meet.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -75,129 +74,100 @@ pub(super) fn listed<N: Name>(unmet: &[Unmet<N>]) -> String {
     list
 }
 
-/// All dependencies of `nodes` that neither `nodes` nor `present` meet, and those of `present` that `nodes` would break: an
+/// All dependencies of the plugins to be ordered that nothing meets, and those of present ones that these would break: an
 /// optional dependency can have been met by nothing so far.
-///
-/// Versions compare by plain precedence: what is there is there, pre-release or not.
-pub(super) fn unmet<N: Name>(
-    nodes: &[Node<N>],
-    present: &[Node<N>],
-    targets: &Targets,
-) -> Vec<Unmet<N>> {
-    let everything = || nodes.iter().chain(present);
-    let at = |at: usize| nodes.get(at).unwrap_or_else(|| &present[at - nodes.len()]);
-    let mut providers: HashMap<&N, Providers<'_, N>> = HashMap::new();
-    for node in everything() {
-        for capability in &node.capabilities {
-            providers
-                .entry(capability)
-                .or_insert(Providers {
-                    first: &node.id,
-                    more: false,
-                })
-                .add(&node.id);
-        }
-    }
-
+pub(super) fn unmet<N: Name>(roster: &Roster<'_, N>, places: &Places) -> Vec<Unmet<N>> {
+    let coming = roster.coming();
+    let providers = Providers::new(roster);
+    let mut search = Search::new(roster, &providers);
     let mut unmet = Vec::new();
-    let mut ids = None;
-    let mut capabilities = None;
-    let mut targets = targets.iter();
-    for node in nodes {
-        let by = &node.id;
-        for (dependency, &target) in node.dependencies.iter().zip(&mut targets) {
-            match &dependency.target {
-                Target::Plugin(id, requirement) => match target.map(at) {
-                    None if dependency.optional => {}
-                    None => unmet.push(Unmet::MissingPlugin {
-                        by: by.clone(),
-                        id: id.clone(),
-                        requirement: requirement.clone(),
-                        suggestion: ids
-                            .get_or_insert_with(|| {
-                                Suggestions::among(everything().map(|node| &node.id))
-                            })
-                            .closest(id),
-                    }),
-                    Some(there) => unmet.extend(
-                        requirement
-                            .as_ref()
-                            .filter(|requirement| {
-                                !requirement.matches(&there.version, AllowPre::Yes)
-                            })
-                            .map(|requirement| Unmet::VersionMismatch {
-                                by: by.clone(),
-                                id: id.clone(),
-                                requirement: requirement.clone(),
-                                found: there.version.clone(),
-                            }),
-                    ),
-                },
-                Target::Capability(capability) => {
-                    let met = providers
-                        .get(capability)
-                        .is_some_and(|providers| providers.other_than(by));
-                    if !met && !dependency.optional {
-                        unmet.push(Unmet::MissingCapability {
-                            by: by.clone(),
-                            capability: capability.clone(),
-                            suggestion: capabilities
-                                .get_or_insert_with(|| {
-                                    Suggestions::among(providers.keys().copied())
-                                })
-                                .closest(capability),
-                        });
-                    }
+    for plugin in 0..coming {
+        for need in roster.needs(plugin) {
+            if need.capability {
+                if !need.optional && !providers.other_than(need.name as usize, roster.name(plugin))
+                {
+                    unmet.push(search.missing_capability(plugin, need));
                 }
+            } else if let Some(there) = places.get(need.name) {
+                if !roster.accepts(need, there) {
+                    unmet.extend(mismatch(roster, plugin, need, there));
+                }
+            } else if !need.optional {
+                unmet.push(search.missing_plugin(plugin, need));
             }
         }
     }
-    unmet.extend(broken(nodes, present));
+    for plugin in coming..roster.count() {
+        for need in roster.needs(plugin).iter().filter(|need| !need.capability) {
+            if let Some(there) = places.get(need.name).filter(|&there| there < coming)
+                && !roster.accepts(need, there)
+            {
+                unmet.extend(mismatch(roster, plugin, need, there));
+            }
+        }
+    }
     unmet
 }
 
-fn broken<N: Name>(nodes: &[Node<N>], present: &[Node<N>]) -> Vec<Unmet<N>> {
-    let named = present.iter().flat_map(|by| {
-        by.dependencies
-            .iter()
-            .filter_map(move |dependency| match &dependency.target {
-                Target::Plugin(id, Some(requirement)) => Some((by, id, requirement)),
-                _ => None,
-            })
-    });
-    let mut coming: Option<HashMap<&N, &Version>> = None;
-    let mut broken = Vec::new();
-    for (by, id, requirement) in named {
-        let coming = coming.get_or_insert_with(|| {
-            let versions = nodes.iter().map(|node| (&node.id, &node.version));
-            versions.collect()
-        });
-        if let Some(&found) = coming.get(id)
-            && !requirement.matches(found, AllowPre::Yes)
-        {
-            broken.push(Unmet::VersionMismatch {
-                by: by.id.clone(),
-                id: id.clone(),
-                requirement: requirement.clone(),
-                found: found.clone(),
-            });
+fn mismatch<N: Name>(
+    roster: &Roster<'_, N>,
+    by: usize,
+    need: &Need,
+    there: usize,
+) -> Option<Unmet<N>> {
+    Some(Unmet::VersionMismatch {
+        by: roster.id(by).clone(),
+        id: roster.id(there).clone(),
+        requirement: roster.requirement(need)?.clone(),
+        found: roster.version(there).clone(),
+    })
+}
+
+/// Looks for what was meant by names that nothing has, once there is one.
+struct Search<'r, 'a, N> {
+    roster: &'r Roster<'a, N>,
+    providers: &'r Providers,
+    ids: Option<Suggestions<'a, N>>,
+    capabilities: Option<Suggestions<'a, N>>,
+}
+
+impl<'r, 'a, N: Name> Search<'r, 'a, N> {
+    fn new(roster: &'r Roster<'a, N>, providers: &'r Providers) -> Self {
+        Self {
+            roster,
+            providers,
+            ids: None,
+            capabilities: None,
         }
     }
-    broken
-}
 
-/// As much of a capability's providers as decides whether a plugin has another one than itself.
-struct Providers<'a, N> {
-    first: &'a N,
-    more: bool,
-}
-
-impl<N: Eq> Providers<'_, N> {
-    fn add(&mut self, id: &N) {
-        self.more |= self.first != id;
+    fn missing_plugin(&mut self, by: usize, need: &Need) -> Unmet<N> {
+        let roster = self.roster;
+        let ids = self.ids.get_or_insert_with(|| {
+            let plugins = 0..roster.count();
+            Suggestions::among(plugins.map(|plugin| (roster.name(plugin), roster.id(plugin))))
+        });
+        let id = roster.names[need.name as usize];
+        Unmet::MissingPlugin {
+            by: roster.id(by).clone(),
+            id: id.clone(),
+            requirement: roster.requirement(need).cloned(),
+            suggestion: ids.closest(id, |name| name != roster.name(by)),
+        }
     }
 
-    fn other_than(&self, id: &N) -> bool {
-        self.more || self.first != id
+    fn missing_capability(&mut self, by: usize, need: &Need) -> Unmet<N> {
+        let (roster, providers) = (self.roster, self.providers);
+        let capabilities = self.capabilities.get_or_insert_with(|| {
+            let names = providers.capabilities();
+            Suggestions::among(names.map(|name| (name, roster.names[name])))
+        });
+        let capability = roster.names[need.name as usize];
+        let helps = |name| providers.other_than(name, roster.name(by));
+        Unmet::MissingCapability {
+            by: roster.id(by).clone(),
+            capability: capability.clone(),
+            suggestion: capabilities.closest(capability, helps),
+        }
     }
 }
