@@ -1,4 +1,5 @@
 use std::any::Any;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -20,6 +21,12 @@ pub enum Cause<E> {
         "handed on a failure that did not come from its next; return an error of the hook's own"
     )]
     Stray,
+    /// It took longer than this. Only async hooks can.
+    #[error("was not done within {0:?}")]
+    TimedOut(Duration),
+    /// The runtime of a blocking hook shut down before it called the hook.
+    #[error("was not called, since its runtime shuts down")]
+    Aborted,
 }
 
 /// The failure of one hook.
