@@ -1,5 +1,6 @@
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::PluginError;
@@ -9,7 +10,8 @@ use crate::requirement::RequirementError;
 use crate::resolve::ResolveError;
 
 /// A step in the life of a plugin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Attaching its hooks.
     Build,
