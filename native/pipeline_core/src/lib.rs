@@ -12,3 +12,5 @@ pub mod published;
 pub mod registry;
 pub mod requirement;
 pub mod resolve;
+#[cfg(feature = "tower")]
+pub mod service;

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pipeline_core::hook::asynchronous::{
-    AsyncBefore, AsyncChain, AsyncHook, AsyncListener, AsyncListeners, AsyncNext, Limits, RunError,
-    Running, cancellation,
+    AsyncAround, AsyncBefore, AsyncChain, AsyncFamily, AsyncHook, AsyncListener, AsyncListeners,
+    AsyncNext, Limits, Owned, RunError, Running, cancellation,
 };
 use pipeline_core::hook::{
     Attachment, Cause, Chain, ContextFamily, Flow, Hook, HookError, Kind, OnError, WrapError,
@@ -460,6 +460,41 @@ async fn types_functions_and_async_closures_are_hooks() {
         .await
         .unwrap();
     assert_eq!(text, "type core closure around");
+}
+
+/// A hook of every family: no closure stands in its way.
+struct Counts(Arc<AtomicUsize>);
+
+impl<F: AsyncFamily> AsyncBefore<F> for Counts {
+    async fn before(&self, _: &mut Owned<F>) -> Result<Flow, F::Error> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(Flow::Continue)
+    }
+}
+
+impl<F: AsyncFamily> AsyncAround<F> for Counts {
+    async fn around(
+        &self,
+        context: &mut Owned<F>,
+        next: &mut AsyncNext<'_, F>,
+    ) -> Result<(), WrapError<F::Error>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(next.call(context).await?)
+    }
+}
+
+#[tokio::test]
+async fn a_type_may_be_a_hook_of_every_family() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let hooks = vec![
+        ("a", AsyncHook::before(Counts(count.clone()))),
+        ("b", AsyncHook::around(Counts(count.clone()))),
+    ];
+    chain(hooks)
+        .run(&mut String::new(), core, &mut Vec::new())
+        .await
+        .unwrap();
+    assert_eq!(count.load(Ordering::Relaxed), 2);
 }
 
 /// Runs can be spawned, and many of them share a chain.

@@ -1,4 +1,8 @@
 //! `async fn`s and async closures are hooks, as far as they borrow nothing from themselves.
+//!
+//! `AsyncFn` alone cannot say that its future is `Send`; the traits here can. It stands beside them because it is
+//! fundamental: the compiler knows that no other type will come to implement it, so that any type can implement the
+//! traits of hooks.
 
 use super::{
     AsyncAfter, AsyncAround, AsyncBefore, AsyncCore, AsyncFamily, AsyncListen, AsyncNext,
@@ -73,7 +77,8 @@ where
 impl<F, H> AsyncBefore<F> for H
 where
     F: AsyncFamily,
-    H: for<'h> AsyncCall<&'h mut Owned<F>, Result<Flow, F::Error>>,
+    H: AsyncFn(&mut Owned<F>) -> Result<Flow, F::Error>
+        + for<'h> AsyncCall<&'h mut Owned<F>, Result<Flow, F::Error>>,
 {
     async fn before(&self, context: &mut Owned<F>) -> Result<Flow, F::Error> {
         self.call(context).await
@@ -83,7 +88,8 @@ where
 impl<F, H> AsyncAfter<F> for H
 where
     F: AsyncFamily,
-    H: for<'h> AsyncCall<&'h mut Owned<F>, Result<(), F::Error>>,
+    H: AsyncFn(&mut Owned<F>) -> Result<(), F::Error>
+        + for<'h> AsyncCall<&'h mut Owned<F>, Result<(), F::Error>>,
 {
     async fn after(&self, result: &mut Owned<F>) -> Result<(), F::Error> {
         self.call(result).await
@@ -93,7 +99,8 @@ where
 impl<F, H> AsyncAround<F> for H
 where
     F: AsyncFamily,
-    H: for<'c, 'n, 'r> AsyncWrap<
+    H: AsyncFn(&mut Owned<F>, &mut AsyncNext<'_, F>) -> Result<(), WrapError<F::Error>>
+        + for<'c, 'n, 'r> AsyncWrap<
             &'c mut Owned<F>,
             &'n mut AsyncNext<'r, F>,
             Result<(), WrapError<F::Error>>,
@@ -111,7 +118,8 @@ where
 impl<F, H> AsyncReplace<F> for H
 where
     F: AsyncFamily,
-    H: for<'c, 'n, 'r> AsyncWrap<
+    H: AsyncFn(&mut Owned<F>, &mut AsyncNext<'_, F>) -> Result<(), WrapError<F::Error>>
+        + for<'c, 'n, 'r> AsyncWrap<
             &'c mut Owned<F>,
             &'n mut AsyncNext<'r, F>,
             Result<(), WrapError<F::Error>>,
@@ -129,7 +137,8 @@ where
 impl<F, V, H> AsyncListen<F, V> for H
 where
     F: SharedFamily,
-    H: for<'h> AsyncCall<&'h Owned<F>, Result<V, F::Error>>,
+    H: AsyncFn(&Owned<F>) -> Result<V, F::Error>
+        + for<'h> AsyncCall<&'h Owned<F>, Result<V, F::Error>>,
 {
     async fn listen(&self, context: &Owned<F>) -> Result<V, F::Error> {
         self.call(context).await
@@ -139,7 +148,8 @@ where
 impl<F, H> AsyncCore<F> for H
 where
     F: AsyncFamily,
-    H: for<'h> AsyncCallMut<&'h mut Owned<F>, Result<(), F::Error>>,
+    H: AsyncFnMut(&mut Owned<F>) -> Result<(), F::Error>
+        + for<'h> AsyncCallMut<&'h mut Owned<F>, Result<(), F::Error>>,
 {
     fn call<'h>(&'h mut self, context: &'h mut Owned<F>) -> BoxFuture<'h, Result<(), F::Error>> {
         Box::pin(async move { self.call_mut(context).await })
