@@ -147,9 +147,9 @@ async fn a_timeout_around_drops_the_hooks() {
 #[tokio::test(start_paused = true)]
 async fn a_timeout_inside_is_a_failure_that_hooks_see() {
     let seen = Arc::new(Mutex::new(String::new()));
-    let sees = seen.clone();
+    let writes = seen.clone();
     let look = AsyncHook::around_fn(move |call: &mut Call, next| {
-        let seen = sees.clone();
+        let seen = writes.clone();
         Box::pin(async move {
             let result = next.call(call).await;
             *seen.lock().unwrap() = next.failure().unwrap().to_string();

@@ -50,7 +50,9 @@ where
             let core = Inner::new(ready, spare);
             let result = source.run(&limits, &mut context, core, &mut skipped).await;
             if let Some(on_skipped) = on_skipped {
-                skipped.iter().for_each(|error| on_skipped(error));
+                for error in &skipped {
+                    on_skipped(error);
+                }
             }
             result?;
             context.into_response().map_err(RunError::Core)

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::blocking::Blocking;
@@ -10,7 +11,7 @@ use crate::hook::callback::Call as SyncCall;
 use crate::hook::{After, Before, Chain, Flow, Hook, HookError, Kind};
 
 /// Why a sync hook cannot stand in an async chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[error(
     "a sync {kind} hook cannot wrap what waits; write it with a `next` that is awaited, or give it a chain of its own \
      and attach that with `AsyncHook::before_chain`"

@@ -1,10 +1,12 @@
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::hook::{Failure, HookError, Kind};
 use crate::plugin::{Name, PluginId};
 
 /// Why an async run failed, for its caller. Hooks inside see a [`Failure`].
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RunError<E> {
     /// A hook failed.
@@ -32,7 +34,8 @@ pub enum RunError<E> {
 }
 
 /// What a run was at when it was ended.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Running {
     /// It had not begun.
