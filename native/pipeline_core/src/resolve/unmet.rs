@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
 use semver::Version;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::suggestion::{Suggestions, did_you_mean};
@@ -9,7 +10,8 @@ use super::{Name, Node, Target};
 use crate::requirement::{AllowPre, Requirement};
 
 /// A dependency that what is there does not meet.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Unmet<N: Name> {
     /// No plugin has the id.
     #[error(
