@@ -49,6 +49,7 @@ mod plugin;
 mod points;
 mod registrar;
 mod report;
+mod saying;
 mod state;
 
 pub use error::{HostError, Stage};
