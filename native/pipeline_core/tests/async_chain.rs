@@ -418,6 +418,25 @@ async fn a_blocking_hook_learns_that_its_run_is_over() {
     is_over.await.unwrap();
 }
 
+/// What the thread keeps is lost to the run, unless it has a copy.
+#[tokio::test]
+async fn a_blocking_hook_that_takes_too_long_keeps_its_context() {
+    for (on_error, left) in [(OnError::Halt, ""), (OnError::Skip, "here core")] {
+        let waits = Hook::<Texts>::before(|_: &mut String| {
+            let over = cancellation();
+            tokio::runtime::Handle::current().block_on(over.cancelled());
+            Ok(Flow::Continue)
+        });
+        let hook = AsyncHook::blocking(&waits.on_error(on_error)).unwrap();
+        let mut text = "here".to_owned();
+        let result = chain(vec![("a", hook.timeout(Duration::from_millis(1)))])
+            .run_within(&Limits::new(), &mut text, core, &mut Vec::new())
+            .await;
+        assert_eq!(result.is_ok(), on_error == OnError::Skip);
+        assert_eq!(text, left);
+    }
+}
+
 struct Greet(String);
 
 impl AsyncBefore<Texts> for Greet {

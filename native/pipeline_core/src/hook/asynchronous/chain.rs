@@ -181,7 +181,7 @@ impl<F: AsyncFamily> AsyncChain<F> {
             .map_err(RunError::or_panic)
     }
 
-    /// As [`AsyncChain::run`], within limits.
+    /// As [`AsyncChain::run`], within limits. An example stands with [`Limits`].
     ///
     /// # Errors
     ///

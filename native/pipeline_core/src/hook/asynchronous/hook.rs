@@ -132,6 +132,35 @@ impl<F: AsyncFamily> AsyncHook<F> {
     /// dropped where it waits, and it fails with [`Cause::TimedOut`](crate::hook::Cause::TimedOut).
     ///
     /// A hook that computes without waiting is not interrupted.
+    ///
+    /// ```
+    /// # use pipeline_core::hook::ContextFamily;
+    /// # struct Texts;
+    /// # impl ContextFamily for Texts {
+    /// #     type Context<'a> = String;
+    /// #     type Error = &'static str;
+    /// # }
+    /// use std::time::Duration;
+    ///
+    /// use pipeline_core::hook::asynchronous::{AsyncChain, AsyncHook};
+    /// use pipeline_core::hook::{Attachment, Cause, Flow, OnError};
+    ///
+    /// async fn slow(_: &mut String) -> Result<Flow, &'static str> {
+    ///     std::future::pending().await
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limit = Duration::from_millis(50);
+    /// let hook = AsyncHook::<Texts>::before(slow).timeout(limit).on_error(OnError::Skip);
+    /// let chain = AsyncChain::new("run", vec![Attachment::new("slow", 1, hook)], |_| &[])?;
+    /// let mut skipped = Vec::new();
+    /// let core = async |_: &mut String| Ok(());
+    /// chain.run(&mut String::new(), core, &mut skipped).await?;
+    /// assert_eq!(skipped[0].cause, Cause::TimedOut(limit));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);

@@ -26,6 +26,26 @@ impl<F: AsyncFamily> AsyncHook<F> {
     /// A sync before or after hook, called in place: it holds its thread up while it computes. What it says about
     /// failures is kept.
     ///
+    /// ```
+    /// # use pipeline_core::hook::ContextFamily;
+    /// # struct Texts;
+    /// # impl ContextFamily for Texts {
+    /// #     type Context<'a> = String;
+    /// #     type Error = &'static str;
+    /// # }
+    /// use pipeline_core::hook::asynchronous::AsyncHook;
+    /// use pipeline_core::hook::{Flow, Hook};
+    ///
+    /// let trim = Hook::<Texts>::before(|text: &mut String| {
+    ///     *text = text.trim().to_owned();
+    ///     Ok(Flow::Continue)
+    /// });
+    /// let here = AsyncHook::sync(&trim)?;
+    /// let elsewhere = AsyncHook::blocking(&trim)?;
+    /// assert_eq!(here.kind(), elsewhere.kind());
+    /// # Ok::<_, pipeline_core::hook::asynchronous::SyncHookError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`SyncHookError`] for an around or replace hook, whose `next` does not wait.

@@ -6,6 +6,26 @@ use super::{BoxFuture, Owned, SharedFamily};
 use crate::hook::{ContextFamily, OnError};
 
 /// A hook on a point that is no chain: it is called with the context, may wait, and gives a value.
+///
+/// ```
+/// # use pipeline_core::hook::ContextFamily;
+/// # struct Texts;
+/// # impl ContextFamily for Texts {
+/// #     type Context<'a> = String;
+/// #     type Error = &'static str;
+/// # }
+/// use pipeline_core::hook::asynchronous::{AsyncListen, AsyncListener};
+///
+/// struct Longer(usize);
+///
+/// impl AsyncListen<Texts, bool> for Longer {
+///     async fn listen(&self, text: &String) -> Result<bool, &'static str> {
+///         Ok(text.len() > self.0)
+///     }
+/// }
+///
+/// let listener = AsyncListener::new(Longer(80));
+/// ```
 pub trait AsyncListen<F: SharedFamily, V>: Send + Sync {
     /// Reads the context.
     fn listen(&self, context: &Owned<F>) -> impl Future<Output = Result<V, F::Error>> + Send;

@@ -5,6 +5,8 @@ use crate::hook::{Failure, HookError, Kind};
 use crate::plugin::{Name, PluginId};
 
 /// Why an async run failed, for its caller. Hooks inside see a [`Failure`].
+///
+/// With serde it can be written and read, as the errors of sync hooks can.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -11,12 +11,23 @@ tokio::task_local! {
 /// run the token is one that nobody cancels.
 ///
 /// ```
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() {
-/// use pipeline_core::hook::asynchronous::cancellation;
-///
-/// assert!(!cancellation().is_cancelled());
+/// # use pipeline_core::hook::ContextFamily;
+/// # struct Texts;
+/// # impl ContextFamily for Texts {
+/// #     type Context<'a> = String;
+/// #     type Error = &'static str;
 /// # }
+/// use pipeline_core::hook::Flow;
+/// use pipeline_core::hook::asynchronous::{AsyncHook, cancellation};
+///
+/// async fn spawns(_: &mut String) -> Result<Flow, &'static str> {
+///     let over = cancellation();
+///     tokio::spawn(async move { over.cancelled().await });
+///     Ok(Flow::Continue)
+/// }
+///
+/// let hook = AsyncHook::<Texts>::before(spawns);
+/// assert!(!cancellation().is_cancelled());
 /// ```
 pub fn cancellation() -> CancellationToken {
     RUN.try_with(CancellationToken::clone).unwrap_or_default()
