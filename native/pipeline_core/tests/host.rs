@@ -2,14 +2,18 @@
 #![cfg(not(loom))]
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU16;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use pipeline_core::hook::{ContextFamily, Flow, Hook};
-use pipeline_core::host::{Host, HostError, Plugin, PluginError, Registrar, Stage};
+use pipeline_core::events::{Event, Subscription};
+use pipeline_core::hook::{ContextFamily, Flow, Hook, OnError};
+use pipeline_core::host::{Host, HostError, HostEvent, Plugin, PluginError, Registrar, Stage};
 use pipeline_core::plugin::{Capability, Dependency, Manifest, PluginId};
 use semver::Version;
+use serde_json::json;
 
 struct Trails;
 
@@ -498,6 +502,107 @@ fn a_plugin_that_panics_in_stop_is_unloaded_nevertheless() {
         "a panicked in stop: ouch"
     );
     assert!(loaded(&host).is_empty());
+}
+
+fn told(events: &Subscription<HostEvent>) -> Vec<serde_json::Value> {
+    let events = std::iter::from_fn(|| events.try_recv());
+    events
+        .map(|event| {
+            let written = serde_json::to_value(&*event).unwrap();
+            assert_eq!(written["event"], event.name());
+            let read: HostEvent = serde_json::from_value(written.clone()).unwrap();
+            assert_eq!(read, *event);
+            written
+        })
+        .collect()
+}
+
+#[test]
+fn a_host_tells_what_happens() {
+    let host = Host::new();
+    let events = host.events().subscribe("*", NonZeroU16::new(64).unwrap());
+    let last = Marker {
+        fails: Some(Stage::Start),
+        ..marker("b")
+    };
+    let refused = vec![
+        Box::new(Marker {
+            panics: Some(Stage::Stop),
+            ..marker("a")
+        }) as Box<dyn Plugin<Trails>>,
+        Box::new(last.needs(Dependency::plugin("a"))),
+    ];
+    host.load_all(refused).unwrap_err();
+    assert_eq!(
+        told(&events),
+        [
+            json!({"event": "plugin_failed", "id": "a", "stage": "stop", "message": "ouch"}),
+            json!({"event": "plugin_failed", "id": "b", "stage": "start", "message": "no luck"}),
+        ]
+    );
+    host.load(marker("a").needs(Dependency::plugin("c")))
+        .unwrap_err();
+    assert!(told(&events).is_empty());
+
+    let a = host.load(marker("a")).unwrap();
+    host.load(marker("b")).unwrap();
+    host.unload(&a).unwrap();
+    host.shut_down();
+    assert_eq!(
+        told(&events),
+        [
+            json!({"event": "plugin_loaded", "id": "a", "version": "1.2.0"}),
+            json!({"event": "plugin_loaded", "id": "b", "version": "1.2.0"}),
+            json!({"event": "plugin_unloaded", "id": "a"}),
+            json!({"event": "plugin_unloaded", "id": "b"}),
+        ]
+    );
+}
+
+/// Skips one failing hook, and fails in another.
+struct Faulty;
+
+impl Plugin<Trails> for Faulty {
+    fn manifest(&self) -> Manifest {
+        Manifest::new("faulty", Version::new(1, 0, 0))
+    }
+
+    fn build(&self, registrar: &mut Registrar<Trails>) -> Result<(), PluginError> {
+        let fails = Hook::before(|_: &mut Vec<String>| Err("no".to_owned()));
+        registrar.attach("run", fails.on_error(OnError::Skip));
+        let fails = Hook::after(|_: &mut Vec<String>| panic!("ouch"));
+        registrar.attach("run", fails);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_host_tells_which_hooks_fail() {
+    let host = Host::new();
+    host.load(Faulty).unwrap();
+    let events = host
+        .events()
+        .subscribe("hook_failed", NonZeroU16::new(64).unwrap());
+    let mut skipped = Vec::new();
+    let skip = json!({"event": "hook_failed", "skipped": true, "error": {
+        "plugin": "faulty", "point": "run", "kind": "before", "index": 0, "cause": {"failed": null}
+    }});
+    let fail = json!({"event": "hook_failed", "skipped": false, "error": {
+        "plugin": "faulty", "point": "run", "kind": "after", "index": 0, "cause": {"panicked": "ouch"}
+    }});
+    for _ in 0..2 {
+        host.run("run", &mut Vec::new(), |_| Ok(()), &mut skipped)
+            .unwrap_err();
+        assert_eq!(told(&events), [skip.clone(), fail.clone()]);
+    }
+    // Also when the base operation panics.
+    let run =
+        AssertUnwindSafe(|| host.run("run", &mut Vec::new(), |_| panic!("core"), &mut Vec::new()));
+    assert!(catch_unwind(run).is_err());
+    assert_eq!(told(&events), [skip]);
+    host.run("other", &mut Vec::new(), |_| Ok(()), &mut skipped)
+        .unwrap();
+    assert!(told(&events).is_empty());
 }
 
 /// Two plugins with two hooks each come and go, together and apart: every run sees both hooks of a plugin or neither.

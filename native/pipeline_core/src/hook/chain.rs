@@ -7,8 +7,8 @@ use super::callback::Call;
 use super::chain_error::{ChainError, MAX_NESTING};
 use super::rescue::RescueRef;
 use super::{
-    After, Around, Attachment, Before, Cause, ContextFamily, Failure, Hook, HookError, Kind,
-    Replace,
+    After, Around, Attachment, Before, Cause, ChainDescription, ContextFamily, Failure, Hook,
+    HookDescription, HookError, Kind, OnError, Replace,
 };
 use crate::plugin::{Name, PluginId};
 
@@ -55,8 +55,8 @@ pub struct Chain<F: ContextFamily> {
     pub(super) befores: Vec<Step<F, dyn Before<F>>>,
     pub(super) replaces: Vec<Step<F, dyn Replace<F>>>,
     pub(super) afters: Vec<Step<F, dyn After<F>>>,
-    /// Whose hooks they are, in the order above.
-    plugins: Vec<PluginId>,
+    /// The hooks in the order above.
+    listed: Vec<HookDescription>,
 }
 
 impl<F: ContextFamily> Chain<F> {
@@ -72,7 +72,16 @@ impl<F: ContextFamily> Chain<F> {
     ) -> Result<Self, ChainError> {
         let mut chain = Self::empty(point);
         for attachment in in_order(&chain.point, hooks, Hook::kind, dependencies)? {
-            chain.plugins.push(attachment.plugin);
+            chain.listed.push(HookDescription {
+                kind: attachment.hook.kind(),
+                plugin: attachment.plugin,
+                priority: attachment.priority,
+                on_error: attachment
+                    .hook
+                    .rescue
+                    .map_or(OnError::Halt, |_| OnError::Skip),
+                timeout: None,
+            });
             let Hook { call, rescue } = attachment.hook;
             match call {
                 Call::Around(hook) => chain.arounds.push(Step { hook, rescue }),
@@ -99,7 +108,7 @@ impl<F: ContextFamily> Chain<F> {
             befores: Vec::new(),
             replaces: Vec::new(),
             afters: Vec::new(),
-            plugins: Vec::new(),
+            listed: Vec::new(),
         }
     }
 
@@ -110,20 +119,25 @@ impl<F: ContextFamily> Chain<F> {
 
     /// Kind and plugin of each hook, in the order: around, before, replace, after.
     pub fn hooks(&self) -> impl Iterator<Item = (Kind, &PluginId)> {
-        let kinds = Kind::ALL
-            .into_iter()
-            .flat_map(|kind| std::iter::repeat_n(kind, self.count(kind)));
-        kinds.zip(&self.plugins)
+        self.listed.iter().map(|hook| (hook.kind, &hook.plugin))
+    }
+
+    /// The chain as data.
+    pub fn describe(&self) -> ChainDescription {
+        ChainDescription {
+            point: self.point.clone(),
+            hooks: self.listed.clone(),
+        }
     }
 
     /// How many hooks there are.
     pub fn len(&self) -> usize {
-        self.plugins.len()
+        self.listed.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.plugins.is_empty()
+        self.listed.is_empty()
     }
 
     /// Runs the hooks around `core` on `context`, which holds the result afterwards.
@@ -165,27 +179,13 @@ impl<F: ContextFamily> Chain<F> {
         index: usize,
         cause: Cause<F::Error>,
     ) -> HookError<F::Error> {
-        let before: usize = Kind::ALL
-            .into_iter()
-            .filter(|&other| other < kind)
-            .map(|other| self.count(other))
-            .sum();
+        let before = self.listed.partition_point(|hook| hook.kind < kind);
         HookError {
-            plugin: self.plugins[before + index].clone(),
+            plugin: self.listed[before + index].plugin.clone(),
             point: self.point.clone(),
             kind,
             index,
             cause,
-        }
-    }
-
-    fn count(&self, kind: Kind) -> usize {
-        match kind {
-            Kind::Around => self.arounds.len(),
-            Kind::Before => self.befores.len(),
-            Kind::Replace => self.replaces.len(),
-            Kind::After => self.afters.len(),
-            Kind::Listen => 0,
         }
     }
 }

@@ -1,3 +1,4 @@
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::order::Contradiction;
@@ -8,7 +9,8 @@ use crate::plugin::{Name, PluginId};
 pub const MAX_NESTING: usize = 64;
 
 /// Why hooks do not make a chain.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ChainError {
     /// Named constraints that cannot all hold.

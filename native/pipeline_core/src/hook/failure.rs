@@ -1,12 +1,15 @@
 use std::any::Any;
+use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::Kind;
 use crate::plugin::{Name, PluginId};
 
 /// Why a hook failed.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Cause<E> {
     /// It returned an error of its own.
@@ -20,10 +23,17 @@ pub enum Cause<E> {
         "handed on a failure that did not come from its next; return an error of the hook's own"
     )]
     Stray,
+    /// It took longer than this. Only async hooks can.
+    #[error("was not done within {0:?}")]
+    TimedOut(Duration),
+    /// The runtime of a blocking hook shut down before it called the hook.
+    #[error("was not called, since its runtime shuts down")]
+    Aborted,
 }
 
 /// The failure of one hook.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[error("the {kind} hook of {plugin} on {point} {cause}")]
 pub struct HookError<E> {
     /// Whose hook it is.
@@ -36,6 +46,25 @@ pub struct HookError<E> {
     pub index: usize,
     /// What happened.
     pub cause: Cause<E>,
+}
+
+impl<E> HookError<E> {
+    /// The same without the hook's own error.
+    pub fn without_details(&self) -> HookError<()> {
+        HookError {
+            plugin: self.plugin.clone(),
+            point: self.point.clone(),
+            kind: self.kind,
+            index: self.index,
+            cause: match &self.cause {
+                Cause::Failed(_) => Cause::Failed(()),
+                Cause::Panicked(message) => Cause::Panicked(message.clone()),
+                Cause::Stray => Cause::Stray,
+                Cause::TimedOut(limit) => Cause::TimedOut(*limit),
+                Cause::Aborted => Cause::Aborted,
+            },
+        }
+    }
 }
 
 /// Why a run failed.

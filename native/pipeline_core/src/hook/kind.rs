@@ -4,6 +4,7 @@ use super::ContextFamily;
 
 /// What a hook does at its point. The order of the variants is the order in which a chain lists its hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Wraps everything inside; the first is the outermost.

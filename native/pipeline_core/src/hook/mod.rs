@@ -4,11 +4,14 @@
 //! [`Chain`]; [`Listen`] hooks stand on points of their own, as [`Listeners`]. Functions and closures are hooks too.
 
 mod around;
+#[cfg(feature = "async")]
+pub mod asynchronous;
 mod attachment;
 mod callback;
 mod chain;
 mod chain_error;
 mod closure;
+mod description;
 mod failure;
 mod family;
 mod flat;
@@ -24,6 +27,7 @@ pub use attachment::Attachment;
 pub use callback::Hook;
 pub use chain::Chain;
 pub use chain_error::{ChainError, MAX_NESTING};
+pub use description::{ChainDescription, HookDescription};
 pub(crate) use failure::panic_message;
 pub use failure::{Cause, Failure, HookError};
 pub use family::ContextFamily;

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 /// What the failure of a hook does to the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OnError {
     /// Ends the run with an error that names the hook.

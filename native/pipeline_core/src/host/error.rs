@@ -1,15 +1,17 @@
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::PluginError;
+use super::{PluginError, saying};
 use crate::hook::ChainError;
 use crate::plugin::{Name, PluginId};
 use crate::requirement::RequirementError;
 use crate::resolve::ResolveError;
 
 /// A step in the life of a plugin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Attaching its hooks.
     Build,
@@ -30,7 +32,10 @@ impl fmt::Display for Stage {
 }
 
 /// Why a host refused to load or unload. Nothing changed, unless the case says otherwise.
-#[derive(Debug, Error)]
+///
+/// Written with serde, an error of a plugin's own is what it says, and comes back as an error that says it.
+#[derive(Debug, Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum HostError {
     /// A manifest could not be had.
@@ -76,6 +81,7 @@ pub enum HostError {
         /// In which step.
         stage: Stage,
         /// How.
+        #[serde(with = "saying")]
         source: PluginError,
     },
     /// The plugin panicked. When it did in [`Stage::Stop`], it is unloaded nevertheless.

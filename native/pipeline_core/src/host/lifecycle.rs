@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::state::{Chains, State};
-use super::{HostError, Plugin, PluginError, Registrar, Stage, needs};
+use super::attached::AllChains;
+use super::report::Report;
+use super::state::State;
+use super::{HostError, HostEvent, Plugin, PluginError, Registrar, Stage, needs};
+use crate::events::EventBus;
 use crate::hook::{Chain, ContextFamily, Failure, HookError, panic_message};
 use crate::plugin::{Manifest, PluginId};
 use crate::published::Published;
@@ -16,14 +19,15 @@ use crate::registry::Snapshot;
 /// Loading and unloading take turns; runs and look-ups never wait for them. What a load or unload changes, in the
 /// registry and on all points, is seen in one step.
 pub struct Host<F: ContextFamily> {
-    view: Published<View<F>>,
+    pub(super) view: Published<View<F>>,
     state: Mutex<State<F>>,
+    events: EventBus<HostEvent>,
 }
 
 /// What readers see.
-struct View<F: ContextFamily> {
+pub(super) struct View<F: ContextFamily> {
     manifests: Snapshot<Manifest>,
-    chains: Chains<F>,
+    pub(super) chains: AllChains<F>,
 }
 
 impl<F: ContextFamily> Host<F> {
@@ -32,9 +36,10 @@ impl<F: ContextFamily> Host<F> {
         Self {
             view: Published::new(View {
                 manifests: Snapshot::default(),
-                chains: Chains::new(),
+                chains: AllChains::default(),
             }),
             state: Mutex::default(),
+            events: EventBus::new(),
         }
     }
 
@@ -61,6 +66,14 @@ impl<F: ContextFamily> Host<F> {
     /// [`HostError`], of the first plugin that cannot be loaded or of the order of all; nothing changed then.
     pub fn load_all(&self, plugins: Vec<Box<dyn Plugin<F>>>) -> Result<Vec<PluginId>, HostError> {
         let mut state = self.state.lock();
+        self.tell(self.load_into(&mut state, plugins))
+    }
+
+    fn load_into(
+        &self,
+        state: &mut State<F>,
+        plugins: Vec<Box<dyn Plugin<F>>>,
+    ) -> Result<Vec<PluginId>, HostError> {
         let mut next = state.clone();
         let plugins: Vec<Arc<dyn Plugin<F>>> = plugins.into_iter().map(Arc::from).collect();
         let manifests: Vec<Manifest> = plugins
@@ -73,9 +86,14 @@ impl<F: ContextFamily> Host<F> {
         }
 
         let mut added: Vec<(PluginId, Arc<dyn Plugin<F>>)> = Vec::with_capacity(plugins.len());
+        let mut loaded = Vec::with_capacity(plugins.len());
         for at in order {
             let (manifest, plugin) = (manifests[at].clone(), plugins[at].clone());
             let id = manifest.id.clone();
+            loaded.push(HostEvent::PluginLoaded {
+                id: id.clone(),
+                version: manifest.version.clone(),
+            });
             let mut registrar = Registrar::new(id.clone(), next.next_registration);
             guarded(&id, Stage::Build, || plugin.build(&mut registrar))?;
             let (next_registration, hooks) = registrar.finish();
@@ -88,13 +106,16 @@ impl<F: ContextFamily> Host<F> {
         for (started, (id, plugin)) in added.iter().enumerate() {
             if let Err(error) = guarded(id, Stage::Start, || plugin.start()) {
                 for (id, plugin) in added[..started].iter().rev() {
-                    // The failure to tell is the one that began this.
-                    let _ = stop(id, &**plugin);
+                    // The failure to return is the one that began this.
+                    let _ = self.tell(stop(id, &**plugin));
                 }
                 return Err(error);
             }
         }
-        self.publish(&mut state, next, chains);
+        self.publish(state, next, chains);
+        for event in loaded {
+            self.events.emit(event);
+        }
         Ok(added.into_iter().map(|(id, _)| id).collect())
     }
 
@@ -114,7 +135,7 @@ impl<F: ContextFamily> Host<F> {
         }
         let chains = self.view.read(|view| next.chains(&view.chains))?;
         self.publish(&mut state, next, chains);
-        stop(id, &*plugin)
+        self.stop_unloaded(id, &*plugin)
     }
 
     /// Unloads everything, in the reverse of the load order. Returns the failures to stop, which kept nothing loaded.
@@ -126,7 +147,7 @@ impl<F: ContextFamily> Host<F> {
             // Cannot fail: it is loaded.
             let _ = next.remove(id);
         }
-        self.publish(&mut state, next, Chains::new());
+        self.publish(&mut state, next, AllChains::default());
         let mut ids: Vec<PluginId> = loaded
             .manifests
             .list()
@@ -135,10 +156,8 @@ impl<F: ContextFamily> Host<F> {
         ids.reverse();
         ids.iter()
             .filter_map(|id| {
-                loaded
-                    .plugins
-                    .get(id)
-                    .and_then(|plugin| stop(id, &**plugin).err())
+                let plugin = loaded.plugins.get(id)?;
+                self.stop_unloaded(id, &**plugin).err()
             })
             .collect()
     }
@@ -161,15 +180,44 @@ impl<F: ContextFamily> Host<F> {
         mut core: impl FnMut(&mut F::Context<'c>) -> Result<(), F::Error>,
         skipped: &mut Vec<HookError<F::Error>>,
     ) -> Result<(), Failure<F::Error>> {
-        self.view.read(|view| match view.chains.get(point) {
-            Some(chain) => chain.run(context, core, skipped),
+        self.view.read(|view| match view.chains.sync.get(point) {
+            Some(chain) => {
+                let report = Report::new(&self.events, skipped);
+                let result = chain.run(context, core, report.skipped);
+                if let Err(Failure::Hook(error)) = &result {
+                    report.failed(error);
+                }
+                result
+            }
             None => core(context).map_err(Failure::Core),
         })
     }
 
+    /// The bus on which the host tells what happens: plugins loaded, unloaded and failed, hooks failed. In the order of
+    /// the loads and unloads.
+    ///
+    /// ```
+    /// # use pipeline_core::hook::ContextFamily;
+    /// # struct Texts;
+    /// # impl ContextFamily for Texts {
+    /// #     type Context<'a> = String;
+    /// #     type Error = &'static str;
+    /// # }
+    /// use std::num::NonZeroU16;
+    ///
+    /// use pipeline_core::host::Host;
+    ///
+    /// let host = Host::<Texts>::new();
+    /// let failures = host.events().subscribe("*_failed", NonZeroU16::new(64).unwrap());
+    /// assert!(failures.try_recv().is_none());
+    /// ```
+    pub fn events(&self) -> &EventBus<HostEvent> {
+        &self.events
+    }
+
     /// The chain of a point as it is now, to keep; `None` when the point has no hooks.
     pub fn chain(&self, point: &str) -> Option<Arc<Chain<F>>> {
-        self.view.read(|view| view.chains.get(point).cloned())
+        self.view.read(|view| view.chains.sync.get(point).cloned())
     }
 
     /// The manifests of what is loaded now.
@@ -177,7 +225,24 @@ impl<F: ContextFamily> Host<F> {
         self.view.read(|view| view.manifests.clone())
     }
 
-    fn publish(&self, state: &mut State<F>, next: State<F>, chains: Chains<F>) {
+    fn stop_unloaded(&self, id: &PluginId, plugin: &dyn Plugin<F>) -> Result<(), HostError> {
+        let id = id.clone();
+        let stopped = stop(&id, plugin);
+        self.events.emit(HostEvent::PluginUnloaded { id });
+        self.tell(stopped)
+    }
+
+    /// Tells of a failure that is a plugin's.
+    fn tell<T>(&self, result: Result<T, HostError>) -> Result<T, HostError> {
+        if let Err(error) = &result
+            && let Some(event) = HostEvent::of(error)
+        {
+            self.events.emit(event);
+        }
+        result
+    }
+
+    fn publish(&self, state: &mut State<F>, next: State<F>, chains: AllChains<F>) {
         let manifests = next.manifests.clone();
         self.view.replace(View { manifests, chains });
         *state = next;

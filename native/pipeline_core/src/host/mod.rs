@@ -38,14 +38,22 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(feature = "async")]
+mod async_points;
+mod attached;
 mod error;
+mod event;
 mod lifecycle;
 mod needs;
 mod plugin;
+mod points;
 mod registrar;
+mod report;
+mod saying;
 mod state;
 
 pub use error::{HostError, Stage};
+pub use event::HostEvent;
 pub use lifecycle::Host;
 pub use plugin::{Plugin, PluginError};
 pub use registrar::Registrar;

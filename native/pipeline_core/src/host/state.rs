@@ -1,36 +1,25 @@
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::registrar::Attached;
+use super::attached::{AllChains, AllPoints, Hooks};
 use super::{HostError, Plugin};
-use crate::hook::{Attachment, Chain, ContextFamily, Hook};
-use crate::plugin::{Manifest, Name, Needs, PluginId};
+use crate::hook::ContextFamily;
+use crate::plugin::{Manifest, Needs, PluginId};
 use crate::registry::{Map, Snapshot};
-
-/// The chains of all points that have hooks.
-pub(super) type Chains<F> = Map<Name, Arc<Chain<F>>>;
 
 /// What the writer of a host keeps. A change is made on a copy, which is cheap, and takes its place once it is whole.
 pub(super) struct State<F: ContextFamily> {
     pub(super) manifests: Snapshot<Manifest>,
     pub(super) plugins: Map<PluginId, Arc<dyn Plugin<F>>>,
     pub(super) next_registration: u64,
-    attachments: Map<Name, Vec<Attachment<Hook<F>>>>,
+    hooks: AllPoints<F>,
     dependencies: Map<PluginId, Vec<PluginId>>,
     /// How many loaded plugins name an id among their dependencies, also one that is not loaded.
     named: Map<PluginId, usize>,
-    points: Map<PluginId, Vec<Name>>,
-    touched: BTreeSet<Name>,
 }
 
 impl<F: ContextFamily> State<F> {
     /// Adds a plugin with its hooks. No plugin of its id is there.
-    pub(super) fn add(
-        &mut self,
-        manifest: Manifest,
-        plugin: Arc<dyn Plugin<F>>,
-        hooks: Attached<F>,
-    ) {
+    pub(super) fn add(&mut self, manifest: Manifest, plugin: Arc<dyn Plugin<F>>, hooks: Hooks<F>) {
         let id = manifest.id.clone();
         let needed = manifest
             .dependencies
@@ -52,12 +41,7 @@ impl<F: ContextFamily> State<F> {
         self.dependencies.insert(id.clone(), needed);
         self.plugins.insert(id.clone(), plugin);
         self.touch_dependents(&id);
-        let points: BTreeSet<Name> = hooks.iter().map(|(point, _)| point.clone()).collect();
-        self.touched.extend(points.iter().cloned());
-        self.points.insert(id, points.into_iter().collect());
-        for (point, attachment) in hooks {
-            self.attachments.entry(point).or_default().push(attachment);
-        }
+        self.hooks.add(&id, hooks);
     }
 
     /// Takes a plugin out with its hooks.
@@ -77,12 +61,7 @@ impl<F: ContextFamily> State<F> {
             }
         }
         self.touch_dependents(id);
-        for point in self.points.remove(id).unwrap_or_default() {
-            if let Some(hooks) = self.attachments.get_mut(&point) {
-                hooks.retain(|hook| hook.plugin != *id);
-            }
-            self.touched.insert(point);
-        }
+        self.hooks.remove(id);
         Ok(plugin)
     }
 
@@ -95,26 +74,14 @@ impl<F: ContextFamily> State<F> {
     /// it has none.
     fn touch_dependents(&mut self, id: &PluginId) {
         if self.is_named(id) {
-            self.touched.extend(self.attachments.keys().cloned());
+            self.hooks.touch_all();
         }
     }
 
     /// The chains as they are after the changes, of which `current` has none yet.
-    pub(super) fn chains(&mut self, current: &Chains<F>) -> Result<Chains<F>, HostError> {
-        let mut chains = current.clone();
-        for point in std::mem::take(&mut self.touched) {
-            let hooks = self.attachments.get(&point).cloned().unwrap_or_default();
-            if hooks.is_empty() {
-                self.attachments.remove(&point);
-                chains.remove(&point);
-            } else {
-                let dependencies =
-                    |id: &PluginId| self.dependencies.get(id).map_or(&[][..], Vec::as_slice);
-                let chain = Chain::new(point.clone(), hooks, dependencies)?;
-                chains.insert(point, Arc::new(chain));
-            }
-        }
-        Ok(chains)
+    pub(super) fn chains(&mut self, current: &AllChains<F>) -> Result<AllChains<F>, HostError> {
+        let dependencies = |id: &PluginId| self.dependencies.get(id).map_or(&[][..], Vec::as_slice);
+        Ok(self.hooks.chains(current, dependencies)?)
     }
 }
 
@@ -124,11 +91,9 @@ impl<F: ContextFamily> Default for State<F> {
             manifests: Snapshot::default(),
             plugins: Map::new(),
             next_registration: 0,
-            attachments: Map::new(),
+            hooks: AllPoints::default(),
             dependencies: Map::new(),
             named: Map::new(),
-            points: Map::new(),
-            touched: BTreeSet::new(),
         }
     }
 }
@@ -139,11 +104,9 @@ impl<F: ContextFamily> Clone for State<F> {
             manifests: self.manifests.clone(),
             plugins: self.plugins.clone(),
             next_registration: self.next_registration,
-            attachments: self.attachments.clone(),
+            hooks: self.hooks.clone(),
             dependencies: self.dependencies.clone(),
             named: self.named.clone(),
-            points: self.points.clone(),
-            touched: self.touched.clone(),
         }
     }
 }

@@ -4,6 +4,7 @@ use super::{Name, Value};
 
 /// Something a plugin can do, with the values that qualify it (models, languages, formats, …).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Capability {
     /// What others look it up by.

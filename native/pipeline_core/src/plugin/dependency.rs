@@ -14,6 +14,7 @@ pub enum Needs {
 
 /// Something a plugin needs in order to run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "Written", into = "Written")]
 pub struct Dependency {
     /// What has to be there.
@@ -25,7 +26,8 @@ pub struct Dependency {
 }
 
 /// Why a written dependency is none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DependencyError {
     /// It names nothing.
@@ -72,15 +74,22 @@ impl Dependency {
     }
 }
 
+/// Something a plugin needs: a plugin or a capability.
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(transform = super::schema::names_one))]
 #[serde(deny_unknown_fields)]
 struct Written {
+    /// The plugin that has to be there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     plugin: Option<PluginId>,
+    /// The capability that another plugin has to have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     capability: Option<Name>,
+    /// The versions that will do, as in `~> 1.2`; any if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     requirement: Option<String>,
+    /// Whether the plugin can do without.
     #[serde(default)]
     optional: bool,
 }

@@ -8,6 +8,7 @@ pub const DEFAULT_PRIORITY: i64 = 50;
 
 /// A hook as its plugin declares it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DeclaredHook {
     /// What it does at its point.

@@ -20,6 +20,13 @@ use super::Name;
 ///
 /// Written with serde, a symbol is a string and a text is `{"text": string}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(
+        description = "A plugin's id: a symbol is a string, a text is an object. The two never equal each other."
+    )
+)]
 #[serde(from = "Written", into = "Written")]
 pub enum PluginId {
     /// An atom, on the BEAM.
@@ -56,11 +63,18 @@ impl fmt::Display for PluginId {
     }
 }
 
+/// A plugin's id: a symbol, or a text.
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged, deny_unknown_fields)]
 enum Written {
+    /// A symbol: an atom, on the BEAM.
     Symbol(Name),
-    Text { text: Name },
+    /// A text: a binary, on the BEAM.
+    Text {
+        /// The text.
+        text: Name,
+    },
 }
 
 impl From<PluginId> for Written {

@@ -6,6 +6,8 @@ use crate::registry::{Entry, Provider};
 
 /// What a plugin says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(title = "Manifest of a pipeline plugin"))]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// Names the plugin; unique among those loaded.

@@ -7,6 +7,8 @@ mod id;
 mod manifest;
 mod name;
 mod provision;
+#[cfg(feature = "schema")]
+mod schema;
 mod value;
 
 pub use capability::Capability;

@@ -8,6 +8,13 @@ use super::Name;
 ///
 /// Written with serde, a symbol is `{"symbol": string}`; the others are what they look like.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(
+        description = "What a capability can be looked up by: one flat value. Symbol and text differ."
+    )
+)]
 #[serde(untagged, deny_unknown_fields)]
 pub enum Value {
     /// True or false.

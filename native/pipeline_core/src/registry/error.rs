@@ -1,7 +1,9 @@
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Why a registry refused a change.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RegistryError<Id> {
     /// The id is taken.
@@ -13,7 +15,8 @@ pub enum RegistryError<Id> {
 }
 
 /// Why a registry cannot say what changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ChangesError {
     /// The changes reach farther back than the history.

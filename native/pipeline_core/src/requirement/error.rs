@@ -1,7 +1,11 @@
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::word::{Word, known};
+
 /// Why a text is not a version.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum VersionError {
     /// Fewer than three numbers.
@@ -10,7 +14,8 @@ pub enum VersionError {
         /// The text as given.
         text: String,
         /// `major`, `minor` or `patch`.
-        part: &'static str,
+        #[serde(deserialize_with = "known")]
+        part: Word,
     },
     /// More than three numbers.
     #[error("{text:?} has more than three numbers: write a version as MAJOR.MINOR.PATCH")]
@@ -26,7 +31,8 @@ pub enum VersionError {
         /// The text as given.
         text: String,
         /// `major`, `minor` or `patch`.
-        part: &'static str,
+        #[serde(deserialize_with = "known")]
+        part: Word,
         /// What stands there.
         found: String,
     },
@@ -54,7 +60,8 @@ pub enum VersionError {
         /// The text as given.
         text: String,
         /// `pre-release` or `build metadata`.
-        part: &'static str,
+        #[serde(deserialize_with = "known")]
+        part: Word,
     },
     /// A character that identifiers do not have.
     #[error(
@@ -64,14 +71,16 @@ pub enum VersionError {
         /// The text as given.
         text: String,
         /// `pre-release` or `build metadata`.
-        part: &'static str,
+        #[serde(deserialize_with = "known")]
+        part: Word,
         /// The identifier.
         identifier: String,
     },
 }
 
 /// Why a text is not a requirement.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RequirementError {
     /// Nothing but spaces.
@@ -83,7 +92,8 @@ pub enum RequirementError {
         /// The text as given.
         text: String,
         /// The operator or connective that waits for a version.
-        after: &'static str,
+        #[serde(deserialize_with = "known")]
+        after: Word,
     },
     /// `and` or `or` with nothing ahead of it.
     #[error("{text:?} starts with {connective:?}: put a comparison ahead of it")]
@@ -91,7 +101,8 @@ pub enum RequirementError {
         /// The text as given.
         text: String,
         /// `and` or `or`.
-        connective: &'static str,
+        #[serde(deserialize_with = "known")]
+        connective: Word,
     },
     /// Two comparisons side by side.
     #[error(
@@ -122,7 +133,8 @@ pub enum RequirementError {
 }
 
 /// Why [`is_match`](super::is_match) has no answer.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MatchError {
     /// The requirement is none. Reported ahead of a wrong version, as Elixir does.
     #[error(transparent)]

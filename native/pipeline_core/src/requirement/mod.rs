@@ -43,6 +43,7 @@ mod error;
 mod expression;
 mod lexer;
 mod version;
+mod word;
 
 pub use comparator::AllowPre;
 pub use error::{MatchError, RequirementError, VersionError};

@@ -1,9 +1,11 @@
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Name, Trouble};
 
 /// Demands that cannot be met together; without any one of them they could.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conflict<N> {
     /// What is in trouble. Several entries if a plugin has versions that fail for different reasons.
     pub troubles: Vec<Trouble<N>>,

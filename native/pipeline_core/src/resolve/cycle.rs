@@ -1,19 +1,21 @@
 use std::collections::VecDeque;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::graph::{Declared, Graph};
 use super::knot::Knot;
 use super::{Name, Roster};
 
 /// Plugins that wait for each other, in a circle: each edge leads to the `from` of the next, the last to the first.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cycle<N> {
     /// At least one edge; one alone is a plugin that depends on itself.
     pub edges: Vec<CycleEdge<N>>,
 }
 
 /// A dependency that is part of a cycle.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CycleEdge<N> {
     /// The plugin that declares the dependency.
     pub from: N,

@@ -1,12 +1,13 @@
 use std::fmt;
 
 use semver::Version;
+use serde::{Deserialize, Serialize};
 
 use super::Name;
 use crate::requirement::Requirement;
 
 /// Someone who asks for a plugin or a capability, and how it came to be asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Demand<N> {
     /// Who asks.
     pub by: Demander<N>,
@@ -19,7 +20,8 @@ pub struct Demand<N> {
 }
 
 /// Who makes a [`Demand`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Demander<N> {
     /// The application, by a root of the request.
     Application,
@@ -42,7 +44,8 @@ pub enum Demander<N> {
 }
 
 /// A step on the way from the application to who makes a [`Demand`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Step<N> {
     /// A plugin and what is required of it.
     Plugin(N, Option<Requirement>),

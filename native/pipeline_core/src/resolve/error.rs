@@ -1,11 +1,13 @@
 use semver::Version;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::unmet::listed;
 use super::{Conflict, Cycle, Name, Unmet};
 
 /// Why plugins cannot be put in an order.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ResolveError<N: Name> {
     /// Two of the plugins to load have the same id.
     #[error("two plugins to load have the id {id} ({first} and {second}): keep one of them")]
@@ -36,7 +38,8 @@ pub enum ResolveError<N: Name> {
 }
 
 /// Why no versions can be chosen.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SolveError<N: Name> {
     /// The same version of a plugin is known twice.
     #[error("{id} {version} was found twice: keep one of the two")]

@@ -1,13 +1,15 @@
 use std::fmt;
 
 use semver::Version;
+use serde::{Deserialize, Serialize};
 
 use super::demand::enumerated;
 use super::suggestion::did_you_mean;
 use super::{Demand, Name};
 
 /// A plugin or capability that cannot be had as it is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Trouble<N> {
     /// No release has the id.
     MissingPlugin {

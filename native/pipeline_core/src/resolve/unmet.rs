@@ -1,4 +1,5 @@
 use semver::Version;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::places::Places;
@@ -8,7 +9,8 @@ use super::{Name, Need, Roster};
 use crate::requirement::Requirement;
 
 /// A dependency that what is there does not meet.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Unmet<N: Name> {
     /// No plugin has the id.
     #[error(

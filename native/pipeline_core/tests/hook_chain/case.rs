@@ -79,7 +79,7 @@ pub(crate) fn skipping(kind: Kind, name: &'static str, act: Act) -> HookCase {
     }
 }
 
-fn fail(act: Act, name: &str) -> Result<(), String> {
+pub(crate) fn fail(act: Act, name: &str) -> Result<(), String> {
     match act {
         Act::Fail => Err(name.to_owned()),
         Act::Panic => panic!("{name}"),

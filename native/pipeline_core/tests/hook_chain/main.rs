@@ -7,3 +7,5 @@ mod edges;
 mod listeners;
 mod model;
 mod property;
+#[cfg(feature = "async")]
+mod waiting;

@@ -62,6 +62,9 @@ proptest! {
 
     #[test]
     fn a_chain_does_what_the_model_says(cases in any_chain(), core in any_core()) {
-        prop_assert_eq!(run(&cases, &core), model::run(&cases, &core));
+        let expected = model::run(&cases, &core);
+        #[cfg(feature = "async")]
+        prop_assert_eq!(&super::waiting::run(&cases, &core), &expected);
+        prop_assert_eq!(run(&cases, &core), expected);
     }
 }

@@ -1,10 +1,13 @@
 use std::error::Error;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::hook::Kind;
 
 /// Why one hook has to run before another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The earlier one declares `before:` the later one's plugin.
     DeclaredBefore,
@@ -15,7 +18,7 @@ pub enum Reason {
 }
 
 /// One step of a [`Contradiction`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Precedence<Id> {
     /// The plugin whose hook has to run first.
     pub earlier: Id,
@@ -28,7 +31,7 @@ pub struct Precedence<Id> {
 /// Named constraints that cannot all hold: a cycle, and no shorter one exists.
 ///
 /// Each step's `later` is the next one's `earlier`, and the last one's `later` is the first one's `earlier`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contradiction<Id> {
     /// The kind of the hooks.
     pub kind: Kind,

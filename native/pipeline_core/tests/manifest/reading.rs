@@ -1,4 +1,4 @@
-//! Manifests as they are written and read.
+//! Manifests as they are written and read, one by one.
 
 use pipeline_core::hook::{Kind, OnError};
 use pipeline_core::plugin::{Capability, DeclaredHook, Dependency, Manifest, PluginId, Value};
@@ -80,6 +80,10 @@ fn a_manifest_that_makes_no_sense_is_refused() {
     assert_refused(
         json!({"id": "a", "version": "1.0.0", "colour": 1}),
         "unknown field `colour`",
+    );
+    assert_refused(
+        json!({"id": "a", "version": "1.0.0", "provides": [{"type": "llm", "prio": 1}]}),
+        "unknown field `prio`",
     );
     assert_refused(
         json!({"id": "a", "version": "1.0.0", "dependencies": [{"plugin": "b", "capability": "c"}]}),

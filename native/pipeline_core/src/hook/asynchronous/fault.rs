@@ -1,0 +1,40 @@
+use std::any::Any;
+use std::time::Duration;
+
+use crate::hook::failure::panic_message;
+use crate::hook::{Cause, Failure, HookError};
+
+/// How the call of a hook failed.
+pub(super) enum Fault<E> {
+    /// By itself.
+    Own(Cause<E>),
+    /// A hook of the sync chain that it runs did.
+    Inner(HookError<E>),
+}
+
+impl<E> Fault<E> {
+    pub(super) fn panicked(payload: &(dyn Any + Send)) -> Self {
+        Self::Own(Cause::Panicked(panic_message(payload)))
+    }
+
+    pub(super) fn timed_out(limit: Duration) -> Self {
+        Self::Own(Cause::TimedOut(limit))
+    }
+}
+
+impl<E> Fault<E> {
+    pub(super) fn own(error: E) -> Self {
+        Self::Own(Cause::Failed(error))
+    }
+}
+
+/// Of a sync chain whose base operation does nothing.
+impl<E> From<Failure<E>> for Fault<E> {
+    fn from(failure: Failure<E>) -> Self {
+        match failure {
+            Failure::Hook(error) => Self::Inner(error),
+            Failure::Core(error) => Self::own(error),
+            Failure::CorePanicked(payload) => Self::panicked(&*payload),
+        }
+    }
+}

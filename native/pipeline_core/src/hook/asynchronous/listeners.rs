@@ -1,0 +1,229 @@
+use std::fmt;
+use std::num::NonZeroUsize;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::timeout;
+
+use super::guard::guarded;
+use super::listen::AsyncListener;
+use super::{Owned, SharedFamily};
+use crate::hook::attachment::in_order;
+use crate::hook::failure::panic_message;
+use crate::hook::{
+    Attachment, Cause, ChainDescription, ChainError, ContextFamily, HookDescription, HookError,
+    Kind, OnError,
+};
+use crate::plugin::{Name, PluginId};
+
+/// The async listeners of one point. They are called beside each other, as many at once as the run allows; what they
+/// give stands in the order of hooks.
+///
+/// ```
+/// use std::num::NonZeroUsize;
+///
+/// use pipeline_core::hook::asynchronous::{AsyncListener, AsyncListeners};
+/// use pipeline_core::hook::{Attachment, ContextFamily};
+///
+/// # struct Texts;
+/// # impl ContextFamily for Texts {
+/// #     type Context<'a> = String;
+/// #     type Error = &'static str;
+/// # }
+/// async fn length(text: &String) -> Result<usize, &'static str> {
+///     Ok(text.len())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let hooks = vec![Attachment::new("a", 1, AsyncListener::<Texts, usize>::new(length))];
+/// let listeners = AsyncListeners::new("measure", hooks, |_| &[])?;
+/// let at_once = NonZeroUsize::new(8).unwrap();
+/// assert_eq!(listeners.collect(&"hello".to_owned(), at_once, &mut Vec::new()).await?, [5]);
+/// # Ok(())
+/// # }
+/// ```
+pub struct AsyncListeners<F: ContextFamily, V> {
+    point: Name,
+    hooks: Vec<AsyncListener<F, V>>,
+    listed: Vec<HookDescription>,
+}
+
+impl<F: ContextFamily, V> AsyncListeners<F, V> {
+    /// Orders listeners. `dependencies` gives the ids that a plugin depends on directly.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainError::Contradiction`] when named constraints contradict each other.
+    pub fn new<'d>(
+        point: impl Into<Name>,
+        hooks: Vec<Attachment<AsyncListener<F, V>>>,
+        dependencies: impl Fn(&PluginId) -> &'d [PluginId],
+    ) -> Result<Self, ChainError> {
+        let point = point.into();
+        let ordered = in_order(&point, hooks, |_| Kind::Listen, dependencies)?;
+        let (listed, hooks) = ordered
+            .into_iter()
+            .map(|attached| {
+                let described = HookDescription {
+                    kind: Kind::Listen,
+                    plugin: attached.plugin,
+                    priority: attached.priority,
+                    on_error: attached.hook.on_error,
+                    timeout: attached.hook.timeout,
+                };
+                (described, attached.hook)
+            })
+            .unzip();
+        Ok(Self {
+            point,
+            hooks,
+            listed,
+        })
+    }
+
+    /// The listeners as data, in order.
+    pub fn describe(&self) -> ChainDescription {
+        ChainDescription {
+            point: self.point.clone(),
+            hooks: self.listed.clone(),
+        }
+    }
+}
+
+impl<F, V: Send> AsyncListeners<F, V>
+where
+    F: SharedFamily,
+{
+    /// Mode `:collect`: the values of all, in order, of which at most `at_once` are called at the same time.
+    ///
+    /// # Errors
+    ///
+    /// The first failure, in order, that is not skipped: listeners behind it are not begun any more, or dropped. Those
+    /// that are skipped are added to `skipped`, in order.
+    pub async fn collect(
+        &self,
+        context: &Owned<F>,
+        at_once: NonZeroUsize,
+        skipped: &mut Vec<HookError<F::Error>>,
+    ) -> Result<Vec<V>, HookError<F::Error>> {
+        let mut values = Vec::with_capacity(self.hooks.len());
+        for (result, hook) in self
+            .call_all(context, at_once, true)
+            .await
+            .into_iter()
+            .zip(&self.hooks)
+        {
+            match (result, hook.on_error) {
+                (Ok(value), _) => values.push(value),
+                (Err(error), OnError::Skip) => skipped.push(error),
+                (Err(error), OnError::Halt) => return Err(error),
+            }
+        }
+        Ok(values)
+    }
+
+    /// Mode `:notify`: all are called, at most `at_once` at the same time, and their values ignored. No failure stops the
+    /// others; all are returned, in order.
+    pub async fn notify(
+        &self,
+        context: &Owned<F>,
+        at_once: NonZeroUsize,
+    ) -> Vec<HookError<F::Error>> {
+        let results = self.call_all(context, at_once, false).await;
+        results.into_iter().filter_map(Result::err).collect()
+    }
+
+    /// The results in order. With `halts`, those up to the first failure that is not skipped.
+    async fn call_all(
+        &self,
+        context: &Owned<F>,
+        at_once: NonZeroUsize,
+        halts: bool,
+    ) -> Vec<Result<V, HookError<F::Error>>> {
+        let mut results: Vec<Option<Result<V, _>>> = Vec::new();
+        results.resize_with(self.hooks.len(), || None);
+        let mut running = FuturesUnordered::new();
+        let (mut begun, mut missing, mut end) = (0, self.hooks.len(), self.hooks.len());
+        while missing > 0 {
+            while begun < end && running.len() < at_once.get() {
+                let index = begun;
+                running.push(async move { (index, self.call(index, context).await) });
+                begun += 1;
+            }
+            let Some((index, result)) = running.next().await else {
+                break;
+            };
+            if index >= end {
+                continue;
+            }
+            if halts && result.is_err() && self.hooks[index].on_error == OnError::Halt {
+                end = index + 1;
+            }
+            results[index] = Some(result);
+            missing = results[..end]
+                .iter()
+                .filter(|result| result.is_none())
+                .count();
+        }
+        results.into_iter().take(end).flatten().collect()
+    }
+
+    async fn call(&self, index: usize, context: &Owned<F>) -> Result<V, HookError<F::Error>> {
+        let hook = &self.hooks[index];
+        let call = guarded(async { hook.hook.call(context).await });
+        let result = match hook.timeout {
+            None => Ok(call.await),
+            Some(limit) => timeout(limit, call).await.map_err(|_| limit),
+        };
+        let cause = match result {
+            Ok(Ok(Ok(value))) => return Ok(value),
+            Ok(Ok(Err(error))) => Cause::Failed(error),
+            Ok(Err(payload)) => Cause::Panicked(panic_message(&*payload)),
+            Err(limit) => Cause::TimedOut(limit),
+        };
+        Err(HookError {
+            plugin: self.listed[index].plugin.clone(),
+            point: self.point.clone(),
+            kind: Kind::Listen,
+            index,
+            cause,
+        })
+    }
+}
+
+impl<F, V: Send> AsyncListeners<F, Option<V>>
+where
+    F: SharedFamily,
+{
+    /// Mode `:first`: the first value that is one. The listeners are called one after the other, and later ones not at
+    /// all.
+    ///
+    /// # Errors
+    ///
+    /// A failure ahead of that which is not skipped; those that are skipped are added to `skipped`.
+    pub async fn first(
+        &self,
+        context: &Owned<F>,
+        skipped: &mut Vec<HookError<F::Error>>,
+    ) -> Result<Option<V>, HookError<F::Error>> {
+        for (index, hook) in self.hooks.iter().enumerate() {
+            match (self.call(index, context).await, hook.on_error) {
+                (Ok(None), _) => {}
+                (Ok(value), _) => return Ok(value),
+                (Err(error), OnError::Skip) => skipped.push(error),
+                (Err(error), OnError::Halt) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl<F: ContextFamily, V> fmt::Debug for AsyncListeners<F, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsyncListeners")
+            .field("point", &self.point)
+            .field("hooks", &self.listed)
+            .finish_non_exhaustive()
+    }
+}

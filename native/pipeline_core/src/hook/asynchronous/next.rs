@@ -1,0 +1,107 @@
+use std::fmt;
+
+use super::clock::Clock;
+use super::run_error::Place;
+use super::{AsyncChain, AsyncCore, AsyncFamily, Owned};
+use crate::hook::rescue::RescueRef;
+use crate::hook::{ContextFamily, Failure, HookError, Inner};
+
+/// What an [`AsyncAround`](super::AsyncAround) or [`AsyncReplace`](super::AsyncReplace) hook wraps.
+pub struct AsyncNext<'r, F: ContextFamily> {
+    pub(super) inside: Inside<'r, F>,
+    pub(super) rest: Rest,
+    pub(super) outcome: &'r mut Outcome<F>,
+    /// `Some` when the hook's own failure is skipped: then what `next` gave is kept.
+    pub(super) rescue: Option<RescueRef<F>>,
+    pub(super) clock: Option<&'r Clock>,
+}
+
+/// What all hooks of a run work on.
+pub(super) struct Inside<'r, F: ContextFamily> {
+    pub(super) chain: &'r AsyncChain<F>,
+    pub(super) core: &'r mut (dyn AsyncCore<F> + 'r),
+    pub(super) skipped: &'r mut Vec<HookError<F::Error>>,
+    pub(super) place: &'r mut Place,
+}
+
+/// Where the inside begins: at this around, or at this replace hook.
+#[derive(Clone, Copy)]
+pub(super) enum Rest {
+    Arounds(usize),
+    Replaces(usize),
+}
+
+/// What came of the calls.
+pub(super) struct Outcome<F: ContextFamily> {
+    pub(super) last: Last<Owned<F>>,
+    pub(super) failure: Option<Failure<F::Error>>,
+}
+
+/// What came of the last call.
+pub(super) enum Last<C> {
+    NotCalled,
+    /// The call was dropped before it was over.
+    Dropped,
+    Done(Option<C>),
+    Failed,
+}
+
+impl<F: AsyncFamily> AsyncNext<'_, F> {
+    /// Runs the inside on `context`, which holds its result afterwards. Each call runs it anew.
+    ///
+    /// Dropping the future drops what runs inside. A hook that does so and then fails is not skipped: what ran once
+    /// would run twice.
+    ///
+    /// # Errors
+    ///
+    /// [`Inner`] when the inside failed; [`AsyncNext::failure`] then says how.
+    pub async fn call(&mut self, context: &mut Owned<F>) -> Result<(), Inner<F::Error>> {
+        self.outcome.last = Last::Dropped;
+        let place = *self.inside.place;
+        let paused = self.clock.map(Clock::pause);
+        let inside = self.inside.reborrow();
+        let result = match self.rest {
+            Rest::Arounds(from) => inside.run_arounds(from, context).await,
+            Rest::Replaces(from) => inside.run_replaces(from, context).await,
+        };
+        drop(paused);
+        *self.inside.place = place;
+        match result {
+            Ok(()) => {
+                self.outcome.last = Last::Done(self.rescue.map(|rescue| rescue.copy(context)));
+                Ok(())
+            }
+            Err(failure) => {
+                self.outcome.last = Last::Failed;
+                self.outcome.failure = Some(failure);
+                Err(Inner::new())
+            }
+        }
+    }
+}
+
+impl<F: ContextFamily> AsyncNext<'_, F> {
+    /// How the last call that failed did.
+    pub fn failure(&self) -> Option<&Failure<F::Error>> {
+        self.outcome.failure.as_ref()
+    }
+}
+
+impl<F: ContextFamily> Inside<'_, F> {
+    pub(super) fn reborrow(&mut self) -> Inside<'_, F> {
+        Inside {
+            chain: self.chain,
+            core: &mut *self.core,
+            skipped: &mut *self.skipped,
+            place: &mut *self.place,
+        }
+    }
+}
+
+impl<F: ContextFamily> fmt::Debug for AsyncNext<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsyncNext")
+            .field("point", self.inside.chain.point())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,92 @@
+use super::points::{Chains, Points};
+#[cfg(feature = "async")]
+use crate::hook::asynchronous::{AsyncChain, AsyncHook};
+use crate::hook::{Chain, ChainError, ContextFamily, Hook};
+use crate::plugin::PluginId;
+
+/// What a plugin attached.
+pub(super) struct Hooks<F: ContextFamily> {
+    pub(super) sync: super::points::Attached<Hook<F>>,
+    #[cfg(feature = "async")]
+    pub(super) waiting: super::points::Attached<AsyncHook<F>>,
+}
+
+/// The points of a host, sync and async.
+pub(super) struct AllPoints<F: ContextFamily> {
+    sync: Points<Hook<F>>,
+    #[cfg(feature = "async")]
+    waiting: Points<AsyncHook<F>>,
+}
+
+/// Their chains.
+pub(super) struct AllChains<F: ContextFamily> {
+    pub(super) sync: Chains<Chain<F>>,
+    #[cfg(feature = "async")]
+    pub(super) waiting: Chains<AsyncChain<F>>,
+}
+
+impl<F: ContextFamily> AllPoints<F> {
+    pub(super) fn add(&mut self, plugin: &PluginId, hooks: Hooks<F>) {
+        self.sync.add(plugin.clone(), hooks.sync);
+        #[cfg(feature = "async")]
+        self.waiting.add(plugin.clone(), hooks.waiting);
+    }
+
+    pub(super) fn remove(&mut self, plugin: &PluginId) {
+        self.sync.remove(plugin);
+        #[cfg(feature = "async")]
+        self.waiting.remove(plugin);
+    }
+
+    pub(super) fn touch_all(&mut self) {
+        self.sync.touch_all();
+        #[cfg(feature = "async")]
+        self.waiting.touch_all();
+    }
+
+    pub(super) fn chains<'d>(
+        &mut self,
+        current: &AllChains<F>,
+        dependencies: impl Fn(&PluginId) -> &'d [PluginId],
+    ) -> Result<AllChains<F>, ChainError> {
+        Ok(AllChains {
+            sync: self.sync.chains(&current.sync, |point, hooks| {
+                Chain::new(point, hooks, &dependencies)
+            })?,
+            #[cfg(feature = "async")]
+            waiting: self.waiting.chains(&current.waiting, |point, hooks| {
+                AsyncChain::new(point, hooks, &dependencies)
+            })?,
+        })
+    }
+}
+
+impl<F: ContextFamily> Default for AllPoints<F> {
+    fn default() -> Self {
+        Self {
+            sync: Points::default(),
+            #[cfg(feature = "async")]
+            waiting: Points::default(),
+        }
+    }
+}
+
+impl<F: ContextFamily> Clone for AllPoints<F> {
+    fn clone(&self) -> Self {
+        Self {
+            sync: self.sync.clone(),
+            #[cfg(feature = "async")]
+            waiting: self.waiting.clone(),
+        }
+    }
+}
+
+impl<F: ContextFamily> Default for AllChains<F> {
+    fn default() -> Self {
+        Self {
+            sync: Chains::new(),
+            #[cfg(feature = "async")]
+            waiting: Chains::new(),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+use std::fmt;
+use std::sync::Arc;
+
+use tower_layer::Layer;
+
+use super::HookService;
+use super::source::Source;
+use crate::hook::asynchronous::{AsyncChain, Limits};
+use crate::hook::{ContextFamily, HookError};
+use crate::host::Host;
+use crate::plugin::Name;
+
+/// Who hears of the failures that a run skipped.
+pub(super) type Listener<E> = Arc<dyn Fn(&HookError<E>) + Send + Sync>;
+
+/// Wraps services in the hooks of an async chain.
+pub struct HookLayer<F: ContextFamily> {
+    source: Source<F>,
+    limits: Limits,
+    on_skipped: Option<Listener<F::Error>>,
+}
+
+impl<F: ContextFamily> HookLayer<F> {
+    /// The hooks of a chain.
+    pub fn of_chain(chain: Arc<AsyncChain<F>>) -> Self {
+        Self::new(Source::Chain(chain))
+    }
+
+    /// The hooks that a point of the host has at each call: they come and go with their plugins.
+    pub fn of_point(host: Arc<Host<F>>, point: impl Into<Name>) -> Self {
+        Self::new(Source::Point(host, point.into()))
+    }
+
+    fn new(source: Source<F>) -> Self {
+        Self {
+            source,
+            limits: Limits::new(),
+            on_skipped: None,
+        }
+    }
+
+    /// Limits each call, hooks and service together.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Who hears of the failures that a call skipped, when it is over. A host tells of them on its bus in any case.
+    #[must_use]
+    pub fn on_skipped(
+        mut self,
+        listener: impl Fn(&HookError<F::Error>) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_skipped = Some(Arc::new(listener));
+        self
+    }
+}
+
+impl<S, F: ContextFamily> Layer<S> for HookLayer<F> {
+    type Service = HookService<S, F>;
+
+    fn layer(&self, inner: S) -> HookService<S, F> {
+        HookService {
+            inner,
+            source: self.source.clone(),
+            limits: self.limits.clone(),
+            on_skipped: self.on_skipped.clone(),
+        }
+    }
+}
+
+impl<F: ContextFamily> Clone for HookLayer<F> {
+    fn clone(&self) -> Self {
+        Self {
+            source: self.source.clone(),
+            limits: self.limits.clone(),
+            on_skipped: self.on_skipped.clone(),
+        }
+    }
+}
+
+impl<F: ContextFamily> fmt::Debug for HookLayer<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HookLayer")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
