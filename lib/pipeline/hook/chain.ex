@@ -77,7 +77,7 @@ defmodule Pipeline.Hook.Chain do
   defp ready(%Entry{call: {:elixir, fun}, timeout: nil} = entry, _instance), do: {entry, fun}
 
   defp ready(%Entry{call: {:elixir, fun}, timeout: timeout} = entry, instance) do
-    {entry, TimeLimit.wrap(fun, timeout, instance)}
+    {entry, TimeLimit.wrap(fun, timeout, entry.max_heap, instance)}
   end
 
   defp close(steps, core, instance) do

@@ -5,7 +5,10 @@ defmodule Pipeline.Hook.Options do
   alias Pipeline.Plugin.{Manifest, Suggestion}
 
   @kinds [:before, :after, :around, :replace, :listen]
-  @options [:priority, :before, :after, :fun, :on_error, :timeout, :native, :config, :cost]
+  @options [:priority, :before, :after, :fun, :on_error, :timeout, :max_heap, :native, :config, :cost]
+
+  # Bytes. Below that a task cannot run.
+  @smallest_heap 16 * 1024
 
   @type t :: %{
           kind: Pipeline.Hook.kind(),
@@ -16,6 +19,7 @@ defmodule Pipeline.Hook.Options do
           after: [Pipeline.Plugin.plugin_id()],
           on_error: :halt | :skip | :raise,
           timeout: pos_integer | nil,
+          max_heap: pos_integer | nil,
           native: {module, atom} | nil,
           config: term,
           cost: :light | :heavy | nil
@@ -62,6 +66,7 @@ defmodule Pipeline.Hook.Options do
       after: List.wrap(opts[:after]),
       on_error: Keyword.get(opts, :on_error, :halt),
       timeout: opts[:timeout],
+      max_heap: opts[:max_heap],
       native: native(opts[:native]),
       config: Keyword.get(opts, :config, %{}),
       cost: opts[:cost]
@@ -86,7 +91,7 @@ defmodule Pipeline.Hook.Options do
         {:error, "fun: names a function of the plugin, got: #{inspect(options.fun)}"}
 
       true ->
-        with :ok <- check_timeout(options), do: check_native(options, opts)
+        with :ok <- check_timeout(options), :ok <- check_max_heap(options), do: check_native(options, opts)
     end
   end
 
@@ -106,6 +111,18 @@ defmodule Pipeline.Hook.Options do
       true ->
         :ok
     end
+  end
+
+  defp check_max_heap(%{max_heap: nil}), do: :ok
+
+  defp check_max_heap(%{timeout: nil}) do
+    {:error, "max_heap: is for hooks with a timeout:, which run in a process of their own; give it one"}
+  end
+
+  defp check_max_heap(%{max_heap: bytes}) when is_integer(bytes) and bytes >= @smallest_heap, do: :ok
+
+  defp check_max_heap(%{max_heap: bytes}) do
+    {:error, "max_heap: is a number of bytes, at least #{@smallest_heap}, got: #{inspect(bytes)}"}
   end
 
   defp check_native(%{native: nil}, opts) do

@@ -6,7 +6,9 @@ defmodule Pipeline.Plugin.Anchor do
   use GenServer
 
   alias Pipeline.Hook.Table
+  alias Pipeline.Plugin.Manager.Wanted
   alias Pipeline.Plugin.{Names, Registry}
+  alias Pipeline.Plugin.Resources.Limits
 
   @spec start_link(keyword) :: GenServer.on_start()
   def start_link(opts) do
@@ -31,6 +33,8 @@ defmodule Pipeline.Plugin.Anchor do
       if Table.exists?(instance), do: Table.delete(instance)
       :persistent_term.put({Registry, instance}, Registry.new())
       Table.create(instance, opts[:hooks], opts[:incarnation])
+      Limits.keep(instance, opts[:limits] || %{})
+      Wanted.forget(instance)
     end
 
     {:ok, %{instance: instance, configured?: again?}}
@@ -48,6 +52,8 @@ defmodule Pipeline.Plugin.Anchor do
       when reason in [:normal, :shutdown] or elem(reason, 0) == :shutdown do
     Table.delete(instance)
     :persistent_term.erase({Registry, instance})
+    Limits.forget(instance)
+    Wanted.forget(instance)
   end
 
   def terminate(_crash, _state), do: :ok

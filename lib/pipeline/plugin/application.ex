@@ -10,7 +10,8 @@ defmodule Pipeline.Plugin.Application do
 
   @impl Application
   def start(_type, _args) do
-    default = Application.get_all_env(:pipeline_plugin) |> Keyword.take([:hooks, :plugins])
+    default =
+      Application.get_all_env(:pipeline_plugin) |> Keyword.take([:hooks, :plugins, :limits, :sample_interval])
 
     children = [
       Pipeline.Plugin.Names,

@@ -60,6 +60,7 @@ defmodule Pipeline.Plugin.DSL do
     * `:fun` - the name of the function, needed when two hooks of the plugin share a point
     * `:on_error` - `:halt` (default), `:skip` or `:raise`, see `Pipeline.Hook`
     * `:timeout` - milliseconds after which the hook fails, for `:before`, `:after` and `:replace`
+    * `:max_heap` - bytes that a hook with a `:timeout` may use; beyond, it fails with the reason `:max_heap`
     * `:native` - the name of a native hook, or `{library, name}`; then there is no function
     * `:config` - the configuration of a native hook, checked when the plugin is loaded
     * `:cost` - `:light` or `:heavy`, which scheduler a native hook runs on

@@ -9,6 +9,7 @@ defmodule Pipeline.Plugin.LoadError do
   | `:code` | `{:loaded_from_elsewhere, module, path}`, `{:cannot_load, path, term}`, from `Pipeline.Plugin.Discovery.load_code/1` |
   | `:validate` | `:not_a_plugin`, `:module_not_found`, `{:invalid_manifest, sentence}`, `{:already_loaded, id}`, `{:duplicate_id, id}`, `{:invalid_config, term}`, `{:called_from_callback, name}` |
   | `:resolve` | `{:missing_dependencies, …}` and the other reasons of `Pipeline.Plugin.ResolutionError` |
+  | `:config` | `{:invalid_config, problems}`, `{:invalid_schema, problems}`, see `Pipeline.Plugin.ConfigSchema.validate/2`; `{:schema_failed, reason}` when `c:Pipeline.Plugin.config_schema/0` raised or hung |
   | `:hooks` | `{:invalid_hook, sentence}` |
   | `:init` | what `c:Pipeline.Plugin.init/1` returned or raised |
   | `:register` | `{:duplicate_id, id}` |
@@ -17,7 +18,7 @@ defmodule Pipeline.Plugin.LoadError do
 
   alias Pipeline.Plugin.ResolutionError
 
-  @type step :: :code | :validate | :resolve | :hooks | :init | :register | :start
+  @type step :: :code | :validate | :resolve | :config | :hooks | :init | :register | :start
   @type t :: %__MODULE__{
           plugin: Pipeline.Plugin.plugin_id() | nil,
           module: module | nil,
@@ -54,6 +55,8 @@ defmodule Pipeline.Plugin.LoadError do
 
   defp detail(%{reason: {:invalid_manifest, sentence}}), do: "#{sentence}; correct what __plugin__/0 returns"
   defp detail(%{reason: {:invalid_hook, sentence}}), do: sentence
+
+  defp detail(%{step: :config, reason: reason}), do: Pipeline.Plugin.Config.format(reason)
 
   defp detail(%{reason: {:invalid_config, config}}) do
     "its configuration is a map, got: #{inspect(config)}"

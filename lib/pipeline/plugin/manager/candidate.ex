@@ -3,16 +3,17 @@ defmodule Pipeline.Plugin.Manager.Candidate do
   # A plugin on its way in: the module and its manifest, checked, and what it is to be started with.
 
   alias Pipeline.Plugin.{LoadError, Manifest}
+  alias Pipeline.Plugin.Resources.Limits
 
   @enforce_keys [:module, :manifest, :config]
-  defstruct [:module, :manifest, :config]
+  defstruct [:module, :manifest, :config, limits: %{}]
 
-  @type t :: %__MODULE__{module: module, manifest: Manifest.t(), config: map}
+  @type t :: %__MODULE__{module: module, manifest: Manifest.t(), config: map, limits: Limits.t()}
 
-  @spec prepare([{module, term}], map) :: {:ok, [t]} | {:error, LoadError.t()}
+  @spec prepare([{module, term} | {module, term, Limits.t()}], map) :: {:ok, [t]} | {:error, LoadError.t()}
   def prepare(plugins, loaded) do
-    Enum.reduce_while(plugins, {[], MapSet.new()}, fn {module, config}, {candidates, ids} ->
-      with {:ok, candidate} <- prepare_one(module, config),
+    Enum.reduce_while(plugins, {[], MapSet.new()}, fn plugin, {candidates, ids} ->
+      with {:ok, candidate} <- prepare_one(plugin),
            :ok <- check_id(candidate, ids, loaded) do
         {:cont, {[candidate | candidates], MapSet.put(ids, candidate.manifest.id)}}
       else
@@ -25,12 +26,15 @@ defmodule Pipeline.Plugin.Manager.Candidate do
     end
   end
 
-  defp prepare_one(module, config) do
+  defp prepare_one({module, config}), do: prepare_one({module, config, %{}})
+
+  defp prepare_one({module, config, limits}) do
     with :ok <- check_module(module),
          {:ok, manifest} <- manifest(module),
          :ok <- check_manifest(module, manifest),
          :ok <- check_config(module, manifest, config) do
-      {:ok, %__MODULE__{module: module, manifest: manifest, config: config}}
+      limits = Map.merge(Limits.declared(module), limits)
+      {:ok, %__MODULE__{module: module, manifest: manifest, config: config, limits: limits}}
     end
   end
 

@@ -8,6 +8,7 @@ defmodule Pipeline.Plugin.Manager.Load do
   alias Pipeline.Hook.{Entry, Spec, Table}
   alias Pipeline.Plugin.{Dependents, Loader, LoadError, Registry}
   alias Pipeline.Plugin.Manager.Candidate
+  alias Pipeline.Plugin.Resources.Limits
 
   @doc "The candidates in load order."
   @spec resolve([Candidate.t()], map) :: {:ok, [Candidate.t()]} | {:error, LoadError.t()}
@@ -109,15 +110,19 @@ defmodule Pipeline.Plugin.Manager.Load do
   end
 
   defp init(%{manifest: manifest} = candidate, instance, timeout) do
+    limits = Limits.effective(instance, candidate.limits)
+
     case Pipeline.Plugin.Supervisor.start_plugin(candidate.module, candidate.config,
            instance: instance,
-           timeout: timeout
+           timeout: timeout,
+           limits: limits
          ) do
       {:ok, supervisor} ->
         info =
           Map.merge(manifest, %{
             module: candidate.module,
             config: candidate.config,
+            limits: limits,
             state: :loading,
             loaded_at: DateTime.utc_now()
           })

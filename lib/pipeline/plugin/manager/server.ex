@@ -8,8 +8,8 @@ defmodule Pipeline.Plugin.Manager.Server do
   require Logger
 
   alias Pipeline.Hook.Table
-  alias Pipeline.Plugin.{Anchor, Dependents, Events, Names, Registry}
-  alias Pipeline.Plugin.Manager.{Candidate, Load, Recovery}
+  alias Pipeline.Plugin.{Anchor, Config, Dependents, Events, Names, Registry}
+  alias Pipeline.Plugin.Manager.{Candidate, Load, Recovery, Wanted}
 
   @spec start_link(keyword) :: GenServer.on_start()
   def start_link(opts), do: GenServer.start_link(__MODULE__, opts, name: name(opts[:name]))
@@ -75,6 +75,17 @@ defmodule Pipeline.Plugin.Manager.Server do
     end
   end
 
+  def handle_call({:update_config, id, config, timeout}, {caller, _tag}, state) do
+    with :ok <- check_loaded(id, state),
+         :ok <- check_caller(caller, [id], state),
+         {:ok, info} <- Config.Update.run(id, config, timeout, state.instance) do
+      Events.emit(:plugin_config_updated, %{id: id}, instance: state.instance)
+      {:reply, :ok, %{state | plugins: Map.put(state.plugins, id, info)}}
+    else
+      error -> {:reply, error, state}
+    end
+  end
+
   @impl GenServer
   def handle_info({:DOWN, monitor, :process, _pid, reason}, state) do
     case state.monitors do
@@ -90,12 +101,14 @@ defmodule Pipeline.Plugin.Manager.Server do
   defp load(plugins, timeout, state) do
     with {:ok, candidates} <- Candidate.prepare(plugins, state.plugins),
          {:ok, candidates} <- Load.resolve(candidates, running(state)),
+         {:ok, candidates} <- Config.complete(candidates, timeout),
          {:ok, chains} <- Load.hooks(candidates, &Table.chain(state.instance, &1), state),
          {:ok, supervisors} <- Load.start(candidates, state.instance, timeout) do
       # Everything has started: from here nothing fails.
       Table.publish(state.instance, chains)
       ids = Enum.map(candidates, & &1.manifest.id)
       Load.mark(ids, :started, state.instance)
+      Wanted.loaded(state.instance, Enum.map(candidates, & &1.module))
       state = candidates |> Enum.zip(supervisors) |> Enum.reduce(state, &remember/2)
       for id <- ids, do: Events.emit(:plugin_loaded, %{id: id}, instance: state.instance)
       {:ok, ids, state}
@@ -107,7 +120,9 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   defp load_configured(plugins, state) do
     loaded = for {_id, info} <- state.plugins, module = info[:module], do: module
-    load_left(Enum.reject(plugins, fn {module, _config} -> module in loaded end), state)
+    left = Enum.reject(plugins, fn {module, _config} -> module in loaded end)
+    Wanted.expect(state.instance, Enum.map(left, &elem(&1, 0)))
+    load_left(left, state)
   end
 
   defp load_left([], state), do: state
@@ -131,7 +146,11 @@ defmodule Pipeline.Plugin.Manager.Server do
       end)
 
     if left == [] or length(left) == length(plugins) do
-      for {_plugin, error} <- left, do: Logger.error(Exception.message(error))
+      for {{module, _config}, error} <- left do
+        Logger.error(Exception.message(error))
+        Wanted.missing(state.instance, module, error)
+      end
+
       state
     else
       left |> Enum.map(&elem(&1, 0)) |> load_alone(state)
