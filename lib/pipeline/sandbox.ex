@@ -34,14 +34,12 @@ defmodule Pipeline.Sandbox do
   process or into WebAssembly.
   """
 
+  alias Pipeline.HeapLimit
   alias Pipeline.Plugin.Suggestion
   alias Pipeline.Sandbox.{Inspection, Worker}
 
   @timeout 5_000
   @max_heap 64 * 1024 * 1024
-
-  # Below this a process cannot even start.
-  @smallest_heap 16 * 1024
 
   @type reason ::
           :timeout
@@ -58,8 +56,8 @@ defmodule Pipeline.Sandbox do
   ## Options
 
     * `:timeout` - milliseconds, or `:infinity`; by default #{@timeout}
-    * `:max_heap` - bytes, at least #{@smallest_heap}, or `:infinity`; by default 64 MiB. The function's value and what
-      it closes over are copied into and out of that heap
+    * `:max_heap` - bytes, at least #{HeapLimit.smallest()}, or `:infinity`; by default 64 MiB. What the function closes
+      over is copied into that heap. The VM looks at the size when it collects garbage, and kills the process then
     * `:allowed_modules` - a list of modules, or `:all` (default). The function's own module is not called but
       followed. Arithmetic, comparison, conversion and raising, which the compiler turns into calls of `:erlang`, are
       always allowed
@@ -105,11 +103,15 @@ defmodule Pipeline.Sandbox do
   defp timeout!(timeout),
     do: raise(ArgumentError, "timeout: is a number of milliseconds or :infinity, got: #{inspect(timeout)}")
 
-  defp max_heap!(bytes) when bytes == :infinity or (is_integer(bytes) and bytes >= @smallest_heap), do: bytes
+  defp max_heap!(:infinity), do: :infinity
 
   defp max_heap!(bytes) do
-    raise ArgumentError,
-          "max_heap: is a number of bytes, at least #{@smallest_heap}, or :infinity, got: #{inspect(bytes)}"
+    if HeapLimit.bytes?(bytes) do
+      bytes
+    else
+      raise ArgumentError,
+            "max_heap: is a number of bytes, at least #{HeapLimit.smallest()}, or :infinity, got: #{inspect(bytes)}"
+    end
   end
 
   @doc """

@@ -2,14 +2,11 @@ defmodule Pipeline.Hook.Options do
   @moduledoc false
   # The options of one hook, the same wherever a hook is declared: in a plugin or by hand.
 
+  alias Pipeline.HeapLimit
   alias Pipeline.Plugin.{Manifest, Suggestion}
 
   @kinds [:before, :after, :around, :replace, :listen]
   @options [:priority, :before, :after, :fun, :on_error, :timeout, :max_heap, :native, :config, :cost]
-
-  # Bytes. Below that a task cannot run.
-  @smallest_heap 16 * 1024
-
   @type t :: %{
           kind: Pipeline.Hook.kind(),
           point: atom,
@@ -119,10 +116,11 @@ defmodule Pipeline.Hook.Options do
     {:error, "max_heap: is for hooks with a timeout:, which run in a process of their own; give it one"}
   end
 
-  defp check_max_heap(%{max_heap: bytes}) when is_integer(bytes) and bytes >= @smallest_heap, do: :ok
-
   defp check_max_heap(%{max_heap: bytes}) do
-    {:error, "max_heap: is a number of bytes, at least #{@smallest_heap}, got: #{inspect(bytes)}"}
+    if HeapLimit.bytes?(bytes),
+      do: :ok,
+      else:
+        {:error, "max_heap: is a number of bytes, at least #{HeapLimit.smallest()}, got: #{inspect(bytes)}"}
   end
 
   defp check_native(%{native: nil}, opts) do

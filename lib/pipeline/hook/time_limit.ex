@@ -3,8 +3,8 @@ defmodule Pipeline.Hook.TimeLimit do
   # A hook with a `timeout` runs in a supervised task. What it calls `next` for runs in the caller, as ever, and the
   # clock stands still meanwhile. The task is killed when its time is up or when its caller ends.
   #
-  # With a `max_heap` (bytes) the VM kills the task whose heap grows beyond it. It does not tell why it killed, so a task
-  # with that limit that is killed has failed for it.
+  # With a `max_heap` (bytes) the VM kills the task whose heap grows beyond it. A task with that limit that is killed has
+  # failed for it, for all that can be known.
 
   @spec wrap(function, pos_integer, pos_integer | nil, atom | nil) :: function
   def wrap(fun, timeout, max_heap, instance) do
@@ -37,8 +37,7 @@ defmodule Pipeline.Hook.TimeLimit do
   defp limit_heap(nil), do: :ok
 
   defp limit_heap(bytes) do
-    size = div(bytes, :erlang.system_info(:wordsize))
-    Process.flag(:max_heap_size, %{size: size, kill: true, error_logger: false})
+    Process.flag(:max_heap_size, Pipeline.HeapLimit.flag(bytes, log: false))
   end
 
   defp call(fun, context, caller, line) do

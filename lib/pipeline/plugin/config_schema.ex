@@ -113,11 +113,8 @@ defmodule Pipeline.Plugin.ConfigSchema do
   @doc """
   The documentation of a schema, as a Markdown list. Raises `ArgumentError` for a schema that is wrong.
 
-      iex> IO.puts Pipeline.Plugin.ConfigSchema.docs(model: [type: :string, required: true, doc: "Which model answers."],
-      ...>   retries: [type: :pos_integer, default: 3])
-      * `:model` - a string, required. Which model answers.
-      * `:retries` - a positive integer, by default `3`.
-      :ok
+      iex> Pipeline.Plugin.ConfigSchema.docs(model: [type: :string, required: true, doc: "Which model answers."])
+      "* `:model` - a string, required. Which model answers."
   """
   @spec docs(t) :: String.t()
   def docs(schema) do

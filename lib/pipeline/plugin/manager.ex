@@ -210,7 +210,7 @@ defmodule Pipeline.Plugin.Manager do
     Suggestion.validate_options!(opts, [:instance, :timeout], "Pipeline.Plugin.Manager.update_config/3")
 
     if is_map(config),
-      do: call(opts, {:update_config, id, config, opts[:timeout] || 5_000}),
+      do: call(opts, {:update_config, id, config, timeout!(opts, 5_000)}),
       else: {:error, {:invalid_config, config}}
   end
 
@@ -275,7 +275,7 @@ defmodule Pipeline.Plugin.Manager do
   @spec health(keyword) :: Health.report()
   def health(opts \\ []) do
     Suggestion.validate_options!(opts, [:instance, :timeout], "Pipeline.Plugin.Manager.health/1")
-    Health.report(opts[:instance] || @default, opts[:timeout] || 1_000)
+    Health.report(opts[:instance] || @default, timeout!(opts, 1_000))
   end
 
   @doc """
@@ -369,6 +369,16 @@ defmodule Pipeline.Plugin.Manager do
   def format_error({:schema_failed, _} = error), do: Config.format(error)
 
   def format_error({:invalid_config, config}), do: "a configuration is a map, got: #{inspect(config)}"
+
+  defp timeout!(opts, default) do
+    case Keyword.get(opts, :timeout, default) do
+      timeout when timeout == :infinity or (is_integer(timeout) and timeout >= 0) ->
+        timeout
+
+      other ->
+        raise ArgumentError, "timeout: is a number of milliseconds or :infinity, got: #{inspect(other)}"
+    end
+  end
 
   defp busy(:itself),
     do: "a plugin cannot ask for a change of itself and wait for it; ask from another process, such as a task"

@@ -21,14 +21,8 @@ defmodule Pipeline.Sandbox.Worker do
     end
   end
 
-  @doc "The flag that has the VM kill a process whose heap grows beyond this many bytes."
-  @spec heap_flag(pos_integer) :: map
-  def heap_flag(bytes) do
-    %{size: div(bytes, :erlang.system_info(:wordsize)), kill: true, error_logger: false}
-  end
-
   defp heap(:infinity), do: []
-  defp heap(bytes), do: [max_heap_size: heap_flag(bytes)]
+  defp heap(bytes), do: [max_heap_size: Pipeline.HeapLimit.flag(bytes, log: false)]
 
   defp outcome(fun) do
     {:ok, fun.()}

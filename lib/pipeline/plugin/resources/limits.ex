@@ -2,13 +2,11 @@ defmodule Pipeline.Plugin.Resources.Limits do
   @moduledoc false
   # How much a plugin may use, and what happens beyond.
 
+  alias Pipeline.HeapLimit
   alias Pipeline.Plugin.{Registry, Suggestion}
 
   @kinds [:max_heap, :memory, :message_queue, :reductions_per_second]
   @actions [:warn, :restart, :hold, :unload]
-
-  # Bytes. Below that no process of a plugin can start.
-  @smallest 16 * 1024
 
   @type kind :: :max_heap | :memory | :message_queue | :reductions_per_second
   @type action :: :warn | :restart | :hold | :unload
@@ -42,8 +40,8 @@ defmodule Pipeline.Plugin.Resources.Limits do
       not (is_integer(limit) and limit > 0) ->
         {:error, "the limit of #{inspect(kind)} is a positive number, got: #{inspect(limit)}"}
 
-      kind == :max_heap and limit < @smallest ->
-        {:error, "the limit of :max_heap is at least #{@smallest} bytes, got: #{limit}"}
+      kind == :max_heap and not HeapLimit.bytes?(limit) ->
+        {:error, "the limit of :max_heap is at least #{HeapLimit.smallest()} bytes, got: #{limit}"}
 
       action in @actions or {kind, action} == {:max_heap, :kill} ->
         {:ok, {limit, action}}
@@ -93,7 +91,7 @@ defmodule Pipeline.Plugin.Resources.Limits do
   @doc "Options with which a process is spawned that has these limits."
   @spec spawn_options(t) :: keyword
   def spawn_options(%{max_heap: {bytes, :kill}}) do
-    [max_heap_size: %{size: div(bytes, :erlang.system_info(:wordsize)), kill: true, error_logger: true}]
+    [max_heap_size: HeapLimit.flag(bytes, log: true)]
   end
 
   def spawn_options(_limits), do: []

@@ -19,9 +19,7 @@ defmodule Pipeline.Plugin.Resources.Monitor do
   @spec watch(GenServer.on_start(), atom, Pipeline.Plugin.plugin_id(), Limits.t()) :: GenServer.on_start()
   def watch({:ok, pid} = started, instance, id, limits) do
     # A plugin that runs already, for all that the registry knows, comes back.
-    again? =
-      match?(%{state: state} when state in [:starting, :started], Registry.get(Registry.of(instance), id))
-
+    again? = to_run?(instance, id)
     GenServer.cast(Names.via(instance, :monitor), {:watch, id, pid, limits, now(), again?})
     started
   end
@@ -145,8 +143,10 @@ defmodule Pipeline.Plugin.Resources.Monitor do
           report(%{id: id, what: :max_heap, limit: limit, value: nil, action: :kill}, state)
         end
 
-        # The number of restarts is kept for the process that comes next.
-        %{state | plugins: Map.put(state.plugins, id, %{plugin | pid: nil})}
+        # The number of restarts is kept for the process that comes next, if one does.
+        if to_run?(state.instance, id),
+          do: put_in(state.plugins[id].pid, nil),
+          else: %{state | plugins: Map.delete(state.plugins, id)}
 
       %{} ->
         state
@@ -165,10 +165,8 @@ defmodule Pipeline.Plugin.Resources.Monitor do
   # Sampling
 
   defp look(state) do
-    registry = Registry.of(state.instance)
-
-    # Without a process and not registered: unloaded, or never loaded.
-    gone = for {id, %{pid: nil}} <- state.plugins, Registry.get(registry, id) == nil, do: id
+    # It was not started again.
+    gone = for {id, %{pid: nil}} <- state.plugins, not to_run?(state.instance, id), do: id
     state = %{state | plugins: Map.drop(state.plugins, gone)}
 
     Enum.reduce(state.plugins, {[], state}, fn {id, plugin}, {exceeded, state} ->
@@ -231,6 +229,11 @@ defmodule Pipeline.Plugin.Resources.Monitor do
   defp report(exceeded, state) do
     Logger.warning(Action.sentence(exceeded))
     Events.emit(:plugin_limit_exceeded, exceeded, instance: state.instance)
+  end
+
+  # Whether it is to have a process, for all that the registry knows.
+  defp to_run?(instance, id) do
+    match?(%{state: state} when state in [:starting, :started], Registry.get(Registry.of(instance), id))
   end
 
   defp now, do: System.monotonic_time()
