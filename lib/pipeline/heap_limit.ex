@@ -12,9 +12,7 @@ defmodule Pipeline.HeapLimit do
   @spec bytes?(term) :: boolean
   def bytes?(bytes), do: is_integer(bytes) and bytes >= @smallest
 
-  @doc "The value of the flag `:max_heap_size`. With `log: true` the VM also logs the kill."
-  @spec flag(pos_integer, log: boolean) :: map
-  def flag(bytes, log: log?) do
-    %{size: div(bytes, :erlang.system_info(:wordsize)), kill: true, error_logger: log?}
-  end
+  @doc "The value of the flag `:max_heap_size`. The VM's own log of the kill could not say whose process it was."
+  @spec flag(pos_integer) :: map
+  def flag(bytes), do: %{size: div(bytes, :erlang.system_info(:wordsize)), kill: true, error_logger: false}
 end

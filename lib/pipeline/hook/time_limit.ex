@@ -37,7 +37,7 @@ defmodule Pipeline.Hook.TimeLimit do
   defp limit_heap(nil), do: :ok
 
   defp limit_heap(bytes) do
-    Process.flag(:max_heap_size, Pipeline.HeapLimit.flag(bytes, log: false))
+    Process.flag(:max_heap_size, Pipeline.HeapLimit.flag(bytes))
   end
 
   defp call(fun, context, caller, line) do

@@ -9,6 +9,8 @@ defmodule Pipeline.Plugin.Events do
   ## Events of the system itself
 
     * `:plugin_loaded`, `:plugin_unloaded`, `:plugin_failed` - with `%{id: id}`, the last also with `:reason`
+    * `:plugin_config_updated` - with `%{id: id}`, see `Pipeline.Plugin.Manager.update_config/3`
+    * `:plugin_limit_exceeded` - see `Pipeline.Plugin.Resources`
     * `:hook_failed` - with `%{error: %Pipeline.Hook.Error{}}`
   """
 

@@ -70,6 +70,10 @@ defmodule Pipeline.Plugin.LoadError do
     "the id #{inspect(id)} is used twice; give one of the plugins another"
   end
 
+  defp detail(%{step: step, reason: :killed}) when step in [:init, :start] do
+    "its process was killed in #{step}/1, by somebody or by the VM for its limit :max_heap; it is undone"
+  end
+
   defp detail(%{step: :init, reason: reason}), do: "init/1 failed with #{failure(reason)}; it is undone"
   defp detail(%{step: :start, reason: reason}), do: "start/1 failed with #{failure(reason)}; it is undone"
   defp detail(%{reason: reason}), do: inspect(reason)

@@ -6,12 +6,15 @@ defmodule Pipeline.Plugin.Manager do
       %{state: :started} = Pipeline.Plugin.Manager.plugin_info(:greeter)
       :ok = Pipeline.Plugin.Manager.unload_plugin(:greeter)
 
-  Loading a plugin checks it, resolves its dependencies, prepares its hooks, runs `c:Pipeline.Plugin.init/1` in a new
+  Loading a plugin checks it, resolves its dependencies, checks its configuration, prepares its hooks, runs `c:Pipeline.Plugin.init/1` in a new
   process under the plugin supervisor, registers it, runs `c:Pipeline.Plugin.start/1` and installs its hooks in one
   step. A failure at any step undoes the steps before it; the `Pipeline.Plugin.LoadError` says which it was.
 
   Loading and unloading go through one process, one after the other. Reading does not: look-ups and hook runs are
   done in the caller.
+
+  A running plugin can be given another configuration, `update_config/3`. `health/1` tells how all plugins are, and
+  `readiness/1` whether those that are wanted run; neither waits for the manager, so both answer while it is busy.
 
   ## Instances
 
@@ -19,7 +22,7 @@ defmodule Pipeline.Plugin.Manager do
   one, which all functions use unless they are given `instance: name`. Its options come from the application's
   environment:
 
-      config :pipeline_plugin, hooks: MyApp.Hooks, plugins: [MyApp.Greeter]
+      config :pipeline_plugin, hooks: MyApp.Hooks, plugins: [MyApp.Greeter], limits: [memory: 100_000_000]
   """
 
   alias Pipeline.Plugin
@@ -165,7 +168,7 @@ defmodule Pipeline.Plugin.Manager do
     Suggestion.validate_options!(opts, [:instance, :timeout, :limits], "loading plugins")
     plugins = plugins |> with_configs!() |> with_limits!(opts[:limits])
 
-    case call(opts, {:load, plugins, opts[:timeout] || 30_000}) do
+    case call(opts, {:load, plugins, timeout!(opts, 30_000)}) do
       {:error, {:called_from_callback, callback}} ->
         {:error,
          %LoadError{step: :validate, reason: {:called_from_callback, callback}, detail: busy(callback)}}
@@ -371,7 +374,7 @@ defmodule Pipeline.Plugin.Manager do
   def format_error({:invalid_config, config}), do: "a configuration is a map, got: #{inspect(config)}"
 
   defp timeout!(opts, default) do
-    case Keyword.get(opts, :timeout, default) do
+    case opts[:timeout] || default do
       timeout when timeout == :infinity or (is_integer(timeout) and timeout >= 0) ->
         timeout
 

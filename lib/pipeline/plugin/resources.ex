@@ -66,7 +66,7 @@ defmodule Pipeline.Plugin.Resources do
     * `:uptime` - milliseconds since its process was started
     * `:restarts` - of its process since the plugin was loaded
     * `:limits` - as `plugin_info/2` shows them, and `:exceeded`, those of them that it is beyond now
-    * `:hooks` - its hooks, as `Pipeline.Hook.chain/2` shows them; only from `monitor_plugin/2`
+    * `:hooks` - its hooks as they stand in the chains, with what is counted of them; only from `monitor_plugin/2`
   """
   @type usage :: %{
           required(:id) => Pipeline.Plugin.plugin_id(),

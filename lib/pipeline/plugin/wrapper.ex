@@ -27,13 +27,13 @@ defmodule Pipeline.Plugin.Wrapper do
     * `:instance` - the instance it belongs to, by default the application's own
     * `:config` - given to `c:Pipeline.Plugin.init/1`, by default `%{}`
     * `:timeout` - milliseconds that `c:Pipeline.Plugin.init/1` may take, by default 30 seconds
-    * `:limits` - see `Pipeline.Plugin.Resources`; by default those that it is registered with, or of the instance
+    * `:limits` - see `Pipeline.Plugin.Resources`; by default those that it is registered with or declares
   """
   @spec start_link({module, keyword}) :: GenServer.on_start()
   def start_link({module, opts}) do
     instance = opts[:instance] || Pipeline.Plugin
     id = module.__plugin__().id
-    limits = Limits.of(instance, id, opts[:limits])
+    limits = Limits.of(instance, module, id, opts[:limits])
 
     __MODULE__
     |> GenServer.start_link({module, id, instance, opts[:config] || %{}},

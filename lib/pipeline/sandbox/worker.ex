@@ -22,7 +22,7 @@ defmodule Pipeline.Sandbox.Worker do
   end
 
   defp heap(:infinity), do: []
-  defp heap(bytes), do: [max_heap_size: Pipeline.HeapLimit.flag(bytes, log: false)]
+  defp heap(bytes), do: [max_heap_size: Pipeline.HeapLimit.flag(bytes)]
 
   defp outcome(fun) do
     {:ok, fun.()}

@@ -38,6 +38,7 @@ defmodule Pipeline.Plugin.DSLTest do
         after: [],
         on_error: :halt,
         timeout: nil,
+        max_heap: nil,
         native: nil,
         config: %{},
         cost: nil

@@ -180,6 +180,25 @@ defmodule Pipeline.Plugin.ResourcesTest do
       refute Process.alive?(pid)
     end
 
+    test "gives up a plugin that is beyond its limit again and again", %{opts: opts} do
+      load(:big, [memory: {1, :restart}], opts, %{test: self()})
+      assert_receive {:start, :big, _}
+      restart_until_failed(opts)
+      assert %{state: :failed, pid: nil} = Manager.plugin_info(:big, opts)
+      assert Resources.sample(opts) == []
+    end
+
+    defp restart_until_failed(opts) do
+      assert [%{id: :big, action: :restart}] = Resources.sample(opts)
+
+      receive do
+        {:start, :big, _pid} -> restart_until_failed(opts)
+        {:pipeline_event, {:plugin, :plugin_failed}, %{id: :big}} -> :ok
+      after
+        10_000 -> flunk("neither restarted nor failed")
+      end
+    end
+
     test "unloads a plugin with those that depend on it", %{opts: opts} do
       load(:big, [memory: {1, :unload}], opts)
 
@@ -259,7 +278,12 @@ defmodule Pipeline.Plugin.ResourcesTest do
           def init(_config), do: {:ok, Enum.to_list(1..1_000_000)}
         end
 
-      assert {:error, %LoadError{step: :init, reason: :killed}} = Manager.load_plugin(greedy, %{}, opts)
+      assert {:error, %LoadError{step: :init, reason: :killed} = error} =
+               Manager.load_plugin(greedy, %{}, opts)
+
+      assert Exception.message(error) =~
+               "its process was killed in init/1, by somebody or by the VM for its limit :max_heap; it is undone"
+
       assert Manager.list_plugins(opts) == []
     end
 

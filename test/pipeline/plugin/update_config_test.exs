@@ -135,6 +135,32 @@ defmodule Pipeline.Plugin.UpdateConfigTest do
     assert Manager.update_config(:nobody, %{}, opts) == {:error, {:not_loaded, :nobody}}
   end
 
+  @tag :capture_log
+  test "a plugin that has failed keeps what it has, by a message", %{instance: instance, opts: opts, pid: pid} do
+    :ok = Events.subscribe(self(), :plugin_failed, instance: instance)
+    kill_until_failed(instance, pid)
+    assert {:error, {:not_started, :chat, :failed} = error} = update("large", opts)
+    assert Manager.format_error(error) == "plugin :chat is failed, and only one that is started can be asked"
+    assert model(opts) == "small"
+  end
+
+  defp kill_until_failed(instance, pid) do
+    Process.exit(pid, :kill)
+
+    receive do
+      {:init, again, "small"} -> kill_until_failed(instance, again)
+      {:pipeline_event, {:plugin, :plugin_failed}, %{id: :chat}} -> :ok
+    after
+      10_000 -> flunk("neither restarted nor failed")
+    end
+  end
+
+  test "a timeout that is none is refused", %{opts: opts} do
+    assert_raise ArgumentError, ~r/timeout: is a number of milliseconds or :infinity, got: -1/, fn ->
+      Manager.update_config(:chat, %{}, [timeout: -1] ++ opts)
+    end
+  end
+
   for {model, reason} <- [
         {"crash", quote(do: {%RuntimeError{message: "no luck"}, _})},
         {"wrong", quote(do: {:bad_return, {Chat, :update_config, 2}, :ok})}

@@ -54,7 +54,7 @@ defmodule Pipeline.Plugin.ConfigSchema.Problem do
   end
 
   defp name(field) when is_binary(field) do
-    if field =~ ~r/\A\w+\z/, do: field, else: inspect(field, printable_limit: 60)
+    if field =~ ~r/\A\w{1,60}\z/, do: field, else: inspect(field, printable_limit: 60)
   end
 
   defp name(key), do: inspect(key, limit: 5, printable_limit: 60)

@@ -77,21 +77,25 @@ defmodule Pipeline.Plugin.Resources.Limits do
   @spec effective(atom, t) :: t
   def effective(instance, own), do: Map.merge(:persistent_term.get({__MODULE__, instance}, %{}), own)
 
-  @doc "What holds for a plugin, whether it is registered yet or not."
-  @spec of(atom, Pipeline.Plugin.plugin_id(), t | nil) :: t
-  def of(instance, id, nil) do
+  @doc "What holds for a plugin that is about to start, with the limits that it is given, if it is."
+  @spec of(atom, module, Pipeline.Plugin.plugin_id(), t | keyword | nil) :: t
+  def of(instance, module, id, nil) do
     case Registry.get(Registry.of(instance), id) do
       %{limits: limits} -> limits
-      _ -> effective(instance, %{})
+      _ -> effective(instance, declared(module))
     end
   end
 
-  def of(_instance, _id, limits), do: limits
+  def of(_instance, _module, _id, limits) when is_map(limits), do: limits
+
+  def of(instance, module, _id, limits) do
+    effective(instance, Map.merge(declared(module), check!(limits)))
+  end
 
   @doc "Options with which a process is spawned that has these limits."
   @spec spawn_options(t) :: keyword
   def spawn_options(%{max_heap: {bytes, :kill}}) do
-    [max_heap_size: HeapLimit.flag(bytes, log: true)]
+    [max_heap_size: HeapLimit.flag(bytes)]
   end
 
   def spawn_options(_limits), do: []

@@ -40,9 +40,20 @@ defmodule Pipeline.Plugin.Resources.Usage do
   @spec hooks(map, atom) :: [map]
   def hooks(%{id: id, hooks: hooks}, instance) do
     for point <- hooks |> Map.values() |> Enum.concat() |> Enum.uniq(),
-        %{plugin: ^id} = hook <- Hook.chain(point, instance: instance),
+        %{plugin: ^id} = hook <- of_point(point, instance),
         do: hook
   end
 
   def hooks(_info, _instance), do: []
+
+  # What is counted of hooks is a matter of the hooks.
+  defp of_point(point, instance) do
+    if Code.ensure_loaded?(Hook) and function_exported?(Hook, :stats, 2) do
+      with %{hooks: hooks} <- apply(Hook, :stats, [point, [instance: instance]]),
+           do: hooks,
+           else: (_none -> [])
+    else
+      Hook.chain(point, instance: instance)
+    end
+  end
 end
