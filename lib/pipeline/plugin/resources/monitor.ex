@@ -8,7 +8,7 @@ defmodule Pipeline.Plugin.Resources.Monitor do
   require Logger
 
   alias Pipeline.Plugin.{Events, Names, Registry}
-  alias Pipeline.Plugin.Resources.{Action, Limits, Usage}
+  alias Pipeline.Plugin.Resources.{Action, Limits, Track, Usage}
 
   @interval 1_000
 
@@ -48,11 +48,11 @@ defmodule Pipeline.Plugin.Resources.Monitor do
     state = %{
       instance: opts[:name],
       interval: opts[:sample_interval] || @interval,
-      # id => what is known of the plugin
+      # id => track
       plugins: %{},
-      # monitor of a process => {:plugin, id} or {:action, id}
+      # monitor of a process => {:plugin, id}, or {:action, pid} of the plugin's process that it deals with
       monitors: %{},
-      # ids of plugins of which something is being done
+      # pids of plugins about which something is being done
       busy: MapSet.new()
     }
 
@@ -72,8 +72,8 @@ defmodule Pipeline.Plugin.Resources.Monitor do
   def handle_cast({:watch, id, pid, limits, at, again?}, state) do
     case state.plugins do
       # Found already.
-      %{^id => %{pid: ^pid}} -> {:noreply, state}
-      %{^id => %{restarts: n}} when again? -> {:noreply, enter(state, id, pid, limits, at, n && n + 1)}
+      %{^id => %Track{pid: ^pid}} -> {:noreply, state}
+      %{^id => %Track{restarts: n}} when again? -> {:noreply, enter(state, id, pid, limits, at, n && n + 1)}
       %{} -> {:noreply, enter(state, id, pid, limits, at, if(again?, do: nil, else: 0))}
     end
   end
@@ -86,7 +86,7 @@ defmodule Pipeline.Plugin.Resources.Monitor do
 
   def handle_call({:known, ids}, _from, state) do
     now = now()
-    known = for {id, plugin} <- Map.take(state.plugins, ids), into: %{}, do: {id, tell(plugin, now)}
+    known = for {id, track} <- Map.take(state.plugins, ids), into: %{}, do: {id, Track.tell(track, now)}
     {:reply, known, state}
   end
 
@@ -101,8 +101,8 @@ defmodule Pipeline.Plugin.Resources.Monitor do
       {{:plugin, id}, monitors} ->
         {:noreply, ended(%{state | monitors: monitors}, id, pid, reason)}
 
-      {{:action, id}, monitors} ->
-        {:noreply, %{state | monitors: monitors, busy: MapSet.delete(state.busy, id)}}
+      {{:action, of}, monitors} ->
+        {:noreply, %{state | monitors: monitors, busy: MapSet.delete(state.busy, of)}}
 
       {nil, _} ->
         {:noreply, state}
@@ -119,89 +119,49 @@ defmodule Pipeline.Plugin.Resources.Monitor do
   end
 
   defp enter(state, id, pid, limits, at, restarts) do
-    plugin = %{
-      pid: pid,
-      limits: limits,
-      started_at: at,
-      restarts: restarts,
-      last: nil,
-      rate: nil,
-      over: MapSet.new()
-    }
+    track = %Track{id: id, pid: pid, limits: limits, started_at: at, restarts: restarts}
 
     %{
       state
-      | plugins: Map.put(state.plugins, id, plugin),
+      | plugins: Map.put(state.plugins, id, track),
         monitors: Map.put(state.monitors, Process.monitor(pid), {:plugin, id})
     }
   end
 
   defp ended(state, id, pid, reason) do
     case state.plugins do
-      %{^id => %{pid: ^pid} = plugin} ->
-        with %{max_heap: {limit, :kill}} when reason == :killed <- plugin.limits do
-          report(%{id: id, what: :max_heap, limit: limit, value: nil, action: :kill}, state)
-        end
-
+      %{^id => %Track{pid: ^pid} = track} ->
+        for exceeded <- Track.killed(track, reason), do: report(exceeded, state)
         # The number of restarts is kept for the process that comes next, if one does.
-        if to_run?(state.instance, id),
-          do: put_in(state.plugins[id].pid, nil),
-          else: %{state | plugins: Map.delete(state.plugins, id)}
+        keep(state, id, to_run?(state.instance, id) && %{track | pid: nil})
 
       %{} ->
         state
     end
   end
 
-  defp tell(plugin, now) do
-    %{
-      pid: plugin.pid,
-      reductions_per_second: plugin.rate,
-      uptime: plugin.started_at && System.convert_time_unit(now - plugin.started_at, :native, :millisecond),
-      restarts: plugin.restarts
-    }
-  end
+  defp keep(state, id, false), do: %{state | plugins: Map.delete(state.plugins, id)}
+  defp keep(state, id, track), do: %{state | plugins: Map.put(state.plugins, id, track)}
 
   # Sampling
 
   defp look(state) do
     # It was not started again.
-    gone = for {id, %{pid: nil}} <- state.plugins, not to_run?(state.instance, id), do: id
+    gone = for {id, %Track{pid: nil}} <- state.plugins, not to_run?(state.instance, id), do: id
     state = %{state | plugins: Map.drop(state.plugins, gone)}
-
-    Enum.reduce(state.plugins, {[], state}, fn {id, plugin}, {exceeded, state} ->
-      case plugin.pid && Usage.figures(plugin.pid) do
-        nil ->
-          {exceeded, state}
-
-        figures ->
-          {found, state} = judge(id, plugin, figures, state)
-          {exceeded ++ found, state}
-      end
-    end)
+    Enum.flat_map_reduce(Map.values(state.plugins), state, &look_at/2)
   end
 
-  defp judge(id, plugin, figures, state) do
-    now = now()
-    plugin = %{plugin | rate: rate(plugin, figures, now), last: {figures.reductions, now}}
-    usage = Map.put(figures, :reductions_per_second, plugin.rate)
+  defp look_at(%Track{pid: pid} = track, state) do
+    case pid && Usage.figures(pid) do
+      nil ->
+        {[], state}
 
-    found =
-      for {what, limit, value, action} <- Limits.exceeded(plugin.limits, usage) do
-        %{id: id, what: what, limit: limit, value: value, action: action}
-      end
-
-    new = Enum.reject(found, &(&1.action == :warn and &1.what in plugin.over))
-    plugin = %{plugin | over: MapSet.new(found, & &1.what)}
-    state = put_in(state.plugins[id], plugin)
-    {found, if(id in state.busy, do: state, else: act(new, plugin.pid, state))}
-  end
-
-  defp rate(%{last: nil, rate: rate}, _figures, _now), do: rate
-  defp rate(%{last: {_reductions, now}, rate: rate}, _figures, now), do: rate
-
-  defp rate(%{last: {reductions, at}}, figures, now) do
-    div((figures.reductions - reductions) * System.convert_time_unit(1, :second, :native), now - at)
+      figures ->
+        {found, new, track} = Track.take(track, figures, now())
+        state = keep(state, track.id, track)
+        {found, if(pid in state.busy, do: state, else: act(new, pid, state))}
+    end
   end
 
   # Everything is told; what is done is the harshest of it.
@@ -209,20 +169,14 @@ defmodule Pipeline.Plugin.Resources.Monitor do
 
   defp act(exceeded, pid, state) do
     for one <- exceeded, do: report(one, state)
-    harshest = Enum.max_by(exceeded, &Action.severity(&1.action))
 
-    case Action.begin(harshest, pid, state.instance) do
+    case exceeded |> Enum.max_by(&Action.severity(&1.action)) |> Action.begin(pid, state.instance) do
       nil ->
         state
 
       task ->
-        monitor = Process.monitor(task)
-
-        %{
-          state
-          | monitors: Map.put(state.monitors, monitor, {:action, harshest.id}),
-            busy: MapSet.put(state.busy, harshest.id)
-        }
+        monitors = Map.put(state.monitors, Process.monitor(task), {:action, pid})
+        %{state | monitors: monitors, busy: MapSet.put(state.busy, pid)}
     end
   end
 
