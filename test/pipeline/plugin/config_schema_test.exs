@@ -204,6 +204,88 @@ defmodule Pipeline.Plugin.ConfigSchemaTest do
     refute inspect(ConfigSchema.check(wrong_default)) =~ "s3cr3t"
   end
 
+  test "any value against any schema is a result, of which a second check makes nothing else" do
+    seed = :rand.uniform(1_000_000)
+    :rand.seed(:exsss, seed)
+
+    for _ <- 1..2_000 do
+      schema = [field: [type: random_type(3)], other: [default: %{}, keys: [inner: [type: random_type(2)]]]]
+      config = %{"field" => random_value(3), other: random_value(2)}
+
+      case ConfigSchema.validate(config, schema) do
+        {:ok, config} ->
+          assert ConfigSchema.validate(config, schema) == {:ok, config},
+                 "seed #{seed}: #{inspect({config, schema})}"
+
+        {:error, {:invalid_config, problems}} ->
+          for problem <- problems, do: assert(String.valid?(to_string(problem)), "seed #{seed}")
+      end
+
+      assert is_binary(ConfigSchema.docs(schema))
+    end
+
+    for _ <- 1..2_000, wrong = random_value(4) do
+      case ConfigSchema.check(wrong) do
+        :ok ->
+          assert Keyword.keyword?(wrong)
+
+        {:error, {:invalid_schema, problems}} ->
+          for problem <- problems, do: assert(is_binary(to_string(problem)))
+      end
+    end
+  end
+
+  @leaves [
+            :any,
+            :atom,
+            :boolean,
+            :integer,
+            :pos_integer,
+            :number,
+            :string,
+            :map,
+            :keyword_list,
+            :timeout,
+            :mfa,
+            nil
+          ] ++
+            [{:in, [:a, "b", 1]}, {:in, 1..3}, {:fun, 1}, {:struct, Range}]
+
+  defp random_type(0), do: Enum.random(@leaves)
+
+  defp random_type(depth) do
+    inner = fn -> random_type(depth - 1) end
+
+    case :rand.uniform(7) do
+      1 -> {:list, inner.()}
+      2 -> {:tuple, [inner.(), inner.()]}
+      3 -> {:map, inner.(), inner.()}
+      4 -> {:or, [inner.(), inner.()]}
+      5 -> {:map, [a: [type: inner.()], b: [type: inner.(), required: true]]}
+      6 -> {:keyword_list, [a: [type: inner.(), secret: true]]}
+      7 -> random_type(0)
+    end
+  end
+
+  @values [nil, true, :a, :b, :infinity, 0, 1, -1, 2.5, "", "a", "b", <<255>>, 1..2, [], %{}, {}] ++
+            [{Enum, :map, []}, &Function.identity/1, [1 | 2], :type, :keys]
+
+  defp random_value(0), do: Enum.random(@values)
+
+  defp random_value(depth) do
+    inner = fn -> random_value(depth - 1) end
+
+    case :rand.uniform(7) do
+      1 -> [inner.(), inner.()]
+      2 -> {inner.(), inner.()}
+      3 -> %{inner.() => inner.(), b: inner.()}
+      4 -> %{"a" => inner.(), "b" => inner.()}
+      5 -> [a: inner.()]
+      6 -> [{Enum.random([:a, :type, :keys, :default]), inner.()} | [b: [type: inner.()]]]
+      7 -> random_value(0)
+    end
+  end
+
   describe "a schema that is wrong" do
     for {name, schema, message} <- [
           {"no list", :nonsense, "a schema is a keyword list of fields, got: :nonsense"},

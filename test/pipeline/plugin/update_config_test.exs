@@ -216,6 +216,47 @@ defmodule Pipeline.Plugin.UpdateConfigTest do
     assert model(opts) == "large"
   end
 
+  @tag :capture_log
+  test "whatever is killed at whatever moment, plugin and registry agree", %{instance: instance} do
+    seed = :rand.uniform(1_000_000)
+    :rand.seed(:exsss, seed)
+
+    for round <- 1..20 do
+      name = :"#{instance} #{round}"
+      start_supervised!({Manager, name: name}, id: name)
+      {:ok, :chat} = Manager.load_plugin(Chat, %{test: self()}, instance: name)
+      victim = Enum.random([:manager, {:plugin, :chat}, {:supervisor, :chat}, :monitor])
+      moment = Enum.random(1..20)
+
+      for n <- 1..20 do
+        if n == moment, do: spawn(fn -> name |> Names.whereis(victim) |> Process.exit(:kill) end)
+        update_whatever_happens("model #{n}", name)
+      end
+
+      _ = name |> Names.whereis(:instance) |> Supervisor.which_children()
+      state = state_when_it_is_back(name)
+      message = "seed #{seed}, round #{round}: #{inspect(victim)} killed at #{moment}"
+      assert Manager.plugin_info(:chat, instance: name).config == state, message
+      assert Manager.update_config(:chat, %{test: self(), model: "last"}, instance: name) == :ok, message
+      assert Manager.plugin_info(:chat, instance: name).config == state_when_it_is_back(name), message
+      :ok = stop_supervised(name)
+    end
+  end
+
+  # The manager may be killed while it is asked.
+  defp update_whatever_happens(model, name) do
+    Manager.update_config(:chat, %{test: self(), model: model}, instance: name)
+  catch
+    :exit, _ -> :killed
+  end
+
+  defp state_when_it_is_back(name) do
+    case RPC.call(:chat, :config, 5000, instance: name) do
+      {:ok, state} -> state
+      {:error, _crashed_or_not_back} -> state_when_it_is_back(name)
+    end
+  end
+
   test "a plugin that asks for it itself, or changes plugins meanwhile, gets an error", %{
     instance: instance,
     opts: opts
