@@ -34,7 +34,7 @@ defmodule Pipeline.Plugin.Anchor do
       :persistent_term.put({Registry, instance}, Registry.new())
       Table.create(instance, opts[:hooks], opts[:incarnation])
       Limits.keep(instance, opts[:limits] || %{})
-      Wanted.forget(instance)
+      Wanted.expect(instance, for({module, _config} <- opts[:plugins] || [], do: module))
     end
 
     {:ok, %{instance: instance, configured?: again?}}

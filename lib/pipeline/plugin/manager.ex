@@ -6,9 +6,10 @@ defmodule Pipeline.Plugin.Manager do
       %{state: :started} = Pipeline.Plugin.Manager.plugin_info(:greeter)
       :ok = Pipeline.Plugin.Manager.unload_plugin(:greeter)
 
-  Loading a plugin checks it, resolves its dependencies, checks its configuration, prepares its hooks, runs `c:Pipeline.Plugin.init/1` in a new
-  process under the plugin supervisor, registers it, runs `c:Pipeline.Plugin.start/1` and installs its hooks in one
-  step. A failure at any step undoes the steps before it; the `Pipeline.Plugin.LoadError` says which it was.
+  Loading a plugin checks it, resolves its dependencies, checks its configuration, prepares its hooks, runs
+  `c:Pipeline.Plugin.init/1` in a new process under the plugin supervisor, registers it, runs
+  `c:Pipeline.Plugin.start/1` and installs its hooks in one step. A failure at any step undoes the steps before it; the
+  `Pipeline.Plugin.LoadError` says which it was.
 
   Loading and unloading go through one process, one after the other. Reading does not: look-ups and hook runs are
   done in the caller.

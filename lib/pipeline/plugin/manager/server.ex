@@ -120,9 +120,7 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   defp load_configured(plugins, state) do
     loaded = for {_id, info} <- state.plugins, module = info[:module], do: module
-    left = Enum.reject(plugins, fn {module, _config} -> module in loaded end)
-    Wanted.expect(state.instance, Enum.map(left, &elem(&1, 0)))
-    load_left(left, state)
+    load_left(Enum.reject(plugins, fn {module, _config} -> module in loaded end), state)
   end
 
   defp load_left([], state), do: state

@@ -1,7 +1,8 @@
 defmodule Pipeline.Plugin.Manager.Wanted do
   @moduledoc false
   # The plugins that an instance was configured with and that are not loaded, each with the reason: what readiness needs
-  # to know beyond the registry. The manager alone writes it; anyone reads it, while the manager is busy too.
+  # to know beyond the registry. The anchor writes it when the instance begins, and then the manager alone; anyone reads
+  # it, while the manager is busy too.
 
   @type reason :: :not_loaded_yet | Pipeline.Plugin.LoadError.t()
 
