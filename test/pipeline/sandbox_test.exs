@@ -34,7 +34,7 @@ defmodule Pipeline.SandboxTest do
                  send(test, {:me, self()})
                  spin()
                end,
-               timeout: 20
+               timeout: 500
              ) == {:error, :timeout}
 
       assert_received {:me, pid}

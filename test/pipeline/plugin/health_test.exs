@@ -36,7 +36,7 @@ defmodule Pipeline.Plugin.HealthTest do
 
   describe "health/1" do
     test "tells of each plugin and of the whole", %{instance: instance} do
-      assert Manager.health(instance: instance) ==
+      assert Manager.health(instance: instance, timeout: 10_000) ==
                %{status: :healthy, ready?: true, not_ready: [], plugins: %{}}
 
       load(:well, {:ok, %{connections: 3}}, instance)
@@ -44,7 +44,7 @@ defmodule Pipeline.Plugin.HealthTest do
       quiet = plugin([id: "quiet"], do: nil)
       {:ok, "quiet"} = Manager.load_plugin(quiet, %{}, instance: instance)
 
-      assert Manager.health(instance: instance) == %{
+      assert Manager.health(instance: instance, timeout: 10_000) == %{
                status: :healthy,
                ready?: true,
                not_ready: [],
@@ -56,7 +56,10 @@ defmodule Pipeline.Plugin.HealthTest do
              }
 
       load(:ill, {:error, :disk_full}, instance)
-      assert %{status: :unhealthy, ready?: true, plugins: plugins} = Manager.health(instance: instance)
+
+      assert %{status: :unhealthy, ready?: true, plugins: plugins} =
+               Manager.health(instance: instance, timeout: 10_000)
+
       assert plugins.ill == %{status: {:unhealthy, :disk_full}, details: nil, state: :started}
       assert plugins.well.status == :healthy
     end
@@ -64,7 +67,7 @@ defmodule Pipeline.Plugin.HealthTest do
     test "a plugin that raises, exits or answers nonsense is unhealthy, and goes on", %{instance: instance} do
       for {id, health} <- [raising: :raise, leaving: :exit, wrong: :nonsense], do: load(id, health, instance)
       pids = for info <- Manager.list_plugins(instance: instance), do: info.pid
-      assert %{status: :unhealthy, plugins: plugins} = Manager.health(instance: instance)
+      assert %{status: :unhealthy, plugins: plugins} = Manager.health(instance: instance, timeout: 10_000)
       assert plugins.raising.status == {:unhealthy, %RuntimeError{message: "no luck"}}
       assert plugins.leaving.status == {:unhealthy, {:exit, :gone}}
       assert {:unhealthy, {:bad_return, {_, :health, 1}, :nonsense}} = plugins.wrong.status
@@ -79,7 +82,7 @@ defmodule Pipeline.Plugin.HealthTest do
       # Each answers only when all have been asked.
       pids =
         for _ <- ids do
-          assert_receive {:asked, pid}, 5_000
+          assert_receive {:asked, pid}
           pid
         end
 
@@ -92,7 +95,7 @@ defmodule Pipeline.Plugin.HealthTest do
     } do
       for id <- [:a_hanging, :b_hanging], do: load(id, :hang, instance)
       load(:z_after_them, :ok, instance)
-      assert %{status: :unhealthy, plugins: plugins} = Manager.health(instance: instance, timeout: 50)
+      assert %{status: :unhealthy, plugins: plugins} = Manager.health(instance: instance, timeout: 1_000)
       assert %{status: :no_answer} = plugins.a_hanging
       assert %{status: :no_answer} = plugins.b_hanging
       assert %{status: :healthy} = plugins.z_after_them
@@ -108,13 +111,13 @@ defmodule Pipeline.Plugin.HealthTest do
       # It has answered by the time that it answers this.
       _ = :sys.get_state(pid)
       refute_received _
-      assert %{plugins: %{quiet: %{status: :healthy}}} = Manager.health(instance: instance)
+      assert %{plugins: %{quiet: %{status: :healthy}}} = Manager.health(instance: instance, timeout: 10_000)
     end
 
     @tag :capture_log
     test "a plugin that ends while it is asked has crashed", %{instance: instance} do
       load(:dying, :kill, instance)
-      assert %{status: :unhealthy, plugins: plugins} = Manager.health(instance: instance)
+      assert %{status: :unhealthy, plugins: plugins} = Manager.health(instance: instance, timeout: 10_000)
       assert plugins.dying.status == {:crashed, :killed}
     end
 
@@ -123,7 +126,7 @@ defmodule Pipeline.Plugin.HealthTest do
       module = fail(instance)
 
       assert %{status: :unhealthy, ready?: false, not_ready: lacking, plugins: plugins} =
-               Manager.health(instance: instance)
+               Manager.health(instance: instance, timeout: 10_000)
 
       assert lacking == [%{plugin: :failing, module: module, reason: {:state, :failed}}]
       assert plugins.failing == %{status: {:not_running, :failed}, details: nil, state: :failed}
@@ -154,7 +157,7 @@ defmodule Pipeline.Plugin.HealthTest do
 
       loading = Task.async(fn -> Manager.load_plugin(slow, %{test: test}, instance: instance) end)
       assert_receive {:init, pid}
-      assert %{status: :healthy} = Manager.health(instance: instance)
+      assert %{status: :healthy} = Manager.health(instance: instance, timeout: 10_000)
       assert Manager.ready?(instance: instance)
       send(pid, :go)
       assert {:ok, :slow} = Task.await(loading)
@@ -213,14 +216,14 @@ defmodule Pipeline.Plugin.HealthTest do
         receive do: (:never -> :ok)
       end)
 
-      assert_receive {:init, pid}, 2_000
+      assert_receive {:init, pid}
       assert {:not_ready, lacking} = Manager.readiness(instance: name)
 
       assert lacking |> Enum.map(&{&1.module, &1.reason}) |> Enum.sort() ==
                Enum.sort([{slow, :not_loaded_yet}, {later, :not_loaded_yet}])
 
       send(pid, :go)
-      assert_receive :started, 2_000
+      assert_receive :started
       assert Manager.readiness(instance: name) == :ready
     end
 

@@ -162,8 +162,8 @@ defmodule Pipeline.Plugin.ResourcesTest do
       assert_receive {:start, :big, pid}
       :ok = elem(call(:big, {:keep, 50_000}, opts), 1)
       assert [%{what: :memory, action: :restart}] = Resources.sample(opts)
-      assert_receive {:stop, :big}, 5_000
-      assert_receive {:start, :big, again} when again != pid, 5_000
+      assert_receive {:stop, :big}
+      assert_receive {:start, :big, again} when again != pid
       assert {:ok, ^again} = call(:big, :pid, opts)
       assert Resources.sample(opts) == []
       assert {:ok, %{restarts: 1}} = Resources.monitor_plugin(:big, opts)
@@ -209,8 +209,8 @@ defmodule Pipeline.Plugin.ResourcesTest do
 
       {:ok, :dependent} = Manager.load_plugin(dependent, %{}, opts)
       assert [%{id: :big, action: :unload}] = Resources.sample(opts)
-      assert_receive {:pipeline_event, {:plugin, :plugin_unloaded}, %{id: :dependent}}, 5_000
-      assert_receive {:pipeline_event, {:plugin, :plugin_unloaded}, %{id: :big}}, 5_000
+      assert_receive {:pipeline_event, {:plugin, :plugin_unloaded}, %{id: :dependent}}
+      assert_receive {:pipeline_event, {:plugin, :plugin_unloaded}, %{id: :big}}
     end
 
     test "holds a plugin, which takes its hooks out", %{opts: opts} do
@@ -225,7 +225,7 @@ defmodule Pipeline.Plugin.ResourcesTest do
       pid = pid(:big, opts)
       monitor = Process.monitor(pid)
       assert [%{action: :hold}] = Resources.sample(opts)
-      assert_receive {:DOWN, ^monitor, _, _, _}, 5_000
+      assert_receive {:DOWN, ^monitor, _, _, _}
       assert Hook.run(opts[:instance], :step, [], & &1) == {:ok, []}
     end
 
@@ -235,7 +235,7 @@ defmodule Pipeline.Plugin.ResourcesTest do
       exceeded = Resources.sample(opts)
       assert [%{action: :warn}, %{action: :unload}] = Enum.sort_by(exceeded, & &1.what)
       for one <- exceeded, do: assert_received({:pipeline_event, {:plugin, :plugin_limit_exceeded}, ^one})
-      assert_receive {:pipeline_event, {:plugin, :plugin_unloaded}, %{id: :big}}, 5_000
+      assert_receive {:pipeline_event, {:plugin, :plugin_unloaded}, %{id: :big}}
     end
 
     test "counts work by the second, between two samples", %{opts: opts} do
@@ -253,7 +253,7 @@ defmodule Pipeline.Plugin.ResourcesTest do
       start_supervised!({Manager, name: name, sample_interval: 5}, id: name)
       Events.subscribe(self(), :plugin_limit_exceeded, instance: name)
       load(:big, [memory: 1], instance: name)
-      assert_receive {:pipeline_event, {:plugin, :plugin_limit_exceeded}, %{id: :big}}, 5_000
+      assert_receive {:pipeline_event, {:plugin, :plugin_limit_exceeded}, %{id: :big}}
     end
   end
 
@@ -262,9 +262,9 @@ defmodule Pipeline.Plugin.ResourcesTest do
       load(:big, [max_heap: 400_000], opts, %{test: self()})
       assert_receive {:start, :big, pid}
       assert {:error, {:crashed, :big, :killed}} = call(:big, {:keep, 1_000_000}, opts)
-      assert_receive {:start, :big, again} when again != pid, 5_000
+      assert_receive {:start, :big, again} when again != pid
 
-      assert_receive {:pipeline_event, {:plugin, :plugin_limit_exceeded}, exceeded}, 5_000
+      assert_receive {:pipeline_event, {:plugin, :plugin_limit_exceeded}, exceeded}
       assert exceeded == %{id: :big, what: :max_heap, limit: 400_000, value: nil, action: :kill}
 
       # The limit holds for the new process too.
@@ -291,7 +291,7 @@ defmodule Pipeline.Plugin.ResourcesTest do
       load(:big, [max_heap: 400_000], opts, %{test: self()})
       assert_receive {:start, :big, _}
       instance |> Names.whereis(:plugin_supervisor) |> kill()
-      assert_receive {:start, :big, _}, 5_000
+      assert_receive {:start, :big, _}
       _ = instance |> Names.whereis(:instance) |> Supervisor.which_children()
       assert {:error, {:crashed, :big, :killed}} = call(:big, {:keep, 1_000_000}, opts)
     end
@@ -349,7 +349,7 @@ defmodule Pipeline.Plugin.ResourcesTest do
       module = load(:big, [], opts, %{test: self()})
       assert_receive {:start, :big, pid}
       Process.exit(pid, :kill)
-      assert_receive {:start, :big, _}, 5_000
+      assert_receive {:start, :big, _}
       assert {:ok, %{restarts: 1}} = Resources.monitor_plugin(:big, opts)
       :ok = Manager.unload_plugin(:big, opts)
       {:ok, :big} = Manager.load_plugin(module, %{}, opts)
