@@ -27,6 +27,7 @@ defmodule Pipeline.Plugin do
     * `:description` - by default the moduledoc, which may stand anywhere in the module
     * `:author` - by default `"Unknown"`
     * `:hooks` - a module that uses `Pipeline.Hook.Spec`, against which every hook is checked
+    * `:limits` - how much its process may use, see `Pipeline.Plugin.Resources`
 
   ## The manifest
 
@@ -39,6 +40,17 @@ defmodule Pipeline.Plugin do
   `c:start/1` once every plugin loaded with it has been initialised, and afterwards serves
   `c:handle_rpc/2`, `c:handle_message/2` and `c:handle_event/3`. Hooks do not run in it: they run in the process
   that calls `Pipeline.Hook.run/2`.
+
+  ## Configuration
+
+  `c:config_schema/0` describes what the plugin takes (`Pipeline.Plugin.ConfigSchema`). It is checked when the plugin is
+  loaded and when `Pipeline.Plugin.Manager.update_config/3` brings another configuration, which `c:update_config/2`
+  takes or refuses while the plugin runs.
+
+  ## Health
+
+  `c:health/1` says how the plugin is when `Pipeline.Plugin.Manager.health/1` asks. A plugin without it is healthy if its
+  process answers.
   """
 
   alias Pipeline.Plugin.Manifest
@@ -83,13 +95,36 @@ defmodule Pipeline.Plugin do
   """
   @callback code_change(from :: version, state, extra :: term) :: {:ok, state} | {:error, reason :: term}
 
+  @doc """
+  The schema of the configuration, which is checked against it before `c:init/1` gets it, with the defaults filled in.
+  """
+  @callback config_schema() :: Pipeline.Plugin.ConfigSchema.t()
+
+  @doc """
+  Takes a new configuration while the plugin runs (`Pipeline.Plugin.Manager.update_config/3`), or refuses it.
+
+  The configuration has passed the schema. A plugin that refuses it goes on with the one that it has.
+  """
+  @callback update_config(config, state) :: {:ok, state} | {:error, reason :: term}
+
+  @doc """
+  Says how the plugin is, in its own process, when `Pipeline.Plugin.Manager.health/1` asks.
+
+  `details` is anything that tells an operator more. It changes nothing: a plugin that is not well is not restarted for
+  it. One that raises is unhealthy, and goes on.
+  """
+  @callback health(state) :: :ok | {:ok, details :: term} | {:error, reason :: term}
+
   @optional_callbacks init: 1,
                       start: 1,
                       stop: 1,
                       handle_rpc: 2,
                       handle_message: 2,
                       handle_event: 3,
-                      code_change: 3
+                      code_change: 3,
+                      config_schema: 0,
+                      update_config: 2,
+                      health: 1
 
   @doc false
   defmacro __using__(opts) do
@@ -124,6 +159,9 @@ defmodule Pipeline.Plugin do
 
       @doc false
       def __hooks__, do: unquote(Macro.escape(declaration.hooks))
+
+      @doc false
+      def __limits__, do: unquote(Macro.escape(declaration.limits))
 
       @doc false
       def child_spec(opts) do

@@ -157,7 +157,7 @@ defmodule Pipeline.Hook.Chain do
   defp ready(%Entry{call: {:elixir, fun}, timeout: nil} = entry, _instance), do: {entry, fun}
 
   defp ready(%Entry{call: {:elixir, fun}, timeout: timeout} = entry, instance) do
-    {entry, TimeLimit.wrap(fun, timeout, instance)}
+    {entry, TimeLimit.wrap(fun, timeout, entry.max_heap, instance)}
   end
 
   @doc "The closure of a hook around what comes next."

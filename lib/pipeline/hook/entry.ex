@@ -14,6 +14,7 @@ defmodule Pipeline.Hook.Entry do
     :after,
     :on_error,
     :timeout,
+    :max_heap,
     :call,
     :tally,
     :observer
@@ -35,6 +36,7 @@ defmodule Pipeline.Hook.Entry do
           after: [Pipeline.Plugin.plugin_id()],
           on_error: :halt | :skip | :raise,
           timeout: pos_integer | nil,
+          max_heap: pos_integer | nil,
           call: call,
           # What is counted of it, `nil` outside of an instance.
           tally: Pipeline.Hook.Tally.t(),
@@ -54,6 +56,7 @@ defmodule Pipeline.Hook.Entry do
       after: options.after,
       on_error: options.on_error,
       timeout: options.timeout,
+      max_heap: options.max_heap,
       call: call
     }
   end

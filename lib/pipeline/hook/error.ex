@@ -3,7 +3,7 @@ defmodule Pipeline.Hook.Error do
   A hook failed: it raised, exited, threw, timed out or panicked.
 
   `plugin`, `point` and `kind` say which hook it was; `reason` is the exception, or the term that it exited with or
-  threw, or `:timeout`. A hook that refuses on purpose, by `throw {:hook_error, reason}`, is not a failure:
+  threw, or `:timeout`, or `:max_heap`. A hook that refuses on purpose, by `throw {:hook_error, reason}`, is not a failure:
   `Pipeline.Hook.run/2` returns its reason as it is.
   """
 
@@ -26,6 +26,7 @@ defmodule Pipeline.Hook.Error do
   defp owner(plugin), do: "plugin #{inspect(plugin)}"
 
   defp describe(:timeout), do: "it took longer than its timeout"
+  defp describe(:max_heap), do: "it needed more memory than its max_heap"
 
   defp describe(reason) when is_exception(reason),
     do: "#{inspect(reason.__struct__)}: #{Exception.message(reason)}"

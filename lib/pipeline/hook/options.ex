@@ -2,11 +2,12 @@ defmodule Pipeline.Hook.Options do
   @moduledoc false
   # The options of one hook, the same wherever a hook is declared: in a plugin or by hand.
 
+  alias Pipeline.HeapLimit
   alias Pipeline.Plugin.{Manifest, Suggestion}
 
   @kinds [:before, :after, :around, :replace, :listen]
   @costs [:light, :heavy, :blocking]
-  @options [:priority, :before, :after, :fun, :on_error, :timeout, :native, :config, :cost]
+  @options [:priority, :before, :after, :fun, :on_error, :timeout, :max_heap, :native, :config, :cost]
 
   @type t :: %{
           kind: Pipeline.Hook.kind(),
@@ -17,6 +18,7 @@ defmodule Pipeline.Hook.Options do
           after: [Pipeline.Plugin.plugin_id()],
           on_error: :halt | :skip | :raise,
           timeout: pos_integer | nil,
+          max_heap: pos_integer | nil,
           native: {module, atom} | nil,
           config: term,
           cost: :light | :heavy | :blocking | nil
@@ -66,6 +68,7 @@ defmodule Pipeline.Hook.Options do
       after: List.wrap(opts[:after]),
       on_error: Keyword.get(opts, :on_error, :halt),
       timeout: opts[:timeout],
+      max_heap: opts[:max_heap],
       native: native(opts[:native]),
       config: Keyword.get(opts, :config, %{}),
       cost: opts[:cost]
@@ -90,7 +93,7 @@ defmodule Pipeline.Hook.Options do
         {:error, "fun: names a function of the plugin, got: #{inspect(options.fun)}"}
 
       true ->
-        with :ok <- check_timeout(options), do: check_native(options, opts)
+        with :ok <- check_timeout(options), :ok <- check_max_heap(options), do: check_native(options, opts)
     end
   end
 
@@ -117,6 +120,19 @@ defmodule Pipeline.Hook.Options do
   def no_timeout(cost) do
     "timeout: does not reach into a native hook of cost #{inspect(cost)}, which no scheduler can interrupt; " <>
       "leave it out, or say cost: :blocking"
+  end
+
+  defp check_max_heap(%{max_heap: nil}), do: :ok
+
+  defp check_max_heap(%{timeout: nil}) do
+    {:error, "max_heap: is for hooks with a timeout:, which run in a process of their own; give it one"}
+  end
+
+  defp check_max_heap(%{max_heap: bytes}) do
+    if HeapLimit.bytes?(bytes),
+      do: :ok,
+      else:
+        {:error, "max_heap: is a number of bytes, at least #{HeapLimit.smallest()}, got: #{inspect(bytes)}"}
   end
 
   defp check_native(%{native: nil}, opts) do

@@ -2,19 +2,27 @@ defmodule Pipeline.Hook.TimeLimit do
   @moduledoc false
   # A hook with a `timeout` runs in a supervised task. What it calls `next` for runs in the caller, as ever, and the
   # clock stands still meanwhile. The task is killed when its time is up or when its caller ends.
+  #
+  # With a `max_heap` (bytes) the VM kills the task whose heap grows beyond it. A task with that limit that is killed has
+  # failed for it, for all that can be known.
 
   alias Pipeline.Hook.Outcome
 
-  @spec wrap(function, pos_integer, atom | nil) :: function
-  def wrap(fun, timeout, instance) do
+  @spec wrap(function, pos_integer, pos_integer | nil, atom | nil) :: function
+  def wrap(fun, timeout, max_heap, instance) do
     fn context, next ->
       caller = self()
       # What is sent to it after the hook has ended is dropped.
       line = :erlang.alias()
-      task = start(instance, fn -> call(fun, context, caller, line) end)
+
+      task =
+        start(instance, fn ->
+          limit_heap(max_heap)
+          call(fun, context, caller, line)
+        end)
 
       try do
-        await(task, line, next, timeout)
+        await(task, line, next, timeout, max_heap)
       after
         :erlang.unalias(line)
         flush(line)
@@ -26,6 +34,12 @@ defmodule Pipeline.Hook.TimeLimit do
   defp start(instance, work) do
     supervisor = Pipeline.Plugin.Names.via(instance || Pipeline.Plugin, :hook_tasks)
     Task.Supervisor.async_nolink(supervisor, work)
+  end
+
+  defp limit_heap(nil), do: :ok
+
+  defp limit_heap(bytes) do
+    Process.flag(:max_heap_size, Pipeline.HeapLimit.flag(bytes))
   end
 
   defp call(fun, context, caller, line) do
@@ -61,7 +75,7 @@ defmodule Pipeline.Hook.TimeLimit do
     end)
   end
 
-  defp await(%Task{ref: ref} = task, line, next, time) do
+  defp await(%Task{ref: ref} = task, line, next, time, max_heap) do
     started = System.monotonic_time(:millisecond)
 
     receive do
@@ -73,7 +87,10 @@ defmodule Pipeline.Hook.TimeLimit do
       {^line, pid, reference, context} ->
         left = max(time - (System.monotonic_time(:millisecond) - started), 0)
         send(pid, {reference, Outcome.of(next, context)})
-        await(task, line, next, left)
+        await(task, line, next, left, max_heap)
+
+      {:DOWN, ^ref, _, _, :killed} when max_heap != nil ->
+        exit(:max_heap)
 
       {:DOWN, ^ref, _, _, reason} ->
         exit(reason)

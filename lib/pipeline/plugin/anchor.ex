@@ -7,7 +7,9 @@ defmodule Pipeline.Plugin.Anchor do
 
   alias Pipeline.Events.Record
   alias Pipeline.Hook.{Budget, Table}
+  alias Pipeline.Plugin.Manager.Wanted
   alias Pipeline.Plugin.{Names, Registry}
+  alias Pipeline.Plugin.Resources.Limits
 
   @spec start_link(keyword) :: GenServer.on_start()
   def start_link(opts) do
@@ -33,6 +35,8 @@ defmodule Pipeline.Plugin.Anchor do
       :persistent_term.put({Registry, instance}, Registry.new())
       Budget.put(instance, opts[:hook_budget])
       Table.create(instance, opts[:hooks], opts[:incarnation])
+      Limits.keep(instance, opts[:limits] || %{})
+      Wanted.expect(instance, for({module, _config} <- opts[:plugins] || [], do: module))
     end
 
     Record.open(instance, opts[:record] || 0)
@@ -53,6 +57,8 @@ defmodule Pipeline.Plugin.Anchor do
     Budget.delete(instance)
     :persistent_term.erase({Registry, instance})
     Record.close(instance)
+    Limits.forget(instance)
+    Wanted.forget(instance)
   end
 
   def terminate(_crash, _state), do: :ok

@@ -4,8 +4,9 @@ defmodule Pipeline.Plugin.Declaration do
 
   alias Pipeline.Hook.{Options, Spec}
   alias Pipeline.Plugin.{Manifest, Suggestion}
+  alias Pipeline.Plugin.Resources.Limits
 
-  @options [:id, :version, :name, :description, :author, :hooks]
+  @options [:id, :version, :name, :description, :author, :hooks, :limits]
 
   @spec options!(Macro.Env.t(), term) :: keyword
   def options!(env, opts) do
@@ -26,7 +27,14 @@ defmodule Pipeline.Plugin.Declaration do
     end
 
     if spec = opts[:hooks], do: check_spec!(env, spec)
-    Keyword.merge(opts, id: id, version: version)
+    Keyword.merge(opts, id: id, version: version, limits: limits!(env, Keyword.get(opts, :limits, [])))
+  end
+
+  defp limits!(env, limits) do
+    case Limits.check(limits) do
+      {:ok, limits} -> limits
+      {:error, message} -> fail!(env, message)
+    end
   end
 
   @spec capability!(Macro.Env.t(), term, term) :: {atom, term}
@@ -90,8 +98,8 @@ defmodule Pipeline.Plugin.Declaration do
     end
   end
 
-  @doc "The manifest, the hooks as data, and the names of hook functions that get the default body."
-  @spec close!(Macro.Env.t()) :: %{manifest: map, hooks: [map], defaults: [atom]}
+  @doc "The manifest, the hooks and limits as data, and the names of hook functions that get the default body."
+  @spec close!(Macro.Env.t()) :: %{manifest: map, hooks: [map], limits: map, defaults: [atom]}
   def close!(env) do
     options = Module.get_attribute(env.module, :pipeline_options)
     hooks = declared(env, :pipeline_hooks)
@@ -113,6 +121,7 @@ defmodule Pipeline.Plugin.Declaration do
     %{
       manifest: manifest,
       hooks: Enum.map(hooks, &Map.drop(&1, [:line, :file])),
+      limits: options[:limits],
       defaults: Enum.uniq(defaults)
     }
   end

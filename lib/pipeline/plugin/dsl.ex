@@ -61,6 +61,7 @@ defmodule Pipeline.Plugin.DSL do
     * `:on_error` - `:halt` (default), `:skip` or `:raise`, see `Pipeline.Hook`
     * `:timeout` - milliseconds after which the hook fails, for `:before`, `:after` and `:replace`; of native hooks for
       those that wait, 5,000 by default
+    * `:max_heap` - bytes that a hook with a `:timeout` may use; beyond, it fails with the reason `:max_heap`
     * `:native` - the name of a native hook, or `{library, name}`; then there is no function
     * `:config` - the configuration of a native hook, checked when the plugin is loaded
     * `:cost` - what a native hook costs and so where it runs: `:light` on the caller's scheduler, `:heavy` on a dirty

@@ -14,6 +14,8 @@ defmodule Pipeline.Plugin.Events do
 
     * `:plugin_loaded`, `:plugin_unloaded`, `:plugin_failed` - with `%{id: id}`, the last also with `:reason`
     * `:plugin_restarted` - with `%{id: id}`: it had crashed, and runs again
+    * `:plugin_config_updated` - with `%{id: id}`, see `Pipeline.Plugin.Manager.update_config/3`
+    * `:plugin_limit_exceeded` - see `Pipeline.Plugin.Resources`
     * `:hook_failed` - with `%{error: %Pipeline.Hook.Error{}}`
     * `:events_dropped` - with `%{id: id, count: n}`: a plugin was too slow and has missed that many events; it has caught
       up

@@ -4,7 +4,7 @@ defmodule Pipeline.Plugin.Instance do
 
   use Supervisor
 
-  alias Pipeline.Plugin.{Anchor, Manager, Names}
+  alias Pipeline.Plugin.{Anchor, Manager, Names, Resources}
 
   @spec start_link(keyword) :: Supervisor.on_start()
   def start_link(opts) do
@@ -23,6 +23,8 @@ defmodule Pipeline.Plugin.Instance do
       # Before those whose end must not end a hook that is running.
       {Task.Supervisor, name: Names.via(name, :hook_tasks)},
       {Pipeline.Plugin.Supervisor, instance: name},
+      # Before the manager, so that it sees all plugins start; its own end restarts the manager and no plugin.
+      {Resources.Monitor, opts},
       {Manager.Server, opts},
       # Starts nothing: it waits until the manager has loaded the configured plugins.
       %{id: :ready, start: {Manager.Server, :await_ready, [name]}}

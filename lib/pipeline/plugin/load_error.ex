@@ -9,6 +9,7 @@ defmodule Pipeline.Plugin.LoadError do
   | `:code` | `{:loaded_from_elsewhere, module, path}`, `{:cannot_load, path, term}`, from `Pipeline.Plugin.Discovery.load_code/1`; `{:no_file, module}`, `{:no_way_back, module}` when upgrading |
   | `:validate` | `:not_a_plugin`, `:module_not_found`, `{:invalid_manifest, sentence}`, `{:already_loaded, id}`, `{:duplicate_id, id}`, `{:invalid_config, term}`, `{:disabled, id}`, `{:called_from_callback, name}` |
   | `:resolve` | `{:missing_dependencies, …}` and the other reasons of `Pipeline.Plugin.ResolutionError` |
+  | `:config` | `{:invalid_config, problems}`, `{:invalid_schema, problems}`, see `Pipeline.Plugin.ConfigSchema.validate/2`; `{:schema_failed, reason}` when `c:Pipeline.Plugin.config_schema/0` raised or hung |
   | `:hooks` | `{:invalid_hook, sentence}` |
   | `:init` | what `c:Pipeline.Plugin.init/1` returned or raised |
   | `:register` | `{:duplicate_id, id}` |
@@ -18,7 +19,7 @@ defmodule Pipeline.Plugin.LoadError do
 
   alias Pipeline.Plugin.ResolutionError
 
-  @type step :: :code | :validate | :resolve | :hooks | :init | :register | :start | :code_change
+  @type step :: :code | :validate | :resolve | :config | :hooks | :init | :register | :start | :code_change
   @type t :: %__MODULE__{
           plugin: Pipeline.Plugin.plugin_id() | nil,
           module: module | nil,
@@ -56,6 +57,8 @@ defmodule Pipeline.Plugin.LoadError do
   defp detail(%{reason: {:invalid_manifest, sentence}}), do: "#{sentence}; correct what __plugin__/0 returns"
   defp detail(%{reason: {:invalid_hook, sentence}}), do: sentence
 
+  defp detail(%{step: :config, reason: reason}), do: Pipeline.Plugin.Config.format(reason)
+
   defp detail(%{reason: {:invalid_config, config}}) do
     "its configuration is a map, got: #{inspect(config)}"
   end
@@ -85,6 +88,10 @@ defmodule Pipeline.Plugin.LoadError do
 
   defp detail(%{step: :code_change, reason: reason}),
     do: "code_change/3 failed with #{failure(reason)}; the version before stays"
+
+  defp detail(%{step: step, reason: :killed}) when step in [:init, :start] do
+    "its process was killed in #{step}/1, by somebody or by the VM for its limit :max_heap; it is undone"
+  end
 
   defp detail(%{step: :init, reason: reason}), do: "init/1 failed with #{failure(reason)}; it is undone"
   defp detail(%{step: :start, reason: reason}), do: "start/1 failed with #{failure(reason)}; it is undone"

@@ -6,12 +6,16 @@ defmodule Pipeline.Plugin.Manager do
       %{state: :started} = Pipeline.Plugin.Manager.plugin_info(:greeter)
       :ok = Pipeline.Plugin.Manager.unload_plugin(:greeter)
 
-  Loading a plugin checks it, resolves its dependencies, prepares its hooks, runs `c:Pipeline.Plugin.init/1` in a new
-  process under the plugin supervisor, registers it, runs `c:Pipeline.Plugin.start/1` and installs its hooks in one
-  step. A failure at any step undoes the steps before it; the `Pipeline.Plugin.LoadError` says which it was.
+  Loading a plugin checks it, resolves its dependencies, checks its configuration, prepares its hooks, runs
+  `c:Pipeline.Plugin.init/1` in a new process under the plugin supervisor, registers it, runs
+  `c:Pipeline.Plugin.start/1` and installs its hooks in one step. A failure at any step undoes the steps before it; the
+  `Pipeline.Plugin.LoadError` says which it was.
 
   Loading and unloading go through one process, one after the other. Reading does not: look-ups and hook runs are
   done in the caller.
+
+  A running plugin can be given another configuration, `update_config/3`. `health/1` tells how all plugins are, and
+  `readiness/1` whether those that are wanted run; neither waits for the manager, so both answer while it is busy.
 
   ## Instances
 
@@ -19,12 +23,14 @@ defmodule Pipeline.Plugin.Manager do
   one, which all functions use unless they are given `instance: name`. Its options come from the application's
   environment:
 
-      config :pipeline_plugin, hooks: MyApp.Hooks, plugins: [MyApp.Greeter]
+      config :pipeline_plugin, hooks: MyApp.Hooks, plugins: [MyApp.Greeter], limits: [memory: 100_000_000]
   """
 
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Instance, Lifecycle, LoadError, Names, Registry, Store, Suggestion, Wrapper}
-  alias Pipeline.Plugin.Manager.{Server, Upgrade}
+  alias Pipeline.Plugin.{Config, Instance, Lifecycle, LoadError, Names, Registry, Store, Suggestion, Wrapper}
+  alias Pipeline.Plugin.Config.Update
+  alias Pipeline.Plugin.Manager.{Health, Readiness, Server, Upgrade}
+  alias Pipeline.Plugin.Resources.Limits
 
   @default Pipeline.Plugin
   @stop_options [:instance, :reason, :drain_timeout, :force]
@@ -33,7 +39,8 @@ defmodule Pipeline.Plugin.Manager do
   A loaded plugin: its manifest and
 
     * `:module`
-    * `:config` - what it was loaded with
+    * `:config` - what it was loaded with, with the defaults of its schema, or what it has taken since
+    * `:limits` - what it may use, see `Pipeline.Plugin.Resources`
     * `:state` and `:history` - see `Pipeline.Plugin.Lifecycle`
     * `:pid` - its process, `nil` while there is none
     * `:loaded_at` - `nil` for one that has never run
@@ -42,6 +49,7 @@ defmodule Pipeline.Plugin.Manager do
           required(:id) => Plugin.plugin_id(),
           required(:module) => module,
           required(:config) => Plugin.config(),
+          required(:limits) => Limits.t(),
           required(:state) => Lifecycle.state(),
           required(:history) => [Lifecycle.transition()],
           required(:pid) => pid | nil,
@@ -70,6 +78,12 @@ defmodule Pipeline.Plugin.Manager do
           | Store.Error.t()
           | LoadError.t()
 
+  @type update_error ::
+          {:invalid_config, term}
+          | Update.error()
+          | {:not_loaded, Plugin.plugin_id()}
+          | {:called_from_callback, atom}
+
   @doc """
   Starts an instance, linked to the caller, and returns the pid of its supervisor.
 
@@ -85,12 +99,14 @@ defmodule Pipeline.Plugin.Manager do
     * `:hook_budget` - how many microseconds neighbouring native hooks may keep a normal scheduler before they go on
       on a dirty one, or `:infinity`, which leaves them where they start; by default what
       `config :pipeline_plugin, hook_budget:` says, or 500
+    * `:limits` - how much each plugin may use unless it says otherwise, see `Pipeline.Plugin.Resources`
+    * `:sample_interval` - how often that is looked at: milliseconds or `:infinity`, by default 1000
   """
   @spec start_link(keyword) :: Supervisor.on_start()
   def start_link(opts \\ []) do
     Suggestion.validate_options!(
       opts,
-      [:name, :hooks, :plugins, :store, :events, :hook_budget],
+      [:name, :hooks, :plugins, :store, :events, :hook_budget, :limits, :sample_interval],
       "Pipeline.Plugin.Manager.start_link/1"
     )
 
@@ -100,8 +116,19 @@ defmodule Pipeline.Plugin.Manager do
       hook_budget: Pipeline.Hook.Budget.check!(opts[:hook_budget]),
       plugins: with_configs!(opts[:plugins] || []),
       store: check_path!(opts[:store]),
-      record: record!(opts[:events] || [])
+      record: record!(opts[:events] || []),
+      limits: Limits.check!(opts[:limits] || []),
+      sample_interval: check_interval!(opts[:sample_interval])
     )
+  end
+
+  defp check_interval!(interval)
+       when interval in [nil, :infinity] or (is_integer(interval) and interval > 0),
+       do: interval
+
+  defp check_interval!(interval) do
+    raise ArgumentError,
+          "sample_interval: is a number of milliseconds or :infinity, got: #{inspect(interval)}"
   end
 
   defp check_name!(name) when is_atom(name) and name not in [nil, true, false], do: name
@@ -163,6 +190,7 @@ defmodule Pipeline.Plugin.Manager do
     * `:instance` - by default the application's own
     * `:timeout` - milliseconds that `c:Pipeline.Plugin.init/1` and `c:Pipeline.Plugin.start/1` may take each, by
       default 30 seconds
+    * `:limits` - how much the plugin may use, which wins over what it declares, see `Pipeline.Plugin.Resources`
   """
   @spec load_plugin(module, Plugin.config(), keyword) :: {:ok, Plugin.plugin_id()} | {:error, LoadError.t()}
   def load_plugin(module, config \\ %{}, opts \\ []) do
@@ -178,9 +206,10 @@ defmodule Pipeline.Plugin.Manager do
   @spec load_plugins([module | {module, Plugin.config()}], keyword) ::
           {:ok, [Plugin.plugin_id()]} | {:error, LoadError.t()}
   def load_plugins(plugins, opts \\ []) do
-    Suggestion.validate_options!(opts, [:instance, :timeout], "loading plugins")
+    Suggestion.validate_options!(opts, [:instance, :timeout, :limits], "loading plugins")
+    plugins = plugins |> with_configs!() |> with_limits!(opts[:limits])
 
-    case call(opts, {:load, with_configs!(plugins), opts[:timeout] || 30_000}) do
+    case call(opts, {:load, plugins, timeout!(opts, 30_000)}) do
       {:error, {:called_from_callback, callback}} ->
         {:error,
          %LoadError{step: :validate, reason: {:called_from_callback, callback}, detail: busy(callback)}}
@@ -188,6 +217,45 @@ defmodule Pipeline.Plugin.Manager do
       reply ->
         reply
     end
+  end
+
+  defp with_limits!(plugins, nil), do: plugins
+
+  defp with_limits!(plugins, limits) do
+    limits = Limits.check!(limits)
+    for {module, config} <- plugins, do: {module, config, limits}
+  end
+
+  @doc """
+  Gives a running plugin another configuration.
+
+  It is checked against `c:Pipeline.Plugin.config_schema/0`, defaults filled in, and handed to
+  `c:Pipeline.Plugin.update_config/2` in the plugin's process. If the plugin takes it, `plugin_info/2` shows it, a restart
+  of the plugin uses it, and the plugin event `:plugin_config_updated` is emitted with `%{id: id}`. In all other cases
+  nothing has changed:
+
+    * `{:refused, reason}` - the plugin does not take it
+    * `{:invalid_config, problems}` - it does not fit the schema, see `Pipeline.Plugin.ConfigSchema.validate/2`;
+      `{:invalid_config, term}` if it is no map
+    * `{:no_update_config, id}` - the plugin has no `c:Pipeline.Plugin.update_config/2`
+    * `{:timeout, id}` - it did not answer in time. What it answers later is not taken
+    * `{:crashed, id, reason}` - it ended while it was asked, and is restarted with the configuration that it had
+    * `{:not_started, id, state}`, `{:not_loaded, id}`
+
+  The configuration replaces the old one; the two are not merged.
+
+  ## Options
+
+    * `:instance` - by default the application's own
+    * `:timeout` - milliseconds, by default 5000
+  """
+  @spec update_config(Plugin.plugin_id(), Plugin.config(), keyword) :: :ok | {:error, update_error}
+  def update_config(id, config, opts \\ []) do
+    Suggestion.validate_options!(opts, [:instance, :timeout], "Pipeline.Plugin.Manager.update_config/3")
+
+    if is_map(config),
+      do: call(opts, {:update_config, id, config, timeout!(opts, 5_000)}),
+      else: {:error, {:invalid_config, config}}
   end
 
   @doc """
@@ -339,6 +407,70 @@ defmodule Pipeline.Plugin.Manager do
     if info = Registry.get(registry(opts, "plugin_info/2"), id), do: with_pid(info, opts)
   end
 
+  @doc """
+  How the plugins of an instance are.
+
+      %{
+        status: :unhealthy,
+        ready?: false,
+        not_ready: [%{plugin: :search, module: MyApp.Search, reason: {:state, :failed}}],
+        plugins: %{
+          chat: %{status: :healthy, details: %{connections: 3}, state: :started},
+          index: %{status: {:unhealthy, :disk_full}, details: nil, state: :started},
+          search: %{status: {:not_running, :failed}, details: nil, state: :failed}
+        }
+      }
+
+  Each plugin that is `:started` is asked through `c:Pipeline.Plugin.health/1`, in its own process, all at the same
+  time. The status of one is
+
+    * `:healthy` - it said so, or has no such callback and its process answers
+    * `{:unhealthy, reason}` - it said so; or raised, then the reason is the exception
+    * `:no_answer` - it did not answer within the time box: it hangs, or has much to do
+    * `{:crashed, reason}` - it ended before it answered
+    * `{:not_running, state}` - it is not `:started`, or is just being `:restarting`
+
+  The whole is `:healthy` if every plugin is, or is not running for a good reason: it is loading, or was stopped by an
+  operator. For `:ready?` and `:not_ready` see `readiness/1`.
+
+  ## Options
+
+    * `:timeout` - the time box in milliseconds, for all together, by default 1000
+    * `:instance` - by default the application's own
+  """
+  @spec health(keyword) :: Health.report()
+  def health(opts \\ []) do
+    Suggestion.validate_options!(opts, [:instance, :timeout], "Pipeline.Plugin.Manager.health/1")
+    Health.report(opts[:instance] || @default, timeout!(opts, 1_000))
+  end
+
+  @doc """
+  Whether all plugins that are wanted run: those that the instance was configured with and those loaded since, without
+  what an operator has stopped or unloaded.
+
+  It returns `:ready`, or what is lacking and why. The reason is
+
+    * `:not_loaded_yet` - the instance is starting
+    * a `Pipeline.Plugin.LoadError` - it is configured and could not be loaded
+    * `{:state, state}` - it is loading, held or failed
+    * `:restarting` - it has crashed and is being restarted
+
+  Nobody is asked: it reads what is known, at any time. Option: `:instance`.
+  """
+  @spec readiness(keyword) :: :ready | {:not_ready, [Readiness.lacking()]}
+  def readiness(opts \\ []) do
+    Suggestion.validate_options!(opts, [:instance], "Pipeline.Plugin.Manager.readiness/1")
+
+    case Readiness.lacking(opts[:instance] || @default) do
+      [] -> :ready
+      lacking -> {:not_ready, lacking}
+    end
+  end
+
+  @doc "Whether `readiness/1` is `:ready`. Option: `:instance`."
+  @spec ready?(keyword) :: boolean
+  def ready?(opts \\ []), do: readiness(opts) == :ready
+
   @doc "The ids of the plugins that have a capability, in load order. Option: `:instance`."
   @spec get_by_capability(atom, keyword) :: [Plugin.plugin_id()]
   def get_by_capability(capability, opts \\ []) do
@@ -362,7 +494,7 @@ defmodule Pipeline.Plugin.Manager do
       iex> Pipeline.Plugin.Manager.format_error({:required_by, [:blog]})
       "it is needed by :blog; unload them first, or pass cascade: true"
   """
-  @spec format_error(LoadError.t() | unload_error | enable_error | upgrade_error) :: String.t()
+  @spec format_error(LoadError.t() | unload_error | enable_error | upgrade_error | update_error) :: String.t()
   def format_error(error) when is_exception(error), do: Exception.message(error)
 
   def format_error({:not_loaded, id}),
@@ -384,16 +516,53 @@ defmodule Pipeline.Plugin.Manager do
     "#{length(pids)} processes still run its old code, which stays until they are done: #{inspect(pids, limit: 5)}"
   end
 
-  def format_error({:crashed, id, reason}),
-    do: "the process of plugin #{inspect(id)} ended meanwhile: #{inspect(reason)}; try again"
-
   def format_error({state, id}) when state in [:held, :stopped, :failed],
     do: "plugin #{inspect(id)} is #{state}; enable_plugin/2 starts it"
 
   def format_error({:called_from_callback, callback}), do: busy(callback)
 
+  def format_error({:no_update_config, id}) do
+    "plugin #{inspect(id)} has no update_config/2, so it cannot take a configuration while it runs; unload it and " <>
+      "load it with the new one, or define update_config/2 in it"
+  end
+
+  def format_error({:refused, reason}) do
+    "the plugin refused the configuration: #{inspect(reason)}; it goes on with the one that it has"
+  end
+
+  def format_error({:timeout, id}) do
+    "plugin #{inspect(id)} did not answer in time; it goes on with the configuration that it has"
+  end
+
+  def format_error({:crashed, id, reason}) do
+    "plugin #{inspect(id)} ended while it was asked: #{Exception.format_exit(reason)}; it is restarted with the " <>
+      "configuration that it had"
+  end
+
+  def format_error({:not_started, id, state}) do
+    "plugin #{inspect(id)} is #{state}, and only one that is started can be asked"
+  end
+
+  def format_error({kind, problems}) when kind in [:invalid_config, :invalid_schema] and is_list(problems) do
+    Config.format({kind, problems})
+  end
+
+  def format_error({:schema_failed, _} = error), do: Config.format(error)
+
+  def format_error({:invalid_config, config}), do: "a configuration is a map, got: #{inspect(config)}"
+
+  defp timeout!(opts, default) do
+    case opts[:timeout] || default do
+      timeout when timeout == :infinity or (is_integer(timeout) and timeout >= 0) ->
+        timeout
+
+      other ->
+        raise ArgumentError, "timeout: is a number of milliseconds or :infinity, got: #{inspect(other)}"
+    end
+  end
+
   defp busy(:itself),
-    do: "a plugin cannot unload itself and wait for it; ask from another process, such as a task"
+    do: "a plugin cannot ask for a change of itself and wait for it; ask from another process, such as a task"
 
   defp busy(callback) do
     "the manager is waiting for #{callback} of the plugin that asks it; ask from another process, such as a task"

@@ -11,7 +11,10 @@ defmodule Pipeline.Plugin.Wrapper do
 
   require Logger
 
+  alias Pipeline.Plugin.Config.Update
+  alias Pipeline.Plugin.Manager.Health
   alias Pipeline.Plugin.{Names, Registry}
+  alias Pipeline.Plugin.Resources.{Limits, Monitor}
 
   @callback_key :"$pipeline_plugin_callback"
   @instance_key :"$pipeline_plugin_instance"
@@ -24,16 +27,21 @@ defmodule Pipeline.Plugin.Wrapper do
     * `:instance` - the instance it belongs to, by default the application's own
     * `:config` - given to `c:Pipeline.Plugin.init/1`, by default `%{}`
     * `:timeout` - milliseconds that `c:Pipeline.Plugin.init/1` may take, by default 30 seconds
+    * `:limits` - see `Pipeline.Plugin.Resources`; by default those that it is registered with or declares
   """
   @spec start_link({module, keyword}) :: GenServer.on_start()
   def start_link({module, opts}) do
     instance = opts[:instance] || Pipeline.Plugin
     id = module.__plugin__().id
+    limits = Limits.of(instance, module, id, opts[:limits])
 
-    GenServer.start_link(__MODULE__, {module, id, instance, opts[:config] || %{}},
+    __MODULE__
+    |> GenServer.start_link({module, id, instance, opts[:config] || %{}},
       name: Names.via(instance, {:plugin, id}),
-      timeout: opts[:timeout] || 30_000
+      timeout: opts[:timeout] || 30_000,
+      spawn_opt: Limits.spawn_options(limits)
     )
+    |> Monitor.watch(instance, id, limits)
   end
 
   @doc false
@@ -138,6 +146,15 @@ defmodule Pipeline.Plugin.Wrapper do
     Process.demonitor(upgrade, [:flush])
     {:noreply, data}
   end
+
+  def handle_call({:update_config, update}, _from, %{module: module, state: state} = data) do
+    case callback(:update_config, fn -> Update.take(update, module, data.id, data.instance, state) end) do
+      {:ok, answer, state} -> {:reply, answer, %{data | state: state}}
+      {:bad_return, other} -> {:stop, {:bad_return, {module, :update_config, 2}, other}, data}
+    end
+  end
+
+  def handle_call(:health, _from, data), do: {:reply, Health.ask(data.module, data.state), data}
 
   def handle_call({:subscription, change, subscription}, _from, data) do
     {:reply, apply(Pipeline.Events.Subscription, change, [subscription]), data}

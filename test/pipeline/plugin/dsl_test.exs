@@ -38,6 +38,7 @@ defmodule Pipeline.Plugin.DSLTest do
         after: [],
         on_error: :halt,
         timeout: nil,
+        max_heap: nil,
         native: nil,
         config: %{},
         cost: nil
@@ -118,7 +119,7 @@ defmodule Pipeline.Plugin.DSLTest do
   @mistakes [
     {"unknown option of use", "use Pipeline.Plugin, id: :x, versoin: \"1.0.0\"", 2,
      "unknown option :versoin of use Pipeline.Plugin. Did you mean :version? " <>
-       "Known: :id, :version, :name, :description, :author, :hooks"},
+       "Known: :id, :version, :name, :description, :author, :hooks, :limits"},
     {"bad id", "use Pipeline.Plugin, id: 5", 2, "the id of a plugin is an atom or a string, got: 5"},
     {"nil as id", "use Pipeline.Plugin, id: nil", 2, "the id of a plugin is an atom or a string, got: nil"},
     {"empty id", "use Pipeline.Plugin, id: \"\"", 2, "the id of a plugin is an atom or a string, got: \"\""},
@@ -150,7 +151,7 @@ defmodule Pipeline.Plugin.DSLTest do
      "the priority of a provider is an integer, got: :high"},
     {"option of hook", "use Pipeline.Plugin\n\nhook :before, :step, priorty: 5", 4,
      "unknown option :priorty of hook :before, :step. Did you mean :priority? " <>
-       "Known: :priority, :before, :after, :fun, :on_error, :timeout, :native, :config, :cost"},
+       "Known: :priority, :before, :after, :fun, :on_error, :timeout, :max_heap, :native, :config, :cost"},
     {"kind", "use Pipeline.Plugin\nhook :befor, :step", 3,
      "unknown kind of hook :befor. Did you mean :before? Known: :before, :after, :around, :replace, :listen"},
     {"point that is no atom", "use Pipeline.Plugin\nhook :before, \"step\"", 3,

@@ -239,7 +239,7 @@ defmodule Pipeline.Plugin.ManagerTest do
                Manager.load_plugin(module, :nonsense, instance: instance)
 
       assert_raise ArgumentError,
-                   "unknown option :instanze of loading plugins. Did you mean :instance? Known: :instance, :timeout",
+                   "unknown option :instanze of loading plugins. Did you mean :instance? Known: :instance, :timeout, :limits",
                    fn -> Manager.load_plugin(module, %{}, instanze: instance) end
     end
 
@@ -540,7 +540,9 @@ defmodule Pipeline.Plugin.ManagerTest do
     assert RPC.call(:leaving, {:leave, instance}, 5000, instance: instance) ==
              {:ok, {:error, {:called_from_callback, :itself}}}
 
-    assert Manager.format_error({:called_from_callback, :itself}) =~ "a plugin cannot unload itself"
+    assert Manager.format_error({:called_from_callback, :itself}) =~
+             "a plugin cannot ask for a change of itself and wait for it"
+
     assert :ok = Manager.unload_plugin(:leaving, instance: instance)
   end
 

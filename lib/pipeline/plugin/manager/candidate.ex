@@ -3,22 +3,24 @@ defmodule Pipeline.Plugin.Manager.Candidate do
   # A plugin on its way in: the module and its manifest, checked, what it is to be started with, and how far it has come.
 
   alias Pipeline.Plugin.{Lifecycle, LoadError, Manifest}
+  alias Pipeline.Plugin.Resources.Limits
 
   @enforce_keys [:module, :manifest, :config, :info]
-  defstruct [:module, :manifest, :config, :info, known?: false]
+  defstruct [:module, :manifest, :config, :info, limits: %{}, known?: false]
 
   @type t :: %__MODULE__{
           module: module,
           manifest: Manifest.t(),
           config: map,
           info: Lifecycle.info(),
+          limits: Limits.t(),
           known?: boolean
         }
 
-  @spec prepare([{module, term}], map) :: {:ok, [t]} | {:error, LoadError.t()}
+  @spec prepare([{module, term} | {module, term, Limits.t()}], map) :: {:ok, [t]} | {:error, LoadError.t()}
   def prepare(plugins, loaded) do
-    Enum.reduce_while(plugins, {[], MapSet.new()}, fn {module, config}, {candidates, ids} ->
-      with {:ok, candidate} <- prepare_one(module, config),
+    Enum.reduce_while(plugins, {[], MapSet.new()}, fn plugin, {candidates, ids} ->
+      with {:ok, candidate} <- prepare_one(plugin),
            :ok <- check_id(candidate, ids, loaded) do
         {:cont, {[candidate | candidates], MapSet.put(ids, candidate.manifest.id)}}
       else
@@ -34,7 +36,7 @@ defmodule Pipeline.Plugin.Manager.Candidate do
   @doc "A plugin that is known and does not run, on its way in again."
   @spec again(Lifecycle.info()) :: {:ok, t} | {:error, LoadError.t()}
   def again(%{id: id, module: module, config: config} = info) do
-    with {:ok, candidate} <- prepare_one(module, config) do
+    with {:ok, candidate} <- prepare_one({module, config, Map.get(info, :limits, %{})}) do
       case candidate.manifest do
         %{id: ^id} = manifest -> {:ok, %{candidate | info: Map.merge(info, manifest), known?: true}}
         %{id: other} -> error(module, id, {:invalid_manifest, "it calls itself #{inspect(other)} now"})
@@ -42,18 +44,17 @@ defmodule Pipeline.Plugin.Manager.Candidate do
     end
   end
 
-  defp prepare_one(module, config) do
+  defp prepare_one({module, config}), do: prepare_one({module, config, %{}})
+
+  defp prepare_one({module, config, limits}) do
     with :ok <- check_module(module),
          {:ok, manifest} <- manifest(module),
          :ok <- check_manifest(module, manifest),
          :ok <- check_config(module, manifest, config) do
-      {:ok, new(module, manifest, config)}
+      limits = Map.merge(Limits.declared(module), limits)
+      info = manifest |> Lifecycle.discovered(:load) |> Map.merge(%{module: module, config: config})
+      {:ok, %__MODULE__{module: module, manifest: manifest, config: config, info: info, limits: limits}}
     end
-  end
-
-  defp new(module, manifest, config) do
-    info = manifest |> Lifecycle.discovered(:load) |> Map.merge(%{module: module, config: config})
-    %__MODULE__{module: module, manifest: manifest, config: config, info: info}
   end
 
   @doc "The same a state further."

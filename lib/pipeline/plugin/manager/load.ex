@@ -4,8 +4,9 @@ defmodule Pipeline.Plugin.Manager.Load do
 
   alias Pipeline.Hook.Table
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Events, Lifecycle, Loader, LoadError, Registry}
-  alias Pipeline.Plugin.Manager.{Candidate, Hooks, State}
+  alias Pipeline.Plugin.{Config, Events, Lifecycle, Loader, LoadError, Registry}
+  alias Pipeline.Plugin.Manager.{Candidate, Hooks, State, Wanted}
+  alias Pipeline.Plugin.Resources.Limits
 
   @doc "The candidates in load order."
   @spec resolve(State.t(), [Candidate.t()]) :: {:ok, [Candidate.t()]} | {:error, LoadError.t()}
@@ -31,13 +32,15 @@ defmodule Pipeline.Plugin.Manager.Load do
   @spec run(State.t(), [Candidate.t()], timeout) ::
           {:ok, [Plugin.plugin_id()], State.t()} | {:error, LoadError.t()}
   def run(%State{instance: instance} = state, candidates, timeout) do
-    with {:ok, chains} <- Hooks.prepare(candidates, &Table.chain(instance, &1), state),
+    with {:ok, candidates} <- Config.complete(candidates, timeout),
+         {:ok, chains} <- Hooks.prepare(candidates, &Table.chain(instance, &1), state),
          {:ok, started} <- start(candidates, instance, timeout) do
       # Everything has started: from here nothing fails.
       state = State.publish(state, chains)
       state = Enum.reduce(started, state, fn {info, supervisor}, state -> join(state, info, supervisor) end)
       ids = for {%{id: id}, _supervisor} <- started, do: id
       state = State.update(state, ids, &(&1 |> Lifecycle.enter!(:started, :load) |> Map.delete(:phase)))
+      Wanted.loaded(instance, Enum.map(candidates, & &1.module))
       for id <- ids, do: Events.emit(:plugin_loaded, %{id: id}, instance: instance)
       {:ok, ids, state}
     end
@@ -79,7 +82,7 @@ defmodule Pipeline.Plugin.Manager.Load do
 
   defp init(candidate, instance, timeout) do
     candidate = Candidate.enter(candidate, :loading, :load, instance)
-    candidate = put_in(candidate.info[:loaded_at], DateTime.utc_now())
+    candidate = with_what_it_gets(candidate, instance)
     if candidate.known?, do: note(candidate.info, :init, instance)
 
     with {:ok, supervisor} <- start_process(candidate, instance, timeout),
@@ -92,8 +95,18 @@ defmodule Pipeline.Plugin.Manager.Load do
     end
   end
 
+  defp with_what_it_gets(candidate, instance) do
+    gets = %{
+      config: candidate.config,
+      limits: Limits.effective(instance, candidate.limits),
+      loaded_at: DateTime.utc_now()
+    }
+
+    %{candidate | info: Map.merge(candidate.info, gets)}
+  end
+
   defp start_process(candidate, instance, timeout) do
-    opts = [instance: instance, timeout: timeout]
+    opts = [instance: instance, timeout: timeout, limits: candidate.info.limits]
 
     with {:error, reason} <-
            Pipeline.Plugin.Supervisor.start_plugin(candidate.module, candidate.config, opts) do

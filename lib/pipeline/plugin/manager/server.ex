@@ -9,8 +9,8 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   alias Pipeline.Hook.Table
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Anchor, Dependents, Lifecycle, LoadError, Names, Store}
-  alias Pipeline.Plugin.Manager.{Candidate, Hold, Load, Recovery, Retire, State, Upgrade}
+  alias Pipeline.Plugin.{Anchor, Config, Dependents, Events, Lifecycle, LoadError, Names, Store}
+  alias Pipeline.Plugin.Manager.{Candidate, Hold, Load, Recovery, Retire, State, Upgrade, Wanted}
 
   @spec start_link(keyword) :: GenServer.on_start()
   def start_link(opts), do: GenServer.start_link(__MODULE__, opts, name: name(opts[:name]))
@@ -144,6 +144,18 @@ defmodule Pipeline.Plugin.Manager.Server do
     end
   end
 
+  def handle_call({:update_config, id, config, timeout}, {caller, _tag}, state) do
+    with :ok <- check_loaded(id, state),
+         :ok <- check_caller(caller, [id], state),
+         {:ok, info} <- Config.Update.run(id, config, timeout, state.instance) do
+      Events.emit(:plugin_config_updated, %{id: id}, instance: state.instance)
+      # The plugin's process has written it.
+      {:reply, :ok, State.put(state, info)}
+    else
+      error -> {:reply, error, state}
+    end
+  end
+
   def handle_call({:trace, trace}, _from, state) do
     Table.trace(trace)
     {:reply, :ok, watch(trace, state)}
@@ -184,7 +196,12 @@ defmodule Pipeline.Plugin.Manager.Server do
   defp load_configured(plugins, state) do
     loaded = for {_id, info} <- state.plugins, do: info.module
     {candidates, wrong} = plugins |> Enum.reject(&(elem(&1, 0) in loaded)) |> candidates(state)
-    for error <- wrong, do: Logger.error(Exception.message(error))
+
+    for error <- wrong do
+      Logger.error(Exception.message(error))
+      Wanted.missing(state.instance, error.module, error)
+    end
+
     announce(candidates, state)
     {disabled, candidates} = Enum.split_with(candidates, &State.disabled?(state, &1.manifest.id))
     state = Enum.reduce(disabled, state, &Hold.keep(&2, &1, :stopped, :disabled))

@@ -3,9 +3,10 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   # A plugin that runs becomes another version of itself: code, state, hooks and manifest, or none of them.
 
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Events, Lifecycle, Loader, LoadError, Names, Wrapper}
+  alias Pipeline.Plugin.{Config, Events, Lifecycle, Loader, LoadError, Names, Wrapper}
   alias Pipeline.Plugin.Manager.{Candidate, Hooks, Recovery, State}
   alias Pipeline.Plugin.Manager.Upgrade.Code, as: NewCode
+  alias Pipeline.Plugin.Resources.Limits
 
   @typedoc "A module, the path of a BEAM file, or what stands in one."
   @type target :: module | binary
@@ -56,6 +57,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
 
     with {:ok, candidate} <- Candidate.again(%{old | module: code.module, config: config}),
          :ok <- resolve(candidate, state),
+         {:ok, [candidate]} <- Config.complete([candidate], opts.timeout),
          {:ok, chains} <- Hooks.replace(candidate, state),
          :ok <- Wrapper.change_code(pid, reference, code.module, old.version, opts.extra, opts.timeout) do
       {:ok,
@@ -63,7 +65,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
        |> State.publish(chains)
        |> State.update([id], fn _old ->
          Lifecycle.enter!(
-           candidate.info,
+           info(candidate, old),
            :started,
            {:upgrade, reference, old.version, candidate.manifest.version}
          )
@@ -72,6 +74,12 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
       {:error, %LoadError{} = error} -> {:error, error}
       {:error, reason} -> {:error, error(old, code.module, :code_change, reason)}
     end
+  end
+
+  # What the new version says of its limits counts, and for the rest what the old one had.
+  defp info(candidate, old) do
+    limits = Map.merge(old.limits, Limits.declared(candidate.module))
+    Map.merge(candidate.info, %{config: candidate.config, limits: limits})
   end
 
   defp check_id(%{id: id}, %{id: id}), do: :ok

@@ -1,0 +1,51 @@
+defmodule Pipeline.Plugin.Config do
+  @moduledoc false
+  # The configuration of a plugin against its schema. The schema is code of the plugin, which may hang or raise: it runs
+  # in a sandbox, not in the manager.
+
+  alias Pipeline.Plugin.{ConfigSchema, LoadError}
+  alias Pipeline.Sandbox
+
+  @type error :: ConfigSchema.error() | {:schema_failed, Sandbox.reason()}
+
+  @doc "The candidates with their configurations as `c:Pipeline.Plugin.init/1` gets them."
+  @spec complete([candidate], timeout) :: {:ok, [candidate]} | {:error, LoadError.t()}
+        when candidate: %{module: module, manifest: map, config: map}
+  def complete(candidates, timeout) do
+    Enum.reduce_while(candidates, {:ok, []}, fn candidate, {:ok, done} ->
+      case check(candidate.module, candidate.config, timeout) do
+        {:ok, config} -> {:cont, {:ok, [%{candidate | config: config} | done]}}
+        {:error, reason} -> {:halt, {:error, error(candidate, reason)}}
+      end
+    end)
+    |> case do
+      {:ok, done} -> {:ok, Enum.reverse(done)}
+      error -> error
+    end
+  end
+
+  @doc "The configuration with its defaults. A module without a schema takes any map."
+  @spec check(module, map, timeout) :: {:ok, map} | {:error, error}
+  def check(module, config, timeout) do
+    if function_exported?(module, :config_schema, 0) do
+      case Sandbox.run(fn -> ConfigSchema.validate(config, module.config_schema()) end, timeout: timeout) do
+        {:ok, result} -> result
+        {:error, reason} -> {:error, {:schema_failed, reason}}
+      end
+    else
+      {:ok, config}
+    end
+  end
+
+  @doc "A sentence for an error of this module."
+  @spec format(error) :: String.t()
+  def format({:schema_failed, reason}) do
+    "its configuration could not be checked by its config_schema/0: #{Sandbox.format_error(reason)}"
+  end
+
+  def format(error), do: ConfigSchema.format(error)
+
+  defp error(candidate, reason) do
+    %LoadError{plugin: candidate.manifest.id, module: candidate.module, step: :config, reason: reason}
+  end
+end

@@ -1,0 +1,104 @@
+defmodule Pipeline.Plugin.Config.Update do
+  @moduledoc false
+  # A new configuration for a running plugin. The manager asks the plugin's process, which takes it or not.
+  #
+  # The one that stops waiting and the one that answers agree on one atomic: whoever is first to change it decides. A
+  # plugin that is too slow finds that nobody waits any more and keeps what it had, so that its state and the registry
+  # say the same. It writes the registry itself, the only one to do so beside the manager, which waits for it: a manager
+  # that is killed meanwhile leaves no plugin whose configuration the registry does not know.
+
+  alias Pipeline.Plugin
+  alias Pipeline.Plugin.{Config, Names, Registry}
+
+  @open 0
+  @taken 1
+  @given_up 2
+
+  @enforce_keys [:config, :decision, :asked_by]
+  defstruct [:config, :decision, :asked_by]
+
+  @opaque t :: %__MODULE__{}
+
+  @type error ::
+          {:not_started, Plugin.plugin_id(), state :: atom}
+          | {:no_update_config, Plugin.plugin_id()}
+          | Config.error()
+          | {:refused, term}
+          | {:timeout, Plugin.plugin_id()}
+          | {:crashed, Plugin.plugin_id(), term}
+
+  @doc "Returns the plugin as the registry has it then."
+  @spec run(Plugin.plugin_id(), map, timeout, atom) :: {:ok, map} | {:error, error}
+  def run(id, config, timeout, instance) do
+    info = Registry.get(Registry.of(instance), id)
+    pid = Names.whereis(instance, {:plugin, id})
+
+    with :ok <- check_running(info, pid),
+         :ok <- check_callback(info),
+         {:ok, config} <- Config.check(info.module, config, timeout),
+         :ok <- ask(pid, id, config, timeout) do
+      {:ok, Registry.get(Registry.of(instance), id)}
+    end
+  end
+
+  defp check_running(%{state: :started}, pid) when is_pid(pid), do: :ok
+  defp check_running(%{state: :started, id: id}, nil), do: {:error, {:not_started, id, :restarting}}
+  defp check_running(%{state: state, id: id}, _pid), do: {:error, {:not_started, id, state}}
+
+  defp check_callback(%{module: module, id: id}) do
+    if function_exported?(module, :update_config, 2), do: :ok, else: {:error, {:no_update_config, id}}
+  end
+
+  defp ask(pid, id, config, timeout) do
+    update = %__MODULE__{config: config, decision: :atomics.new(1, []), asked_by: self()}
+    request = :gen_server.send_request(pid, {:update_config, update})
+
+    case :gen_server.wait_response(request, timeout) do
+      :timeout -> give_up(request, update, id)
+      answer -> answer(answer, id)
+    end
+  end
+
+  defp give_up(request, update, id) do
+    case :atomics.compare_exchange(update.decision, 1, @open, @given_up) do
+      :ok ->
+        # So that a late answer is dropped.
+        _ = :gen_server.receive_response(request, 0)
+        {:error, {:timeout, id}}
+
+      @taken ->
+        request |> :gen_server.receive_response(:infinity) |> answer(id)
+    end
+  end
+
+  defp answer({:reply, answer}, _id), do: answer
+  defp answer({:error, {reason, _server}}, id), do: {:error, {:crashed, id, reason}}
+
+  @doc "In the plugin's process: the answer, and the state that it goes on with."
+  @spec take(t, module, Plugin.plugin_id(), atom, Plugin.state()) ::
+          {:ok, answer :: :ok | {:error, term}, Plugin.state()} | {:bad_return, term}
+  def take(%__MODULE__{} = update, module, id, instance, state) do
+    # One that has waited in the queue for too long.
+    if :atomics.get(update.decision, 1) == @given_up or not Process.alive?(update.asked_by) do
+      {:ok, {:error, {:timeout, id}}, state}
+    else
+      case module.update_config(update.config, state) do
+        {:ok, new_state} -> decide(update, id, instance, state, new_state)
+        {:error, reason} -> {:ok, {:error, {:refused, reason}}, state}
+        other -> {:bad_return, other}
+      end
+    end
+  end
+
+  defp decide(update, id, instance, state, new_state) do
+    registry = Registry.of(instance)
+
+    with true <- Process.alive?(update.asked_by),
+         :ok <- :atomics.compare_exchange(update.decision, 1, @open, @taken),
+         {:ok, _} <- Registry.replace(registry, %{Registry.get(registry, id) | config: update.config}) do
+      {:ok, :ok, new_state}
+    else
+      _ -> {:ok, {:error, {:timeout, id}}, state}
+    end
+  end
+end

@@ -1,0 +1,62 @@
+defmodule Pipeline.Plugin.Resources.Action do
+  @moduledoc false
+  # What is done about a plugin that is beyond a limit.
+
+  require Logger
+
+  alias Pipeline.Plugin.{Manager, Names}
+
+  # Milliseconds, as long as a supervisor gives a worker.
+  @patience 5_000
+
+  @order [:warn, :restart, :hold, :unload]
+
+  @spec severity(atom) :: non_neg_integer
+  def severity(action), do: Enum.find_index(@order, &(&1 == action))
+
+  @spec sentence(Pipeline.Plugin.Resources.exceeded()) :: String.t()
+  def sentence(%{action: :kill} = exceeded) do
+    "plugin #{inspect(exceeded.id)} was killed, as the VM does when its heap grows beyond its limit of " <>
+      "#{exceeded.limit} bytes"
+  end
+
+  def sentence(%{id: id, what: what, limit: limit, value: value, action: action}) do
+    "plugin #{inspect(id)} is beyond its limit: #{what} is #{value}, more than #{limit} (#{action})"
+  end
+
+  @doc "Begins what there is to be done and returns the process that does it."
+  @spec begin(Pipeline.Plugin.Resources.exceeded(), pid, atom) :: pid | nil
+  def begin(%{action: :warn}, _pid, _instance), do: nil
+
+  def begin(exceeded, pid, instance) do
+    {:ok, task} =
+      Task.Supervisor.start_child(Names.via(instance, :hook_tasks), fn -> run(exceeded, pid, instance) end)
+
+    task
+  end
+
+  defp run(%{action: :restart, what: what}, pid, _instance) do
+    GenServer.stop(pid, {:shutdown, {:limit_exceeded, what}}, @patience)
+  catch
+    # It is too busy to stop, or is gone.
+    :exit, _ -> Process.exit(pid, :kill)
+  end
+
+  defp run(%{action: action, id: id} = exceeded, _pid, instance) do
+    case through_manager(action, exceeded, instance) do
+      # Somebody else was first.
+      {:error, {:not_loaded, ^id}} -> :ok
+      {:error, reason} -> Logger.error("plugin #{inspect(id)} is not stopped (#{action}): #{inspect(reason)}")
+      _done -> :ok
+    end
+  end
+
+  defp through_manager(:hold, exceeded, instance) do
+    reason = {:limit_exceeded, Map.take(exceeded, [:what, :limit, :value])}
+    Manager.hold_plugin(exceeded.id, instance: instance, reason: reason)
+  end
+
+  defp through_manager(:unload, %{id: id}, instance) do
+    Manager.unload_plugin(id, instance: instance, cascade: true)
+  end
+end

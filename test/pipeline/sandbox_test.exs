@@ -1,0 +1,192 @@
+defmodule Pipeline.SandboxTest do
+  use ExUnit.Case, async: true
+
+  alias Pipeline.{Sandbox, Sandboxed}
+
+  doctest Pipeline.Sandbox
+
+  describe "a function in a process of its own" do
+    test "returns its value" do
+      test = self()
+      assert {:ok, pid} = Sandbox.run(fn -> self() end)
+      refute pid == test
+      refute Process.alive?(pid)
+    end
+
+    test "harms only itself, whatever it ends with" do
+      assert {:error, {:raised, %RuntimeError{message: "no luck"}, [_ | _]} = reason} =
+               Sandbox.run(fn -> raise "no luck" end)
+
+      assert Sandbox.format_error(reason) == "it raised ** (RuntimeError) no luck"
+      assert {:error, {:raised, %ErlangError{original: :odd}, _}} = Sandbox.run(fn -> :erlang.error(:odd) end)
+      assert Sandbox.run(fn -> exit(:normal) end) == {:error, {:exit, :normal}}
+      assert Sandbox.run(fn -> throw(:ball) end) == {:error, {:throw, :ball}}
+
+      assert Sandbox.run(fn -> Process.exit(self(), :kill) end, max_heap: :infinity) ==
+               {:error, {:exit, :killed}}
+    end
+
+    test "is killed when its time is up, though it takes no messages" do
+      test = self()
+
+      assert Sandbox.run(
+               fn ->
+                 send(test, {:me, self()})
+                 spin()
+               end,
+               timeout: 500
+             ) == {:error, :timeout}
+
+      assert_received {:me, pid}
+      refute Process.alive?(pid)
+    end
+
+    test "is killed when its heap grows too large" do
+      assert Sandbox.run(fn -> Enum.to_list(1..1_000_000) end, max_heap: 100_000) == {:error, :max_heap}
+      assert {:ok, [_ | _]} = Sandbox.run(fn -> Enum.to_list(1..1_000_000) end, max_heap: :infinity)
+    end
+
+    test "ends with its caller" do
+      test = self()
+
+      {caller, monitor} =
+        spawn_monitor(fn ->
+          Sandbox.run(
+            fn ->
+              send(test, {:me, self()})
+              receive do: (:never -> :ok)
+            end,
+            timeout: :infinity
+          )
+        end)
+
+      assert_receive {:me, pid}
+      inner = Process.monitor(pid)
+      Process.exit(caller, :kill)
+      assert_receive {:DOWN, ^monitor, _, _, :killed}
+      assert_receive {:DOWN, ^inner, _, _, :killed}
+    end
+
+    test "takes what it is linked to along, but not the caller" do
+      test = self()
+
+      assert {:ok, linked} =
+               Sandbox.run(fn ->
+                 linked = spawn_link(fn -> receive do: (:never -> :ok) end)
+                 send(test, {:linked, linked})
+                 linked
+               end)
+
+      monitor = Process.monitor(linked)
+      assert_receive {:DOWN, ^monitor, _, _, _}
+    end
+
+    test "leaves the caller's mailbox alone" do
+      send(self(), :mine)
+      {:ok, _} = Sandbox.run(fn -> :ok end)
+      {:error, :timeout} = Sandbox.run(fn -> receive do: (:never -> :ok) end, timeout: 0)
+      assert Process.info(self(), :messages) == {:messages, [:mine]}
+    end
+  end
+
+  describe "allowed_modules" do
+    defp refused(fun, modules) do
+      assert {:error, {:not_allowed, violations} = reason} = Sandbox.run(fun, allowed_modules: modules)
+      assert is_binary(Sandbox.format_error(reason))
+      Enum.map(violations, &elem(&1, 0))
+    end
+
+    test "lets a function call them, and compute" do
+      assert Sandbox.run(Sandboxed.sum([1, 2]), allowed_modules: [Enum]) == {:ok, 4}
+      assert Sandbox.run(Sandboxed.rescuing([]), allowed_modules: []) == {:ok, :empty}
+      assert {:ok, {:ok, _}} = Sandbox.run(&File.cwd/0, allowed_modules: [File])
+    end
+
+    test "refuses others by the name of the call and where it stands, before anything runs" do
+      assert {:error, {:not_allowed, [{{Enum, :sum, 1}, from}]} = reason} =
+               Sandbox.run(Sandboxed.sum([1]), allowed_modules: [Map])
+
+      assert {Sandboxed, _, 1} = from
+
+      assert Sandbox.format_error(reason) ==
+               "anonymous fn/1 in Pipeline.Sandboxed.sum/1 calls Enum.sum/1, which is not in allowed_modules; " <>
+                 "leave the call out, or allow Enum"
+
+      assert refused(Sandboxed.sending(self()), []) == [{:erlang, :send, 2}]
+      refute_received :from_the_sandbox
+    end
+
+    test "finds a call in what the function captures, closes over, makes and reaches" do
+      assert refused(Sandboxed.captured(["x"]), [Enum]) == [{File, :rm, 1}]
+      assert refused(Sandboxed.within("x"), [Enum]) == [{File, :read, 1}]
+      assert refused(Sandboxed.calling(&File.rm/1), []) == [{File, :rm, 1}]
+      assert refused(Sandboxed.calling(Sandboxed.calling(&File.rm/1)), []) == [{File, :rm, 1}]
+      assert refused(Sandboxed.deep(&File.rm/1), []) == [{File, :rm, 1}]
+      assert refused(Sandboxed.through_functions([]), []) == [{File, :rm, 1}]
+      assert refused(Sandboxed.through_itself(), []) == [{System, :halt, 1}]
+      assert refused(&File.cwd/0, [Enum]) == [{File, :cwd, 0}]
+      assert Sandbox.run(Sandboxed.calling(Sandboxed.adding(2)), allowed_modules: []) == {:ok, 3}
+    end
+
+    test "refuses calls that are known only at run time" do
+      assert refused(Sandboxed.by_name(File), [File]) == [:dynamic]
+      assert refused(Sandboxed.applying(File), [File]) == [:dynamic]
+      assert refused(Sandboxed.capturing(File), [File]) == [{:erlang, :make_fun, 3}]
+    end
+
+    test "refuses processes and atoms, which :erlang makes" do
+      assert {:erlang, :spawn, 1} in refused(Sandboxed.spawning(self()), [])
+      assert [{:erlang, :binary_to_atom, _}] = refused(Sandboxed.naming("x"), [])
+    end
+
+    test "looks into the functions that a function of an allowed module closes over" do
+      stream = Stream.map(["x"], &File.rm/1)
+      assert {File, :rm, 1} in refused(Sandboxed.lazily(stream), [Enum, Stream])
+      fine = Stream.map([1], Sandboxed.adding(1))
+      assert Sandbox.run(Sandboxed.lazily(fine), allowed_modules: [Enum, Stream]) == {:ok, [2]}
+    end
+
+    test "refuses a function whose code is not there to be read" do
+      here = fn -> 1 end
+
+      assert {:error, {:cannot_inspect, __MODULE__, :no_file} = reason} =
+               Sandbox.run(here, allowed_modules: [])
+
+      assert Sandbox.format_error(reason) ==
+               "the code of Pipeline.SandboxTest cannot be inspected: it has no BEAM file; compile it into one"
+
+      {evaluated, _} = Code.eval_string("fn -> 1 end")
+      assert {:error, {:cannot_inspect, _, :evaluated}} = Sandbox.run(evaluated, allowed_modules: [])
+    end
+
+    test "refuses a function of another version than the file" do
+      source = fn n -> "defmodule Pipeline.SandboxVersion do\n  def fun, do: fn -> #{n} end\nend" end
+      directory = Pipeline.Elsewhere.compile!(source.(1))
+      on_exit(fn -> Pipeline.InstanceCase.remove(Pipeline.SandboxVersion) end)
+      Code.prepend_path(directory)
+      on_exit(fn -> Code.delete_path(directory) end)
+      fun = apply(Pipeline.SandboxVersion, :fun, [])
+      assert Sandbox.run(fun, allowed_modules: []) == {:ok, 1}
+
+      File.rename!(directory, directory <> "_old")
+      other = Pipeline.Elsewhere.compile!(source.(2))
+      File.rename!(other, directory)
+      on_exit(fn -> File.rm_rf!(directory <> "_old") end)
+      on_exit(fn -> File.rm_rf!(directory) end)
+
+      assert {:error, {:cannot_inspect, Pipeline.SandboxVersion, :other_version}} =
+               Sandbox.run(fun, allowed_modules: [])
+    end
+  end
+
+  test "options that are wrong are refused" do
+    run = fn opts -> fn -> Sandbox.run(fn -> 1 end, opts) end end
+    assert_raise ArgumentError, ~r/unknown option :time of Pipeline.Sandbox.run/, run.(time: 1)
+    assert_raise ArgumentError, ~r/timeout: is a number of milliseconds/, run.(timeout: -1)
+    assert_raise ArgumentError, ~r/max_heap: is a number of bytes, at least/, run.(max_heap: 1)
+    assert_raise ArgumentError, ~r/allowed_modules: is a list of modules or :all/, run.(allowed_modules: Enum)
+    assert_raise ArgumentError, ~r/allowed_modules: is a list/, run.(allowed_modules: ["Enum"])
+  end
+
+  defp spin, do: spin()
+end

@@ -1,0 +1,36 @@
+defmodule Pipeline.Sandboxed do
+  @moduledoc "Functions for a sandbox, in a module with a BEAM file."
+
+  def sum(list), do: fn -> Enum.sum(list) + 1 end
+  def growing(range), do: fn -> Enum.to_list(range) end
+  def captured(list), do: fn -> Enum.each(list, &File.rm/1) end
+  def calling(fun), do: fn -> fun.(1) end
+  def adding(n), do: fn m -> n + m end
+  def by_name(module), do: fn -> module.cwd() end
+  def applying(module), do: fn -> apply(module, :cwd, []) end
+  def capturing(module), do: fn -> &module.cwd/0 end
+  def sending(pid), do: fn -> send(pid, :from_the_sandbox) end
+  def spawning(pid), do: fn -> spawn(fn -> send(pid, :from_the_sandbox) end) end
+  def naming(text), do: fn -> String.to_atom(text) end
+  def through_functions(path), do: fn -> first(path) end
+  def through_itself, do: fn -> __MODULE__.leaving() end
+  def within(path), do: fn -> Enum.map([path], fn path -> File.read(path) end) end
+  def lazily(stream), do: fn -> Enum.to_list(stream) end
+  def deep(fun), do: %{list: [{:ok, fun}]} |> then(fn term -> fn -> {:kept, term} end end)
+
+  def rescuing(list) do
+    fn ->
+      try do
+        hd(list)
+      rescue
+        _ -> :empty
+      end
+    end
+  end
+
+  def leaving, do: System.halt(1)
+
+  defp first(path), do: second(path)
+  defp second([]), do: :ok
+  defp second([head | tail]), do: if(head == :stop, do: File.rm("x"), else: first(tail))
+end
