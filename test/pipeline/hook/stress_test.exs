@@ -14,14 +14,14 @@ defmodule Pipeline.Hook.StressTest do
   } do
     places = for point <- [:one, :two, :heard], into: %{}, do: {point, Writer.places(point)}
     # No two states are alike, so a result tells its state.
-    for {_, of_point} <- places, do: assert(map_size(of_point) == Writer.length())
+    for {_, of_point} <- places, do: assert(map_size(of_point) == Writer.states())
 
     modules = Writer.compile()
     on_exit(fn -> for {_, module} <- modules, do: remove(module) end)
     :ok = Writer.begin(modules, instance)
     progress = :atomics.new(2, signed: false)
 
-    processes = 2 * System.schedulers_online() + 1
+    processes = 4 * System.schedulers_online() + 1
     quota = div(@dispatches, processes) + 1
     writer = Task.async(fn -> Writer.run(modules, instance, progress) end)
 
@@ -40,12 +40,12 @@ defmodule Pipeline.Hook.StressTest do
     assert runs >= @dispatches
     assert Enum.sum(Enum.map(seen, & &1.placed)) > 0
     # Readers did see the chains change, those that come with a plugin and those without it.
-    assert MapSet.size(states) > div(Writer.length(), 2)
+    assert MapSet.size(states) > div(Writer.states(), 2)
 
     if System.get_env("PIPELINE_STRESS") do
       IO.puts("""
       #{runs} dispatches in #{processes} processes during #{:atomics.get(progress, 2)} changes,
-      #{Enum.sum(Enum.map(seen, & &1.placed))} of them held against the order of states, #{MapSet.size(states)} of #{Writer.length()} states seen
+      #{Enum.sum(Enum.map(seen, & &1.placed))} of them held against the order of states, #{MapSet.size(states)} of #{Writer.states()} states seen
       """)
     end
   end

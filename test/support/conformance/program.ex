@@ -24,47 +24,58 @@ defmodule Pipeline.Conformance.Program do
   @type step :: atom | tuple
   @type t :: [step]
 
-  # Where each sort of program exists natively, see `shape/1`.
+  # By where it goes on (`goes_on/1`), what each kind of hook can do natively, and with which steps.
   @native %{
+    around: [],
     before: [:at_end, :nowhere, :fails],
     replace: [:nowhere, :fails],
-    after: [:at_end, :fails]
+    after: [:at_end, :fails],
+    listen: []
   }
   @native_steps [:mark, :add, :fail, :panic, :refuse, :first, :next]
 
-  # Where it exists in the core: one without `next` in Rust goes on at its end or not at all.
+  # The same of the core, where hooks without `next` go on at their end or not at all.
   @core %{
-    around: [:at_end, :nowhere, :fails, :inside],
+    around: [:at_end, :nowhere, :fails, :once, :again],
     before: [:at_end, :nowhere, :fails],
-    replace: [:at_end, :nowhere, :fails, :inside],
+    replace: [:at_end, :nowhere, :fails, :once, :again],
     after: [:at_end, :fails],
-    listen: [:nowhere, :fails]
+    listen: [:nowhere, :fails],
+    core: [:nowhere, :fails]
   }
   @core_steps [:give, :retry, :catch | @native_steps]
 
   @doc "Whether a hook of this kind can do it natively."
   @spec native?(t, Pipeline.Hook.kind()) :: boolean
   def native?(program, kind) do
-    shape(program) in Map.get(@native, kind, []) and Enum.all?(program, &(name(&1) in @native_steps))
+    goes_on(program) in Map.fetch!(@native, kind) and Enum.all?(program, &(name(&1) in @native_steps))
   end
 
   @doc "Whether a hook of this kind, or a base operation, can do it in the core alone."
   @spec core?(t, Pipeline.Hook.kind() | :core) :: boolean
-  def core?(program, :core), do: shape(program) in [:nowhere, :fails] and core_steps?(program)
-  def core?(program, kind), do: shape(program) in Map.fetch!(@core, kind) and core_steps?(program)
-
-  defp core_steps?(program), do: Enum.all?(program, &(name(&1) in @core_steps))
+  def core?(program, kind) do
+    goes_on(program) in Map.fetch!(@core, kind) and Enum.all?(program, &(name(&1) in @core_steps))
+  end
 
   defp name({:first, _times, step}), do: name(step)
   defp name(step) when is_tuple(step), do: elem(step, 0)
   defp name(step), do: step
 
-  # Where it goes on: as its last step, nowhere, nowhere since it fails, or with more to do afterwards.
-  defp shape(program) do
+  # As its last step; once, with more to do afterwards or with what it fails with; more than once; or not at all, since
+  # it answers or since it fails.
+  defp goes_on(program) do
     case Enum.split_while(program, &(name(&1) not in [:next, :retry, :catch])) do
-      {steps, []} -> if name(List.last(steps)) in [:fail, :panic, :refuse], do: :fails, else: :nowhere
-      {_steps, [:next]} -> :at_end
-      {_steps, _more} -> :inside
+      {steps, []} ->
+        if name(List.last(steps)) in [:fail, :panic, :refuse], do: :fails, else: :nowhere
+
+      {_steps, [:next]} ->
+        :at_end
+
+      {_steps, [{:retry, _} | _]} ->
+        :again
+
+      {_steps, [_once | more]} ->
+        if Enum.any?(more, &(name(&1) in [:next, :retry, :catch])), do: :again, else: :once
     end
   end
 

@@ -24,7 +24,7 @@ defmodule Pipeline.Conformance.Stress.Reader do
   end
 
   defp round(plan, %{runs: runs} = seen) do
-    if runs >= plan.quota and :atomics.get(plan.progress, 2) >= Writer.length() do
+    if runs >= plan.quota and :atomics.get(plan.progress, 2) >= Writer.states() do
       {:ok, seen}
     else
       core = if rem(div(runs, 3), @waiting) == 0, do: &wait(&1, plan.progress), else: &mark/1
@@ -38,6 +38,8 @@ defmodule Pipeline.Conformance.Stress.Reader do
   end
 
   defp check(results, from, to, plan, seen) do
+    # Lets the writer in, which has many processes to go through for each change.
+    :erlang.yield()
     numbers = for {point, result} <- results, do: number(plan.places[point][result], from)
 
     cond do
@@ -45,11 +47,11 @@ defmodule Pipeline.Conformance.Stress.Reader do
         {:wrong, %{why: "a result of no state that ever was", results: results, from: from, to: to}}
 
       # The writer went round meanwhile: a place in the circle does not tell a state any more.
-      to - from >= Writer.length() ->
+      to - from >= Writer.states() ->
         round(plan, %{seen | runs: seen.runs + 3})
 
       numbers == Enum.sort(numbers) and List.last(numbers) <= to ->
-        places = MapSet.put(seen.places, rem(hd(numbers), Writer.length()))
+        places = MapSet.put(seen.places, rem(hd(numbers), Writer.states()))
         round(plan, %{seen | runs: seen.runs + 3, placed: seen.placed + 3, places: places})
 
       true ->
@@ -59,7 +61,7 @@ defmodule Pipeline.Conformance.Stress.Reader do
 
   # The first number from `from` on that has this place.
   defp number(nil, _from), do: nil
-  defp number(place, from), do: from + Integer.mod(place - from, Writer.length())
+  defp number(place, from), do: from + Integer.mod(place - from, Writer.states())
 
   defp mark(context), do: Map.update!(context, :trail, &(&1 ++ [:core]))
 

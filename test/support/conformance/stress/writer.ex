@@ -16,13 +16,13 @@ defmodule Pipeline.Conformance.Stress.Writer do
   @type progress :: :atomics.atomics_ref()
 
   @doc "How many states the circle has."
-  @spec length() :: pos_integer
-  def length, do: @versions * @steps
+  @spec states() :: pos_integer
+  def states, do: @versions * @steps
 
   @doc "The place in the circle that each result of a point belongs to."
   @spec places(atom) :: %{term => non_neg_integer}
   def places(point) do
-    for place <- 0..(length() - 1), into: %{}, do: {Plugins.expected(point, loaded(place)), place}
+    for place <- 0..(states() - 1), into: %{}, do: {Plugins.expected(point, loaded(place)), place}
   end
 
   @doc "The modules of all versions of all plugins."
