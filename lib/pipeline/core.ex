@@ -3,10 +3,15 @@ defmodule Pipeline.Core do
   # The Rust core as the rest of the library sees it: the one caller of `Pipeline.Native`. Replies are turned into the
   # values and sentences that Elixir code passes on; work that does not belong on a scheduler is awaited here.
 
+  alias Pipeline.Hook.Options
   alias Pipeline.Native
   alias Pipeline.Plugin.Suggestion
 
   @type registry :: reference
+
+  @typedoc "What came of one native hook on the runtime."
+  @type hook_outcome ::
+          {:ok, term} | {:answer, term} | {:declined, term} | {:refused, term} | {:failed, String.t()}
 
   # Registry
 
@@ -49,8 +54,9 @@ defmodule Pipeline.Core do
   def native_call(%{native: {library, name}, config: config} = options) do
     with :ok <- check_library(library),
          {:ok, hook} <- configure(library, Atom.to_string(name), config),
-         {:ok, known} <- served(library, name, options.kind) do
-      {:ok, {:native, library, name, hook, options.cost || known.cost}}
+         {:ok, known} <- served(library, name, options.kind),
+         {:ok, cost} <- cost(name, options, known.cost) do
+      {:ok, {:native, library, name, hook, cost}}
     else
       {:error, {:unknown_hook, _name, _suggestion}} ->
         known = library.native_hooks() |> Enum.map(& &1.name) |> Enum.sort()
@@ -78,6 +84,56 @@ defmodule Pipeline.Core do
   def run_segment(library, segment, :light, context), do: library.run_segment(segment, context)
   def run_segment(library, segment, :heavy, context), do: library.run_segment_dirty(segment, context)
 
+  @doc "An around on the way in."
+  @spec enter_around(Pipeline.Hook.Entry.call(), term) ::
+          {:inside, visit :: reference, term} | {:answer, term} | {:refused, term} | {:failed, String.t()}
+  def enter_around({:native, library, _name, around, :light}, context),
+    do: library.enter_around(around, context)
+
+  def enter_around({:native, library, _name, around, _heavy}, context),
+    do: library.enter_around_dirty(around, context)
+
+  @doc "An around on the way out, with the context that went in and what came out."
+  @spec leave_around(
+          Pipeline.Hook.Entry.call(),
+          reference,
+          term,
+          {:ok | :error | :exit | :throw | :refused, term}
+        ) ::
+          :pass
+          | {:value, term}
+          | {:again, term, milliseconds :: non_neg_integer}
+          | {:refused, term}
+          | {:failed, String.t()}
+  def leave_around({:native, library, _name, around, :light}, visit, context, ended) do
+    library.leave_around(around, visit, context, ended)
+  end
+
+  def leave_around({:native, library, _name, around, _heavy}, visit, context, ended) do
+    library.leave_around_dirty(around, visit, context, ended)
+  end
+
+  @doc """
+  Starts a hook on its library's runtime.
+
+  `{reference, outcome}` comes from a blocking one and `{reference, :finished}` from an async one, unless it is
+  cancelled, which it is also when nobody holds what this returns.
+  """
+  @spec start_hook(Pipeline.Hook.Entry.call(), :before | :after | :replace, term, reference) ::
+          {:started, run :: reference} | {:failed, String.t()}
+  def start_hook({:native, library, _name, hook, _cost}, phase, context, reference) do
+    library.start_hook(hook, phase, context, reference)
+  end
+
+  @doc "Cancels a run, after which nothing comes from it; `false` if its answer was quicker."
+  @spec cancel_hook(Pipeline.Hook.Entry.call(), reference) :: boolean
+  def cancel_hook({:native, library, _name, _hook, _cost}, run), do: library.cancel_hook(run)
+
+  @doc "What an async hook that has finished makes of the context it was started with."
+  @spec finish_async(Pipeline.Hook.Entry.call(), reference, term) :: hook_outcome
+  def finish_async({:native, library, _name, _hook, _cost}, run, context),
+    do: library.finish_async(run, context)
+
   defp check_library(library) do
     if match?({:module, _}, Code.ensure_loaded(library)) and function_exported?(library, :native_hook, 2) do
       :ok
@@ -103,6 +159,23 @@ defmodule Pipeline.Core do
        "the native hook #{inspect(name)} is for #{Enum.map_join(hook.phases, ", ", &inspect/1)} hooks, " <>
          "not #{inspect(kind)}"}
     end
+  end
+
+  # What waits may run on no scheduler, whatever its declaration says.
+  defp cost(name, %{cost: declared}, :async) when declared != nil do
+    {:error, "the native hook #{inspect(name)} is polled and holds no thread: leave cost: out"}
+  end
+
+  defp cost(name, %{cost: declared}, :blocking) when declared not in [nil, :blocking] do
+    {:error, "the native hook #{inspect(name)} blocks, and no scheduler may run it: leave cost: out"}
+  end
+
+  defp cost(_name, options, known) do
+    cost = options.cost || known
+
+    if options.timeout != nil and cost in [:light, :heavy],
+      do: {:error, Options.no_timeout(cost)},
+      else: {:ok, cost}
   end
 
   defp await(start, progress \\ fn _done, _all -> :ok end) do

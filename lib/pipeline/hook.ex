@@ -45,7 +45,7 @@ defmodule Pipeline.Hook do
   other than `nil`, `:collect` all values in order, `:notify` calls all, drops their values and returns `:ok`.
   """
 
-  alias Pipeline.Hook.{Chain, Entry, Listeners, Table}
+  alias Pipeline.Hook.{Chain, Entry, Listeners, NativeStep, Table}
 
   @typedoc "The kind of a hook."
   @type kind :: :before | :after | :around | :replace | :listen
@@ -91,7 +91,8 @@ defmodule Pipeline.Hook do
   The chain of a hook point as data, in the order in which it runs: around, before, replace, after.
 
   Each hook is a map with `:plugin`, `:kind`, `:priority` and `:tier` (`:elixir` or `:native`), a native one also
-  with `:native`, its library and name, and `:segment`, the number of the native call it is part of.
+  with `:native`, its library and name, `:cost` (`:light`, `:heavy`, `:blocking` or `:async`), and `:segment`, the number
+  of the native call it is part of; an around, and a hook that waits, has one of its own.
 
   ## Options
 
@@ -150,6 +151,10 @@ defmodule Pipeline.Hook do
 
   # Of replace hooks the first one is enough, so each is a call of its own.
   defp group(%Entry{call: {:native, _, _, _, _}, kind: :replace} = entry), do: entry
-  defp group(%Entry{call: {:native, library, _, _, _}, kind: kind}), do: {kind, library}
+
+  defp group(%Entry{call: {:native, library, _, _, _}, kind: kind} = entry) do
+    if NativeStep.alone?(entry), do: entry, else: {kind, library}
+  end
+
   defp group(%Entry{}), do: nil
 end

@@ -8,7 +8,7 @@ defmodule Pipeline.Hook.Chain do
   # limits wrapped, the after-chain closed. A run without a base operation also finds the rest closed; one that brings
   # its own adds a closure for each hook.
 
-  alias Pipeline.Hook.{Entry, Failure, Segment, Skip, TimeLimit}
+  alias Pipeline.Hook.{Entry, Failure, NativeStep, Segment, Skip, TimeLimit}
 
   defstruct [:point, :instance, :mode, :entries, :steps, :call, declared?: false]
 
@@ -74,6 +74,7 @@ defmodule Pipeline.Hook.Chain do
   end
 
   defp ready(%Segment{} = segment, _instance), do: segment
+  defp ready(%Entry{call: {:native, _, _, _, _}} = entry, _instance), do: {entry, NativeStep.fun(entry)}
   defp ready(%Entry{call: {:elixir, fun}, timeout: nil} = entry, _instance), do: {entry, fun}
 
   defp ready(%Entry{call: {:elixir, fun}, timeout: timeout} = entry, instance) do

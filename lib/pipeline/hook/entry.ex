@@ -20,7 +20,8 @@ defmodule Pipeline.Hook.Entry do
   @typedoc "An Elixir function, or a hook of a native library."
   @type call ::
           {:elixir, function}
-          | {:native, library :: module, name :: atom, hook :: reference, cost :: :light | :heavy}
+          | {:native, library :: module, name :: atom, hook :: reference,
+             cost :: Pipeline.Hook.Options.cost()}
 
   @type t :: %__MODULE__{
           plugin: Pipeline.Plugin.plugin_id() | nil,

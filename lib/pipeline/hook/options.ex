@@ -5,6 +5,7 @@ defmodule Pipeline.Hook.Options do
   alias Pipeline.Plugin.{Manifest, Suggestion}
 
   @kinds [:before, :after, :around, :replace, :listen]
+  @costs [:light, :heavy, :blocking]
   @options [:priority, :before, :after, :fun, :on_error, :timeout, :native, :config, :cost]
 
   @type t :: %{
@@ -18,8 +19,11 @@ defmodule Pipeline.Hook.Options do
           timeout: pos_integer | nil,
           native: {module, atom} | nil,
           config: term,
-          cost: :light | :heavy | nil
+          cost: :light | :heavy | :blocking | nil
         }
+
+  @typedoc "What a native hook costs; `:async` is one that the library registered as such."
+  @type cost :: :light | :heavy | :blocking | :async
 
   @spec check(term, term, term) :: {:ok, t} | {:error, String.t()}
   def check(kind, point, opts) do
@@ -92,7 +96,7 @@ defmodule Pipeline.Hook.Options do
 
   defp check_timeout(%{timeout: nil}), do: :ok
 
-  defp check_timeout(%{timeout: timeout, kind: kind, native: native}) do
+  defp check_timeout(%{timeout: timeout, kind: kind, native: native, cost: cost}) do
     cond do
       not (is_integer(timeout) and timeout > 0) ->
         {:error, "timeout: is a positive number of milliseconds, got: #{inspect(timeout)}"}
@@ -100,12 +104,19 @@ defmodule Pipeline.Hook.Options do
       kind not in [:before, :after, :replace] ->
         {:error, "timeout: is for :before, :after and :replace hooks, not for #{inspect(kind)}"}
 
-      native != nil ->
-        {:error, "timeout: does not reach into a native hook, which no scheduler can interrupt; leave it out"}
+      native != nil and cost in [:light, :heavy] ->
+        {:error, no_timeout(cost)}
 
       true ->
         :ok
     end
+  end
+
+  @doc "Why a native hook of this cost takes no timeout."
+  @spec no_timeout(cost) :: String.t()
+  def no_timeout(cost) do
+    "timeout: does not reach into a native hook of cost #{inspect(cost)}, which no scheduler can interrupt; " <>
+      "leave it out, or say cost: :blocking"
   end
 
   defp check_native(%{native: nil}, opts) do
@@ -120,11 +131,14 @@ defmodule Pipeline.Hook.Options do
       not match?({library, name} when is_atom(library) and is_atom(name), native) ->
         {:error, "native: is the name of a native hook or {library, name}, got: #{inspect(native)}"}
 
-      kind not in [:before, :replace, :after] ->
-        {:error, "native hooks are :before, :replace or :after hooks, not #{inspect(kind)}"}
+      kind == :listen ->
+        {:error, "native hooks are :before, :replace, :after or :around hooks, not :listen"}
 
-      options.cost not in [nil, :light, :heavy] ->
-        {:error, "cost: is :light or :heavy, got: #{inspect(options.cost)}"}
+      options.cost not in [nil | @costs] ->
+        {:error, "cost: is :light, :heavy or :blocking, got: #{inspect(options.cost)}"}
+
+      kind == :around and options.cost == :blocking ->
+        {:error, "cost: :blocking is for :before, :after and :replace hooks, not for :around"}
 
       Keyword.has_key?(opts, :fun) ->
         {:error, "a native hook has no function: leave fun: out"}

@@ -3,7 +3,7 @@ defmodule Pipeline.Hook.Segment do
   # Neighbouring native hooks of one library, fused: one native call runs them all over one overlay.
 
   alias Pipeline.Core
-  alias Pipeline.Hook.{Chain, Entry, Failure, NativeError}
+  alias Pipeline.Hook.{Chain, Entry, Failure, NativeError, NativeStep}
 
   defstruct [:phase, :library, :cost, :entries, :segment]
 
@@ -15,17 +15,28 @@ defmodule Pipeline.Hook.Segment do
           segment: reference
         }
 
-  @doc "Puts a segment in place of each run of native hooks of one library; each replace hook stands alone."
+  @doc """
+  Puts a segment in place of each run of native hooks of one library; each replace hook stands alone. What a segment
+  cannot hold is left as it is.
+  """
   @spec fuse([Entry.t()], Pipeline.Hook.kind()) :: [Entry.t() | t]
   def fuse(entries, phase) do
     entries
-    |> Enum.chunk_by(fn
-      %Entry{call: {:native, library, _, _, _}} when phase != :replace -> library
-      %Entry{} -> make_ref()
+    |> Enum.chunk_by(fn entry ->
+      case entry.call do
+        {:native, library, _, _, _} when phase != :replace ->
+          if NativeStep.alone?(entry), do: make_ref(), else: library
+
+        _ ->
+          make_ref()
+      end
     end)
     |> Enum.map(fn
-      [%Entry{call: {:elixir, _}} = entry] -> entry
-      [%Entry{call: {:native, library, _, _, _}} | _] = native -> new(library, native, phase)
+      [%Entry{call: {:elixir, _}} = entry] ->
+        entry
+
+      [%Entry{call: {:native, library, _, _, _}} = first | _] = native ->
+        if NativeStep.alone?(first), do: first, else: new(library, native, phase)
     end)
   end
 
@@ -49,6 +60,7 @@ defmodule Pipeline.Hook.Segment do
         {:ok, context} when phase != :replace -> next.(context)
         {:ok, value} -> value
         {:answer, _index, value} -> value
+        {:declined, context} -> next.(context)
         other -> finish(other, whole, context, next, instance)
       end
     end
@@ -66,6 +78,7 @@ defmodule Pipeline.Hook.Segment do
       {{:ok, _unchanged}, :replace} -> next.(given)
       {{:ok, context}, _phase} -> next.(context)
       {{:answer, _index, value}, _phase} -> value
+      {{:declined, context}, _phase} -> next.(context)
       {other, _phase} -> finish(other, whole, given, next, instance)
     end
   end

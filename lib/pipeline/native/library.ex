@@ -54,6 +54,26 @@ defmodule Pipeline.Native.Library do
       def run_segment(_segment, _context), do: Pipeline.Native.Library.not_built(unquote(crate))
       @doc false
       def run_segment_dirty(_segment, _context), do: Pipeline.Native.Library.not_built(unquote(crate))
+      @doc false
+      def enter_around(_around, _context), do: Pipeline.Native.Library.not_built(unquote(crate))
+      @doc false
+      def enter_around_dirty(_around, _context), do: Pipeline.Native.Library.not_built(unquote(crate))
+      @doc false
+      def leave_around(_around, _visit, _context, _ended),
+        do: Pipeline.Native.Library.not_built(unquote(crate))
+
+      @doc false
+      def leave_around_dirty(_around, _visit, _context, _ended),
+        do: Pipeline.Native.Library.not_built(unquote(crate))
+
+      @doc false
+      def start_hook(_hook, _phase, _context, _reference),
+        do: Pipeline.Native.Library.not_built(unquote(crate))
+
+      @doc false
+      def cancel_hook(_run), do: Pipeline.Native.Library.not_built(unquote(crate))
+      @doc false
+      def finish_async(_run, _context), do: Pipeline.Native.Library.not_built(unquote(crate))
     end
   end
 

@@ -1,32 +1,14 @@
-//! Work that belongs on no scheduler: it runs on the core's Tokio runtime and answers by message.
+//! Work that belongs on no scheduler: it runs on the library's Tokio runtime and answers by message.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::LazyLock;
 
+use pipeline_term::run_in_background;
 use rustler::env::OwnedEnv;
 use rustler::{Encoder, Env, LocalPid, Reference, Term};
-
-use tokio::runtime::{Builder, Runtime};
 
 use crate::shared_term::SharedTerm;
 
 rustler::atoms! { done, error, panicked, progress }
-
-/// Resolution and its library recurse in places; this is as much as a main thread has.
-const STACK: usize = 8 << 20;
-
-/// How many pieces of work run at once; more wait for their turn.
-const THREADS: usize = 8;
-
-/// Started with the first piece of work, and there until the VM ends. A thread without work ends after ten seconds.
-static RUNTIME: LazyLock<std::io::Result<Runtime>> = LazyLock::new(|| {
-    Builder::new_multi_thread()
-        .worker_threads(1)
-        .max_blocking_threads(THREADS)
-        .thread_name("pipeline")
-        .thread_stack_size(STACK)
-        .build()
-});
 
 /// Whom to answer: the process that asked, and what it knows the answer by.
 pub(crate) struct ReplyTo {
@@ -66,19 +48,18 @@ pub(crate) trait Encode {
 ///
 /// # Errors
 ///
-/// `NoThreads` when the system gave none for the runtime.
+/// `NoThreads` when the runtime has none to give.
 pub(crate) fn run<R: Encode>(
     reply_to: ReplyTo,
     work: impl FnOnce(&ReplyTo) -> R + Send + 'static,
 ) -> Result<(), NoThreads> {
-    let runtime = RUNTIME.as_ref().map_err(|_| NoThreads)?;
-    runtime.spawn_blocking(
+    run_in_background(
         move || match catch_unwind(AssertUnwindSafe(|| work(&reply_to))) {
             Ok(result) => reply_to.done(&result),
             Err(_) => reply_to.done(&Panicked),
         },
-    );
-    Ok(())
+    )
+    .map_err(|_| NoThreads)
 }
 
 /// The system gives no more threads.

@@ -4,10 +4,17 @@
 //! reads come straight from the caller's map, writes are collected and put into it once, after the last hook of a
 //! [`Segment`]. Its configuration is read from a term as [`Data`], by the `Deserialize` of its own type.
 //!
+//! Three traits make a hook: [`NativeHook`] for what computes, or blocks a thread of its own ([`Cost::Blocking`]);
+//! [`NativeAround`] for what wraps others; [`AsyncHook`] for what waits among thousands. The last two are made known by
+//! [`register_arounds!`] and [`register_async_hooks!`].
+//!
 //! A library of one's own links this crate, registers its hooks and calls [`library!`] with the name of its Elixir
-//! module, or `rustler::init!` if it has functions of its own to export; it then exports `native_hooks/0`, `native_hook/2`, `segment/2`, `run_segment/2` and `run_segment_dirty/2`. Without the
-//! feature `shipped` none of the hooks that Pipeline.Plugin ships are linked.
+//! module, or `rustler::init!` if it has functions of its own to export; it then exports the functions of the module
+//! that `use Pipeline.Native.Library` declares. Without the feature `shipped` none of the hooks that Pipeline.Plugin
+//! ships are linked.
 
+mod around;
+mod blocking;
 mod context;
 mod data;
 mod deep_stack;
@@ -15,26 +22,32 @@ mod failure;
 mod family;
 mod hook;
 mod library;
+mod owned_term;
 mod reason;
+mod runtime;
 mod segment;
 #[cfg(feature = "shipped")]
 mod shipped;
 mod suggestion;
 
+pub use around::{Around, Ended, Enter, FailureKind, InnerFailure, Leave, NativeAround};
+pub use blocking::{AsyncHook, Changes, Fields, Waiting};
 pub use context::{ContextError, Key, Kind, Path, PathError, TermContext, Value};
 pub use data::{AtomName, Data, DataError, ShapeError};
 pub use failure::Failure;
 pub use family::Terms;
 pub use hook::{
-    ConfigError, ConfigProblem, Cost, Hook, LookupError, NativeHook, PathElement, Phase,
-    Registration,
+    ConfigError, ConfigProblem, Configured, Cost, Flow, Hook, LookupError, NativeHook, PathElement,
+    Phase, Registration,
 };
-pub use pipeline_core::hook::Flow;
+pub use owned_term::OwnedTerm;
 pub use reason::{Detail, Reason};
+pub use runtime::{Cancellation, GateError, NoRuntime, run_in_background};
 pub use segment::{End, Fault, OnError, Outcome, Segment, SegmentError, Skip, Step};
 
 pub use rustler;
 pub use serde;
+pub use tokio;
 
 #[doc(hidden)]
 pub use inventory;

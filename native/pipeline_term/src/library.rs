@@ -7,8 +7,7 @@
 /// ```
 ///
 /// It stands for `rustler::init!`, and spares the crate a dependency on rustler of the same version; a crate that has
-/// one calls that instead. The module declares `native_hooks/0`, `native_hook/2`, `segment/2`, `run_segment/2` and
-/// `run_segment_dirty/2`.
+/// one calls that instead. The module is one that says `use Pipeline.Native.Library`, which declares what is exported.
 #[macro_export]
 macro_rules! library {
     ($module:literal) => {

@@ -39,8 +39,8 @@ defmodule Pipeline.Hook.ManagerTest do
         {"kind", quote(do: fn _, _ -> 1 end), [kind: :aroud],
          "unknown kind of hook :aroud. Did you mean :around? Known: :before, :after, :around, :replace, :listen"},
         {"native hook", quote(do: {:native, :incremnt, %{}}), [],
-         "Pipeline.Native has no native hook :incremnt. Did you mean \"increment\"? It has: count_tokens, drop, " <>
-           "increment, json_schema, put, rate_limit, redact, rename, require, summarise, template"},
+         "Pipeline.Native has no native hook :incremnt. Did you mean \"increment\"? It has: cache, count_tokens, drop, " <>
+           "increment, json_schema, put, rate_limit, redact, rename, require, retry, summarise, template"},
         {"native config", quote(do: {:native, :increment, %{}}), [],
          "the config of the native hook :increment is wrong: field: missing field field; add it"},
         {"listener on a chain", quote(do: fn _ -> 1 end), [kind: :listen],

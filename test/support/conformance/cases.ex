@@ -21,6 +21,7 @@ defmodule Pipeline.Conformance.Cases do
         Cases.Attribution,
         Cases.Fused,
         Cases.Shipped,
+        Cases.NativeArounds,
         Cases.Modes
       ],
       & &1.all()

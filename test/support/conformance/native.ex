@@ -9,7 +9,8 @@ defmodule Pipeline.Conformance.Native do
   @spec options(Case.hook()) :: keyword
   def options({_plugin, _kind, _opts, nil}), do: []
 
-  def options({plugin, _kind, _opts, program}) do
-    [native: {VmHooks, :conformance}, config: %{steps: program, trail: :trail, called: plugin}]
+  def options({plugin, kind, _opts, program}) do
+    name = if kind == :around, do: :conformance_around, else: :conformance
+    [native: {VmHooks, name}, config: %{steps: program, trail: :trail, called: plugin}]
   end
 end

@@ -26,13 +26,13 @@ defmodule Pipeline.Conformance.Program do
 
   # By where it goes on (`goes_on/1`), what each kind of hook can do natively, and with which steps.
   @native %{
-    around: [],
+    around: [:at_end, :nowhere, :fails, :once],
     before: [:at_end, :nowhere, :fails],
-    replace: [:nowhere, :fails],
+    replace: [:at_end, :nowhere, :fails],
     after: [:at_end, :fails],
     listen: []
   }
-  @native_steps [:mark, :add, :fail, :panic, :refuse, :first, :next]
+  @native_steps [:mark, :add, :fail, :panic, :refuse, :first, :next, :retry, :catch]
 
   # The same of the core, where hooks without `next` go on at their end or not at all.
   @core %{
@@ -43,7 +43,7 @@ defmodule Pipeline.Conformance.Program do
     listen: [:nowhere, :fails],
     core: [:nowhere, :fails]
   }
-  @core_steps [:give, :retry, :catch | @native_steps]
+  @core_steps [:give | @native_steps]
 
   @doc "Whether a hook of this kind can do it natively."
   @spec native?(t, Pipeline.Hook.kind()) :: boolean
@@ -61,8 +61,8 @@ defmodule Pipeline.Conformance.Program do
   defp name(step) when is_tuple(step), do: elem(step, 0)
   defp name(step), do: step
 
-  # As its last step; once, with more to do afterwards or with what it fails with; more than once; or not at all, since
-  # it answers or since it fails.
+  # As its last step; in one step, with more to do afterwards or with what it fails with; in several; or not at all,
+  # since it answers or since it fails.
   defp goes_on(program) do
     case Enum.split_while(program, &(name(&1) not in [:next, :retry, :catch])) do
       {steps, []} ->
@@ -70,9 +70,6 @@ defmodule Pipeline.Conformance.Program do
 
       {_steps, [:next]} ->
         :at_end
-
-      {_steps, [{:retry, _} | _]} ->
-        :again
 
       {_steps, [_once | more]} ->
         if Enum.any?(more, &(name(&1) in [:next, :retry, :catch])), do: :again, else: :once
@@ -117,6 +114,7 @@ defmodule Pipeline.Conformance.Program do
   end
 
   defp caught(:throw, {:hook_error, {:refused, reason}}), do: reason
+  defp caught(:throw, {:hook_error, reason}), do: reason
   defp caught(_kind, reason), do: reason(reason)
 
   @doc "Forgets what `:first` steps have counted in this process."
@@ -129,6 +127,6 @@ defmodule Pipeline.Conformance.Program do
   @doc "A failure's reason as every tier has it: of those of `:fail` and `:panic` the message."
   @spec reason(term) :: term
   def reason(%RuntimeError{message: message}), do: message
-  def reason(%Pipeline.Hook.NativeError{hook: {VmHooks, :conformance}, message: message}), do: message
+  def reason(%Pipeline.Hook.NativeError{hook: {VmHooks, _name}, message: message}), do: message
   def reason(reason), do: reason
 end

@@ -1,8 +1,8 @@
-use super::{Phase, Registration, Run};
+use super::{Flow, Phase, Registration, Run};
 use crate::context::TermContext;
 use crate::failure::Failure;
 use crate::family::Terms;
-use pipeline_core::hook::{After, Before, Flow};
+use pipeline_core::hook::{After, Before, Flow as CoreFlow};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -45,8 +45,8 @@ impl Hook {
 }
 
 impl Before<Terms> for Hook {
-    fn before(&self, context: &mut TermContext<'_>) -> Result<Flow, Failure> {
-        self.run(Phase::Before, context)
+    fn before(&self, context: &mut TermContext<'_>) -> Result<CoreFlow, Failure> {
+        self.run(Phase::Before, context).map(CoreFlow::from)
     }
 }
 

@@ -2,14 +2,16 @@
 
 mod config_error;
 mod configured;
+mod flow;
 mod native_hook;
 mod phase;
 mod registration;
 
 pub use config_error::{ConfigError, ConfigProblem, PathElement};
 pub use configured::Hook;
+pub use flow::Flow;
 pub use native_hook::NativeHook;
 pub use phase::{Cost, Phase};
-pub use registration::{LookupError, Registration};
+pub use registration::{Configured, LookupError, Registration};
 
 pub(crate) use native_hook::Run;

@@ -1,7 +1,6 @@
-use super::{ConfigError, Cost, Phase};
+use super::{ConfigError, Cost, Flow, Phase};
 use crate::context::TermContext;
 use crate::failure::Failure;
-use pipeline_core::hook::Flow;
 use serde::de::DeserializeOwned;
 
 /// A hook implemented in Rust.
@@ -57,7 +56,8 @@ pub trait NativeHook: Sized + Send + Sync + 'static {
     /// If the configuration makes no sense, naming the field.
     fn configure(config: Self::Config) -> Result<Self, ConfigError>;
 
-    /// Reads and changes the context. [`Flow::Answer`] ends the before chain early and means nothing in other phases.
+    /// Reads and changes the context. [`Flow::Answer`] ends the before chain early, by [`Flow::Decline`] a replace hook
+    /// leaves its place to the next one.
     ///
     /// # Errors
     /// A [`Failure::Refused`] for the caller to see, anything else if the hook could not do its work.

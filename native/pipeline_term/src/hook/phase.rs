@@ -27,6 +27,11 @@ pub enum Cost {
     Light,
     /// More.
     Heavy,
+    /// It waits, for a disk, a lock or a network: no scheduler may run it. It gets a thread of the library's runtime and
+    /// works on a copy of the context; see [`Cancellation`](crate::Cancellation).
+    Blocking,
+    /// It waits without a thread: what an [`AsyncHook`](crate::AsyncHook) costs, and nothing else.
+    Async,
 }
 
 impl Cost {
@@ -35,6 +40,8 @@ impl Cost {
         match self {
             Self::Light => "light",
             Self::Heavy => "heavy",
+            Self::Blocking => "blocking",
+            Self::Async => "async",
         }
     }
 }

@@ -1,8 +1,11 @@
 use super::{ConfigError, ConfigProblem, Cost, Hook, NativeHook, Phase, Run};
+use crate::around::{Around, NativeAround, Wrap};
+use crate::blocking::{AsyncHook, Start, Waiting};
 use crate::data::Data;
 use crate::deep_stack::on_deep_stack;
 use crate::failure::panic_message;
 use crate::suggestion::closest;
+use serde::de::DeserializeOwned;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use thiserror::Error;
@@ -13,11 +16,29 @@ pub struct Registration {
     pub name: &'static str,
     /// What it does, in one line.
     pub doc: &'static str,
-    /// The phases it serves.
+    /// The phases it serves; none if it is an around.
     pub phases: &'static [Phase],
     /// What a call costs.
     pub cost: Cost,
-    configure: fn(Data) -> Result<Arc<dyn Run>, ConfigError>,
+    make: Make,
+}
+
+/// What a configuration is made into.
+enum Make {
+    Hook(fn(Data) -> Result<Arc<dyn Run>, ConfigError>),
+    Around(fn(Data) -> Result<Arc<dyn Wrap>, ConfigError>),
+    Async(fn(Data) -> Result<Arc<dyn Start>, ConfigError>),
+}
+
+/// A native hook that is ready to be called.
+#[derive(Clone, Debug)]
+pub enum Configured {
+    /// One that runs on the caller's context, or on a copy where it blocks.
+    Hook(Hook),
+    /// One that wraps what is inside.
+    Around(Around),
+    /// One that is polled by the library's runtime.
+    Async(Waiting),
 }
 
 inventory::collect!(Registration);
@@ -38,13 +59,68 @@ pub enum LookupError {
 
 impl Registration {
     /// The registration of `H`; what [`register_hooks!`](crate::register_hooks) submits.
+    ///
+    /// # Panics
+    /// While it is compiled, if the hook says [`Cost::Async`].
     pub const fn of<H: NativeHook>() -> Self {
+        assert!(
+            !matches!(H::COST, Cost::Async),
+            "Cost::Async is what an AsyncHook costs: implement that, or say Cost::Blocking"
+        );
         Self {
             name: H::NAME,
             doc: H::DOC,
             phases: H::PHASES,
             cost: H::COST,
-            configure: configure::<H>,
+            make: Make::Hook(|config| {
+                let hook = H::configure(read(config)?)?;
+                Ok(Arc::new(hook))
+            }),
+        }
+    }
+
+    /// The registration of `A`; what [`register_arounds!`](crate::register_arounds) submits.
+    ///
+    /// # Panics
+    /// While it is compiled, if the around says another cost than [`Cost::Light`] or [`Cost::Heavy`].
+    pub const fn of_around<A: NativeAround>() -> Self {
+        assert!(
+            matches!(A::COST, Cost::Light | Cost::Heavy),
+            "what wraps a run stays in its process: an around is Cost::Light or Cost::Heavy"
+        );
+        Self {
+            name: A::NAME,
+            doc: A::DOC,
+            phases: &[],
+            cost: A::COST,
+            make: Make::Around(|config| {
+                let around = A::configure(read(config)?)?;
+                Ok(Arc::new(around))
+            }),
+        }
+    }
+
+    /// The registration of `H`; what [`register_async_hooks!`](crate::register_async_hooks) submits.
+    pub const fn of_async<H: AsyncHook>() -> Self {
+        Self {
+            name: H::NAME,
+            doc: H::DOC,
+            phases: H::PHASES,
+            cost: Cost::Async,
+            make: Make::Async(|config| {
+                let hook = H::configure(read(config)?)?;
+                Ok(Arc::new(hook))
+            }),
+        }
+    }
+
+    /// The kinds of hooks that it can be declared as, by the names that Elixir knows them by.
+    pub fn kinds(&self) -> Vec<&'static str> {
+        match self.make {
+            Make::Around(_) => vec!["around"],
+            Make::Hook(_) | Make::Async(_) => {
+                self.phases.iter().map(|phase| phase.name()).collect()
+            }
         }
     }
 
@@ -77,30 +153,32 @@ impl Registration {
     ///
     /// # Errors
     /// If the configuration is not one for it.
-    pub fn configure(&'static self, config: Data) -> Result<Hook, ConfigError> {
+    pub fn configure(&'static self, config: Data) -> Result<Configured, ConfigError> {
         // Parsers of schemas, patterns and templates recurse. Nothing that a panic leaves half-made is kept.
         let configured = catch_unwind(AssertUnwindSafe(|| {
-            on_deep_stack(|| (self.configure)(config))
+            on_deep_stack(|| match self.make {
+                Make::Hook(make) => Ok(Configured::Hook(Hook::new(make(config)?, self))),
+                Make::Around(make) => Ok(Configured::Around(Around::new(make(config)?, self))),
+                Make::Async(make) => Ok(Configured::Async(Waiting::new(make(config)?, self))),
+            })
         }));
-        let object = configured.unwrap_or_else(|payload| {
+        configured.unwrap_or_else(|payload| {
             Err(ConfigError::whole(ConfigProblem::Panicked(panic_message(
                 &*payload,
             ))))
-        })?;
-        Ok(Hook::new(object, self))
+        })
     }
 }
 
-fn configure<H: NativeHook>(config: Data) -> Result<Arc<dyn Run>, ConfigError> {
+/// The configuration as the hook's own type.
+fn read<C: DeserializeOwned>(config: Data) -> Result<C, ConfigError> {
     // A hook without configuration may be given none.
     let config = if config == Data::Nil {
         Data::Map(Vec::new())
     } else {
         config
     };
-    let config: H::Config =
-        serde_path_to_error::deserialize(config).map_err(ConfigError::from_shape)?;
-    Ok(Arc::new(H::configure(config)?))
+    serde_path_to_error::deserialize(config).map_err(ConfigError::from_shape)
 }
 
 /// Registers native hooks, so that they are found by name in the library that links this crate.
@@ -110,5 +188,21 @@ fn configure<H: NativeHook>(config: Data) -> Result<Arc<dyn Run>, ConfigError> {
 macro_rules! register_hooks {
     ($($hook:ty),+ $(,)?) => {
         $($crate::inventory::submit! { $crate::Registration::of::<$hook>() })+
+    };
+}
+
+/// Registers native arounds. Each argument is a type that implements [`NativeAround`](crate::NativeAround).
+#[macro_export]
+macro_rules! register_arounds {
+    ($($around:ty),+ $(,)?) => {
+        $($crate::inventory::submit! { $crate::Registration::of_around::<$around>() })+
+    };
+}
+
+/// Registers async hooks. Each argument is a type that implements [`AsyncHook`](crate::AsyncHook).
+#[macro_export]
+macro_rules! register_async_hooks {
+    ($($hook:ty),+ $(,)?) => {
+        $($crate::inventory::submit! { $crate::Registration::of_async::<$hook>() })+
     };
 }

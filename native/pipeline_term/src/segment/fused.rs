@@ -1,7 +1,6 @@
 use super::{End, Fault, Outcome, Skip};
 use crate::context::TermContext;
-use crate::hook::{Cost, Hook, Phase};
-use pipeline_core::hook::Flow;
+use crate::hook::{Cost, Flow, Hook, Phase};
 use rustler::{Env, Term};
 use thiserror::Error;
 
@@ -94,7 +93,13 @@ impl Segment {
                 context.checkpoint();
             }
             match step.hook.run(self.phase, &mut context) {
-                Ok(Flow::Continue) => {}
+                Ok(Flow::Decline) if self.phase == Phase::Replace => {
+                    return Outcome {
+                        skipped,
+                        end: End::Declined(context.finish()),
+                    };
+                }
+                Ok(Flow::Continue | Flow::Decline) => {}
                 Ok(Flow::Answer) => match self.phase {
                     Phase::Before => {
                         return Outcome {

@@ -5,4 +5,5 @@ mod nifs;
 mod outcome;
 
 pub use fused::{OnError, Segment, SegmentError, Step};
+pub(crate) use nifs::{HookResource, one_of};
 pub use outcome::{End, Fault, Outcome, Skip};

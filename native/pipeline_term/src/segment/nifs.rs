@@ -1,8 +1,10 @@
 //! The functions that a library with native hooks exports; whichever library links this crate gets them.
 use super::{OnError, Segment, SegmentError, Step};
+use crate::around::AroundResource;
+use crate::blocking::AsyncResource;
 use crate::data::{AtomName, Data, fixed_atom};
 use crate::hook::{
-    ConfigError, ConfigProblem, Hook, LookupError, PathElement, Phase, Registration,
+    ConfigError, ConfigProblem, Configured, Hook, LookupError, PathElement, Phase, Registration,
 };
 use rustler::{Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 
@@ -12,7 +14,7 @@ rustler::atoms! {
 }
 
 /// A configured hook, held by a term.
-struct HookResource(Hook);
+pub(crate) struct HookResource(pub(crate) Hook);
 
 /// A segment, held by a term.
 struct SegmentResource(Segment);
@@ -28,9 +30,9 @@ impl Resource for SegmentResource {}
 fn native_hooks(env: Env<'_>) -> NifResult<Term<'_>> {
     let described = Registration::all().into_iter().map(|registration| {
         let phase_names: Vec<Term<'_>> = registration
-            .phases
-            .iter()
-            .map(|phase| fixed_atom(env, phase.name()))
+            .kinds()
+            .into_iter()
+            .map(|kind| fixed_atom(env, kind))
             .collect();
         Term::map_from_pairs(
             env,
@@ -64,7 +66,11 @@ fn native_hook<'a>(env: Env<'a>, given: Term<'a>, config: Term<'a>) -> NifResult
         .map_err(|problem| ConfigError::whole(ConfigProblem::Data(problem)))
         .and_then(|config| registration.configure(config));
     Ok(match configured {
-        Ok(hook) => (ok(), ResourceArc::new(HookResource(hook))).encode(env),
+        Ok(Configured::Hook(hook)) => (ok(), ResourceArc::new(HookResource(hook))).encode(env),
+        Ok(Configured::Around(around)) => {
+            (ok(), ResourceArc::new(AroundResource(around))).encode(env)
+        }
+        Ok(Configured::Async(hook)) => (ok(), ResourceArc::new(AsyncResource(hook))).encode(env),
         Err(problem) => {
             let path: Vec<Term<'a>> = problem
                 .path()
@@ -128,7 +134,10 @@ fn run_segment_dirty<'a>(env: Env<'a>, segment: &SegmentResource, context: Term<
 }
 
 /// What `term` stands for among atoms.
-fn one_of<T, const N: usize>(term: Term<'_>, choices: [(rustler::Atom, T); N]) -> NifResult<T> {
+pub(crate) fn one_of<T, const N: usize>(
+    term: Term<'_>,
+    choices: [(rustler::Atom, T); N],
+) -> NifResult<T> {
     choices
         .into_iter()
         .find(|(atom, _)| *atom == term)

@@ -1,7 +1,7 @@
 use crate::failure::Failure;
 use rustler::{Encoder, Env, Term};
 
-rustler::atoms! { answer, failed, ok, refused, skipped }
+rustler::atoms! { answer, declined, failed, ok, refused, skipped }
 
 /// How a run of a segment went.
 pub struct Outcome<'a> {
@@ -17,6 +17,8 @@ pub enum End<'a> {
     Done(Term<'a>),
     /// The hook at this place answered early with this context.
     Answer(usize, Term<'a>),
+    /// A replace hook leaves its place to the next, with this context.
+    Declined(Term<'a>),
     /// The hook at this place did not do its work.
     Fault(usize, Fault<'a>),
 }
@@ -38,7 +40,7 @@ pub enum Fault<'a> {
 }
 
 impl<'a> Fault<'a> {
-    pub(super) fn of(failure: Failure, env: Env<'a>) -> Self {
+    pub(crate) fn of(failure: Failure, env: Env<'a>) -> Self {
         match failure {
             Failure::Refused(reason) => match reason.to_term(env) {
                 Ok(term) => Self::Refused(term),
@@ -60,12 +62,13 @@ impl Encoder for Outcome<'_> {
     }
 }
 
-/// `{:ok, context}`, `{:answer, index, context}`, `{:refused, index, reason}` or `{:failed, index, message}`.
+/// `{:ok, context}`, `{:answer, index, context}`, `{:declined, context}`, `{:refused, index, reason}` or `{:failed, index, message}`.
 impl Encoder for End<'_> {
     fn encode<'b>(&self, env: Env<'b>) -> Term<'b> {
         match self {
             Self::Done(context) => (ok(), context).encode(env),
             Self::Answer(index, context) => (answer(), index, context).encode(env),
+            Self::Declined(context) => (declined(), context).encode(env),
             Self::Fault(index, Fault::Refused(reason)) => (refused(), index, reason).encode(env),
             Self::Fault(index, Fault::Failed(message)) => (failed(), index, message).encode(env),
         }

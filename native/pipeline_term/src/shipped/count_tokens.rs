@@ -1,7 +1,6 @@
 use crate::context::{Path, TermContext};
 use crate::failure::Failure;
-use crate::hook::{ConfigError, Cost, NativeHook, Phase};
-use pipeline_core::hook::Flow;
+use crate::hook::{ConfigError, Cost, Flow, NativeHook, Phase};
 use serde::Deserialize;
 use tiktoken_rs::{CoreBPE, cl100k_base_singleton, o200k_base_singleton};
 

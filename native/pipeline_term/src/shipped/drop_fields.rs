@@ -1,8 +1,7 @@
 use super::fields::fields;
 use crate::context::{Path, TermContext};
 use crate::failure::Failure;
-use crate::hook::{ConfigError, NativeHook, Phase};
-use pipeline_core::hook::Flow;
+use crate::hook::{ConfigError, Flow, NativeHook, Phase};
 use serde::Deserialize;
 
 /// `drop`: removes fields.

@@ -2,10 +2,9 @@ use crate::context::{Path, TermContext};
 use crate::data::Data;
 use crate::deep_stack::on_deep_stack;
 use crate::failure::Failure;
-use crate::hook::{ConfigError, Cost, NativeHook, Phase};
+use crate::hook::{ConfigError, Cost, Flow, NativeHook, Phase};
 use crate::reason::{Detail, Reason};
 use jsonschema::{PatternOptions, ValidationError, Validator};
-use pipeline_core::hook::Flow;
 use serde::Deserialize;
 use serde_json::Value;
 

@@ -1,5 +1,6 @@
 //! The hooks that Pipeline.Plugin ships, one file each.
 
+mod cache;
 mod count_tokens;
 mod drop_fields;
 mod fields;
@@ -10,5 +11,6 @@ mod rate_limit;
 mod redact;
 mod rename;
 mod require;
+mod retry;
 mod summarise;
 mod template;

@@ -1,8 +1,7 @@
 use crate::context::{Path, TermContext};
 use crate::data::Data;
 use crate::failure::Failure;
-use crate::hook::{ConfigError, NativeHook, Phase};
-use pipeline_core::hook::Flow;
+use crate::hook::{ConfigError, Flow, NativeHook, Phase};
 use serde::Deserialize;
 
 /// `put`: sets a field to a fixed value.

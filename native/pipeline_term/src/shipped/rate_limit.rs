@@ -1,10 +1,9 @@
 use crate::context::{ContextError, Kind, Path, TermContext};
 use crate::failure::Failure;
-use crate::hook::{ConfigError, NativeHook, Phase};
+use crate::hook::{ConfigError, Flow, NativeHook, Phase};
 use crate::reason::{Detail, Reason};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use pipeline_core::hook::Flow;
 use rustler::{Atom, Binary, Term};
 use serde::Deserialize;
 use std::num::NonZeroU32;

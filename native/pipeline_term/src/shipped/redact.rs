@@ -1,8 +1,7 @@
 use super::fields::fields;
 use crate::context::{ContextError, Kind, Path, TermContext};
 use crate::failure::Failure;
-use crate::hook::{ConfigError, NativeHook, Phase};
-use pipeline_core::hook::Flow;
+use crate::hook::{ConfigError, Flow, NativeHook, Phase};
 use regex_automata::meta::Regex;
 use regex_automata::util::syntax;
 use rustler::Binary;

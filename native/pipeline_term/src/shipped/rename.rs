@@ -1,7 +1,6 @@
 use crate::context::{Path, TermContext};
 use crate::failure::Failure;
-use crate::hook::{ConfigError, NativeHook, Phase};
-use pipeline_core::hook::Flow;
+use crate::hook::{ConfigError, Flow, NativeHook, Phase};
 use serde::Deserialize;
 use thiserror::Error;
 

@@ -20,6 +20,7 @@ struct EndingConfig {
 enum How {
     Continue,
     Answer,
+    Decline,
     Refuse,
     Fail,
     Panic,
@@ -42,6 +43,7 @@ impl NativeHook for Ending {
         match self.0.how {
             How::Continue => Ok(Flow::Continue),
             How::Answer => Ok(Flow::Answer),
+            How::Decline => Ok(Flow::Decline),
             How::Refuse => Err(Reason::new("no")
                 .with(Detail::Data(Data::from("not today")))
                 .into()),

@@ -3,5 +3,9 @@
 mod conformance;
 mod copy_field;
 mod ending;
+mod guard;
+mod hold;
+mod pause;
+mod reporter;
 
 pipeline_term::library!("Elixir.VmHooks");

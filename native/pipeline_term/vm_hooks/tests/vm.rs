@@ -2,8 +2,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The library that Cargo built for this test, without its extension, as `:erlang.load_nif` wants it.
-fn library() -> PathBuf {
+/// The library that Cargo built for this test, copied to where the application `vm_hooks` of this script has it; the
+/// application's directory.
+fn application(script: &str) -> PathBuf {
     let executable = std::env::current_exe().expect("the test knows its own place");
     let deps = executable
         .parent()
@@ -12,18 +13,29 @@ fn library() -> PathBuf {
     let built = deps.join(&name);
     assert!(built.exists(), "{} is not there", built.display());
     // A copy of its own, so that a build during the run does not write into a mapped file.
-    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("vm_hooks.so");
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join(script)
+        .join("vm_hooks");
+    let native = directory.join("priv/native");
+    for directory in [&native, &directory.join("ebin")] {
+        std::fs::create_dir_all(directory).expect("a directory can be made");
+    }
+    let copy = native.join("vm_hooks.so");
     let _ = std::fs::remove_file(&copy);
     std::fs::copy(&built, &copy).expect("the library can be copied");
-    copy.with_extension("")
+    directory
 }
 
-#[test]
-fn the_elixir_tests_pass() {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vm/hooks.exs");
+fn run(script: &str) {
+    let application = application(script);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/vm")
+        .join(script);
     let run = Command::new("elixir")
-        .arg(script)
-        .env("VM_HOOKS_LIBRARY", library())
+        .arg(path)
+        .env("VM_HOOKS_LIBRARY", application.join("priv/native/vm_hooks"))
+        .env("VM_HOOKS_APP", application)
+        .env("RUST_BACKTRACE", "0")
         .output();
     let output = match run {
         Ok(output) => output,
@@ -40,4 +52,14 @@ fn the_elixir_tests_pass() {
         String::from_utf8_lossy(&output.stderr)
     );
     assert!(text.contains(" 0 failures"), "{text}");
+}
+
+#[test]
+fn hooks_run_in_segments() {
+    run("hooks.exs");
+}
+
+#[test]
+fn hooks_wait_and_wrap_in_chains() {
+    run("waiting.exs");
 }

@@ -9,7 +9,19 @@ defmodule Pipeline.Conformance.Cases.Shipped do
 
   @pass [:next]
 
-  def all do
+  def all, do: native() ++ Enum.map(native(), &on_the_runtime/1)
+
+  # A native hook means the same wherever it runs.
+  defp on_the_runtime(case) do
+    hooks =
+      for {plugin, kind, opts, behaviour} <- case.hooks do
+        {plugin, kind, if(opts[:native], do: Keyword.put(opts, :cost, :blocking), else: opts), behaviour}
+      end
+
+    %{case | name: case.name <> ", on the runtime", hooks: hooks}
+  end
+
+  defp native do
     increment = [native: :increment, config: %{field: :n}]
 
     [

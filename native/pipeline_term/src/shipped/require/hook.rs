@@ -2,9 +2,8 @@ use super::expected_type::ExpectedType;
 use crate::context::{Path, TermContext};
 use crate::data::Data;
 use crate::failure::Failure;
-use crate::hook::{ConfigError, NativeHook, Phase};
+use crate::hook::{ConfigError, Flow, NativeHook, Phase};
 use crate::reason::{Detail, Reason};
-use pipeline_core::hook::Flow;
 use serde::Deserialize;
 use thiserror::Error;
 

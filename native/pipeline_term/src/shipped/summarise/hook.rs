@@ -3,8 +3,7 @@ use super::sentence::{Sentence, Splitter};
 use super::text_rank::most_central;
 use crate::context::{Path, TermContext};
 use crate::failure::Failure;
-use crate::hook::{ConfigError, Cost, NativeHook, Phase};
-use pipeline_core::hook::Flow;
+use crate::hook::{ConfigError, Cost, Flow, NativeHook, Phase};
 use serde::Deserialize;
 use thiserror::Error;
 

@@ -11,6 +11,7 @@ mod core_alone;
 mod ended;
 mod listeners;
 mod native;
+mod native_around;
 mod outcome;
 mod program;
 mod step;

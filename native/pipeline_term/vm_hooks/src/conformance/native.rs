@@ -37,49 +37,55 @@ impl NativeHook for Conformance {
         Ok(Self(config))
     }
 
-    fn run(&self, _phase: Phase, context: &mut TermContext<'_>) -> Result<Flow, Failure> {
+    fn run(&self, phase: Phase, context: &mut TermContext<'_>) -> Result<Flow, Failure> {
         if let Some(name) = &self.0.called {
             call_from(context.env(), name)?;
         }
         for step in &self.0.steps {
             if let Step::Next = step {
-                return Ok(Flow::Continue);
+                let replaces = phase == Phase::Replace;
+                return Ok(if replaces {
+                    Flow::Decline
+                } else {
+                    Flow::Continue
+                });
             }
-            self.take(step, context)?;
+            take(step, &self.0.trail, context)?;
         }
         Ok(Flow::Answer)
     }
 }
 
-impl Conformance {
-    fn take(&self, step: &Step, context: &mut TermContext<'_>) -> Result<(), Failure> {
-        match step {
-            Step::Mark(mark) => {
-                let mut trail = match context.get_data(&self.0.trail)? {
-                    Some(Data::List(trail)) => trail,
-                    _ => Vec::new(),
-                };
-                trail.push(mark.clone());
-                context.put(&self.0.trail, &Data::List(trail))?;
-                Ok(())
-            }
-            Step::Add(field, number) => {
-                let field = Path::try_from(field.clone()).map_err(Failure::of)?;
-                let sum = context.get_int(&field)?.unwrap_or(0).wrapping_add(*number);
-                context.put(&field, sum)?;
-                Ok(())
-            }
-            Step::Fail(message) => Err(Failure::of(message.as_str())),
-            Step::Panic(message) => panic_quietly(message),
-            Step::Refuse(reason) => Err(Reason::new("refused")
-                .with(Detail::Data(reason.clone()))
-                .into()),
-            Step::First(left, _) if Step::used_up(left) => Ok(()),
-            Step::First(_, step) => self.take(step, context),
-            Step::Give(_) | Step::Next | Step::Retry(_) | Step::Catch => {
-                Err(Failure::of(NotNative))
-            }
+/// Takes a step on a context of the VM.
+pub(super) fn take(
+    step: &Step,
+    trail: &Path,
+    context: &mut TermContext<'_>,
+) -> Result<(), Failure> {
+    match step {
+        Step::Mark(mark) => {
+            let mut marks = match context.get_data(trail)? {
+                Some(Data::List(marks)) => marks,
+                _ => Vec::new(),
+            };
+            marks.push(mark.clone());
+            context.put(trail, &Data::List(marks))?;
+            Ok(())
         }
+        Step::Add(field, number) => {
+            let field = Path::try_from(field.clone()).map_err(Failure::of)?;
+            let sum = context.get_int(&field)?.unwrap_or(0).wrapping_add(*number);
+            context.put(&field, sum)?;
+            Ok(())
+        }
+        Step::Fail(message) => Err(Failure::of(message.as_str())),
+        Step::Panic(message) => panic_quietly(message),
+        Step::Refuse(reason) => Err(Reason::new("refused")
+            .with(Detail::Data(reason.clone()))
+            .into()),
+        Step::First(left, _) if Step::used_up(left) => Ok(()),
+        Step::First(_, step) => take(step, trail, context),
+        Step::Give(_) | Step::Next | Step::Retry(_) | Step::Catch => Err(Failure::of(NotNative)),
     }
 }
 

@@ -8,6 +8,13 @@ defmodule VmHooks do
   def run_segment(_segment, _context), do: :erlang.nif_error(:not_loaded)
   def run_segment_dirty(_segment, _context), do: :erlang.nif_error(:not_loaded)
   def run_core_alone(_case), do: :erlang.nif_error(:not_loaded)
+  def enter_around(_around, _context), do: :erlang.nif_error(:not_loaded)
+  def enter_around_dirty(_around, _context), do: :erlang.nif_error(:not_loaded)
+  def leave_around(_around, _visit, _context, _ended), do: :erlang.nif_error(:not_loaded)
+  def leave_around_dirty(_around, _visit, _context, _ended), do: :erlang.nif_error(:not_loaded)
+  def start_hook(_hook, _phase, _context, _reference), do: :erlang.nif_error(:not_loaded)
+  def cancel_hook(_run), do: :erlang.nif_error(:not_loaded)
+  def finish_async(_run, _context), do: :erlang.nif_error(:not_loaded)
 end
 
 import Bitwise
@@ -197,6 +204,19 @@ defmodule SegmentTest do
     assert run(:after, hooks, %{}) == {:ok, %{first: true, second: true}}
   end
 
+  test "a replace that declines hands on the context as it left it, and means nothing elsewhere" do
+    hooks = [{:ending, %{how: :decline, trace: :first}}, {:ending, %{how: :continue, trace: :second}}]
+    assert run(:replace, hooks, %{}) == {:declined, %{first: true}}
+    assert run(:before, hooks, %{}) == {:ok, %{first: true, second: true}}
+    assert run(:after, hooks, %{}) == {:ok, %{first: true, second: true}}
+  end
+
+  test "arounds and async hooks are no part of a segment" do
+    for {name, config} <- [guard: %{count: :n}, pause: %{test: :t, count: :n, how: :continue}] do
+      assert_raise ArgumentError, fn -> VmHooks.segment(:before, [{hook!(name, config), :halt}]) end
+    end
+  end
+
   test "a skipped hook leaves no trace and is reported" do
     hooks = [
       {:put, %{field: :kept, value: 1}},
@@ -292,10 +312,15 @@ defmodule ConfigTest do
 
   test "hooks are listed" do
     listed = Map.new(VmHooks.native_hooks(), &{&1.name, &1})
-    shipped = ~w(count_tokens drop increment json_schema put rate_limit redact rename require summarise template)
-    assert Enum.sort(Map.keys(listed)) == Enum.sort(shipped ++ ~w(conformance copy_field ending))
+    shipped =
+      ~w(cache count_tokens drop increment json_schema put rate_limit redact rename require retry summarise template)
+
+    assert Enum.sort(Map.keys(listed)) == Enum.sort(shipped ++ ~w(conformance conformance_around copy_field ending guard hold pause))
     assert %{cost: :light, phases: [:before, :after], doc: "Replaces" <> _} = listed["redact"]
     assert %{cost: :heavy} = listed["count_tokens"]
+    assert %{cost: :light, phases: [:around]} = listed["retry"]
+    assert %{cost: :blocking, phases: [:before, :after, :replace]} = listed["hold"]
+    assert %{cost: :async} = listed["pause"]
   end
 
   test "unknown hooks" do

@@ -1,0 +1,60 @@
+use super::native_around::AnyState;
+use super::{Ended, Enter, Leave, Wrap};
+use crate::context::TermContext;
+use crate::failure::Failure;
+use crate::hook::Registration;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// A configured native around; copies share it.
+#[derive(Clone)]
+pub struct Around {
+    object: Arc<dyn Wrap>,
+    registration: &'static Registration,
+}
+
+impl Around {
+    pub(crate) fn new(object: Arc<dyn Wrap>, registration: &'static Registration) -> Self {
+        Self {
+            object,
+            registration,
+        }
+    }
+
+    /// What kind of around it is.
+    pub fn registration(&self) -> &'static Registration {
+        self.registration
+    }
+
+    /// Its first half; a panic comes back as [`Failure::Panicked`].
+    pub(super) fn enter<'a>(
+        &self,
+        context: &mut TermContext<'a>,
+    ) -> Result<Enter<'a, AnyState>, Failure> {
+        // As with other hooks: a context that a panic left half-changed is not handed out.
+        catch_unwind(AssertUnwindSafe(|| self.object.enter(context)))
+            .unwrap_or_else(|payload| Err(Failure::from_panic(&*payload)))
+    }
+
+    /// Its second half; `None` if the state is another around's.
+    pub(super) fn leave<'a>(
+        &self,
+        state: &mut AnyState,
+        ended: Ended<'a>,
+        context: &mut TermContext<'a>,
+    ) -> Option<Result<Leave<'a>, Failure>> {
+        catch_unwind(AssertUnwindSafe(|| {
+            self.object.leave(state, ended, context)
+        }))
+        .unwrap_or_else(|payload| Some(Err(Failure::from_panic(&*payload))))
+    }
+}
+
+impl fmt::Debug for Around {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Around")
+            .field(&self.registration.name)
+            .finish()
+    }
+}

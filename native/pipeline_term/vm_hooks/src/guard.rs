@@ -1,0 +1,109 @@
+use pipeline_term::rustler::Term;
+use pipeline_term::serde::Deserialize;
+use pipeline_term::{
+    ConfigError, Ended, Enter, Failure, Leave, NativeAround, Path, Reason, TermContext, Value,
+    register_arounds,
+};
+use std::time::Duration;
+
+/// An around whose halves end as its configuration says.
+struct Guard(GuardConfig);
+
+#[derive(Deserialize)]
+#[serde(crate = "pipeline_term::serde", deny_unknown_fields)]
+struct GuardConfig {
+    #[serde(default)]
+    enter: EnterHow,
+    #[serde(default)]
+    leave: LeaveHow,
+    /// Counted up on the way in, and each time that it goes in again.
+    count: Path,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(crate = "pipeline_term::serde", rename_all = "snake_case")]
+enum EnterHow {
+    #[default]
+    Inside,
+    Answer,
+    AnswerWith,
+    Refuse,
+    Panic,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(crate = "pipeline_term::serde", rename_all = "snake_case")]
+enum LeaveHow {
+    #[default]
+    Pass,
+    /// Wraps what came out: the value, or what the failure is called and says.
+    Value,
+    Again,
+    Refuse,
+    Panic,
+}
+
+impl Guard {
+    fn count(&self, context: &mut TermContext<'_>) -> Result<i64, Failure> {
+        let count = context.get_int(&self.0.count)?.unwrap_or(0) + 1;
+        context.put(&self.0.count, count)?;
+        Ok(count)
+    }
+}
+
+impl NativeAround for Guard {
+    const NAME: &'static str = "guard";
+    const DOC: &'static str = "Ends as its configuration says.";
+    type Config = GuardConfig;
+    type State = i64;
+
+    fn configure(config: GuardConfig) -> Result<Self, ConfigError> {
+        Ok(Self(config))
+    }
+
+    fn enter<'a>(&self, context: &mut TermContext<'a>) -> Result<Enter<'a, i64>, Failure> {
+        let count = self.count(context)?;
+        match self.0.enter {
+            EnterHow::Inside => Ok(Enter::Inside(count)),
+            EnterHow::Answer => Ok(Enter::Answer),
+            EnterHow::AnswerWith => Ok(Enter::AnswerWith(text(context, "instead")?)),
+            EnterHow::Refuse => Err(Reason::new("not_in").into()),
+            EnterHow::Panic => panic!("enter panics"),
+        }
+    }
+
+    fn leave<'a>(
+        &self,
+        state: &mut i64,
+        ended: Ended<'a>,
+        context: &mut TermContext<'a>,
+    ) -> Result<Leave<'a>, Failure> {
+        match self.0.leave {
+            LeaveHow::Pass => Ok(Leave::Pass),
+            LeaveHow::Value => Ok(Leave::Value(match ended {
+                Ended::Value(_) => text(context, &format!("value after {state}"))?,
+                Ended::Failed(failure) => {
+                    let tag = failure.tag().map(|tag| tag.name().to_owned());
+                    let told = format!("{:?} {tag:?} {:?}", failure.kind(), failure.message());
+                    text(context, &told)?
+                }
+            })),
+            LeaveHow::Again => {
+                *state = self.count(context)?;
+                Ok(Leave::Again {
+                    after: Duration::ZERO,
+                })
+            }
+            LeaveHow::Refuse => Err(Reason::new("not_out").into()),
+            LeaveHow::Panic => panic!("leave panics"),
+        }
+    }
+}
+
+fn text<'a>(context: &TermContext<'a>, text: &str) -> Result<Term<'a>, Failure> {
+    Value::from(text)
+        .to_term(context.env())
+        .map_err(Failure::of)
+}
+
+register_arounds!(Guard);

@@ -1,0 +1,93 @@
+use crate::reporter::Reporter;
+use pipeline_term::serde::Deserialize;
+use pipeline_term::{
+    AsyncHook, Changes, ConfigError, Data, Failure, Fields, Flow, Path, Phase, Reason,
+    register_async_hooks, tokio,
+};
+use std::future::pending;
+
+/// Waits as its configuration says, and ends so.
+struct Pause {
+    reads: [Path; 2],
+    how: How,
+    /// Opens when as many wait as the configuration says.
+    barrier: tokio::sync::Barrier,
+}
+
+#[derive(Deserialize)]
+#[serde(crate = "pipeline_term::serde", deny_unknown_fields)]
+struct PauseConfig {
+    /// Who is told, as a process in the external term format.
+    test: Path,
+    /// What is counted up.
+    count: Path,
+    how: How,
+    #[serde(default)]
+    meet: usize,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(crate = "pipeline_term::serde", rename_all = "snake_case")]
+enum How {
+    /// Goes on once all have met.
+    Continue,
+    Answer,
+    Decline,
+    Remove,
+    Refuse,
+    Panic,
+    /// Never ends.
+    Forever,
+}
+
+/// Tells that a wait was dropped.
+struct Told(Reporter);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.0.tell("dropped");
+    }
+}
+
+impl AsyncHook for Pause {
+    const NAME: &'static str = "pause";
+    const DOC: &'static str = "Waits as its configuration says.";
+    const PHASES: &'static [Phase] = &[Phase::Before, Phase::After, Phase::Replace];
+    type Config = PauseConfig;
+
+    fn configure(config: PauseConfig) -> Result<Self, ConfigError> {
+        Ok(Self {
+            reads: [config.test, config.count],
+            how: config.how,
+            barrier: tokio::sync::Barrier::new(config.meet),
+        })
+    }
+
+    fn reads(&self) -> &[Path] {
+        &self.reads
+    }
+
+    async fn run(&self, _phase: Phase, fields: Fields) -> Result<Changes, Failure> {
+        let [test, count] = &self.reads;
+        let test = match fields.get(test) {
+            Some(Data::Bytes(bytes)) => Some(Told(Reporter::from_bytes(bytes)?)),
+            _ => None,
+        };
+        if let Some(test) = &test {
+            test.0.tell("began");
+        }
+        self.barrier.wait().await;
+        let changes = Changes::none().put(count, fields.int(count)? + 1);
+        match self.how {
+            How::Continue => Ok(changes),
+            How::Answer => Ok(changes.then(Flow::Answer)),
+            How::Decline => Ok(changes.then(Flow::Decline)),
+            How::Remove => Ok(changes.remove(count)),
+            How::Refuse => Err(Reason::new("no").into()),
+            How::Panic => panic!("this hook panics"),
+            How::Forever => pending().await,
+        }
+    }
+}
+
+register_async_hooks!(Pause);
