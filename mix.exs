@@ -11,7 +11,7 @@ defmodule Pipeline.Plugin.MixProject do
       elixirc_paths: elixirc_paths(Mix.env()),
       # After Elixir's own compiler: the task is one of the modules that it compiles.
       compilers: Mix.compilers() ++ [:pipeline_native],
-      pipeline_native: [pipeline_nif: [module: Pipeline.Native]],
+      pipeline_native: [pipeline_nif: [module: Pipeline.Native]] ++ test_native(Mix.env()),
       start_permanent: Mix.env() == :prod,
       deps: [],
       description: "A plugin system for Elixir applications with a Rust core",
@@ -28,6 +28,10 @@ defmodule Pipeline.Plugin.MixProject do
 
   defp elixirc_paths(:test), do: ["lib", "test/support"]
   defp elixirc_paths(_), do: ["lib"]
+
+  # Hooks that end in every way, and the core alone, for the conformance suite.
+  defp test_native(:test), do: [pipeline_vm_hooks: [module: VmHooks]]
+  defp test_native(_), do: []
 
   defp package do
     [

@@ -1,81 +1,114 @@
 defmodule Pipeline.Hook.PropertyTest do
-  # Random chains do what a naive interpreter says they do.
+  # Random cases do what a naive interpreter says they do, on every tier. Each run of the suite sees others; a failure
+  # prints its seed, which `RandomCase.generate/1` makes again, and the smallest case that still fails, to be put among
+  # those of the conformance suite.
   use Pipeline.InstanceCase, async: true
 
-  alias Pipeline.Conformance.{Cases, Model, RandomChain, Runs}
+  alias Pipeline.Conformance.{ChainsAlone, CoreAlone, Model, Observed, Plugins, Points}
+  alias Pipeline.Conformance.{RandomCase, Shrink, Tiers}
 
-  @chains 500
-  @loaded 40
+  @moduletag hooks: Points, timeout: 600_000
+
+  @chains 1000
+  @loaded 60
 
   setup_all do
-    # Each run of the suite sees other chains; a failure prints the seed of its chain, which `RandomChain.generate/1`
-    # makes again.
     {:ok, first: ExUnit.configuration()[:seed] * 1000}
   end
 
-  test "chains alone", %{first: first} do
-    for seed <- first..(first + @chains - 1) do
-      {hooks, core} = RandomChain.generate(seed)
-      case = to_case(hooks, core)
-
-      if RandomChain.contradictory?(hooks) do
-        assert_raise ArgumentError, ~r/^the \w+ hooks cannot be put in order: /, fn -> Runs.alone(case) end
-      else
-        {expected, calls, _reported} = Model.run(hooks, [], core)
-        {result, seen} = Runs.alone(case)
-        check(seed, hooks, core, {result, seen}, {expected, calls})
+  test "chains alone, in Elixir and in a random mixture", %{first: first} do
+    for seed <- first..(first + @chains - 1), case = RandomCase.generate(seed), Tiers.alone?(case) do
+      for mixture <- [elixir(case), Tiers.any(case), Tiers.any(case)] do
+        check({case, mixture}, [:result, :calls], fn {case, mixture} -> ChainsAlone.run(case, mixture) end)
       end
     end
   end
 
-  test "plugins of an instance, with what is reported", %{first: first} do
-    for seed <- first..(first + @loaded - 1),
-        {hooks, core} = RandomChain.generate(seed),
-        not RandomChain.contradictory?(hooks) do
-      instance = :"property #{seed}"
-      start_supervised!({Manager, name: instance}, id: instance)
-      {expected, calls, reported} = Model.run(hooks, [], core)
-      {result, seen, failures} = Runs.loaded(to_case(hooks, core), instance)
-      check(seed, hooks, core, {result, seen}, {expected, calls})
-      assert failures == reported, about(seed, hooks, core, failures, reported)
-      stop_supervised!(instance)
+  test "plugins of an instance, with what is reported", %{first: first, instance: instance} do
+    for seed <- first..(first + @loaded - 1), case = RandomCase.generate(seed) do
+      for mixture <- [elixir(case), Tiers.any(case)] do
+        check({case, mixture}, [:result, :calls, :reported], fn {case, mixture} ->
+          [{_, seen}] = Plugins.run(case, [mixture], instance)
+          seen
+        end)
+      end
+    end
+  end
+
+  test "the core alone, with what is skipped", %{first: first} do
+    for seed <- first..(first + @chains - 1), case = RandomCase.generate(seed), Tiers.core?(case) do
+      check({case, elixir(case)}, [:result, :calls, :skipped], fn {case, _} ->
+        seen = CoreAlone.run(case)
+        Map.put(seen, :skipped, seen.reported)
+      end)
     end
   end
 
   # A property that says nothing is worth nothing.
-  test "the chains are of many sorts", %{first: first} do
-    chains = for seed <- first..(first + @chains - 1), do: RandomChain.generate(seed)
+  test "the cases are of many sorts", %{first: first} do
+    cases = for seed <- first..(first + @chains - 1), do: RandomCase.generate(seed)
+    told = Enum.map(cases, &Model.run/1)
+    results = Enum.map(told, & &1.result)
 
-    sorted =
-      for {hooks, core} <- chains, not RandomChain.contradictory?(hooks), do: Model.run(hooks, [], core)
-
-    results = Enum.map(sorted, &elem(&1, 0))
-    assert Enum.count(chains, fn {hooks, _} -> RandomChain.contradictory?(hooks) end) < @chains / 5
+    assert Enum.count(cases, &Tiers.alone?/1) > @chains / 3
+    assert Enum.count(cases, &Tiers.core?/1) > @chains / 3
+    assert Enum.count(cases, &(Tiers.any(&1) != elixir(&1))) > @chains / 3
+    assert Enum.count(cases, &(&1.mode != :chain)) > @chains / 20
+    assert Enum.count(cases, &(&1.depends != %{})) > @chains / 20
+    assert Enum.count(results, &match?({:contradiction, _}, &1)) in 1..div(@chains, 5)
     assert Enum.count(results, &match?({:ok, _}, &1)) > @chains / 10
     assert Enum.count(results, &match?({:error, _}, &1)) > @chains / 50
     assert Enum.count(results, &match?({:failed, _, _, _}, &1)) > @chains / 20
-    assert Enum.count(results, &match?({:raised, _, _}, &1)) > @chains / 20
-    assert Enum.count(sorted, &(length(elem(&1, 2)) > 1)) > @chains / 20
+    assert Enum.count(results, &match?({:raised, _, _}, &1)) > @chains / 50
+    assert Enum.count(told, &(length(&1.reported) > 1)) > @chains / 20
+    assert Enum.count(told, &(length(Enum.uniq(&1.calls)) < length(&1.calls))) > @chains / 20
   end
 
-  defp to_case(hooks, core) do
-    %Cases{
-      name: "random",
-      hooks: Enum.map(hooks, &RandomChain.to_case_hook/1),
-      core: RandomChain.to_core(core),
-      context: [],
-      expect: nil,
-      calls: []
+  test "a case that fails is made as small as it can be" do
+    guilty? = fn {case, mixture} ->
+      {_, _, opts, program} = List.keyfind(case.hooks, :c, 0, {:c, :before, [], []})
+      opts[:priority] == 10 and :next in program and :native in mixture
+    end
+
+    case = %{
+      RandomCase.generate(1)
+      | hooks: [
+          {:a, :around, [priority: 5], [{:mark, 1}, :catch]},
+          {:b, :before, [], [{:mark, 2}, :next]},
+          {:c, :before, [priority: 10, on_error: :skip], [{:mark, 3}, {:add, :n, 1}, :next]}
+        ],
+        depends: %{a: [:b]},
+        core: [{:mark, :core}],
+        mode: :chain
     }
+
+    {small, mixture} = Shrink.run({case, [:elixir, :native, :native]}, guilty?)
+    assert {small.hooks, mixture} == {[{:c, :before, [priority: 10], [:next]}], [:native]}
+    assert {small.core, small.depends} == {nil, %{}}
+
+    source = Shrink.to_source(small, Model.run(small))
+    {again, _} = Code.eval_string("import Pipeline.Conformance.Case\n" <> source)
+    assert %{again | expect: nil, calls: [], reported: nil} == small
+    assert again.expect == {:ok, %{trail: []}}
   end
 
-  defp check(seed, hooks, core, {result, seen}, {expected, calls}) do
-    assert Runs.as_expected?(result, expected), about(seed, hooks, core, result, expected)
-    assert seen == calls, about(seed, hooks, core, seen, calls)
-  end
+  defp elixir(case), do: Enum.map(case.hooks, fn _ -> :elixir end)
 
-  defp about(seed, hooks, core, got, expected) do
-    "seed #{seed}: expected #{inspect(expected)}, got #{inspect(got)}, for\n" <>
-      "core #{inspect(core)}\n" <> Enum.map_join(hooks, "\n", &inspect/1)
+  defp check(tried, what, run) do
+    differences = fn {case, _} = tried ->
+      Observed.differences(run.(tried), Map.to_list(Map.take(Model.run(case), what)))
+    end
+
+    if differences.(tried) != [] do
+      {small, mixture} = Shrink.run(tried, &(differences.(&1) != []))
+
+      flunk("""
+      #{elem(tried, 0).name} does not do what the model says. The smallest case that does not, #{inspect(mixture)}:
+
+      #{Shrink.to_source(small, Model.run(small))}
+
+      #{Enum.map_join(differences.({small, mixture}), "\n", fn {what, wanted, got} -> "#{what}: expected #{inspect(wanted)}, got #{inspect(got)}" end)}
+      """)
+    end
   end
 end

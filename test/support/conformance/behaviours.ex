@@ -1,25 +1,11 @@
 defmodule Pipeline.Conformance.Behaviours do
   @moduledoc """
-  What the hooks and base operations of the conformance cases do.
+  What hooks of the conformance cases do that is no program: with stacktraces, and in processes of their own.
   """
 
   alias Pipeline.Hook.Manager
 
-  def pass(context, next), do: next.(context)
-
-  def mark(context, next, mark), do: next.(context ++ [mark])
-  def marked_after(context, next, mark), do: next.(context) ++ [mark]
-
-  def answer(context, _next, mark), do: context ++ [mark]
-
-  def core(context) when is_list(context), do: context ++ [:core]
-  def core(_context), do: [:core]
-
   def boom(_context, _next), do: raise("boom")
-  def quit(_context, _next), do: exit(:quit)
-  def ball(_context, _next), do: throw(:ball)
-  def refuse(_context, _next), do: throw({:hook_error, :refused})
-  def badarith(_context, _next), do: :erlang.error(:badarith)
 
   def deep(n, fun), do: Enum.each([n], fn _ -> fun.() end)
 
@@ -46,24 +32,9 @@ defmodule Pipeline.Conformance.Behaviours do
   catch
     kind, reason ->
       stacktrace = __STACKTRACE__
-      inner = Manager.new() |> Manager.register(:inner, &quit/2, plugin: :inner)
+      inner = Manager.new() |> Manager.register(:inner, fn _, _ -> exit(:quit) end, plugin: :inner)
       {:error, %Pipeline.Hook.Error{plugin: :inner, reason: :quit}} = Manager.run(inner, :inner, 1)
       :erlang.raise(kind, reason, stacktrace)
-  end
-
-  def retry(context, next, 0), do: next.(context)
-
-  def retry(context, next, times) do
-    next.(context)
-  rescue
-    RuntimeError -> retry(context, next, times - 1)
-  end
-
-  # Counts its calls in the process that runs the chain.
-  def fails_twice(_context) do
-    times = Process.get(__MODULE__, 0)
-    Process.put(__MODULE__, times + 1)
-    if times < 2, do: raise("not yet"), else: :third_time
   end
 
   # Fails while next is under way in a task, which goes on when this process waits for it.

@@ -1,168 +1,234 @@
 defmodule Pipeline.Conformance.Model do
   @moduledoc """
-  What a chain does, written again without regard to cost and without closures: an interpreter of hooks as data, with
-  failures as values.
+  What a point does, written again without regard to cost and without closures: an interpreter of cases whose
+  behaviours are programs, with failures as values.
 
-  A hook is a map with `:plugin`, `:kind`, `:priority`, `:before`, `:after`, `:on_error` and `:act`, and the list of
-  them is in the order of registration. An act is one of
-
-    * `:pass` - calls next with its mark in front
-    * `:return` - does not call next and returns its mark
-    * `{:fail, failure}` - fails
-    * `{:fail_after, failure}` - calls next and then fails
-    * `:retry` - calls next once more if it failed
-    * `:catch` - returns what next failed with, as a value
-
-  and a failure `{:error | :exit | :throw, reason}`. A context is a list of marks, the base operation puts `:core` in
-  front of it or fails.
+  What is inside a hook is said by a list of the hooks that are still to come, so that to go on is to interpret that.
   """
 
-  @type failure :: {:error | :exit | :throw, term}
-  @type hook :: map
+  alias Pipeline.Conformance.{Case, ModelOrder}
 
-  @doc "The result, the calls and the reported failures in their order."
-  @spec run([hook], [atom], :core | failure) :: {term, [atom], [{atom, atom, term}]}
-  def run(hooks, context, core) do
-    kinds = Map.new([:around, :before, :replace, :after], &{&1, order(for(h <- hooks, h.kind == &1, do: h))})
-    plan = %{kinds: kinds, core: core}
-    {outcome, log} = enter([{:arounds, kinds.around}], context, plan, [])
+  @typep failure :: {:error | :exit | :throw, term}
+  @typep outcome :: {:value, term} | {:failed, owner :: map | :core, failure}
 
-    {result, log} = finish(outcome, log)
-    log = Enum.reverse(log)
-    {result, for({:call, name} <- log, do: name), for({:report, report} <- log, do: report)}
+  @type told :: %{result: term, calls: [atom], reported: [Case.report()], skipped: [Case.report()]}
+
+  @doc "The result, the calls, the reported failures, and those that did not end the run, as the core tells of them."
+  @spec run(Case.t()) :: told
+  def run(%Case{} = case) do
+    hooks =
+      for {{plugin, kind, opts, program}, id} <- Enum.with_index(case.hooks) do
+        %{
+          id: id,
+          plugin: plugin,
+          kind: kind,
+          program: program,
+          on_error: Keyword.get(opts, :on_error, :halt),
+          priority: Keyword.get(opts, :priority, 50),
+          before: List.wrap(opts[:before]),
+          after: List.wrap(opts[:after])
+        }
+      end
+
+    if ModelOrder.contradictory?(hooks, case.depends),
+      do: %{result: {:contradiction, :any}, calls: [], reported: [], skipped: []},
+      else: run(case, hooks)
   end
 
-  # Order, by swapping a list about: each hook with a constraint is taken out and put in again, until all is well.
-  # Only sets of constraints without contradiction, where no hook that is named moves itself, are asked for here.
+  defp run(case, hooks) do
+    kinds =
+      Map.new([:around, :before, :replace, :after, :listen], fn kind ->
+        {kind, ModelOrder.order(for(h <- hooks, h.kind == kind, do: h), case.depends)}
+      end)
 
-  @spec order([hook]) :: [hook]
-  def order(hooks) do
-    standing =
-      hooks |> Enum.with_index() |> Enum.sort_by(fn {h, i} -> {-h.priority, i} end) |> Enum.map(&elem(&1, 0))
+    plan = %{kinds: kinds, core: case.core}
+    {result, state} = mode(case.mode, case.context, plan, %{log: [], taken: %{}})
+    log = Enum.reverse(state.log)
 
-    {moving, still} = Enum.split_with(standing, &moves?(&1, standing))
-    Enum.reduce(moving, still, &insert(&1, &2, still))
+    %{
+      result: result,
+      calls: for({:call, name} <- log, do: name),
+      reported: for({:report, report, _} <- log, do: report),
+      skipped: for({_, report, on_error} <- log, on_error == :skip or case.mode == :notify, do: report)
+    }
   end
 
-  defp moves?(hook, hooks), do: Enum.any?(hooks, &(&1.plugin in (hook.before ++ hook.after)))
-
-  # Just after the last hook that it is to follow; just before the first that it is to precede. Of several that stand
-  # beside the same hook, the first in standing order stands first.
-  defp insert(hook, done, still) do
-    follows = for h <- still, h.plugin in hook.after, do: h
-    precedes = for h <- still, h.plugin in hook.before, do: h
-
-    if follows != [] do
-      {head, [last | tail]} = Enum.split(done, index(done, List.last(follows)))
-      {peers, tail} = Enum.split_while(tail, &(&1 not in still and beside(&1, still) == {:after, last}))
-      head ++ [last] ++ peers ++ [hook] ++ tail
-    else
-      {head, tail} = Enum.split(done, index(done, hd(precedes)))
-      head ++ [hook] ++ tail
-    end
+  defp mode(:chain, context, plan, state) do
+    {outcome, state} = enter({:arounds, plan.kinds.around}, context, plan, state)
+    {finish(outcome), state}
   end
 
-  defp beside(hook, still) do
-    case for(h <- still, h.plugin in hook.after, do: h) do
-      [] -> {:before, Enum.find(still, &(&1.plugin in hook.before))}
-      follows -> {:after, List.last(follows)}
-    end
-  end
+  defp mode(mode, context, plan, state), do: listen(mode, plan.kinds.listen, [], context, plan, state)
 
-  defp index(hooks, hook), do: Enum.find_index(hooks, &(&1 == hook))
+  # What is inside: {what is to come, the hooks of it}.
 
-  # Running. A stage list says what is inside; each outcome is {:value, v} or {:failed, owner, failure}.
+  defp enter({:arounds, [hook | rest]}, value, plan, state),
+    do: call(hook, {:arounds, rest}, value, plan, state)
 
-  defp enter([{:arounds, [hook | rest]}], value, plan, log),
-    do: call(hook, [{:arounds, rest}], value, plan, log)
-
-  defp enter([{:arounds, []}], value, plan, log) do
-    case enter([{:befores, plan.kinds.before}], value, plan, log) do
-      {{:value, value}, log} -> enter([{:afters, plan.kinds.after}], value, plan, log)
+  defp enter({:arounds, []}, value, plan, state) do
+    case enter({:befores, plan.kinds.before}, value, plan, state) do
+      {{:value, value}, state} -> enter({:afters, plan.kinds.after}, value, plan, state)
       failed -> failed
     end
   end
 
-  defp enter([{:befores, [hook | rest]}], value, plan, log),
-    do: call(hook, [{:befores, rest}], value, plan, log)
+  defp enter({:befores, [hook | rest]}, value, plan, state),
+    do: call(hook, {:befores, rest}, value, plan, state)
 
-  defp enter([{:befores, []}], value, plan, log),
-    do: enter([{:replaces, plan.kinds.replace}], value, plan, log)
+  defp enter({:befores, []}, value, plan, state),
+    do: enter({:replaces, plan.kinds.replace}, value, plan, state)
 
-  defp enter([{:replaces, [hook | rest]}], value, plan, log),
-    do: call(hook, [{:replaces, rest}], value, plan, log)
+  defp enter({:replaces, [hook | rest]}, value, plan, state),
+    do: call(hook, {:replaces, rest}, value, plan, state)
 
-  defp enter([{:replaces, []}], value, %{core: :core}, log),
-    do: {{:value, [:core | value]}, [{:call, :core} | log]}
+  defp enter({:replaces, []}, value, %{core: nil}, state), do: {{:value, value}, state}
+  defp enter({:replaces, []}, value, plan, state), do: base(value, plan, state)
 
-  defp enter([{:replaces, []}], _value, %{core: failure}, log),
-    do: {{:failed, :core, failure}, [{:call, :core} | log]}
+  defp enter({:afters, [hook | rest]}, value, plan, state),
+    do: call(hook, {:afters, rest}, value, plan, state)
 
-  defp enter([{:afters, [hook | rest]}], value, plan, log),
-    do: call(hook, [{:afters, rest}], value, plan, log)
+  defp enter({:afters, []}, value, _plan, state), do: {{:value, value}, state}
 
-  defp enter([{:afters, []}], value, _plan, log), do: {{:value, value}, log}
+  defp base(value, plan, state) do
+    {outcome, _given, state} = steps(plan.core, value, :core, nil, plan, note(state, {:call, :core}), nil)
+    {outcome, state}
+  end
 
-  defp call(hook, inside, value, plan, log) do
-    log = [{:call, hook.plugin} | log]
-    next = fn log -> enter(inside, [hook.plugin | value], plan, log) end
+  @spec call(map, tuple, term, map, map) :: {outcome, map}
+  defp call(hook, inside, value, plan, state) do
+    state = note(state, {:call, hook.plugin})
 
-    case hook.act do
-      :pass ->
-        next.(log)
+    case steps(hook.program, value, hook, inside, plan, state, nil) do
+      {{:failed, ^hook, failure}, given, state} when hook.on_error == :skip ->
+        state = report(hook, failure, state)
+        if given, do: {given, state}, else: enter(inside, value, plan, state)
 
-      :return ->
-        {{:value, [hook.plugin]}, log}
+      {{:failed, ^hook, failure}, _given, state} ->
+        {{:failed, hook, failure}, report(hook, failure, state)}
 
-      {:fail, failure} ->
-        if hook.on_error == :skip,
-          do: enter(inside, value, plan, report(hook, failure, log)),
-          else: {{:failed, hook, failure}, report_failure(hook, failure, log)}
+      {outcome, _given, state} ->
+        {outcome, state}
+    end
+  end
 
-      {:fail_after, failure} ->
-        case next.(log) do
-          {{:value, _} = given, log} when hook.on_error == :skip -> {given, report(hook, failure, log)}
-          {{:value, _}, log} -> {{:failed, hook, failure}, report_failure(hook, failure, log)}
-          failed -> failed
-        end
+  # `given` is what the last `next` gave.
+  defp steps([], value, _owner, _inside, _plan, state, given), do: {{:value, value}, given, state}
 
-      :retry ->
-        with {{:failed, _, _}, log} <- next.(log), do: next.(log)
+  defp steps([step | rest], value, owner, inside, plan, state, given) do
+    case step do
+      {:first, times, step} ->
+        taken = Map.get(state.taken, {owner, step}, 0)
+        state = put_in(state.taken[{owner, step}], taken + 1)
+        todo = if taken < times, do: [step | rest], else: rest
+        steps(todo, value, owner, inside, plan, state, given)
+
+      {:mark, mark} ->
+        steps(rest, %{value | trail: value.trail ++ [mark]}, owner, inside, plan, state, given)
+
+      {:add, field, number} ->
+        value = Map.put(value, field, Map.get(value, field, 0) + number)
+        steps(rest, value, owner, inside, plan, state, given)
+
+      {:give, value} ->
+        steps(rest, value, owner, inside, plan, state, given)
+
+      :next ->
+        {outcome, state} = enter(inside, value, plan, state)
+        after_next(outcome, rest, owner, inside, plan, state)
+
+      {:retry, times} ->
+        {outcome, state} = retry(times, inside, value, plan, state)
+        after_next(outcome, rest, owner, inside, plan, state)
 
       :catch ->
-        with {{:failed, _, failure}, log} <- next.(log), do: {{:value, [caught(failure)]}, log}
+        case enter(inside, value, plan, state) do
+          {{:failed, _, failure} = given, state} ->
+            steps([{:mark, reason(failure)} | rest], value, owner, inside, plan, state, given)
+
+          {outcome, state} ->
+            after_next(outcome, rest, owner, inside, plan, state)
+        end
+
+      failing ->
+        {{:failed, owner, failure(failing)}, given, state}
     end
   end
 
-  @doc "A failure as the value that `:catch` makes of it."
-  @spec caught(failure) :: term
-  def caught({kind, reason}), do: {:caught, kind, reason}
+  defp after_next({:value, value} = given, rest, owner, inside, plan, state),
+    do: steps(rest, value, owner, inside, plan, state, given)
 
-  # Whoever catches it. A refusal is an answer, unless the hook wants it raised.
-  defp report_failure(%{on_error: on_error}, {:throw, {:hook_error, _}}, log) when on_error != :raise, do: log
-  defp report_failure(hook, failure, log), do: report(hook, failure, log)
+  defp after_next(failed, _rest, _owner, _inside, _plan, state), do: {failed, failed, state}
 
-  defp report(hook, {kind, reason}, log), do: [{:report, {hook.plugin, hook.kind, seen(kind, reason)}} | log]
-  defp seen(:error, message), do: %RuntimeError{message: message}
-  defp seen(_kind, reason), do: reason
+  defp retry(times, inside, value, plan, state) do
+    case enter(inside, value, plan, state) do
+      {{:failed, _, _}, state} when times > 0 -> retry(times - 1, inside, value, plan, state)
+      other -> other
+    end
+  end
 
-  defp finish({:value, value}, log), do: {{:ok, value}, log}
+  # Points that are no chains.
+
+  defp listen(:first, [], [], _context, %{core: nil}, state), do: {{:ok, nil}, state}
+
+  defp listen(:first, [], [], context, plan, state) do
+    {outcome, state} = base(context, plan, state)
+    {finish(outcome), state}
+  end
+
+  defp listen(:collect, [], values, _context, _plan, state), do: {{:ok, Enum.reverse(values)}, state}
+  defp listen(:notify, [], _values, _context, _plan, state), do: {:ok, state}
+
+  defp listen(mode, [hook | rest], values, context, plan, state) do
+    state = note(state, {:call, hook.plugin})
+    {outcome, _, state} = steps(hook.program, context, hook, nil, plan, state, nil)
+
+    case {outcome, mode, hook.on_error} do
+      {{:value, value}, :first, _} when value != nil ->
+        {{:ok, value}, state}
+
+      {{:value, value}, :collect, _} ->
+        listen(mode, rest, [value | values], context, plan, state)
+
+      {{:value, _}, _, _} ->
+        listen(mode, rest, values, context, plan, state)
+
+      {{:failed, _, failure}, mode, on_error} ->
+        state = report(hook, failure, state)
+
+        if on_error == :skip or (mode == :notify and on_error == :halt),
+          do: listen(mode, rest, values, context, plan, state),
+          else: {finish(outcome), state}
+    end
+  end
+
+  # Failures.
+
+  @spec failure(tuple) :: failure
+  defp failure({:fail, message}), do: {:error, message}
+  defp failure({:panic, message}), do: {:error, "panicked: " <> message}
+  defp failure({:refuse, reason}), do: {:throw, {:hook_error, {:refused, reason}}}
+  defp failure({:exit, reason}), do: {:exit, reason}
+  defp failure({:throw, reason}), do: {:throw, reason}
+
+  # The mark that `:catch` makes.
+  defp reason({:throw, {:hook_error, {:refused, reason}}}), do: reason
+  defp reason({:throw, {:hook_error, reason}}), do: reason
+  defp reason({_kind, reason}), do: reason
+
+  # A refusal that ends the run is an answer; one that is skipped or raised is a failure.
+  defp report(hook, {_kind, reason} = failure, state) do
+    what =
+      if hook.on_error == :halt and match?({:throw, {:hook_error, _}}, failure), do: :answer, else: :report
+
+    note(state, {what, {hook.plugin, hook.kind, reason}, hook.on_error})
+  end
+
+  defp note(state, entry), do: %{state | log: [entry | state.log]}
+
+  defp finish({:value, value}), do: {:ok, value}
+  defp finish({:failed, %{on_error: :raise}, {kind, reason}}), do: {:raised, kind, reason}
   # A refusal counts from anywhere in the chain.
-  defp finish({:failed, :core, {:throw, {:hook_error, reason}}}, log), do: {{:error, reason}, log}
-  defp finish({:failed, :core, failure}, log), do: {raised(failure), log}
-
-  defp finish({:failed, hook, failure}, log) do
-    case {hook.on_error, failure} do
-      {:raise, failure} ->
-        {raised(failure), log}
-
-      {_, {:throw, {:hook_error, reason}}} ->
-        {{:error, reason}, log}
-
-      {_, {kind, reason}} ->
-        {{:failed, hook.plugin, hook.kind, seen(kind, reason)}, log}
-    end
-  end
-
-  defp raised({kind, reason}), do: {:raised, kind, seen(kind, reason)}
+  defp finish({:failed, _, {:throw, {:hook_error, reason}}}), do: {:error, reason}
+  defp finish({:failed, :core, {kind, reason}}), do: {:raised, kind, reason}
+  defp finish({:failed, hook, {_kind, reason}}), do: {:failed, hook.plugin, hook.kind, reason}
 end

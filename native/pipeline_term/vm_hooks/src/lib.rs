@@ -1,5 +1,6 @@
 //! Hooks that end in every way a hook can, and the shipped ones beside them.
 
+mod conformance;
 mod copy_field;
 mod ending;
 mod guard;

@@ -274,7 +274,8 @@ defmodule ConfigTest do
     shipped =
       ~w(cache count_tokens drop increment json_schema put rate_limit redact rename require retry summarise template)
 
-    assert Enum.sort(Map.keys(listed)) == Enum.sort(shipped ++ ~w(copy_field ending guard hold pause spin))
+    of_tests = ~w(conformance conformance_around copy_field ending guard hold pause spin)
+    assert Enum.sort(Map.keys(listed)) == Enum.sort(shipped ++ of_tests)
     assert %{cost: :light, phases: [:before, :after], doc: "Replaces" <> _} = listed["redact"]
     assert %{cost: :heavy} = listed["count_tokens"]
     assert %{cost: :light, phases: [:around]} = listed["retry"]

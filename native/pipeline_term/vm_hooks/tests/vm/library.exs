@@ -16,6 +16,7 @@ defmodule VmHooks do
   def leave_around_dirty(_around, _visit, _context, _ended), do: :erlang.nif_error(:not_loaded)
   def start_hook(_hook, _phase, _context, _reference), do: :erlang.nif_error(:not_loaded)
   def cancel_hook(_run), do: :erlang.nif_error(:not_loaded)
+  def run_core_alone(_case), do: :erlang.nif_error(:not_loaded)
   def finish_async(_run, _context), do: :erlang.nif_error(:not_loaded)
 end
 
