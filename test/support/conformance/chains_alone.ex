@@ -30,8 +30,9 @@ defmodule Pipeline.Conformance.ChainsAlone do
   end
 
   defp register({{plugin, kind, opts, _} = hook, :native}, manager) do
-    {[native: name, config: config], opts} = Keyword.split(Native.options(hook) ++ opts, [:native, :config])
-    Manager.register(manager, @point, {:native, name, config}, [kind: kind, plugin: plugin] ++ opts)
+    {native, opts} = Keyword.split(Native.options(hook) ++ opts, [:native, :config])
+    hook = {:native, native[:native], native[:config]}
+    Manager.register(manager, @point, hook, [kind: kind, plugin: plugin] ++ opts)
   end
 
   defp register({{plugin, kind, opts, behaviour}, :elixir}, manager) do

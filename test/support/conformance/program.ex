@@ -61,8 +61,8 @@ defmodule Pipeline.Conformance.Program do
   defp name(step) when is_tuple(step), do: elem(step, 0)
   defp name(step), do: step
 
-  # As its last step; once, with more to do afterwards or with what it fails with; more than once; or not at all, since
-  # it answers or since it fails.
+  # As its last step; in one step, with more to do afterwards or with what it fails with; in several; or not at all,
+  # since it answers or since it fails.
   defp goes_on(program) do
     case Enum.split_while(program, &(name(&1) not in [:next, :retry, :catch])) do
       {steps, []} ->
@@ -70,9 +70,6 @@ defmodule Pipeline.Conformance.Program do
 
       {_steps, [:next]} ->
         :at_end
-
-      {_steps, [{:retry, _} | _]} ->
-        :again
 
       {_steps, [_once | more]} ->
         if Enum.any?(more, &(name(&1) in [:next, :retry, :catch])), do: :again, else: :once
@@ -129,6 +126,6 @@ defmodule Pipeline.Conformance.Program do
   @doc "A failure's reason as every tier has it: of those of `:fail` and `:panic` the message."
   @spec reason(term) :: term
   def reason(%RuntimeError{message: message}), do: message
-  def reason(%Pipeline.Hook.NativeError{hook: {VmHooks, :conformance}, message: message}), do: message
+  def reason(%Pipeline.Hook.NativeError{hook: {VmHooks, _name}, message: message}), do: message
   def reason(reason), do: reason
 end

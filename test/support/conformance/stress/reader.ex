@@ -14,7 +14,7 @@ defmodule Pipeline.Conformance.Stress.Reader do
 
   @type seen :: %{runs: non_neg_integer, placed: non_neg_integer, places: MapSet.t()}
 
-  @doc "Runs the points at least so many times, and until the writer has been once round."
+  @doc "Runs the points at least so many times, and until the writer has been half-way round."
   @spec run(atom, map, Writer.progress(), pos_integer) :: {:ok, seen} | {:wrong, map}
   def run(instance, places, progress, runs) do
     round(
@@ -24,7 +24,7 @@ defmodule Pipeline.Conformance.Stress.Reader do
   end
 
   defp round(plan, %{runs: runs} = seen) do
-    if runs >= plan.quota and :atomics.get(plan.progress, 2) >= Writer.states() do
+    if runs >= plan.quota and :atomics.get(plan.progress, 2) >= div(Writer.states(), 2) do
       {:ok, seen}
     else
       core = if rem(div(runs, 3), @waiting) == 0, do: &wait(&1, plan.progress), else: &mark/1
