@@ -27,19 +27,19 @@ defmodule Pipeline.Conformance.Plugins do
 
   defp run_loaded(case, modules, instance) do
     core = Observed.core(case)
-    seen = load(modules, [], instance, fn -> observe(case, core, instance) end)
+    seen = load(modules, instance, fn -> observe(case, core, instance) end)
     # A point without hooks is what it was.
     [] = Hook.chain(case.mode, instance: instance)
     seen
   end
 
   # Each is unloaded after those that came later.
-  defp load([], _loaded, _instance, run), do: run.()
+  defp load([], _instance, run), do: run.()
 
-  defp load([module | modules], loaded, instance, run) do
+  defp load([module | modules], instance, run) do
     case Manager.load_plugin(module, %{}, instance: instance) do
       {:ok, id} ->
-        seen = load(modules, [id | loaded], instance, run)
+        seen = load(modules, instance, run)
         :ok = Manager.unload_plugin(id, instance: instance)
         seen
 
