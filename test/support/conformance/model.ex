@@ -212,6 +212,7 @@ defmodule Pipeline.Conformance.Model do
 
   # The mark that `:catch` makes.
   defp reason({:throw, {:hook_error, {:refused, reason}}}), do: reason
+  defp reason({:throw, {:hook_error, reason}}), do: reason
   defp reason({_kind, reason}), do: reason
 
   # A refusal that ends the run is an answer; one that is skipped or raised is a failure.

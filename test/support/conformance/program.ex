@@ -114,6 +114,7 @@ defmodule Pipeline.Conformance.Program do
   end
 
   defp caught(:throw, {:hook_error, {:refused, reason}}), do: reason
+  defp caught(:throw, {:hook_error, reason}), do: reason
   defp caught(_kind, reason), do: reason(reason)
 
   @doc "Forgets what `:first` steps have counted in this process."
