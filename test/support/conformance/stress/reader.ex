@@ -9,7 +9,7 @@ defmodule Pipeline.Conformance.Stress.Reader do
   alias Pipeline.Conformance.Stress.Writer
   alias Pipeline.Hook
 
-  # Of so many rounds one waits, inside a run, until the writer has changed something.
+  # Of so many rounds one waits, inside a run, until the writer has changed the chain that it is in.
   @waiting 512
 
   @type seen :: %{runs: non_neg_integer, placed: non_neg_integer, places: MapSet.t()}
@@ -27,7 +27,7 @@ defmodule Pipeline.Conformance.Stress.Reader do
     if runs >= plan.quota and :atomics.get(plan.progress, 2) >= div(Writer.states(), 2) do
       {:ok, seen}
     else
-      core = if rem(div(runs, 3), @waiting) == 0, do: &wait(&1, plan.progress), else: &mark/1
+      core = if rem(div(runs, 3), @waiting) == 0, do: waiting(plan.instance), else: &mark/1
       from = :atomics.get(plan.progress, 2)
       one = Hook.run(plan.instance, :one, %{trail: []}, core)
       two = Hook.run(plan.instance, :two, %{trail: []}, &mark/1)
@@ -65,14 +65,18 @@ defmodule Pipeline.Conformance.Stress.Reader do
 
   defp mark(context), do: Map.update!(context, :trail, &(&1 ++ [:core]))
 
-  defp wait(context, progress), do: wait(context, progress, :atomics.get(progress, 2))
+  # Not for the change to be done: one that takes hooks away waits for the runs that have them.
+  defp waiting(instance) do
+    before = Hook.chain(:one, instance: instance)
+    &wait(&1, instance, before)
+  end
 
-  defp wait(context, progress, done) do
-    if :atomics.get(progress, 2) > done do
+  defp wait(context, instance, before) do
+    if Hook.chain(:one, instance: instance) != before do
       mark(context)
     else
       :erlang.yield()
-      wait(context, progress, done)
+      wait(context, instance, before)
     end
   end
 end
