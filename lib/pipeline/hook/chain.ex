@@ -47,11 +47,12 @@ defmodule Pipeline.Hook.Chain do
           mode: Pipeline.Hook.Spec.mode(),
           mark: mark,
           entries: [Entry.t()],
-          layers: layers,
+          # Of a chain that is not closed yet there is nothing of these.
+          layers: layers | nil,
           # The same with each native hook by itself, for runs that are traced.
           single: layers | nil,
-          call: (term -> result),
-          around: (term, step -> result),
+          call: (term -> result) | nil,
+          around: (term, step -> result) | nil,
           # `nil` in a chain that belongs to no instance.
           runs: Runs.t() | nil,
           limits: Runs.limits() | nil,

@@ -4,13 +4,13 @@ defmodule Pipeline.Plugin.Config do
   # in a sandbox, not in the manager.
 
   alias Pipeline.Plugin.{ConfigSchema, LoadError}
+  alias Pipeline.Plugin.Manager.Candidate
   alias Pipeline.Sandbox
 
   @type error :: ConfigSchema.error() | {:schema_failed, Sandbox.reason()}
 
   @doc "The candidates with their configurations as `c:Pipeline.Plugin.init/1` gets them."
-  @spec complete([candidate], timeout) :: {:ok, [candidate]} | {:error, LoadError.t()}
-        when candidate: %{module: module, manifest: map, config: map}
+  @spec complete([Candidate.t()], timeout) :: {:ok, [Candidate.t()]} | {:error, LoadError.t()}
   def complete(candidates, timeout) do
     Enum.reduce_while(candidates, {:ok, []}, fn candidate, {:ok, done} ->
       case check(candidate.module, candidate.config, timeout) do

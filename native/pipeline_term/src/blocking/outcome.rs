@@ -11,7 +11,7 @@ rustler::atoms! { answer, declined, failed, ok, refused }
 pub(super) fn outcome<'a>(
     env: Env<'a>,
     phase: Phase,
-    context: TermContext<'a>,
+    context: &TermContext<'a>,
     result: Result<Flow, Failure>,
 ) -> Term<'a> {
     match (result, phase) {

@@ -88,7 +88,7 @@ impl Run {
                         reply_to.env.run(|env| {
                             let mut context = TermContext::new(env, context.load(env));
                             let result = hook.run(phase, &mut context);
-                            reply_to.env.save(outcome(env, phase, context, result))
+                            reply_to.env.save(outcome(env, phase, &context, result))
                         })
                     }))
                 });
@@ -163,7 +163,7 @@ impl Run {
         let ended = result.lock().take()?;
         let mut context = TermContext::new(env, context);
         let flow = ended.and_then(|changes| Ok(changes.apply(&mut context)?));
-        Some(outcome(env, *phase, context, flow))
+        Some(outcome(env, *phase, &context, flow))
     }
 }
 
