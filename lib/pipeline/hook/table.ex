@@ -77,10 +77,57 @@ defmodule Pipeline.Hook.Table do
     end
   end
 
-  @doc "What counts now of a point that is changed with others."
-  @spec current(pending) :: Chain.published() | nil
+  @typedoc "What stands in the term of a point that is closed, until its keeper ends."
+  @type closed :: {:closed, keeper :: pid, key :: term, Chain.published()}
+
+  @doc "What counts now of a point that is changed with others, or was closed: then it waits until it is open."
+  @spec current(pending | closed) :: Chain.published() | nil
+  def current({:closed, keeper, key, _old}) do
+    # Who waits here holds no chain, and is in no run.
+    monitor = Process.monitor(keeper)
+
+    receive do
+      {:DOWN, ^monitor, :process, ^keeper, _reason} -> :ok
+    end
+
+    case :persistent_term.get(key, nil) do
+      # Nobody is there any more to open it.
+      {:closed, ^keeper, _key, old} -> old
+      {_, _, _, _} = unsettled -> current(unsettled)
+      published -> published
+    end
+  end
+
   def current({generation, from, new, old}) do
     if :atomics.get(generation, 1) >= from, do: new, else: old
+  end
+
+  @doc """
+  Closes points that have chains: runs that come from now on wait until `keeper` ends, those under way go on.
+
+  The points are open again with `open/2`, or with another chain, and once the keeper has ended.
+  """
+  @spec close(atom, [atom], pid) :: :ok
+  def close(instance, points, keeper) do
+    for point <- points do
+      key = Dispatch.key(instance, point)
+      :persistent_term.put(key, {:closed, keeper, key, published(instance, point)})
+    end
+
+    :ok
+  end
+
+  @doc "Puts the chains of closed points back."
+  @spec open(atom, [atom]) :: :ok
+  def open(instance, points) do
+    for point <- points do
+      case :persistent_term.get(Dispatch.key(instance, point), nil) do
+        {:closed, _keeper, _key, old} -> replace(instance, point, old)
+        _open -> :ok
+      end
+    end
+
+    :ok
   end
 
   @doc "The points where something stands or is declared."
@@ -120,7 +167,7 @@ defmodule Pipeline.Hook.Table do
   def settle(instance) do
     for point <- index!(instance).points do
       case :persistent_term.get(Dispatch.key(instance, point), nil) do
-        {_generation, _from, _new, _old} = pending -> replace(instance, point, current(pending))
+        {_, _, _, _} = unsettled -> replace(instance, point, standing(unsettled))
         _settled -> :ok
       end
     end
@@ -235,10 +282,14 @@ defmodule Pipeline.Hook.Table do
 
   defp published(instance, point) do
     case :persistent_term.get(Dispatch.key(instance, point), nil) do
-      {_generation, _from, _new, _old} = pending -> current(pending)
+      {_, _, _, _} = unsettled -> standing(unsettled)
       published -> published
     end
   end
+
+  # Without waiting, for the writer.
+  defp standing({:closed, _keeper, _key, old}), do: old
+  defp standing(pending), do: current(pending)
 
   defp replace(instance, point, nil), do: erase(instance, point)
   defp replace(instance, point, published), do: :persistent_term.put(Dispatch.key(instance, point), published)

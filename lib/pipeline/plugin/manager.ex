@@ -364,6 +364,10 @@ defmodule Pipeline.Plugin.Manager do
   meanwhile waits, and is answered by the new version. Hooks, manifest and state change in one step. When anything fails
   the old version stays, with its code, state and hooks.
 
+  Where the new version is another module, runs go on meanwhile, each on one version. Where it takes the place of a
+  module of its name, runs of the points on which the plugin has Elixir hooks wait until those under way have ended and
+  the code is replaced.
+
   ## Options
 
     * `:instance` - by default the application's own
@@ -371,6 +375,8 @@ defmodule Pipeline.Plugin.Manager do
     * `:extra` - handed to `c:Pipeline.Plugin.code_change/3`
     * `:timeout` - milliseconds that `c:Pipeline.Plugin.code_change/3` may take, by default 30 seconds; a plugin that
       takes longer is restarted as the old version
+    * `:drain_timeout` - milliseconds that may take, by default 5 seconds; then the old version stays, with
+      `{:error, {:still_running, pids}}`
     * `:rollback` - when `false`, a module is replaced also where the code that runs is in no file any more, and cannot
       be put back: a plugin whose upgrade fails after that is failed
   """
@@ -379,7 +385,7 @@ defmodule Pipeline.Plugin.Manager do
   def upgrade_plugin(id, new_version, opts \\ []) when is_atom(new_version) or is_binary(new_version) do
     Suggestion.validate_options!(
       opts,
-      [:instance, :config, :extra, :timeout, :rollback],
+      [:instance, :config, :extra, :timeout, :drain_timeout, :rollback],
       "Pipeline.Plugin.Manager.upgrade_plugin/3"
     )
 
@@ -390,6 +396,7 @@ defmodule Pipeline.Plugin.Manager do
          config: opts[:config],
          extra: opts[:extra],
          timeout: opts[:timeout] || 30_000,
+         drain_timeout: opts[:drain_timeout] || 5_000,
          rollback: Keyword.get(opts, :rollback, true)
        }}
     )
@@ -590,7 +597,7 @@ defmodule Pipeline.Plugin.Manager do
   end
 
   defp with_pid(info, opts) do
-    info = Map.drop(info, [:phase, :leaves_for, :order])
+    info = Map.drop(info, [:phase, :leaves_for, :order, :old_code])
     Map.put(info, :pid, Names.whereis(opts[:instance] || @default, {:plugin, info.id}))
   end
 end

@@ -32,8 +32,11 @@ defmodule Pipeline.Plugin.UpgradeTest do
         use Pipeline.Plugin, id: unquote(id), version: unquote(version)
         unquote(opts[:declare])
 
-        hook :before, unquote(opts[:point] || :step), fun: :tell do
-          def tell(context, next), do: next.([unquote(version) | context])
+        hook :before, unquote(opts[:point] || :step), fun: unquote(opts[:fun] || :tell) do
+          def unquote(opts[:fun] || :tell)(context, next) do
+            unquote(opts[:before] || :ok)
+            next.([unquote(version) | context])
+          end
         end
 
         unquote(change)
@@ -260,7 +263,7 @@ defmodule Pipeline.Plugin.UpgradeTest do
       name = unique()
       {:module, ^name, two, _} = create(name, "2.0.0", opts)
       Pipeline.InstanceCase.remove(name)
-      {:module, ^name, one, _} = create(name, "1.0.0", [])
+      {:module, ^name, one, _} = create(name, "1.0.0", opts[:old] || [])
       Pipeline.InstanceCase.remove(name)
 
       file = Path.join(tmp_dir, "#{name}.beam")
@@ -328,6 +331,114 @@ defmodule Pipeline.Plugin.UpgradeTest do
 
       assert {:ok, "2.0.0"} = Manager.upgrade_plugin(:counting, module, instance: instance, rollback: false)
       assert step(instance) == {:ok, ["2.0.0"]}
+    end
+
+    # Runs until told to stop, and returns what the runs gave.
+    defp dispatch(instance, results) do
+      receive do
+        {:stop, from} -> send(from, {:ran, results})
+      after
+        0 -> dispatch(instance, MapSet.put(results, step(instance)))
+      end
+    end
+
+    defp dispatchers(instance) do
+      for _ <- 1..3, do: spawn_link(fn -> dispatch(instance, MapSet.new()) end)
+    end
+
+    defp results(dispatchers) do
+      for pid <- dispatchers, reduce: MapSet.new() do
+        results ->
+          send(pid, {:stop, self()})
+          assert_receive {:ran, more}, 5_000
+          MapSet.union(results, more)
+      end
+    end
+
+    test "is upgraded under load, and no run misses a function that is gone", %{
+      instance: instance,
+      tmp_dir: tmp_dir
+    } do
+      %{module: module, newer: newer} = versions(tmp_dir, fun: :tell_anew)
+      load(module, instance)
+      dispatchers = dispatchers(instance)
+      assert {:ok, "2.0.0"} = Manager.upgrade_plugin(:counting, newer, instance: instance)
+      assert step(instance) == {:ok, ["2.0.0"]}
+      assert MapSet.subset?(results(dispatchers), MapSet.new([{:ok, ["1.0.0"]}, {:ok, ["2.0.0"]}]))
+    end
+
+    test "shows nothing of a version that fails", %{instance: instance, tmp_dir: tmp_dir} do
+      %{module: module, newer: newer} =
+        versions(tmp_dir, fun: :tell_anew, code_change: quote(do: fn _, _, _ -> {:error, :no} end))
+
+      load(module, instance)
+      dispatchers = dispatchers(instance)
+      assert {:error, %LoadError{reason: :no}} = Manager.upgrade_plugin(:counting, newer, instance: instance)
+      assert step(instance) == {:ok, ["1.0.0"]}
+      assert results(dispatchers) == MapSet.new([{:ok, ["1.0.0"]}])
+    end
+
+    test "waits for runs under way, and stays when they take too long", %{
+      instance: instance,
+      tmp_dir: tmp_dir
+    } do
+      waiting =
+        quote do
+          with [test | _] when is_pid(test) <- context do
+            send(test, {:in, self()})
+            receive(do: (:go -> :ok))
+          end
+        end
+
+      %{module: module, newer: newer} = versions(tmp_dir, old: [before: waiting])
+      load(module, instance)
+      test = self()
+      run = Task.async(fn -> Hook.run(instance, :step, [test], &Function.identity/1) end)
+      assert_receive {:in, pid}
+
+      assert {:error, {:still_running, [^pid]}} =
+               Manager.upgrade_plugin(:counting, newer, instance: instance, drain_timeout: 10)
+
+      assert step(instance) == {:ok, ["1.0.0"]}
+      upgrade = Task.async(fn -> Manager.upgrade_plugin(:counting, newer, instance: instance) end)
+      send(pid, :go)
+      assert Task.await(run) == {:ok, ["1.0.0", test]}
+      assert Task.await(upgrade) == {:ok, "2.0.0"}
+      assert step(instance) == {:ok, ["2.0.0"]}
+    end
+
+    @tag :capture_log
+    test "is as it was when the manager is killed in between", %{instance: instance, tmp_dir: tmp_dir} do
+      change =
+        quote do
+          fn _, _, test ->
+            send(test, {:changing, self()})
+            receive(do: (:never -> :ok))
+          end
+        end
+
+      %{module: module, newer: newer} = versions(tmp_dir, code_change: change)
+      load(module, instance)
+      {:ok, {"1.0.0", 1}} = call(:count, instance)
+      test = self()
+      Task.start(fn -> Manager.upgrade_plugin(:counting, newer, instance: instance, extra: test) end)
+      assert_receive {:changing, plugin}, 2_000
+      run = Task.async(fn -> step(instance) end)
+
+      manager = Names.whereis(instance, :manager)
+      monitor = Process.monitor(manager)
+      Process.exit(manager, :kill)
+      assert_receive {:DOWN, ^monitor, :process, ^manager, _}
+      # What hangs in code_change/3 is ended by whom it may concern.
+      Process.exit(plugin, :kill)
+      assert {:ok, [_version]} = Task.await(run)
+
+      _ = instance |> Names.whereis(:instance) |> Supervisor.which_children()
+      assert {:error, {:already_started, :counting}} = Manager.enable_plugin(:counting, instance: instance)
+      assert module.__plugin__().version == "1.0.0"
+      assert step(instance) == {:ok, ["1.0.0"]}
+      assert %{version: "1.0.0", state: :started} = Manager.plugin_info(:counting, instance: instance)
+      assert {:ok, {"1.0.0", 1}} = call(:count, instance)
     end
 
     test "that has no way back and fails is failed", %{instance: instance, tmp_dir: tmp_dir} do

@@ -5,7 +5,7 @@ defmodule Pipeline.Plugin.Manager.Recovery do
   require Logger
 
   alias Pipeline.Plugin.{Lifecycle, LoadError, Names, Registry}
-  alias Pipeline.Plugin.Manager.{Hold, Retire, State}
+  alias Pipeline.Plugin.Manager.{Hold, Retire, State, Upgrade}
 
   @doc "Undoes or ends what was half done, and sees to it that what was started runs."
   @spec run(State.t()) :: State.t()
@@ -16,6 +16,8 @@ defmodule Pipeline.Plugin.Manager.Recovery do
           do: info
 
     state = Enum.reduce(all, state, &State.put(&2, &1))
+
+    state = Enum.reduce(all, state, &restore_code/2)
 
     # A process that was started and not yet registered.
     known = for %{id: id} <- all, pid = Names.whereis(instance, {:supervisor, id}), do: pid
@@ -64,6 +66,19 @@ defmodule Pipeline.Plugin.Manager.Recovery do
       state
     end
   end
+
+  # Its manager ended while it was being upgraded in place.
+  defp restore_code(%{old_code: old, id: id, module: module}, state) do
+    with {:error, reason} <- Upgrade.Code.restore(module, old) do
+      Logger.error(
+        "plugin #{inspect(id)} was being upgraded when its manager ended, and stays half so: #{inspect(reason)}"
+      )
+    end
+
+    State.note(state, [id], &Map.delete(&1, :old_code))
+  end
+
+  defp restore_code(_info, state), do: state
 
   # Its manager ended while it was on its way in or out.
   defp undo(%{id: id, state: half} = info, state) do

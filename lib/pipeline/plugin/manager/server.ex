@@ -136,7 +136,7 @@ defmodule Pipeline.Plugin.Manager.Server do
     with :ok <- check_loaded(id, state),
          :ok <- check_runs(id, state),
          :ok <- check_caller(caller, [id], state),
-         {:ok, state} <- Upgrade.run(state, id, target, opts) do
+         {:ok, state} <- Upgrade.run(state, id, target, Map.put(opts, :caller, caller)) do
       {:reply, {:ok, state.plugins[id].version}, Hold.release(state)}
     else
       {:error, reason, state} -> {:reply, {:error, reason}, state}

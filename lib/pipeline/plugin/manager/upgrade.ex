@@ -2,6 +2,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   @moduledoc false
   # A plugin that runs becomes another version of itself: code, state, hooks and manifest, or none of them.
 
+  alias Pipeline.Hook.{InFlight, Table}
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Config, Events, Lifecycle, Loader, LoadError, Names, Wrapper}
   alias Pipeline.Plugin.Manager.{Candidate, Hooks, Recovery, State}
@@ -19,7 +20,12 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
     with {:ok, code} <- NewCode.read(target, old.module, opts.rollback),
          :ok <- check_id(code, old),
          {:ok, upgrade} <- begin(state, id) do
-      case NewCode.load(code, fn -> swap(state, old, code, upgrade, opts) end) do
+      result =
+        if code.in_place?,
+          do: in_place(state, old, code, upgrade, opts),
+          else: NewCode.load(code, fn -> swap(state, old, code, upgrade, opts) end)
+
+      case result do
         {:ok, state} ->
           finish(upgrade, :commit)
           Events.emit(:plugin_upgraded, event(old, state), instance: state.instance)
@@ -28,14 +34,47 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
         {:error, {:stays, reason}} ->
           # Neither version is whole.
           finish(upgrade, :rollback)
-          {:error, reason, Recovery.fail(state, id, reason)}
+          {:error, reason, state |> State.note([id], &Map.delete(&1, :old_code)) |> Recovery.fail(id, reason)}
 
         {:error, reason} ->
           finish(upgrade, :rollback)
-          {:error, reason, state}
+          {:error, reason, State.note(state, [id], &Map.delete(&1, :old_code))}
       end
     else
       {:error, reason} -> {:error, reason, state}
+    end
+  end
+
+  # The chains call functions of the module, which are those of the new code as soon as it is there. So that no run is on
+  # both versions, runs of the plugin's points wait while those under way end and the code changes.
+  defp in_place(state, %{id: id} = old, code, upgrade, opts) do
+    points = points(id, state.instance)
+    marks = for point <- points, do: Table.chain(state.instance, point).mark
+    keeper = spawn_link(fn -> receive(do: (:open -> :ok)) end)
+    :ok = Table.close(state.instance, points, keeper)
+
+    try do
+      with :ok <- await(marks, opts) do
+        # A manager after this one puts it back.
+        state = State.note(state, [id], &Map.put(&1, :old_code, code.old))
+        NewCode.load(code, fn -> swap(state, old, code, upgrade, opts) end)
+      end
+    after
+      Table.open(state.instance, points)
+      send(keeper, :open)
+    end
+  end
+
+  # Where its own code is called. What native hooks run is not replaced.
+  defp points(id, instance) do
+    for point <- Table.points(instance),
+        Enum.any?(Table.chain(instance, point).entries, &match?(%{plugin: ^id, call: {:elixir, _}}, &1)),
+        do: point
+  end
+
+  defp await(marks, opts) do
+    with {:still_running, pids} <- InFlight.await(marks, opts.drain_timeout, but: [opts.caller]) do
+      {:error, {:still_running, pids}}
     end
   end
 
@@ -79,7 +118,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   # What the new version says of its limits counts, and for the rest what the old one had.
   defp info(candidate, old) do
     limits = Map.merge(old.limits, Limits.declared(candidate.module))
-    Map.merge(candidate.info, %{config: candidate.config, limits: limits})
+    candidate.info |> Map.delete(:old_code) |> Map.merge(%{config: candidate.config, limits: limits})
   end
 
   defp check_id(%{id: id}, %{id: id}), do: :ok

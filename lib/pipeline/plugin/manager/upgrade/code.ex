@@ -113,6 +113,12 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
     if :code.soft_purge(module), do: :ok, else: {:error, {:code_in_use, running_old(module)}}
   end
 
+  @doc "Puts the code back that an upgrade which nobody ended had replaced."
+  @spec restore(module, {file :: charlist, binary} | nil) ::
+          :ok | {:error, {:code_in_use, [pid]} | LoadError.t()}
+  def restore(_module, nil), do: :ok
+  def restore(module, {file, binary}), do: with(:ok <- make_room(module), do: put(module, file, binary))
+
   @doc "The processes that run old code of a module."
   @spec running_old(module) :: [pid]
   def running_old(module), do: for(pid <- Process.list(), :erlang.check_process_code(pid, module), do: pid)
@@ -132,9 +138,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
     :ok
   end
 
-  defp take_back(%__MODULE__{module: module, old: {file, binary}}) do
-    with :ok <- make_room(module), do: put(module, file, binary)
-  end
+  defp take_back(%__MODULE__{module: module, old: old}), do: restore(module, old)
 
   defp error(module, reason), do: {:error, %LoadError{module: module, step: :code, reason: reason}}
 end
