@@ -104,10 +104,24 @@ fn registry_register<'a>(
     Ok(changed_or_not(env, registry.live()?.register(entry)))
 }
 
+/// Replaces what is registered under an id. `:ok` or `:unknown`.
+#[rustler::nif]
+fn registry_replace<'a>(
+    env: Env<'a>,
+    registry: &RegistryResource,
+    id: Id,
+    capabilities: Term<'a>,
+    providers: Term<'a>,
+    info: Term<'a>,
+) -> NifResult<Term<'a>> {
+    let entry = registered(id, capabilities, providers, info)?;
+    Ok(changed_or_not(env, registry.live()?.replace(entry)))
+}
+
 /// Replaces `[{id, capabilities, providers, info}]` in one step. `:ok` or `:unknown`. On a dirty scheduler: it copies
 /// all of them.
 #[rustler::nif(schedule = "DirtyCpu")]
-fn registry_replace<'a>(
+fn registry_replace_all<'a>(
     env: Env<'a>,
     registry: &RegistryResource,
     entries: Term<'a>,
