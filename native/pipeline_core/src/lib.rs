@@ -24,3 +24,11 @@ pub mod requirement;
 pub mod resolve;
 #[cfg(feature = "tower")]
 pub mod service;
+
+#[doc(no_inline)]
+pub use semver;
+
+/// The README's program is a doctest.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
