@@ -34,7 +34,8 @@ fn adding(step: u64) -> Hook<Counter> {
     })
 }
 
-struct Counting(u64);
+/// A plugin with so many hooks on one point.
+pub(crate) struct Counting(pub(crate) u64);
 
 impl Plugin<Counter> for Counting {
     fn manifest(&self) -> Manifest {
