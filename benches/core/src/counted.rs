@@ -14,7 +14,7 @@ use pipeline_core::registry::Registry;
 use pipeline_core::resolve::{Dependency, Node, load_order, solve};
 use semver::Version;
 
-use crate::chain::{Counter, Counting, chain};
+use crate::chain::{Counter, Counting, adding, chain};
 use crate::version_choice::{contradicting, universe};
 
 type Failed = Box<dyn Error>;
@@ -89,18 +89,13 @@ fn of_hooks(hooks: Vec<Hook<Counter>>) -> Result<Work, Failed> {
     run_chain(Chain::new("count", hooks, |_| &[])?)
 }
 
-fn add(count: &mut u64) -> Result<Flow, &'static str> {
-    *count = count.wrapping_add(1);
-    Ok(Flow::Continue)
-}
-
 /// Of eight hooks, the first answers.
 fn early_answer() -> Result<Work, Failed> {
     let mut hooks = vec![Hook::before(|count: &mut u64| {
         *count = 1;
         Ok(Flow::Answer)
     })];
-    hooks.extend((1..8).map(|_| Hook::before(add)));
+    hooks.extend((1..8).map(|_| adding(1)));
     of_hooks(hooks)
 }
 
@@ -108,7 +103,7 @@ fn early_answer() -> Result<Work, Failed> {
 fn one_skipped() -> Result<Work, Failed> {
     let fails = Hook::before(|_: &mut u64| Err("no")).on_error(OnError::Skip);
     let mut hooks = vec![fails];
-    hooks.extend((1..8).map(|_| Hook::before(add)));
+    hooks.extend((1..8).map(|_| adding(1)));
     of_hooks(hooks)
 }
 
@@ -143,7 +138,7 @@ impl Plugin<Counter> for Numbered {
     }
 
     fn build(&self, registrar: &mut Registrar<Counter>) -> Result<(), PluginError> {
-        registrar.attach(format!("point_{}", self.0 % 10), Hook::before(add));
+        registrar.attach(&format!("point_{}", self.0 % 10), adding(1));
         Ok(())
     }
 }

@@ -85,15 +85,12 @@ impl<F> fmt::Debug for Point<F> {
     message = "`{Self}` does not name a hook point of a host of `{F}`",
     note = "a `Point` names points of its own context family only"
 )]
-pub trait PointName<F: ContextFamily> {
+pub trait PointName<F: ContextFamily>: Copy + Send {
     /// The name.
     fn as_str(&self) -> &str;
 
     /// The name, to keep.
-    fn into_name(self) -> Name
-    where
-        Self: Sized,
-    {
+    fn to_name(self) -> Name {
         self.as_str().into()
     }
 }
@@ -116,18 +113,12 @@ impl<F: ContextFamily> PointName<F> for &String {
     }
 }
 
-impl<F: ContextFamily> PointName<F> for String {
-    fn as_str(&self) -> &str {
-        self
-    }
-}
-
-impl<F: ContextFamily> PointName<F> for Name {
+impl<F: ContextFamily> PointName<F> for &Name {
     fn as_str(&self) -> &str {
         Name::as_str(self)
     }
 
-    fn into_name(self) -> Name {
-        self
+    fn to_name(self) -> Name {
+        self.clone()
     }
 }

@@ -71,7 +71,7 @@ impl<F: AsyncFamily> Host<F> {
     ) -> Result<(), RunError<F::Error>> {
         let chain = self
             .async_chain(point.as_str())
-            .unwrap_or_else(|| Arc::new(AsyncChain::empty(point.into_name())));
+            .unwrap_or_else(|| Arc::new(AsyncChain::empty(point.to_name())));
         let report = Report::new(self.events(), skipped);
         let result = chain
             .run_within(limits, context, core, report.skipped)

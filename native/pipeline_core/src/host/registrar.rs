@@ -29,7 +29,7 @@ impl<F: ContextFamily> Registrar<F> {
     /// Attaches a hook to a point. Priority and constraints can be set on what is returned.
     pub fn attach(&mut self, point: impl PointName<F>, hook: Hook<F>) -> &mut Attachment<Hook<F>> {
         let attachment = self.attachment(hook);
-        let (_, attached) = self.hooks.sync.push_mut((point.into_name(), attachment));
+        let (_, attached) = self.hooks.sync.push_mut((point.to_name(), attachment));
         attached
     }
 
@@ -42,7 +42,7 @@ impl<F: ContextFamily> Registrar<F> {
         hook: AsyncHook<F>,
     ) -> &mut Attachment<AsyncHook<F>> {
         let attachment = self.attachment(hook);
-        let (_, attached) = self.hooks.waiting.push_mut((point.into_name(), attachment));
+        let (_, attached) = self.hooks.waiting.push_mut((point.to_name(), attachment));
         attached
     }
 

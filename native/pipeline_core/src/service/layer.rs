@@ -27,7 +27,7 @@ impl<F: ContextFamily> HookLayer<F> {
 
     /// The hooks that a point of the host has at each call: they come and go with their plugins.
     pub fn of_point(host: Arc<Host<F>>, point: impl PointName<F>) -> Self {
-        Self::new(Source::Point(host, point.into_name()))
+        Self::new(Source::Point(host, point.to_name()))
     }
 
     fn new(source: Source<F>) -> Self {
