@@ -27,14 +27,16 @@ pub(crate) fn chain(hooks: u64) -> Result<Chain<Counter>, ChainError> {
     Chain::new("count", hooks.collect(), |_: &PluginId| &[][..])
 }
 
-fn adding(step: u64) -> Hook<Counter> {
+/// A hook that adds to the counter.
+pub(crate) fn adding(step: u64) -> Hook<Counter> {
     Hook::before(move |count: &mut u64| {
         *count = count.wrapping_add(step);
         Ok(Flow::Continue)
     })
 }
 
-struct Counting(u64);
+/// A plugin with so many hooks on one point.
+pub(crate) struct Counting(pub(crate) u64);
 
 impl Plugin<Counter> for Counting {
     fn manifest(&self) -> Manifest {

@@ -7,10 +7,13 @@
 //! `core_bench load-order FILE` reads a graph, one plugin to a line with the numbers of those that it depends on, and
 //! then orders it once for each line on its standard input. It answers with the nanoseconds that this took, so that
 //! whoever asks can take turns.
+//!
+//! `core_bench counted` is for `bin/instructions`, which has its instructions counted.
 
 use std::error::Error;
 
 mod chain;
+mod counted;
 mod load_order;
 mod pair;
 mod publishing;
@@ -29,7 +32,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             publishing::rows()?;
             version_choice::rows()
         }
+        ["counted"] => {
+            counted::list();
+            Ok(())
+        }
+        ["counted", name] => counted::run(name),
         ["load-order", graph] => load_order::serve(graph),
-        _ => Err("usage: core_bench [load-order FILE]".into()),
+        _ => Err("usage: core_bench [counted [NAME] | load-order FILE]".into()),
     }
 }

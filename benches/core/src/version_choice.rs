@@ -18,12 +18,12 @@ const DEPENDENCIES: usize = 3;
 ///
 /// `bounded` is how many requirements in a hundred also have an upper bound, as those of authors do who trust nobody. Then
 /// the newest version seldom does, and the choice is a search.
-struct Universe {
-    releases: Vec<Node<String>>,
-    request: Request<String>,
+pub(crate) struct Universe {
+    pub(crate) releases: Vec<Node<String>>,
+    pub(crate) request: Request<String>,
 }
 
-fn universe(plugins: usize, bounded: u64) -> Result<Universe, Box<dyn Error>> {
+pub(crate) fn universe(plugins: usize, bounded: u64) -> Result<Universe, Box<dyn Error>> {
     let mut random = Random(plugins as u64);
     let solution: Vec<u64> = (0..plugins).map(|_| random.below(VERSIONS)).collect();
     let mut requirements: HashMap<(u64, u64), Requirement> = HashMap::new();
@@ -65,7 +65,7 @@ fn universe(plugins: usize, bounded: u64) -> Result<Universe, Box<dyn Error>> {
 }
 
 /// Two more plugins to ask for, which need the same plugin in versions that exclude each other.
-fn contradicting(mut universe: Universe) -> Result<Universe, Box<dyn Error>> {
+pub(crate) fn contradicting(mut universe: Universe) -> Result<Universe, Box<dyn Error>> {
     for (id, requirement) in [("left", "< 1.5.0"), ("right", ">= 1.5.0")] {
         let between = format!("{id}_between");
         let version = Version::new(1, 0, 0);

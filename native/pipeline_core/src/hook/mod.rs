@@ -20,6 +20,7 @@ mod listen;
 mod next;
 mod on_error;
 pub mod order;
+mod point;
 mod rescue;
 
 pub use around::{Around, Inner, Replace, WrapError};
@@ -35,3 +36,4 @@ pub use kind::{After, Before, Flow, Kind};
 pub use listen::{Listen, Listener, Listeners};
 pub use next::Next;
 pub use on_error::OnError;
+pub use point::{Point, PointName};

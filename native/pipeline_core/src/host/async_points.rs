@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::Host;
 use super::report::Report;
 use crate::hook::asynchronous::{AsyncChain, AsyncCore, AsyncFamily, Limits, Owned, RunError};
-use crate::hook::{ContextFamily, HookError};
+use crate::hook::{ContextFamily, HookError, PointName};
 
 /// Async points (feature `async`).
 impl<F: AsyncFamily> Host<F> {
@@ -63,15 +63,15 @@ impl<F: AsyncFamily> Host<F> {
     /// As [`AsyncChain::run`].
     pub async fn run_async(
         &self,
-        point: &str,
+        point: impl PointName<F>,
         limits: &Limits,
         context: &mut Owned<F>,
         core: impl AsyncCore<F>,
         skipped: &mut Vec<HookError<F::Error>>,
     ) -> Result<(), RunError<F::Error>> {
         let chain = self
-            .async_chain(point)
-            .unwrap_or_else(|| Arc::new(AsyncChain::empty(point)));
+            .async_chain(point.as_str())
+            .unwrap_or_else(|| Arc::new(AsyncChain::empty(point.to_name())));
         let report = Report::new(self.events(), skipped);
         let result = chain
             .run_within(limits, context, core, report.skipped)
@@ -85,8 +85,8 @@ impl<F: AsyncFamily> Host<F> {
 
 impl<F: ContextFamily> Host<F> {
     /// The chain of an async point as it is now, to keep; `None` when the point has no hooks.
-    pub fn async_chain(&self, point: &str) -> Option<Arc<AsyncChain<F>>> {
+    pub fn async_chain(&self, point: impl PointName<F>) -> Option<Arc<AsyncChain<F>>> {
         self.view
-            .read(|view| view.chains.waiting.get(point).cloned())
+            .read(|view| view.chains.waiting.get(point.as_str()).cloned())
     }
 }

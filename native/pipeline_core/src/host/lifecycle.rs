@@ -9,7 +9,7 @@ use super::report::Report;
 use super::state::State;
 use super::{HostError, HostEvent, Plugin, PluginError, Registrar, Stage, needs};
 use crate::events::EventBus;
-use crate::hook::{Chain, ContextFamily, Failure, HookError, panic_message};
+use crate::hook::{Chain, ContextFamily, Failure, HookError, PointName, panic_message};
 use crate::plugin::{Manifest, PluginId};
 use crate::published::Published;
 use crate::registry::Snapshot;
@@ -175,22 +175,23 @@ impl<F: ContextFamily> Host<F> {
     /// When `core` does.
     pub fn run<'c>(
         &self,
-        point: &str,
+        point: impl PointName<F>,
         context: &mut F::Context<'c>,
         mut core: impl FnMut(&mut F::Context<'c>) -> Result<(), F::Error>,
         skipped: &mut Vec<HookError<F::Error>>,
     ) -> Result<(), Failure<F::Error>> {
-        self.view.read(|view| match view.chains.sync.get(point) {
-            Some(chain) => {
-                let report = Report::new(&self.events, skipped);
-                let result = chain.run(context, core, report.skipped);
-                if let Err(Failure::Hook(error)) = &result {
-                    report.failed(error);
+        self.view
+            .read(|view| match view.chains.sync.get(point.as_str()) {
+                Some(chain) => {
+                    let report = Report::new(&self.events, skipped);
+                    let result = chain.run(context, core, report.skipped);
+                    if let Err(Failure::Hook(error)) = &result {
+                        report.failed(error);
+                    }
+                    result
                 }
-                result
-            }
-            None => core(context).map_err(Failure::Core),
-        })
+                None => core(context).map_err(Failure::Core),
+            })
     }
 
     /// The bus on which the host tells what happens: plugins loaded, unloaded and failed, hooks failed. In the order of
@@ -216,8 +217,9 @@ impl<F: ContextFamily> Host<F> {
     }
 
     /// The chain of a point as it is now, to keep; `None` when the point has no hooks.
-    pub fn chain(&self, point: &str) -> Option<Arc<Chain<F>>> {
-        self.view.read(|view| view.chains.sync.get(point).cloned())
+    pub fn chain(&self, point: impl PointName<F>) -> Option<Arc<Chain<F>>> {
+        self.view
+            .read(|view| view.chains.sync.get(point.as_str()).cloned())
     }
 
     /// The manifests of what is loaded now.

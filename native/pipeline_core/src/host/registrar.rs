@@ -3,8 +3,8 @@ use std::fmt;
 use super::attached::Hooks;
 #[cfg(feature = "async")]
 use crate::hook::asynchronous::AsyncHook;
-use crate::hook::{Attachment, ContextFamily, Hook};
-use crate::plugin::{Name, PluginId};
+use crate::hook::{Attachment, ContextFamily, Hook, PointName};
+use crate::plugin::PluginId;
 
 /// Takes the hooks that a plugin attaches while it is built.
 pub struct Registrar<F: ContextFamily> {
@@ -27,9 +27,9 @@ impl<F: ContextFamily> Registrar<F> {
     }
 
     /// Attaches a hook to a point. Priority and constraints can be set on what is returned.
-    pub fn attach(&mut self, point: impl Into<Name>, hook: Hook<F>) -> &mut Attachment<Hook<F>> {
+    pub fn attach(&mut self, point: impl PointName<F>, hook: Hook<F>) -> &mut Attachment<Hook<F>> {
         let attachment = self.attachment(hook);
-        let (_, attached) = self.hooks.sync.push_mut((point.into(), attachment));
+        let (_, attached) = self.hooks.sync.push_mut((point.to_name(), attachment));
         attached
     }
 
@@ -38,11 +38,11 @@ impl<F: ContextFamily> Registrar<F> {
     #[cfg(feature = "async")]
     pub fn attach_async(
         &mut self,
-        point: impl Into<Name>,
+        point: impl PointName<F>,
         hook: AsyncHook<F>,
     ) -> &mut Attachment<AsyncHook<F>> {
         let attachment = self.attachment(hook);
-        let (_, attached) = self.hooks.waiting.push_mut((point.into(), attachment));
+        let (_, attached) = self.hooks.waiting.push_mut((point.to_name(), attachment));
         attached
     }
 

@@ -6,9 +6,8 @@ use tower_layer::Layer;
 use super::HookService;
 use super::source::Source;
 use crate::hook::asynchronous::{AsyncChain, Limits};
-use crate::hook::{ContextFamily, HookError};
+use crate::hook::{ContextFamily, HookError, PointName};
 use crate::host::Host;
-use crate::plugin::Name;
 
 /// Who hears of the failures that a run skipped.
 pub(super) type Listener<E> = Arc<dyn Fn(&HookError<E>) + Send + Sync>;
@@ -27,8 +26,8 @@ impl<F: ContextFamily> HookLayer<F> {
     }
 
     /// The hooks that a point of the host has at each call: they come and go with their plugins.
-    pub fn of_point(host: Arc<Host<F>>, point: impl Into<Name>) -> Self {
-        Self::new(Source::Point(host, point.into()))
+    pub fn of_point(host: Arc<Host<F>>, point: impl PointName<F>) -> Self {
+        Self::new(Source::Point(host, point.to_name()))
     }
 
     fn new(source: Source<F>) -> Self {
