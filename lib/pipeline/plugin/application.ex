@@ -10,12 +10,13 @@ defmodule Pipeline.Plugin.Application do
 
   @impl Application
   def start(_type, _args) do
-    default = Application.get_all_env(:pipeline_plugin) |> Keyword.take([:hooks, :plugins, :events])
+    default = Application.get_all_env(:pipeline_plugin) |> Keyword.take([:hooks, :plugins, :events, :cluster])
 
     children = [
       Pipeline.Plugin.Names,
       Pipeline.Events.Subscriptions,
       Pipeline.Hook.Epoch,
+      Pipeline.Plugin.Cluster.Scope,
       {Pipeline.Plugin.Manager, default}
     ]
 

@@ -4,7 +4,7 @@ defmodule Pipeline.Plugin.Instance do
 
   use Supervisor
 
-  alias Pipeline.Plugin.{Anchor, Manager, Names}
+  alias Pipeline.Plugin.{Anchor, Cluster, Manager, Names}
 
   @spec start_link(keyword) :: Supervisor.on_start()
   def start_link(opts) do
@@ -18,19 +18,24 @@ defmodule Pipeline.Plugin.Instance do
     # By which an anchor that is started again knows what is its own from what a killed instance of the name has left.
     opts = Keyword.put(opts, :incarnation, make_ref())
 
+    cluster = opts[:cluster]
+
     children = [
+      # With nothing but a table, which the processes at the end work with.
+      cluster && {Cluster.Table, {name, cluster}},
       {Anchor, opts},
       # Before those whose end must not end a hook that is running.
       {Task.Supervisor, name: Names.via(name, :hook_tasks)},
       {Pipeline.Plugin.Supervisor, instance: name},
       {Manager.Server, opts},
       # Starts nothing: it waits until the manager has loaded the configured plugins.
-      %{id: :ready, start: {Manager.Server, :await_ready, [name]}}
+      %{id: :ready, start: {Manager.Server, :await_ready, [name]}},
+      cluster && {Cluster.Supervisor, name}
     ]
 
     # The manager finds everything that it needs where it left it, so its death ends no plugin. The death of the
     # plugin supervisor ends them all, and a new manager starts them again.
     # Both come back as they were, so that they may crash more often than what has lost its state.
-    Supervisor.init(children, strategy: :rest_for_one, max_restarts: 20, max_seconds: 5)
+    Supervisor.init(Enum.filter(children, & &1), strategy: :rest_for_one, max_restarts: 20, max_seconds: 5)
   end
 end

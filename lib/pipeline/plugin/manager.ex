@@ -23,7 +23,7 @@ defmodule Pipeline.Plugin.Manager do
   """
 
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Instance, Lifecycle, LoadError, Names, Registry, Suggestion, Wrapper}
+  alias Pipeline.Plugin.{Cluster, Instance, Lifecycle, LoadError, Names, Registry, Suggestion, Wrapper}
   alias Pipeline.Plugin.Manager.{Server, Upgrade}
 
   @default Pipeline.Plugin
@@ -55,12 +55,20 @@ defmodule Pipeline.Plugin.Manager do
           | {:still_running, [pid]}
           | {:code_in_use, [pid]}
           | {:called_from_callback, atom}
+          | cluster_error
+
+  @typedoc "With `nodes: :all`: what failed on which node, or why nothing was tried."
+  @type cluster_error ::
+          {:on_node, node, reason :: term}
+          | {:not_clustered, instance :: atom}
+          | {:interrupted, reason :: term}
 
   @type upgrade_error ::
           {:not_loaded | :held | :stopped | :failed, Plugin.plugin_id()}
           | {:still_running | :code_in_use, [pid]}
           | {:crashed, Plugin.plugin_id(), reason :: term}
           | {:called_from_callback, atom}
+          | cluster_error
           | LoadError.t()
 
   @type enable_error ::
@@ -76,12 +84,14 @@ defmodule Pipeline.Plugin.Manager do
     * `:plugins` - plugins to load at the start, each a module or `{module, config}`. One that cannot be loaded is
       logged and left out, with those that need it; it does not stop the start
     * `:events` - `[record: n]` keeps the last `n` events for late subscribers, see `Pipeline.Events`; by default none
+    * `:cluster` - `true` or options: instances of this name on connected nodes form a group, see `Pipeline.Plugin.Cluster`;
+      by default they do not
   """
   @spec start_link(keyword) :: Supervisor.on_start()
   def start_link(opts \\ []) do
     Suggestion.validate_options!(
       opts,
-      [:name, :hooks, :plugins, :events],
+      [:name, :hooks, :plugins, :events, :cluster],
       "Pipeline.Plugin.Manager.start_link/1"
     )
 
@@ -89,7 +99,8 @@ defmodule Pipeline.Plugin.Manager do
       name: opts |> Keyword.get(:name, @default) |> check_name!(),
       hooks: check_spec!(opts[:hooks]),
       plugins: with_configs!(opts[:plugins] || []),
-      record: record!(opts[:events] || [])
+      record: record!(opts[:events] || []),
+      cluster: Cluster.Options.check!(opts[:cluster])
     )
   end
 
@@ -147,6 +158,9 @@ defmodule Pipeline.Plugin.Manager do
     * `:instance` - by default the application's own
     * `:timeout` - milliseconds that `c:Pipeline.Plugin.init/1` and `c:Pipeline.Plugin.start/1` may take each, by
       default 30 seconds
+    * `:nodes` - `:all` ships the plugin's code to all nodes of the instance's cluster and loads it everywhere or nowhere;
+      nodes that join later load it too. See `Pipeline.Plugin.Cluster`
+    * `:modules` - with `nodes: :all`, further modules to ship
   """
   @spec load_plugin(module, Plugin.config(), keyword) :: {:ok, Plugin.plugin_id()} | {:error, LoadError.t()}
   def load_plugin(module, config \\ %{}, opts \\ []) do
@@ -162,9 +176,16 @@ defmodule Pipeline.Plugin.Manager do
   @spec load_plugins([module | {module, Plugin.config()}], keyword) ::
           {:ok, [Plugin.plugin_id()]} | {:error, LoadError.t()}
   def load_plugins(plugins, opts \\ []) do
-    Suggestion.validate_options!(opts, [:instance, :timeout], "loading plugins")
+    Suggestion.validate_options!(opts, [:instance, :timeout, :nodes, :modules], "loading plugins")
+    plugins = with_configs!(plugins)
+    timeout = opts[:timeout] || 30_000
 
-    case call(opts, {:load, with_configs!(plugins), opts[:timeout] || 30_000}) do
+    result =
+      everywhere(opts, &Cluster.Change.Load.request(plugins, opts[:modules] || [], timeout, &1), fn ->
+        call(opts, {:load, plugins, timeout})
+      end)
+
+    case result do
       {:error, {:called_from_callback, callback}} ->
         {:error,
          %LoadError{step: :validate, reason: {:called_from_callback, callback}, detail: busy(callback)}}
@@ -190,15 +211,20 @@ defmodule Pipeline.Plugin.Manager do
     * `:force` - when `true`, the processes whose runs take longer are killed
     * `:purge` - when `true`, the plugin's module is taken out of the VM too. Processes that still run its code keep it
       there, with `{:error, {:code_in_use, pids}}`; the plugin is unloaded then
+    * `:nodes` - `:all` unloads it on all nodes of the instance's cluster or on none, see `Pipeline.Plugin.Cluster`
   """
   @spec unload_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, unload_error}
   def unload_plugin(id, opts \\ []) do
     Suggestion.validate_options!(
       opts,
-      [:instance, :cascade, :drain_timeout, :force, :purge],
+      [:instance, :cascade, :drain_timeout, :force, :purge, :nodes],
       "Pipeline.Plugin.Manager.unload_plugin/2"
     )
 
+    everywhere(opts, &Cluster.Change.Unload.request(id, opts, &1), fn -> unload_here(id, opts) end)
+  end
+
+  defp unload_here(id, opts) do
     module = if opts[:purge], do: with(%{module: module} <- plugin_info(id, instance(opts)), do: module)
 
     with :ok <- call(opts, {:unload, id, opts[:cascade] == true, patience(opts)}) do
@@ -284,6 +310,8 @@ defmodule Pipeline.Plugin.Manager do
     * `:extra` - handed to `c:Pipeline.Plugin.code_change/3`
     * `:timeout` - milliseconds that `c:Pipeline.Plugin.code_change/3` may take, by default 30 seconds; a plugin that
       takes longer is restarted as the old version
+    * `:nodes` - `:all` upgrades it on all nodes of the instance's cluster or on none, see `Pipeline.Plugin.Cluster`
+    * `:modules` - with `nodes: :all`, further modules to ship
     * `:rollback` - when `false`, a module is replaced also where the code that runs is in no file any more, and cannot
       be put back: a plugin whose upgrade fails after that is failed
   """
@@ -292,10 +320,16 @@ defmodule Pipeline.Plugin.Manager do
   def upgrade_plugin(id, new_version, opts \\ []) when is_atom(new_version) or is_binary(new_version) do
     Suggestion.validate_options!(
       opts,
-      [:instance, :config, :extra, :timeout, :rollback],
+      [:instance, :config, :extra, :timeout, :rollback, :nodes, :modules],
       "Pipeline.Plugin.Manager.upgrade_plugin/3"
     )
 
+    everywhere(opts, &Cluster.Change.Upgrade.request(id, new_version, opts, &1), fn ->
+      upgrade_here(id, new_version, opts)
+    end)
+  end
+
+  defp upgrade_here(id, new_version, opts) do
     call(
       opts,
       {:upgrade, id, new_version,
@@ -373,11 +407,42 @@ defmodule Pipeline.Plugin.Manager do
 
   def format_error({:called_from_callback, callback}), do: busy(callback)
 
+  def format_error({:on_node, node, reason}), do: "on the node #{node} #{format_error(reason)}"
+
+  def format_error({:not_clustered, instance}) do
+    "the instance #{inspect(instance)} is in no cluster; start it with cluster: true, or leave nodes: :all out"
+  end
+
+  def format_error(:nodedown),
+    do: "the connection was lost; nothing was changed, and it catches up when it is back"
+
+  def format_error(:timeout) do
+    "it took too long, and nothing was changed; see that it is well, or give cluster: a longer timeout:"
+  end
+
+  def format_error({:interrupted, reason}) do
+    "the process that made the change on all nodes ended, and each takes it back: #{inspect(reason)}; try again"
+  end
+
+  def format_error(reason), do: "it failed with #{inspect(reason)}"
+
   defp busy(:itself),
     do: "a plugin cannot unload itself and wait for it; ask from another process, such as a task"
 
   defp busy(callback) do
     "the manager is waiting for #{callback} of the plugin that asks it; ask from another process, such as a task"
+  end
+
+  # What is done on all nodes is done by another process, which asks the managers of each.
+  defp everywhere(opts, on_all, here) do
+    instance = opts[:instance] || @default
+
+    case {opts[:nodes], Wrapper.running_callback()} do
+      {nil, _} -> here.()
+      {:all, nil} -> instance |> running!() |> on_all.()
+      {:all, callback} -> {:error, {:called_from_callback, callback}}
+      {other, _} -> raise ArgumentError, "nodes: is :all or left out, got: #{inspect(other)}"
+    end
   end
 
   defp call(opts, request) do
