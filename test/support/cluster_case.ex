@@ -193,6 +193,17 @@ defmodule Pipeline.ClusterCase do
     Enum.each(payloads, &Events.emit(type, &1, [instance: name] ++ opts))
   end
 
+  @doc "Emits an event with payloads of this size, so many times, as `emit/5` does."
+  def emit_large(node, name, type, bytes, count) do
+    call(node, __MODULE__, :emit_large_here, [name, type, bytes, count])
+  end
+
+  @doc false
+  # The way to the node would be the slow part.
+  def emit_large_here(name, type, bytes, count) do
+    emit_here(name, type, List.duplicate(:binary.copy("x", bytes), count), nodes: :all)
+  end
+
   @doc """
   What collectors have got, once a last event that a node emits has come to all of them: what it emitted before has.
   """
@@ -247,13 +258,21 @@ defmodule Pipeline.ClusterCase do
     :ok
   end
 
-  @doc "Kills a process of an instance on a node."
-  def kill(node, name, role),
-    do: :ok = call(node, __MODULE__, :kill_here, [Pipeline.Plugin.Names, {name, role}])
+  @doc "Kills a process of an instance on a node, and waits until others are in its place in groups as all nodes see them."
+  def kill(node, name, role, nodes, groups) do
+    before = for group <- groups, do: {{name, group}, member(node, {name, group}, node)}
+    :ok = call(node, __MODULE__, :kill_here, [{name, role}])
+
+    for {group, old} <- before, seer <- nodes do
+      :ok = call(seer, __MODULE__, :await_another_here, [group, node.node, old])
+    end
+  end
+
+  defp member(seer, group, node), do: call(seer, Pipeline.Plugin.Cluster.Scope, :member, [group, node.node])
 
   @doc false
-  def kill_here(registry, key) do
-    [{pid, _}] = Registry.lookup(registry, key)
+  def kill_here({name, role}) do
+    pid = Pipeline.Plugin.Names.whereis(name, role)
     monitor = Process.monitor(pid)
     Process.exit(pid, :kill)
 
@@ -262,9 +281,23 @@ defmodule Pipeline.ClusterCase do
     end
   end
 
-  @doc "Kills the scope of :pg on a node."
-  def kill_scope(node) do
-    call(node, :erlang, :exit, [call(node, :erlang, :whereis, [Pipeline.Plugin.Cluster]), :kill])
+  @doc false
+  def await_another_here(group, node, old) do
+    {_reference, _members} = :pg.monitor(Pipeline.Plugin.Cluster, group)
+    look(fn -> Pipeline.Plugin.Cluster.Scope.member(group, node) not in [nil, old] end)
+  end
+
+  @doc "Kills the scope of :pg on a node, and waits until an instance there is in that which follows."
+  def kill_scope(node, name, nodes) do
+    scope = call(node, :erlang, :whereis, [Pipeline.Plugin.Cluster])
+    before = for role <- [:members, :inboxes], do: {{name, role}, member(node, {name, role}, node)}
+    call(node, :erlang, :exit, [scope, :kill])
+
+    for {group, old} <- before, seer <- nodes -- [node] do
+      :ok = call(seer, __MODULE__, :await_another_here, [group, node.node, old])
+    end
+
+    await_members(nodes, name)
   end
 
   @doc "Sends a plugin a message that it answers, and waits for that."
