@@ -19,6 +19,7 @@ defmodule Pipeline.Plugin.Instance do
     opts = Keyword.put(opts, :incarnation, make_ref())
 
     cluster = opts[:cluster]
+    unless cluster, do: Cluster.Table.forget(name)
 
     children = [
       # With nothing but a table, which the processes at the end work with.

@@ -51,6 +51,14 @@ defmodule Pipeline.Plugin.ClusterTest do
       def handle_rpc(:add, state), do: {:reply, state.count + 1, %{state | count: state.count + 1}}
       def handle_rpc({:refuse, reason}, state), do: {:error, reason, state}
 
+      def handle_rpc({:unload, instance}, state) do
+        {:reply, Pipeline.Plugin.Manager.unload_plugin(#{inspect(id)}, instance: instance, nodes: :all), state}
+      end
+
+      def handle_rpc({:upgrade, instance}, state) do
+        {:reply, Pipeline.Plugin.Manager.upgrade_plugin(#{inspect(id)}, __MODULE__, instance: instance, nodes: :all), state}
+      end
+
       def handle_message({:tell, pid}, state) do
         send(pid, {:told, node()})
         {:ok, state}
@@ -354,6 +362,56 @@ defmodule Pipeline.Plugin.ClusterTest do
     end
   end
 
+  describe "unloading on all nodes" do
+    test "takes dependents along where it is asked to, and else refuses",
+         %{nodes: [a, b, _c] = nodes} = context do
+      {under, under_module, _} = source(:under)
+      {over, over_module, _} = source(:over, needs: :under)
+      for source <- [under, over], do: compile_on(a, source)
+      {:ok, [:under, :over]} = call(a, Manager, :load_plugins, [[over_module, under_module], context.all])
+
+      assert {:error, {:on_node, node, {:required_by, [:over]}} = error} =
+               call(b, Manager, :unload_plugin, [:under, context.all])
+
+      assert node in Enum.map(nodes, & &1.node)
+      assert Manager.format_error(error) =~ "on the node #{node} it is needed by :over"
+      for node <- nodes, do: assert(ids(node, context.opts) == [:under, :over])
+
+      assert call(b, Manager, :unload_plugin, [:under, [cascade: true] ++ context.all]) == :ok
+      for node <- nodes, do: assert(ids(node, context.opts) == [])
+
+      assert [%{id: :over, state: :unloaded}, %{id: :under, state: :unloaded}] =
+               call(b, Cluster, :plugins, [context.opts])
+    end
+
+    test "unloads nowhere when one node cannot", %{nodes: [a, b, c] = nodes} = context do
+      {source, module, _} = source(:in_use)
+      compile_on(a, source)
+      {:ok, :in_use} = load(a, module, context.all)
+      # A dependent that only the last node has.
+      {source, of_its_own, _} = source(:of_its_own, needs: :in_use)
+      compile_on(c, source)
+      {:ok, :of_its_own} = load(c, of_its_own, context.opts)
+
+      assert {:error, {:on_node, node, {:required_by, [:of_its_own]}}} =
+               call(b, Manager, :unload_plugin, [:in_use, context.all])
+
+      assert node == c.node
+      for node <- nodes, do: assert(state(node, :in_use, context.name) == :started)
+    end
+
+    test "is not for the plugin itself to wait for", %{nodes: [a | _]} = context do
+      {source, module, _} = source(:itself)
+      compile_on(a, source)
+      {:ok, :itself} = load(a, module, context.all)
+
+      for request <- [:unload, :upgrade] do
+        assert rpc(a, :itself, {request, context.name}, context.opts) ==
+                 {:ok, {:error, {:called_from_callback, :itself}}}
+      end
+    end
+  end
+
   describe "a node that joins later" do
     test "loads what it misses, in the order of dependencies", %{nodes: [a, b, c], name: name} = context do
       split([c], [a, b], name)
@@ -441,9 +499,11 @@ defmodule Pipeline.Plugin.ClusterTest do
       compile_on(b, source)
       {:ok, :of_the_others} = load(b, module, context.all)
       loaded = collect(c, name, :plugin_loaded)
+      joined = collect(c, name, :node_joined)
 
       heal([a], [b, c], name)
       assert call(b, Cluster, :sync, [context.opts]) == :ok
+      assert collected_by(c, name, :node_joined, [joined]) == [[%{node: a.node}]]
       for node <- [a, b, c], do: assert(Enum.sort(ids(node, context.opts)) == [:of_the_others, :stays])
       assert rpc(c, :stays, :pid, context.opts) == {:ok, pid}
       assert collected_by(c, name, :plugin_loaded, [loaded]) == [[]]

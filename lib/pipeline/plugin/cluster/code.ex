@@ -80,8 +80,12 @@ defmodule Pipeline.Plugin.Cluster.Code do
   end
 
   defp put(%__MODULE__{module: module, file: file, binary: binary}) do
-    case :code.load_binary(module, file, binary) do
-      {:module, ^module} -> :ok
+    # Who still runs what was removed earlier would be ended by the loading.
+    with {:purged, true} <- {:purged, :code.soft_purge(module)},
+         {:module, ^module} <- :code.load_binary(module, file, binary) do
+      :ok
+    else
+      {:purged, false} -> {:error, {:code_in_use, Upgrade.Code.running_old(module)}}
       {:error, reason} -> {:error, {:cannot_load, List.to_string(file), reason}}
     end
   end
@@ -142,6 +146,10 @@ defmodule Pipeline.Plugin.Cluster.Code do
 
   defp detail({:cannot_load, path, reason}) do
     "#{path} does not load: #{inspect(reason)}; compile it for the OTP version of all nodes"
+  end
+
+  defp detail({:code_in_use, pids}) do
+    "#{length(pids)} processes still run code of it that was removed: #{inspect(pids, limit: 5)}; try again when they are done"
   end
 
   defp detail(_reason), do: nil

@@ -212,7 +212,7 @@ defmodule Pipeline.Plugin.Cluster.Member do
   end
 
   defp commit(%{id: id} = entry, shipped, instance) do
-    {_entry, here} = Table.get(instance, id)
+    {known, here} = Table.get(instance, id)
 
     cond do
       entry.state == :loaded -> CatchUp.done(entry, here, shipped, instance)
@@ -220,6 +220,9 @@ defmodule Pipeline.Plugin.Cluster.Member do
       # It went elsewhere, with what it needed there.
       true -> Table.put(instance, entry, here)
     end
+
+    # What nodes have brought meanwhile that were cut off, and is newer, is what comes next.
+    if known, do: Table.merge(instance, known)
   end
 
   # Comparing

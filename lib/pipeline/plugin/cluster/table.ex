@@ -36,6 +36,13 @@ defmodule Pipeline.Plugin.Cluster.Table do
   @spec settings(atom) :: settings | nil
   def settings(instance), do: :persistent_term.get({__MODULE__, instance}, nil)
 
+  @doc "Forgets what a killed instance of the name has left."
+  @spec forget(atom) :: :ok
+  def forget(instance) do
+    if settings(instance), do: :persistent_term.erase({__MODULE__, instance})
+    :ok
+  end
+
   @doc "All entries, each with what has become of it here."
   @spec all(atom) :: [{Entry.t(), here}]
   def all(instance) do
@@ -115,5 +122,5 @@ defmodule Pipeline.Plugin.Cluster.Table do
   def handle_info(_message, instance), do: {:noreply, instance}
 
   @impl GenServer
-  def terminate(_reason, instance), do: :persistent_term.erase({__MODULE__, instance})
+  def terminate(_reason, instance), do: forget(instance)
 end

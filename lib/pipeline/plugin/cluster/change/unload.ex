@@ -7,7 +7,7 @@ defmodule Pipeline.Plugin.Cluster.Change.Unload do
   require Logger
 
   alias Pipeline.Plugin.Cluster.{Coordinator, Entry, Table}
-  alias Pipeline.Plugin.{Dependents, LoadError, Manager, Registry}
+  alias Pipeline.Plugin.{Dependents, LoadError, Manager, Names, Registry}
 
   @enforce_keys [:id, :opts]
   defstruct [:id, :opts]
@@ -16,10 +16,20 @@ defmodule Pipeline.Plugin.Cluster.Change.Unload do
   @spec request(Pipeline.Plugin.plugin_id(), keyword, atom) :: :ok | {:error, term}
   def request(id, opts, instance) do
     opts = Keyword.take(opts, [:cascade, :drain_timeout, :force, :purge])
+    leaving = for %{id: leaving} <- leaving(id, instance), do: leaving
 
-    with {:ok, results} <- Coordinator.run(%__MODULE__{id: id, opts: opts}, instance) do
+    with :ok <- not_itself(leaving, instance),
+         {:ok, results} <- Coordinator.run(%__MODULE__{id: id, opts: opts}, instance) do
       if Enum.all?(results, &(&1 == :unknown)), do: {:error, {:not_loaded, id}}, else: :ok
     end
+  end
+
+  @doc "Whether the caller is not the process of one of these plugins, which cannot wait for its own end."
+  @spec not_itself([Pipeline.Plugin.plugin_id()], atom) :: :ok | {:error, {:called_from_callback, :itself}}
+  def not_itself(ids, instance) do
+    if Enum.any?(ids, &(Names.whereis(instance, {:plugin, &1}) == self())),
+      do: {:error, {:called_from_callback, :itself}},
+      else: :ok
   end
 
   @impl true

@@ -6,7 +6,7 @@ defmodule Pipeline.Plugin.Cluster.Change.Upgrade do
 
   require Logger
 
-  alias Pipeline.Plugin.Cluster.Change.Load
+  alias Pipeline.Plugin.Cluster.Change.{Load, Unload}
   alias Pipeline.Plugin.Cluster.{Code, Coordinator, Entry, Table}
   alias Pipeline.Plugin.{LoadError, Manager}
 
@@ -19,7 +19,8 @@ defmodule Pipeline.Plugin.Cluster.Change.Upgrade do
   def request(id, target, opts, instance) do
     known = Load.known(instance)
 
-    with {:ok, info} <- running(id, instance),
+    with :ok <- Unload.not_itself([id], instance),
+         {:ok, info} <- running(id, instance),
          {:ok, code} <- Code.target(target, info.module, known),
          {:ok, beside} <- Code.read(opts[:modules] || [], known),
          change = %__MODULE__{
