@@ -81,7 +81,7 @@ defmodule Pipeline.Plugin.Cluster.CatchUp do
   defp load_all(missing, instance) do
     installed =
       for {entry, here} <- missing,
-          {:ok, shipped} <- [Code.install(install_order(entry))],
+          {:ok, shipped} <- [install(entry)],
           do: {entry, here, shipped}
 
     with true <- length(installed) == length(missing),
@@ -99,7 +99,7 @@ defmodule Pipeline.Plugin.Cluster.CatchUp do
   defp load({entry, here}, instance) do
     {module, config} = plugin(entry)
 
-    with {:ok, shipped} <- Code.install(install_order(entry)) do
+    with {:ok, shipped} <- install(entry) do
       case Manager.load_plugin(module, config, instance: instance) do
         {:ok, _id} ->
           done(entry, here, shipped, instance)
@@ -112,7 +112,9 @@ defmodule Pipeline.Plugin.Cluster.CatchUp do
   end
 
   # What the plugin may need while it is loaded comes before it.
-  defp install_order(%{code: [own | beside]}), do: beside ++ [own]
+  defp install(%{code: [own | beside], upgraded?: upgraded?}) do
+    Code.install(beside ++ [own], if(upgraded?, do: [own.module], else: []))
+  end
 
   defp plugin(%{module: module, config: config}), do: {module, config}
 
@@ -134,7 +136,8 @@ defmodule Pipeline.Plugin.Cluster.CatchUp do
              {:ok, _version} <- upgrade(entry, here.code, instance),
              :ok <-
                if(info.config == config, do: :ok, else: Manager.restart_plugin(entry.id, instance: instance)) do
-          done(entry, here, shipped, instance)
+          own = if Code.in_file?(own), do: [], else: [own.module]
+          done(entry, here, own ++ shipped, instance)
         end
     end
   end

@@ -53,11 +53,15 @@ defmodule Pipeline.Plugin.Cluster.Code do
     :erlang.module_loaded(module) and module.module_info(:md5) == md5
   end
 
-  @doc "Loads what this node does not have, all or nothing, and returns the modules that were loaded."
-  @spec install([t]) :: {:ok, shipped :: [module]} | {:error, LoadError.t()}
-  def install(code) do
+  @doc """
+  Loads what this node does not have, all or nothing, and returns the modules that were loaded.
+
+  Those in `over` are replaced where there are others of their names.
+  """
+  @spec install([t], over :: [module]) :: {:ok, shipped :: [module]} | {:error, LoadError.t()}
+  def install(code, over \\ []) do
     Enum.reduce_while(code, {:ok, []}, fn code, {:ok, shipped} ->
-      case install_one(code) do
+      case install_one(code, over) do
         :there ->
           {:cont, {:ok, shipped}}
 
@@ -71,11 +75,14 @@ defmodule Pipeline.Plugin.Cluster.Code do
     end)
   end
 
-  defp install_one(%__MODULE__{module: module} = code) do
+  defp install_one(%__MODULE__{module: module} = code, over) do
     # A module in the code path may not be loaded yet.
-    case Elixir.Code.ensure_loaded(module) do
-      {:module, ^module} -> if runs?(code), do: :there, else: {:error, {:other_code, module}}
-      {:error, _} -> put(code)
+    there? = match?({:module, ^module}, Elixir.Code.ensure_loaded(module))
+
+    cond do
+      there? and runs?(code) -> :there
+      there? and module not in over -> {:error, {:other_code, module}}
+      true -> put(code)
     end
   end
 
@@ -90,11 +97,32 @@ defmodule Pipeline.Plugin.Cluster.Code do
     end
   end
 
-  @doc "Takes modules out that were shipped. Who still runs their code is not ended, and keeps it until then."
+  @doc """
+  Takes modules out that were shipped; what stands in a file of the name comes back.
+
+  Who still runs their code is not ended, and keeps it until then.
+  """
   @spec remove([module]) :: :ok
   def remove(modules) do
-    for module <- modules, :code.soft_purge(module), :code.delete(module), do: :code.soft_purge(module)
+    for module <- modules, :code.soft_purge(module) do
+      case :code.get_object_code(module) do
+        {^module, binary, file} -> :code.load_binary(module, file, binary)
+        :error -> :code.delete(module)
+      end
+
+      :code.soft_purge(module)
+    end
+
     :ok
+  end
+
+  @doc "Whether it is what this node has in a file too."
+  @spec in_file?(t) :: boolean
+  def in_file?(%__MODULE__{module: module, md5: md5}) do
+    case :code.get_object_code(module) do
+      {^module, binary, _file} -> :code.module_md5(binary) == md5
+      :error -> false
+    end
   end
 
   @doc "What stands in a target of an upgrade: a module, the path of a BEAM file, or the bytes of one."

@@ -10,7 +10,7 @@ defmodule Pipeline.Plugin.Cluster.Entry do
   alias Pipeline.Plugin.Cluster.Code
 
   @enforce_keys [:id, :clock, :state]
-  defstruct [:id, :clock, :state, :module, :config, code: []]
+  defstruct [:id, :clock, :state, :module, :config, code: [], upgraded?: false]
 
   @type clock :: {non_neg_integer, node}
 
@@ -21,7 +21,9 @@ defmodule Pipeline.Plugin.Cluster.Entry do
           module: module | nil,
           config: Plugin.config() | nil,
           # That of the plugin's module, then of those that were shipped with it.
-          code: [Code.t()]
+          code: [Code.t()],
+          # Whether it stands in the place of what nodes may have in their files.
+          upgraded?: boolean
         }
 
   @doc "The clock of a change whose maker has seen these."

@@ -15,6 +15,16 @@ defmodule Pipeline.Plugin.Cluster.Member do
     GenServer.start_link(__MODULE__, instance, name: Names.via(instance, :cluster_member))
   end
 
+  @doc "Has it compare what it knows with others."
+  @spec met(atom, [pid]) :: :ok
+  def met(instance, members) do
+    with member when member != nil <- Names.whereis(instance, :cluster_member) do
+      send(member, {:pipeline_cluster, :met, members})
+    end
+
+    :ok
+  end
+
   @impl GenServer
   def init(instance) do
     scope = Scope.watch()
@@ -28,7 +38,6 @@ defmodule Pipeline.Plugin.Cluster.Member do
   def handle_continue(:join, state) do
     # Of the one before this that crashed.
     take_back(Table.undo(state.instance), state)
-    :ok = Scope.follow(state.group)
     :ok = Scope.join(state.group)
     {:noreply, state |> look() |> tick()}
   end
@@ -112,21 +121,9 @@ defmodule Pipeline.Plugin.Cluster.Member do
 
   def handle_info({:pipeline_cluster, :abort, lock}, state), do: {:noreply, abort(lock, state)}
 
-  def handle_info({_monitor, :join, group, pids}, %{group: group} = state) do
-    for pid <- pids, node(pid) != node() do
-      tell(pid, state)
-      Events.emit(:node_joined, %{node: node(pid)}, instance: state.instance)
-    end
-
+  def handle_info({:pipeline_cluster, :met, pids}, state) do
+    for pid <- pids, do: tell(pid, state)
     {:noreply, look(state)}
-  end
-
-  def handle_info({_monitor, :leave, group, pids}, %{group: group} = state) do
-    for pid <- pids, node(pid) != node() do
-      Events.emit(:node_left, %{node: node(pid)}, instance: state.instance)
-    end
-
-    {:noreply, state}
   end
 
   # What one entry waits for may be there now.

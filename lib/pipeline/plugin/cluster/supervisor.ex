@@ -5,7 +5,7 @@ defmodule Pipeline.Plugin.Cluster.Supervisor do
 
   use Supervisor
 
-  alias Pipeline.Plugin.Cluster.{Directory, Inbox, Member}
+  alias Pipeline.Plugin.Cluster.{Directory, Inbox, Member, Watch}
   alias Pipeline.Plugin.Names
 
   @spec start_link(atom) :: Supervisor.on_start()
@@ -17,7 +17,8 @@ defmodule Pipeline.Plugin.Cluster.Supervisor do
       {Task.Supervisor, name: Names.via(instance, :cluster_changes)},
       {Inbox, instance},
       {Directory, instance},
-      {Member, instance}
+      {Member, instance},
+      {Watch, instance}
     ]
 
     # They lose nothing when they are started again, and all are when the scope is.

@@ -75,10 +75,13 @@ defmodule Pipeline.Plugin.Cluster.Change.Upgrade do
     opts = [instance: instance, config: config] ++ rollback(undo.old, code) ++ opts
 
     case Manager.upgrade_plugin(id, code.binary, opts) do
-      {:ok, version} -> {:ok, undo, version}
+      {:ok, version} -> {:ok, %{undo | shipped: shipped(undo.shipped, code)}, version}
       {:error, reason} -> {:error, reason, undo}
     end
   end
+
+  # When the plugin is unloaded one day, a node has again what is in its files.
+  defp shipped(shipped, code), do: if(Code.in_file?(code), do: shipped, else: [code.module | shipped])
 
   @impl true
   def entries(%{id: id, code: code, config: config, beside: beside}, found, _results, clocks) do
@@ -91,6 +94,7 @@ defmodule Pipeline.Plugin.Cluster.Change.Upgrade do
         state: :loaded,
         module: code.module,
         config: config,
+        upgraded?: true,
         code: [code | Enum.reject(beside, &(&1.module == code.module))]
       }
     ]
@@ -109,7 +113,7 @@ defmodule Pipeline.Plugin.Cluster.Change.Upgrade do
       )
     end
 
-    Code.remove(shipped)
+    Code.remove(List.delete(shipped, old.module))
   end
 
   # With its state, if code_change/3 of the old version takes it.
