@@ -471,6 +471,26 @@ defmodule Pipeline.Plugin.ClusterTest do
       assert ids(c, context.opts) == []
     end
 
+    test "takes an upgrade for what stands in its files, and goes back to them when it is unloaded",
+         %{nodes: [a, b, c] = nodes, name: name} = context do
+      {source, module, _} = source(:filed)
+      for node <- nodes, do: compile_on(node, source)
+      split([c], [a, b], name)
+      {:ok, :filed} = load(a, module, context.all)
+      {newer, ^module, _} = source(:filed, version: "1.1.0")
+      %{^module => binary} = Map.new(compile(newer))
+      {:ok, "1.1.0"} = call(b, Manager, :upgrade_plugin, [:filed, binary, context.all])
+      heal([c], [a, b], name)
+      assert call(c, Cluster, :sync, [context.opts]) == :ok
+      assert call(c, Manager, :plugin_info, [:filed, context.opts]).version == "1.1.0"
+
+      assert call(c, Manager, :unload_plugin, [:filed, context.all]) == :ok
+      assert load(b, module, context.all) == {:ok, :filed}
+
+      for node <- nodes,
+          do: assert(call(node, Manager, :plugin_info, [:filed, context.opts]).version == "1.0.0")
+    end
+
     test "does so when it has started anew", %{nodes: [a | _], name: name} = context do
       {source, module, beside} = source(:late)
       compile_on(a, source)
@@ -548,15 +568,20 @@ defmodule Pipeline.Plugin.ClusterTest do
       compile_on(a, source)
       {:ok, :survives} = load(a, module, context.all)
 
+      scope = call(b, :erlang, :whereis, [Cluster])
+
       for {role, groups} <- [
             cluster_member: [:members],
             cluster_inbox: [:inboxes],
             cluster_directory: [{:plugin, :survives}],
+            cluster_watch: [],
             manager: [:members, :inboxes]
           ] do
         kill(b, name, role, nodes, groups)
       end
 
+      # In OTP before 26.2 it ends with a process that follows a group and is in it.
+      assert call(b, :erlang, :whereis, [Cluster]) == scope
       kill_scope(b, name, nodes)
       assert call(b, Cluster, :sync, [context.opts]) == :ok
       assert [%{id: :survives, applied: true}] = call(b, Cluster, :plugins, [context.opts])
