@@ -204,6 +204,34 @@ defmodule Pipeline.ClusterCase do
     emit_here(name, type, List.duplicate(:binary.copy("x", bytes), count), nodes: :all)
   end
 
+  @doc "Emits so many events on a node while the inbox of another takes none, which has handled them all then."
+  def flood(node, name, type, count, other) do
+    call(node, __MODULE__, :flood_here, [name, type, count, member(node, {name, :inboxes}, other)])
+  end
+
+  @doc false
+  def flood_here(name, type, count, inbox) do
+    :ok = :sys.suspend(inbox)
+    emit_here(name, type, 1..count, nodes: :all)
+    :ok = :sys.resume(inbox, @patience)
+    _ = :sys.get_state(inbox, @patience)
+    :ok
+  end
+
+  @doc "How many payloads a collector on a node has, and how many it has missed by being slow."
+  def count(node, name, collector), do: call(node, __MODULE__, :count_here, [name, collector])
+
+  @doc false
+  def count_here(name, collector) do
+    send(collector, {:pipeline_event, name, {:last, self()}})
+
+    receive do
+      {:collected, ^collector, payloads} -> length(payloads) + Events.dropped(collector)
+    after
+      @patience -> :nothing
+    end
+  end
+
   @doc """
   What collectors have got, once a last event that a node emits has come to all of them: what it emitted before has.
   """

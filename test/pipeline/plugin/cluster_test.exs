@@ -127,10 +127,30 @@ defmodule Pipeline.Plugin.ClusterTest do
       :ok = emit_large(a, :large, :anything, 200_000, 200)
       assert call(a, Cluster, :dropped, [[instance: :large]]) > 0
 
+      # Calls are waited for as long as the caller would, and no longer.
+      call_to_it = [:nobody, :anything, 100, [instance: name, node: b.node]]
+      assert call(a, RPC, :call, call_to_it) == {:error, {:timeout, :nobody}}
+
       # Those who listen elsewhere do not notice.
       :ok = emit(a, name, :order, 1..100)
       assert collected_by(a, name, :order, [collector]) == [Enum.to_list(1..100)]
       {_, 0} = System.cmd("kill", ["-CONT", os_pid])
+    end
+  end
+
+  describe "an inbox" do
+    test "that cannot keep up drops events, counts them, and takes them again", %{nodes: [a, b, _c]} do
+      name = :flooded
+      start_instance([a, b], name)
+      collector = collect(b, name, :flood)
+      flood(a, name, :flood, 130_000, b)
+      there = call(b, Cluster, :dropped, [[instance: name]])
+      assert there > 0
+      assert count(b, name, collector) + there + call(a, Cluster, :dropped, [[instance: name]]) == 130_000
+
+      later = collect(b, name, :later)
+      :ok = emit(a, name, :later, 1..3)
+      assert collected_by(a, name, :later, [later]) == [[1, 2, 3]]
     end
   end
 
@@ -590,6 +610,18 @@ defmodule Pipeline.Plugin.ClusterTest do
       collectors = for node <- [a, b, c], do: collect(node, name, :after_it)
       :ok = emit(a, name, :after_it, [1])
       assert collected_by(a, name, :after_it, collectors) == [[1], [1], [1]]
+    end
+  end
+
+  describe "the application's own instance" do
+    test "is in a cluster where it is configured so", %{nodes: [a | _]} do
+      [d] = start_nodes(1)
+      assert call(d, Cluster, :sync, []) == {:error, {:not_clustered, Pipeline.Plugin}}
+      :ok = call(d, Application, :stop, [:pipeline_plugin])
+      :ok = call(d, Application, :put_env, [:pipeline_plugin, :cluster, [events: :all]])
+      :ok = call(d, Application, :start, [:pipeline_plugin])
+      assert call(d, Cluster, :nodes, []) == [d.node]
+      assert call(a, Cluster, :nodes, []) == []
     end
   end
 
