@@ -35,10 +35,12 @@ defmodule Pipeline.ClusterCase do
   def start_nodes(count) do
     paths = for path <- :code.get_path(), path != ~c".", arg <- [~c"-pa", path], do: arg
 
-    tasks =
+    # Names are unique to this run, and those of one call in order.
+    run = System.unique_integer([:positive])
+
+    nodes =
       for n <- 1..count do
-        # Unique to this run, and in order.
-        name = :"plugin_#{System.pid()}_#{System.unique_integer([:positive])}_#{n}"
+        name = :"plugin_#{System.pid()}_#{run}_#{n}"
 
         {:ok, peer, node} =
           apply(:peer, :start_link, [
@@ -58,8 +60,8 @@ defmodule Pipeline.ClusterCase do
         %{peer: peer, node: node}
       end
 
-    for node <- tasks, do: {:ok, _} = call(node, Application, :ensure_all_started, [:pipeline_plugin])
-    tasks
+    for node <- nodes, do: {:ok, _} = call(node, Application, :ensure_all_started, [:pipeline_plugin])
+    nodes
   end
 
   @doc "Calls a function on a node."
@@ -204,7 +206,10 @@ defmodule Pipeline.ClusterCase do
     emit_here(name, type, List.duplicate(:binary.copy("x", bytes), count), nodes: :all)
   end
 
-  @doc "Emits so many events on a node while the inbox of another takes none, which has handled them all then."
+  @doc """
+  Emits on a node until this many events are on their way to another, whose inbox takes none meanwhile, and waits until it
+  has handled them all. Returns how many were emitted.
+  """
   def flood(node, name, type, count, other) do
     call(node, __MODULE__, :flood_here, [name, type, count, member(node, {name, :inboxes}, other)])
   end
@@ -212,10 +217,19 @@ defmodule Pipeline.ClusterCase do
   @doc false
   def flood_here(name, type, count, inbox) do
     :ok = :sys.suspend(inbox)
-    emit_here(name, type, 1..count, nodes: :all)
+    emitted = flood_here(name, type, count, 0, 0)
     :ok = :sys.resume(inbox, @patience)
     _ = :sys.get_state(inbox, @patience)
-    :ok
+    emitted
+  end
+
+  defp flood_here(_name, _type, count, emitted, sent) when sent >= count, do: emitted
+
+  defp flood_here(name, type, count, emitted, _sent) do
+    emit_here(name, type, 1..1000, nodes: :all)
+    emitted = emitted + 1000
+    # What the connection does not take just now is none of it.
+    flood_here(name, type, count, emitted, emitted - Pipeline.Plugin.Cluster.dropped(instance: name))
   end
 
   @doc "How many payloads a collector on a node has, and how many it has missed by being slow."

@@ -8,7 +8,7 @@ defmodule Pipeline.Plugin.Cluster.Inbox do
   alias Pipeline.Plugin.Cluster.{Scope, Table}
   alias Pipeline.Plugin.{Names, RPC}
 
-  # Above this many messages in the mailbox events are dropped and counted, until it is empty. It is looked at once in
+  # Above this many messages in the mailbox events are dropped and counted, until there are half as many. It is looked at once in
   # so many events, and at each while they are dropped.
   @max_queue 100_000
   @look 1_000
@@ -49,7 +49,7 @@ defmodule Pipeline.Plugin.Cluster.Inbox do
 
   def handle_info(_message, state), do: {:noreply, state}
 
-  defp look(%{dropping?: true} = state), do: %{state | dropping?: waiting() > 0}
+  defp look(%{dropping?: true} = state), do: %{state | dropping?: waiting() > div(@max_queue, 2)}
   defp look(%{until_look: 0} = state), do: %{state | until_look: @look, dropping?: waiting() > @max_queue}
   defp look(state), do: %{state | until_look: state.until_look - 1}
 
