@@ -13,12 +13,13 @@ defmodule Pipeline.Plugin.Application do
   def start(_type, _args) do
     default =
       Application.get_all_env(:pipeline_plugin)
-      |> Keyword.take([:hooks, :plugins, :store, :events, :hook_budget, :limits, :sample_interval])
+      |> Keyword.take([:hooks, :plugins, :store, :events, :hook_budget, :limits, :sample_interval, :cluster])
 
     children = [
       Pipeline.Plugin.Names,
       Pipeline.Events.Subscriptions,
       Pipeline.Hook.Epoch,
+      Pipeline.Plugin.Cluster.Scope,
       {Pipeline.Plugin.Manager, default}
     ]
 

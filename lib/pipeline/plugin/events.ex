@@ -23,18 +23,31 @@ defmodule Pipeline.Plugin.Events do
 
   alias Pipeline.Events
   alias Pipeline.Events.Subscription
+  alias Pipeline.Plugin.Cluster.Outbox
   alias Pipeline.Plugin.{Names, Suggestion, Wrapper}
 
   @doc """
   Sends an event to all plugins and processes that have subscribed to it.
 
-  Option: `:instance`, by default that of the plugin that emits, or the application's own.
+  ## Options
+
+    * `:instance` - by default that of the plugin that emits, or the application's own
+    * `:nodes` - `:all` sends it to the instance's subscribers on all nodes of its cluster, see `Pipeline.Plugin.Cluster`;
+      by default only events of the types that its `cluster:` option names travel
   """
   @spec emit(type :: term, payload :: term, keyword) :: :ok
   def emit(type, payload, opts \\ []) do
-    if opts != [], do: Suggestion.validate_options!(opts, [:instance], "Pipeline.Plugin.Events.emit/3")
-    Events.emit({:plugin, type}, payload, instance: instance(opts))
+    if opts != [],
+      do: Suggestion.validate_options!(opts, [:instance, :nodes], "Pipeline.Plugin.Events.emit/3")
+
+    instance = instance(opts)
+    nodes = nodes!(opts[:nodes])
+    Events.emit({:plugin, type}, payload, instance: instance)
+    Outbox.forward(instance, type, payload, nodes)
   end
+
+  defp nodes!(nodes) when nodes in [nil, :all], do: nodes
+  defp nodes!(other), do: raise(ArgumentError, "nodes: is :all or left out, got: #{inspect(other)}")
 
   @doc """
   Subscribes a plugin, or the calling process by its pid, to events of a type.

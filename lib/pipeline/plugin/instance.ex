@@ -4,7 +4,7 @@ defmodule Pipeline.Plugin.Instance do
 
   use Supervisor
 
-  alias Pipeline.Plugin.{Anchor, Manager, Names, Resources}
+  alias Pipeline.Plugin.{Anchor, Cluster, Manager, Names, Resources}
 
   @spec start_link(keyword) :: Supervisor.on_start()
   def start_link(opts) do
@@ -18,7 +18,12 @@ defmodule Pipeline.Plugin.Instance do
     # By which an anchor that is started again knows what is its own from what a killed instance of the name has left.
     opts = Keyword.put(opts, :incarnation, make_ref())
 
+    cluster = opts[:cluster]
+    unless cluster, do: Cluster.Table.forget(name)
+
     children = [
+      # With nothing but a table, which the processes at the end work with.
+      cluster && {Cluster.Table, {name, cluster}},
       {Anchor, opts},
       # Before those whose end must not end a hook that is running.
       {Task.Supervisor, name: Names.via(name, :hook_tasks)},
@@ -27,12 +32,13 @@ defmodule Pipeline.Plugin.Instance do
       {Resources.Monitor, opts},
       {Manager.Server, opts},
       # Starts nothing: it waits until the manager has loaded the configured plugins.
-      %{id: :ready, start: {Manager.Server, :await_ready, [name]}}
+      %{id: :ready, start: {Manager.Server, :await_ready, [name]}},
+      cluster && {Cluster.Supervisor, name}
     ]
 
     # The manager finds everything that it needs where it left it, so its death ends no plugin. The death of the
     # plugin supervisor ends them all, and a new manager starts them again.
     # Both come back as they were, so that they may crash more often than what has lost its state.
-    Supervisor.init(children, strategy: :rest_for_one, max_restarts: 20, max_seconds: 5)
+    Supervisor.init(Enum.filter(children, & &1), strategy: :rest_for_one, max_restarts: 20, max_seconds: 5)
   end
 end

@@ -15,25 +15,43 @@ defmodule Pipeline.Plugin.LoadError do
   | `:register` | `{:duplicate_id, id}` |
   | `:start` | what `c:Pipeline.Plugin.start/1` returned or raised |
   | `:code_change` | what `c:Pipeline.Plugin.code_change/3` returned or raised |
+  | `:cluster` | of a load on all nodes: `{:not_clustered, instance}`, `:nodedown`, `:timeout`, `{:interrupted, term}` |
+
+  `node` is the node that it failed on, where plugins were to be loaded on all; see `Pipeline.Plugin.Cluster` for the reasons
+  that the step `:code` has there.
   """
 
-  alias Pipeline.Plugin.ResolutionError
+  alias Pipeline.Plugin.{Manager, ResolutionError}
 
-  @type step :: :code | :validate | :resolve | :config | :hooks | :init | :register | :start | :code_change
+  @type step ::
+          :code
+          | :validate
+          | :resolve
+          | :config
+          | :hooks
+          | :init
+          | :register
+          | :start
+          | :code_change
+          | :cluster
   @type t :: %__MODULE__{
           plugin: Pipeline.Plugin.plugin_id() | nil,
           module: module | nil,
           step: step,
           reason: term,
-          detail: String.t() | nil
+          detail: String.t() | nil,
+          node: node | nil
         }
 
-  defexception [:plugin, :module, :step, :reason, :detail]
+  defexception [:plugin, :module, :step, :reason, :detail, :node]
 
   @impl Exception
   def message(%__MODULE__{} = error) do
-    "could not load #{subject(error)} (step #{error.step}): #{error.detail || detail(error)}"
+    "could not load #{subject(error)}#{place(error)} (step #{error.step}): #{error.detail || detail(error)}"
   end
+
+  defp place(%{node: nil}), do: ""
+  defp place(%{node: node}), do: " on the node #{node}"
 
   @doc false
   @spec resolution(ResolutionError.t()) :: t
@@ -93,6 +111,7 @@ defmodule Pipeline.Plugin.LoadError do
     "its process was killed in #{step}/1, by somebody or by the VM for its limit :max_heap; it is undone"
   end
 
+  defp detail(%{step: :cluster, reason: reason}), do: Manager.format_error(reason)
   defp detail(%{step: :init, reason: reason}), do: "init/1 failed with #{failure(reason)}; it is undone"
   defp detail(%{step: :start, reason: reason}), do: "start/1 failed with #{failure(reason)}; it is undone"
   defp detail(%{reason: reason}), do: inspect(reason)

@@ -27,7 +27,20 @@ defmodule Pipeline.Plugin.Manager do
   """
 
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Config, Instance, Lifecycle, LoadError, Names, Registry, Store, Suggestion, Wrapper}
+
+  alias Pipeline.Plugin.{
+    Cluster,
+    Config,
+    Instance,
+    Lifecycle,
+    LoadError,
+    Names,
+    Registry,
+    Store,
+    Suggestion,
+    Wrapper
+  }
+
   alias Pipeline.Plugin.Config.Update
   alias Pipeline.Plugin.Manager.{Health, Readiness, Server, Upgrade}
   alias Pipeline.Plugin.Resources.Limits
@@ -64,12 +77,20 @@ defmodule Pipeline.Plugin.Manager do
           | {:code_in_use, [pid]}
           | Store.Error.t()
           | {:called_from_callback, atom}
+          | cluster_error
+
+  @typedoc "With `nodes: :all`: what failed on which node, or why nothing was tried."
+  @type cluster_error ::
+          {:on_node, node, reason :: term}
+          | {:not_clustered, instance :: atom}
+          | {:interrupted, reason :: term}
 
   @type upgrade_error ::
           {:not_loaded | :held | :stopped | :failed, Plugin.plugin_id()}
           | {:still_running | :code_in_use, [pid]}
           | {:crashed, Plugin.plugin_id(), reason :: term}
           | {:called_from_callback, atom}
+          | cluster_error
           | LoadError.t()
 
   @type enable_error ::
@@ -101,12 +122,14 @@ defmodule Pipeline.Plugin.Manager do
       `config :pipeline_plugin, hook_budget:` says, or 500
     * `:limits` - how much each plugin may use unless it says otherwise, see `Pipeline.Plugin.Resources`
     * `:sample_interval` - how often that is looked at: milliseconds or `:infinity`, by default 1000
+    * `:cluster` - `true` or options: instances of this name on connected nodes form a group, see `Pipeline.Plugin.Cluster`;
+      by default they do not
   """
   @spec start_link(keyword) :: Supervisor.on_start()
   def start_link(opts \\ []) do
     Suggestion.validate_options!(
       opts,
-      [:name, :hooks, :plugins, :store, :events, :hook_budget, :limits, :sample_interval],
+      [:name, :hooks, :plugins, :store, :events, :hook_budget, :limits, :sample_interval, :cluster],
       "Pipeline.Plugin.Manager.start_link/1"
     )
 
@@ -118,7 +141,8 @@ defmodule Pipeline.Plugin.Manager do
       store: check_path!(opts[:store]),
       record: record!(opts[:events] || []),
       limits: Limits.check!(opts[:limits] || []),
-      sample_interval: check_interval!(opts[:sample_interval])
+      sample_interval: check_interval!(opts[:sample_interval]),
+      cluster: Cluster.Options.check!(opts[:cluster])
     )
   end
 
@@ -191,6 +215,9 @@ defmodule Pipeline.Plugin.Manager do
     * `:timeout` - milliseconds that `c:Pipeline.Plugin.init/1` and `c:Pipeline.Plugin.start/1` may take each, by
       default 30 seconds
     * `:limits` - how much the plugin may use, which wins over what it declares, see `Pipeline.Plugin.Resources`
+    * `:nodes` - `:all` ships the plugin's code to all nodes of the instance's cluster and loads it everywhere or nowhere;
+      nodes that join later load it too. See `Pipeline.Plugin.Cluster`
+    * `:modules` - with `nodes: :all`, further modules to ship
   """
   @spec load_plugin(module, Plugin.config(), keyword) :: {:ok, Plugin.plugin_id()} | {:error, LoadError.t()}
   def load_plugin(module, config \\ %{}, opts \\ []) do
@@ -206,10 +233,16 @@ defmodule Pipeline.Plugin.Manager do
   @spec load_plugins([module | {module, Plugin.config()}], keyword) ::
           {:ok, [Plugin.plugin_id()]} | {:error, LoadError.t()}
   def load_plugins(plugins, opts \\ []) do
-    Suggestion.validate_options!(opts, [:instance, :timeout, :limits], "loading plugins")
-    plugins = plugins |> with_configs!() |> with_limits!(opts[:limits])
+    Suggestion.validate_options!(opts, [:instance, :timeout, :limits, :nodes, :modules], "loading plugins")
+    plugins = with_configs!(plugins)
+    timeout = timeout!(opts, 30_000)
 
-    case call(opts, {:load, plugins, timeout!(opts, 30_000)}) do
+    result =
+      everywhere(opts, &Cluster.Change.Load.request(plugins, opts[:modules] || [], timeout, &1), fn ->
+        call(opts, {:load, with_limits!(plugins, opts[:limits]), timeout})
+      end)
+
+    case result do
       {:error, {:called_from_callback, callback}} ->
         {:error,
          %LoadError{step: :validate, reason: {:called_from_callback, callback}, detail: busy(callback)}}
@@ -274,15 +307,20 @@ defmodule Pipeline.Plugin.Manager do
     * `:force` - when `true`, the processes whose runs take longer are killed
     * `:purge` - when `true`, the plugin's module is taken out of the VM too. Processes that still run its code keep it
       there, with `{:error, {:code_in_use, pids}}`; the plugin is unloaded then
+    * `:nodes` - `:all` unloads it on all nodes of the instance's cluster or on none, see `Pipeline.Plugin.Cluster`
   """
   @spec unload_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, unload_error}
   def unload_plugin(id, opts \\ []) do
     Suggestion.validate_options!(
       opts,
-      [:instance, :cascade, :drain_timeout, :force, :purge],
+      [:instance, :cascade, :drain_timeout, :force, :purge, :nodes],
       "Pipeline.Plugin.Manager.unload_plugin/2"
     )
 
+    everywhere(opts, &Cluster.Change.Unload.request(id, opts, &1), fn -> unload_here(id, opts) end)
+  end
+
+  defp unload_here(id, opts) do
     module = if opts[:purge], do: with(%{module: module} <- plugin_info(id, instance(opts)), do: module)
 
     with :ok <- call(opts, {:unload, id, opts[:cascade] == true, patience(opts)}) do
@@ -377,6 +415,8 @@ defmodule Pipeline.Plugin.Manager do
       takes longer is restarted as the old version
     * `:drain_timeout` - milliseconds that may take, by default 5 seconds; then the old version stays, with
       `{:error, {:still_running, pids}}`
+    * `:nodes` - `:all` upgrades it on all nodes of the instance's cluster or on none, see `Pipeline.Plugin.Cluster`
+    * `:modules` - with `nodes: :all`, further modules to ship
     * `:rollback` - when `false`, a module is replaced also where the code that runs is in no file any more, and cannot
       be put back: a plugin whose upgrade fails after that is failed
   """
@@ -385,10 +425,16 @@ defmodule Pipeline.Plugin.Manager do
   def upgrade_plugin(id, new_version, opts \\ []) when is_atom(new_version) or is_binary(new_version) do
     Suggestion.validate_options!(
       opts,
-      [:instance, :config, :extra, :timeout, :drain_timeout, :rollback],
+      [:instance, :config, :extra, :timeout, :drain_timeout, :rollback, :nodes, :modules],
       "Pipeline.Plugin.Manager.upgrade_plugin/3"
     )
 
+    everywhere(opts, &Cluster.Change.Upgrade.request(id, new_version, opts, &1), fn ->
+      upgrade_here(id, new_version, opts)
+    end)
+  end
+
+  defp upgrade_here(id, new_version, opts) do
     call(
       opts,
       {:upgrade, id, new_version,
@@ -558,6 +604,25 @@ defmodule Pipeline.Plugin.Manager do
 
   def format_error({:invalid_config, config}), do: "a configuration is a map, got: #{inspect(config)}"
 
+  def format_error({:on_node, node, reason}), do: "on the node #{node} #{format_error(reason)}"
+
+  def format_error({:not_clustered, instance}) do
+    "the instance #{inspect(instance)} is in no cluster; start it with cluster: true, or leave nodes: :all out"
+  end
+
+  def format_error(:nodedown),
+    do: "the connection was lost; nothing was changed, and it catches up when it is back"
+
+  def format_error(:timeout) do
+    "it took too long, and nothing was changed; see that it is well, or give cluster: a longer timeout:"
+  end
+
+  def format_error({:interrupted, reason}) do
+    "the process that made the change on all nodes ended, and each takes it back: #{inspect(reason)}; try again"
+  end
+
+  def format_error(reason), do: "it failed with #{inspect(reason)}"
+
   defp timeout!(opts, default) do
     case opts[:timeout] || default do
       timeout when timeout == :infinity or (is_integer(timeout) and timeout >= 0) ->
@@ -573,6 +638,18 @@ defmodule Pipeline.Plugin.Manager do
 
   defp busy(callback) do
     "the manager is waiting for #{callback} of the plugin that asks it; ask from another process, such as a task"
+  end
+
+  # What is done on all nodes is done by another process, which asks the managers of each.
+  defp everywhere(opts, on_all, here) do
+    instance = opts[:instance] || @default
+
+    case {opts[:nodes], Wrapper.running_callback()} do
+      {nil, _} -> here.()
+      {:all, nil} -> instance |> running!() |> on_all.()
+      {:all, callback} -> {:error, {:called_from_callback, callback}}
+      {other, _} -> raise ArgumentError, "nodes: is :all or left out, got: #{inspect(other)}"
+    end
   end
 
   defp call(opts, request) do

@@ -6,6 +6,7 @@ defmodule Pipeline.Plugin.RPC do
   value, never an exit of the caller. An answer that comes too late is dropped, not left in the caller's mailbox.
   """
 
+  alias Pipeline.Plugin.Cluster.RemoteCall
   alias Pipeline.Plugin.{Suggestion, Wrapper}
   alias Pipeline.Plugin.RPC.Target
 
@@ -38,12 +39,39 @@ defmodule Pipeline.Plugin.RPC do
     * `{:crashed, id, reason}` - it ended before it answered; it may have done what was asked
     * `{:calling_self, id}` - it is the caller
 
-  Option: `:instance`; by default that of the calling plugin, or the application's own.
+  ## Options
+
+    * `:instance` - by default that of the calling plugin, or the application's own
+    * `:node` - of an instance in a cluster (`Pipeline.Plugin.Cluster`): a node, which answers and no other, or `:any`,
+      another one where the plugin does not run here. By default the answer comes from here, and `{:not_loaded, id}` says that
+      the plugin is not; an instance with `cluster: [rpc: :any]` looks elsewhere by default
+
+  Another node adds these reasons:
+
+    * `{:nodedown, node}` - there is no connection, or it was lost: the plugin may have done what was asked
+    * `{:no_instance, node}` - the node has no such instance in its cluster
   """
   @spec call(Pipeline.Plugin.plugin_id(), term, timeout, keyword) :: {:ok, term} | {:error, reason}
   def call(id, request, timeout \\ 5000, opts \\ []) do
-    instance = instance(opts, "Pipeline.Plugin.RPC.call/4")
-    call_until(instance, id, request, timeout |> check_timeout!() |> deadline())
+    {instance, node} = target(opts, "Pipeline.Plugin.RPC.call/4")
+    deadline = timeout |> check_timeout!() |> deadline()
+
+    cond do
+      node == node() -> call_until(instance, id, request, deadline)
+      node == :any -> call_any(instance, id, request, deadline)
+      true -> RemoteCall.call(instance, node, id, request, deadline)
+    end
+  end
+
+  # One that is just being restarted here is waited for: it is here.
+  defp call_any(instance, id, request, deadline) do
+    case Target.find(instance, id) do
+      {:error, reason} when reason != :restarting ->
+        with {:error, :nowhere} <- RemoteCall.any(instance, id, request, deadline), do: {:error, {reason, id}}
+
+      _here ->
+        call_until(instance, id, request, deadline)
+    end
   end
 
   defp call_until(instance, id, request, deadline) do
@@ -78,20 +106,32 @@ defmodule Pipeline.Plugin.RPC do
 
   The errors are those of `call/4` that say that there is no process: a plugin that is being restarted is not waited for.
 
-  Option: `:instance`, as for `call/4`.
+  Options: `:instance` and `:node`, as for `call/4`; `:any` is not for casts. Of a plugin on another node `:ok` says that the
+  message is on its way, and `{:error, {:busy, node}}` that the node does not take any just now.
   """
   @spec cast(Pipeline.Plugin.plugin_id(), term, keyword) :: :ok | {:error, reason}
   def cast(id, message, opts \\ []) do
-    case Target.find(instance(opts, "Pipeline.Plugin.RPC.cast/3"), id) do
+    case target(opts, "Pipeline.Plugin.RPC.cast/3") do
+      {instance, node} when node in [node(), :any] -> cast_here(instance, id, message)
+      {instance, node} -> RemoteCall.cast(instance, node, id, message)
+    end
+  end
+
+  defp cast_here(instance, id, message) do
+    case Target.find(instance, id) do
       {:ok, pid} -> GenServer.cast(pid, {:plugin_message, message})
       {:error, reason} -> {:error, {reason, id}}
     end
   end
 
-  defp instance(opts, function) do
-    Suggestion.validate_options!(opts, [:instance], function)
-    opts[:instance] || Wrapper.instance() || Pipeline.Plugin
+  defp target(opts, function) do
+    Suggestion.validate_options!(opts, [:instance, :node], function)
+    instance = opts[:instance] || Wrapper.instance() || Pipeline.Plugin
+    {instance, node!(opts[:node] || RemoteCall.default(instance) || node())}
   end
+
+  defp node!(node) when is_atom(node), do: node
+  defp node!(other), do: raise(ArgumentError, "node: is the name of a node or :any, got: #{inspect(other)}")
 
   defp check_timeout!(:infinity), do: :infinity
   # What is left of an earlier deadline can be less than nothing.

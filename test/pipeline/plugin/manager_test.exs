@@ -239,7 +239,7 @@ defmodule Pipeline.Plugin.ManagerTest do
                Manager.load_plugin(module, :nonsense, instance: instance)
 
       assert_raise ArgumentError,
-                   "unknown option :instanze of loading plugins. Did you mean :instance? Known: :instance, :timeout, :limits",
+                   "unknown option :instanze of loading plugins. Did you mean :instance? Known: :instance, :timeout, :limits, :nodes, :modules",
                    fn -> Manager.load_plugin(module, %{}, instanze: instance) end
     end
 

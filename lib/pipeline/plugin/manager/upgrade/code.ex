@@ -21,10 +21,13 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
           in_place?: boolean
         }
 
+  @typedoc "Whether there has to be a way back, or the one where there is no file."
+  @type rollback :: boolean | {file :: charlist, binary}
+
   @doc "Looks at the new code; loads nothing that stands in a file."
-  @spec read(module | binary, module, rollback? :: boolean) :: {:ok, t} | {:error, LoadError.t()}
-  def read(target, current, rollback?) do
-    with {:ok, code} <- find(target, current), do: way_back(code, rollback?)
+  @spec read(module | binary, module, rollback) :: {:ok, t} | {:error, LoadError.t()}
+  def read(target, current, rollback) do
+    with {:ok, code} <- find(target, current), do: way_back(code, rollback)
   end
 
   defp find(module, module), do: read_file(:code.which(module), module)
@@ -72,22 +75,25 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
   end
 
   # A module that replaces another of its name has to be able to leave again, and the file may be the new one by now.
-  defp way_back(%__MODULE__{binary: nil} = code, _rollback?), do: {:ok, code}
+  defp way_back(%__MODULE__{binary: nil} = code, _rollback), do: {:ok, code}
 
-  defp way_back(%__MODULE__{module: module} = code, rollback?) do
+  defp way_back(%__MODULE__{module: module} = code, rollback) do
     with true <- :erlang.module_loaded(module),
-         {^module, binary, file} <- :code.get_object_code(module),
+         {^module, binary, file} <- object_code(module, rollback),
          true <- :code.module_md5(binary) == module.module_info(:md5) do
       {:ok, %{code | old: {file, binary}, in_place?: true}}
     else
       _ ->
         in_place? = :erlang.module_loaded(module)
 
-        if in_place? and rollback?,
+        if in_place? and rollback != false,
           do: error(module, {:no_way_back, module}),
           else: {:ok, %{code | in_place?: in_place?}}
     end
   end
+
+  defp object_code(module, {file, binary}), do: {module, binary, file}
+  defp object_code(module, _rollback), do: :code.get_object_code(module)
 
   @doc "Runs `swap` with the new code in place, and takes the code back if it fails."
   @spec load(t, (() -> {:ok, result} | {:error, reason})) ::

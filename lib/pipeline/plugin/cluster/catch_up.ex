@@ -1,0 +1,169 @@
+defmodule Pipeline.Plugin.Cluster.CatchUp do
+  @moduledoc false
+  # Brings this node to what the table says: what others have loaded, upgraded or unloaded while it was away. An entry
+  # that was carried out is done with: what happens to the plugin here afterwards is not undone. One that cannot be is
+  # reported once and tried again when something has changed.
+
+  require Logger
+
+  alias Pipeline.Plugin.Cluster.Change.Upgrade
+  alias Pipeline.Plugin.Cluster.{Code, Entry, Table}
+  alias Pipeline.Plugin.{Events, LoadError, Manager}
+
+  @spec run(atom) :: :ok
+  def run(instance) do
+    pending = for {entry, here} <- Table.all(instance), here.applied != entry.clock, do: {entry, here}
+    {wanted, unwanted} = Enum.split_with(pending, fn {entry, _here} -> entry.state == :loaded end)
+
+    rounds(unwanted, &unload(&1, instance), instance)
+    {there, missing} = Enum.split_with(wanted, fn {entry, _here} -> info(entry, instance) != nil end)
+    rounds(there, &replace(&1, instance), instance)
+    unless load_all(missing, instance), do: rounds(missing, &load(&1, instance), instance)
+    :ok
+  end
+
+  @doc "Whether there is something left to be done."
+  @spec pending?(atom) :: boolean
+  def pending?(instance),
+    do: Enum.any?(Table.all(instance), fn {entry, here} -> here.applied != entry.clock end)
+
+  # One can be what another waits for, so what fails is tried again as long as something succeeds.
+  defp rounds([], _step, _instance), do: :ok
+
+  defp rounds(entries, step, instance) do
+    failed =
+      Enum.flat_map(entries, fn entry ->
+        case step.(entry) do
+          :ok -> []
+          {:error, reason} -> [{entry, reason}]
+        end
+      end)
+
+    if length(failed) == length(entries),
+      do: Enum.each(failed, &report(&1, instance)),
+      else: failed |> Enum.map(&elem(&1, 0)) |> rounds(step, instance)
+  end
+
+  # Dependents of its own a node keeps, and what they need: they go first, by who has loaded them.
+  defp unload({%{id: id} = entry, here}, instance) do
+    cond do
+      # It was not the cluster that loaded it here.
+      here.applied == nil -> done(entry, here, [], instance)
+      info(entry, instance) == nil -> removed(entry, here, instance)
+      true -> with :ok <- Manager.unload_plugin(id, instance: instance), do: removed(entry, here, instance)
+    end
+  end
+
+  @doc "Notes that a plugin is unloaded here, and takes out the code that came for it."
+  @spec removed(Entry.t(), Table.here(), atom) :: :ok
+  def removed(entry, here, instance) do
+    in_use =
+      for {%{id: id, state: :loaded}, %{shipped: shipped}} <- Table.all(instance),
+          id != entry.id,
+          module <- shipped,
+          do: module
+
+    Code.remove(here.shipped -- in_use)
+    Table.put(instance, entry, %{applied: entry.clock, code: nil, shipped: [], failed: nil})
+  end
+
+  @doc "Notes that an entry is carried out here."
+  @spec done(Entry.t(), Table.here(), [module], atom) :: :ok
+  def done(entry, here, shipped, instance) do
+    shipped = Enum.uniq(shipped ++ here.shipped)
+    here = %{applied: entry.clock, code: List.first(entry.code), shipped: shipped, failed: nil}
+    Table.put(instance, entry, here)
+  end
+
+  # All at once, in the order of their dependencies.
+  defp load_all([], _instance), do: true
+
+  defp load_all(missing, instance) do
+    installed =
+      for {entry, here} <- missing,
+          {:ok, shipped} <- [install(entry)],
+          do: {entry, here, shipped}
+
+    with true <- length(installed) == length(missing),
+         {:ok, _ids} <-
+           Manager.load_plugins(for({entry, _, _} <- installed, do: plugin(entry)), instance: instance) do
+      for {entry, here, shipped} <- installed, do: done(entry, here, shipped, instance)
+      true
+    else
+      _ ->
+        for {_entry, _here, shipped} <- installed, do: Code.remove(shipped)
+        false
+    end
+  end
+
+  defp load({entry, here}, instance) do
+    {module, config} = plugin(entry)
+
+    with {:ok, shipped} <- install(entry) do
+      case Manager.load_plugin(module, config, instance: instance) do
+        {:ok, _id} ->
+          done(entry, here, shipped, instance)
+
+        {:error, error} ->
+          Code.remove(shipped)
+          {:error, error}
+      end
+    end
+  end
+
+  # What the plugin may need while it is loaded comes before it.
+  defp install(%{code: [own | beside], upgraded?: upgraded?}) do
+    Code.install(beside ++ [own], if(upgraded?, do: [own.module], else: []))
+  end
+
+  defp plugin(%{module: module, config: config}), do: {module, config}
+
+  # It is here already: loaded by somebody else, or as it was before a split.
+  defp replace({entry, here}, instance) do
+    %{module: module, config: config, code: [own | beside]} = entry
+    info = info(entry, instance)
+
+    cond do
+      info.module == module and info.config == config and Code.runs?(own) ->
+        done(entry, here, [], instance)
+
+      here.applied == nil ->
+        reason = {:already_loaded, entry.id}
+        {:error, %LoadError{plugin: entry.id, module: info.module, step: :validate, reason: reason}}
+
+      true ->
+        with {:ok, shipped} <- Code.install(beside),
+             {:ok, _version} <- upgrade(entry, here.code, instance),
+             :ok <-
+               if(info.config == config, do: :ok, else: Manager.restart_plugin(entry.id, instance: instance)) do
+          own = if Code.in_file?(own), do: [], else: [own.module]
+          done(entry, here, own ++ shipped, instance)
+        end
+    end
+  end
+
+  defp upgrade(%{id: id, code: [own | _], config: config}, runs, instance) do
+    Manager.upgrade_plugin(
+      id,
+      own.binary,
+      [config: config, instance: instance] ++ Upgrade.rollback(runs, own)
+    )
+  end
+
+  defp info(%{id: id}, instance), do: Manager.plugin_info(id, instance: instance)
+
+  defp report({{%{id: id} = entry, here}, reason}, instance) do
+    if here.failed != reason do
+      Logger.warning(
+        "plugin #{inspect(id)} is to be #{entry.state} on all nodes and cannot be on #{node()}: #{sentence(reason)}"
+      )
+
+      Table.put(instance, entry, %{here | failed: reason})
+      payload = %{id: id, node: node(), state: entry.state, reason: reason}
+      Events.emit(:cluster_failed, payload, instance: instance)
+    end
+  end
+
+  defp sentence(%LoadError{} = error), do: Exception.message(error)
+  defp sentence(reason), do: Manager.format_error(reason)
+end
