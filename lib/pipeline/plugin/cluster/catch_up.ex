@@ -64,14 +64,15 @@ defmodule Pipeline.Plugin.Cluster.CatchUp do
           do: module
 
     Code.remove(here.shipped -- in_use)
-    Table.put(instance, entry, %{applied: entry.clock, code: nil, shipped: [], failed: nil})
+    Table.put(instance, entry, %{applied: entry.clock, code: nil, config: nil, shipped: [], failed: nil})
   end
 
   @doc "Notes that an entry is carried out here."
   @spec done(Entry.t(), Table.here(), [module], atom) :: :ok
   def done(entry, here, shipped, instance) do
     shipped = Enum.uniq(shipped ++ here.shipped)
-    here = %{applied: entry.clock, code: List.first(entry.code), shipped: shipped, failed: nil}
+    code = List.first(entry.code)
+    here = %{applied: entry.clock, code: code, config: entry.config, shipped: shipped, failed: nil}
     Table.put(instance, entry, here)
   end
 
@@ -122,9 +123,11 @@ defmodule Pipeline.Plugin.Cluster.CatchUp do
   defp replace({entry, here}, instance) do
     %{module: module, config: config, code: [own | beside]} = entry
     info = info(entry, instance)
+    # What it runs with can have changed since it was loaded with the configuration of the entry.
+    same_config? = config == if(here.applied, do: here.config, else: info.config)
 
     cond do
-      info.module == module and info.config == config and Code.runs?(own) ->
+      info.module == module and same_config? and Code.runs?(own) ->
         done(entry, here, [], instance)
 
       here.applied == nil ->
@@ -133,21 +136,17 @@ defmodule Pipeline.Plugin.Cluster.CatchUp do
 
       true ->
         with {:ok, shipped} <- Code.install(beside),
-             {:ok, _version} <- upgrade(entry, here.code, instance),
-             :ok <-
-               if(info.config == config, do: :ok, else: Manager.restart_plugin(entry.id, instance: instance)) do
+             {:ok, _version} <- upgrade(entry, here.code, not same_config?, instance),
+             :ok <- if(same_config?, do: :ok, else: Manager.restart_plugin(entry.id, instance: instance)) do
           own = if Code.in_file?(own), do: [], else: [own.module]
           done(entry, here, own ++ shipped, instance)
         end
     end
   end
 
-  defp upgrade(%{id: id, code: [own | _], config: config}, runs, instance) do
-    Manager.upgrade_plugin(
-      id,
-      own.binary,
-      [config: config, instance: instance] ++ Upgrade.rollback(runs, own)
-    )
+  defp upgrade(%{id: id, code: [own | _], config: config}, runs, new_config?, instance) do
+    config = if new_config?, do: [config: config], else: []
+    Manager.upgrade_plugin(id, own.binary, [instance: instance] ++ config ++ Upgrade.rollback(runs, own))
   end
 
   defp info(%{id: id}, instance), do: Manager.plugin_info(id, instance: instance)

@@ -203,9 +203,9 @@ defmodule Pipeline.Plugin.Cluster.Member do
 
   # As what was unloaded elsewhere, which is tried again.
   defp unload_later(id, shipped, instance) do
-    {entry, _here} = Table.get(instance, id)
+    {entry, here} = Table.get(instance, id)
     entry = entry || %Entry{id: id, clock: {0, node()}, state: :unloaded}
-    Table.put(instance, entry, %{applied: :taken_back, code: nil, shipped: shipped, failed: nil})
+    Table.put(instance, entry, %{here | applied: :taken_back, shipped: shipped, failed: nil})
   end
 
   defp commit(%{id: id} = entry, shipped, instance) do

@@ -13,19 +13,20 @@ defmodule Pipeline.Plugin.Cluster.Table do
   alias Pipeline.Plugin.Names
 
   @typedoc """
-  On this node: the clock of the entry that was carried out last, the code of its plugin, the modules that were shipped
-  for it, and why the present one could not be.
+  On this node: the clock of the entry that was carried out last, the code and the configuration of its plugin, the modules
+  that were shipped for it, and why the present one could not be.
   """
   @type here :: %{
           applied: Entry.clock() | :taken_back | nil,
           code: Code.t() | nil,
+          config: Plugin.config() | nil,
           shipped: [module],
           failed: term
         }
 
   @type settings :: %{options: Options.t(), table: :ets.table(), dropped: :counters.counters_ref()}
 
-  @nothing %{applied: nil, code: nil, shipped: [], failed: nil}
+  @nothing %{applied: nil, code: nil, config: nil, shipped: [], failed: nil}
 
   @spec start_link({atom, Options.t()}) :: GenServer.on_start()
   def start_link({instance, _options} = arg) do

@@ -10,6 +10,7 @@ defmodule Pipeline.Plugin.Cluster.Change.Upgrade do
   alias Pipeline.Plugin.Cluster.{Code, Coordinator, Entry, Table}
   alias Pipeline.Plugin.{LoadError, Manager}
 
+  # `config` is that of the entry; what runs keeps its own unless one is given in `opts`.
   @enforce_keys [:id, :code, :beside, :config, :opts]
   defstruct [:id, :code, :beside, :config, :opts]
 
@@ -27,14 +28,21 @@ defmodule Pipeline.Plugin.Cluster.Change.Upgrade do
            id: id,
            code: code,
            beside: beside,
-           config: opts[:config] || info.config,
-           opts: Keyword.take(opts, [:extra, :timeout])
+           config: opts[:config] || config(id, info, instance),
+           opts: Keyword.take(opts, [:config, :extra, :timeout])
          },
          {:ok, [version | _]} <- Coordinator.run(change, instance) do
       {:ok, version}
     else
       {:error, {:on_node, _node, %LoadError{}} = reason} -> {:error, Load.error(reason)}
       {:error, reason} -> {:error, reason}
+    end
+  end
+
+  defp config(id, info, instance) do
+    case Table.settings(instance) && Table.get(instance, id) do
+      {%{state: :loaded, config: config}, _here} -> config
+      _ -> info.config
     end
   end
 
@@ -71,8 +79,8 @@ defmodule Pipeline.Plugin.Cluster.Change.Upgrade do
   end
 
   @impl true
-  def perform(%{id: id, code: code, config: config, opts: opts}, instance, undo) do
-    opts = [instance: instance, config: config] ++ rollback(undo.old, code) ++ opts
+  def perform(%{id: id, code: code, opts: opts}, instance, undo) do
+    opts = [instance: instance] ++ rollback(undo.old, code) ++ opts
 
     case Manager.upgrade_plugin(id, code.binary, opts) do
       {:ok, version} -> {:ok, %{undo | shipped: shipped(undo.shipped, code)}, version}
