@@ -73,7 +73,7 @@ defmodule Bench.Points do
     for line <- String.split(text, "\n", trim: true) do
       [figure, series | numbers] = String.split(line, "\t")
       [x, median, low, high] = for number <- numbers, do: number |> Float.parse() |> elem(0)
-      %{figure: figure, series: series, x: x, median: median, low: low, high: high}
+      %{figure: figure, series: series, x: trunc(x), median: median, low: low, high: high}
     end
   end
 

@@ -2,16 +2,17 @@
 
 use std::error::Error;
 use std::hint::{black_box, spin_loop};
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use pipeline_core::hook::Chain;
 use pipeline_core::published::Published;
 
 use crate::chain::{Counter, chain};
 use crate::effort::Effort;
 use crate::point::Point;
-use pipeline_core::hook::Chain;
 
 const HOOKS: u64 = 8;
 const ROUND: Duration = Duration::from_millis(60);
@@ -57,8 +58,10 @@ pub(crate) fn points(effort: Effort, counts: &[usize]) -> Result<(), Box<dyn Err
 /// Runs per second, of all readers together.
 fn throughput(published: &Published<Chain<Counter>>, readers: usize, beside: Beside) -> f64 {
     let stop = AtomicBool::new(false);
+    let start = Barrier::new(readers + 1);
     thread::scope(|scope| {
         scope.spawn(|| {
+            start.wait();
             while !stop.load(Ordering::Relaxed) {
                 match beside {
                     Beside::Nobody => return,
@@ -72,30 +75,54 @@ fn throughput(published: &Published<Chain<Counter>>, readers: usize, beside: Bes
                 }
             }
         });
-        let started = Instant::now();
         let threads: Vec<_> = (0..readers)
-            .map(|_| scope.spawn(move || read_until(published, started + ROUND)))
+            .map(|_| {
+                scope.spawn(|| {
+                    start.wait();
+                    read_for(published, ROUND)
+                })
+            })
             .collect();
-        let runs: u32 = threads
+        let read: Vec<Read> = threads
             .into_iter()
             .filter_map(|thread| thread.join().ok())
-            .sum();
-        let took = started.elapsed();
+            .collect();
         stop.store(true, Ordering::Relaxed);
-        f64::from(runs) / took.as_secs_f64()
+        let runs: u32 = read.iter().map(|read| read.runs).sum();
+        let first = read.iter().map(|read| read.started).min();
+        let last = read.iter().map(|read| read.ended).max();
+        // Not the sum of what each did in its own time: on a busy machine those times are not the same.
+        first.zip(last).map_or(f64::NAN, |(first, last)| {
+            f64::from(runs) / (last - first).as_secs_f64()
+        })
     })
 }
 
-fn read_until(published: &Published<Chain<Counter>>, deadline: Instant) -> u32 {
+/// What one reader did.
+struct Read {
+    runs: u32,
+    started: Instant,
+    ended: Instant,
+}
+
+fn read_for(published: &Published<Chain<Counter>>, round: Duration) -> Read {
     let mut skipped = Vec::new();
     let mut runs = 0;
-    while Instant::now() < deadline {
+    let started = Instant::now();
+    loop {
         for _ in 0..BATCH {
             let mut count = black_box(0);
             let run = published.read(|chain| chain.run(&mut count, |_| Ok(()), &mut skipped));
             black_box((run.is_ok(), count));
         }
         runs += BATCH;
+        let ended = Instant::now();
+        if ended - started >= round {
+            return Read {
+                runs,
+                started,
+                ended,
+            };
+        }
     }
-    runs
 }
