@@ -38,7 +38,7 @@ defmodule Pipeline.Plugin.MixProject do
       licenses: ["Apache-2.0"],
       # All members of the workspace: Cargo refuses one of which a member is missing.
       files:
-        ~w(lib native benches/core priv/templates .formatter.exs Cargo.toml Cargo.lock mix.exs README.md CHANGELOG.md LICENSE)
+        ~w(lib native benches/core benches/plots priv/templates .formatter.exs Cargo.toml Cargo.lock mix.exs README.md CHANGELOG.md LICENSE)
     ]
   end
 end

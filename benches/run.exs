@@ -1,7 +1,8 @@
 # What the parts of the system cost, each against something else in the same run. bin/bench starts it.
 
 for file <-
-      ~w(pair table core_process original_hook_manager registry resolution discovery hooks redaction ticker loading core) do
+      ~w(effort warm_up machine pair points table core_process original_hook_manager callbacks closures by_hand counting registry
+         resolution discovery hooks dispatch redaction work ticker loading readers plugins core native_or_elixir report) do
   Code.require_file("elixir/#{file}.ex", __DIR__)
 end
 
@@ -11,34 +12,70 @@ groups = [
   discovery: Bench.Discovery,
   hooks: Bench.Hooks,
   redaction: Bench.Redaction,
+  dispatch: Bench.Dispatch,
+  work: Bench.Work,
   ticker: Bench.Ticker,
   loading: Bench.Loading,
+  readers: Bench.Readers,
+  plugins: Bench.Plugins,
   core: Bench.Core
 ]
 
+{options, wanted} = OptionParser.parse!(System.argv(), strict: [quick: :boolean])
+quick? = options[:quick] == true
 known = Enum.map(groups, fn {name, _} -> Atom.to_string(name) end)
 
-case System.argv() -- known do
+case wanted -- known do
   [] -> :ok
   [other | _] -> Mix.raise("there is no group of benchmarks #{other}. Known: #{Enum.join(known, ", ")}")
 end
 
-load = Bench.Table.load()
+Bench.Effort.choose(quick?)
+load = Bench.Machine.load()
 
-rows =
-  for {name, module} <- groups, System.argv() == [] or Atom.to_string(name) in System.argv() do
-    IO.puts(:stderr, "measuring: #{name}")
-    module.rows()
+measured =
+  for {name, module} <- groups, wanted == [] or Atom.to_string(name) in wanted, what <- [:rows, :points] do
+    if function_exported?(module, what, 0) do
+      started = System.monotonic_time(:millisecond)
+      results = apply(module, what, [])
+
+      IO.puts(
+        :stderr,
+        "#{name}, #{what}: #{Float.round((System.monotonic_time(:millisecond) - started) / 1_000, 1)} s"
+      )
+
+      {what, results}
+    else
+      {what, []}
+    end
   end
-  |> Enum.concat()
 
-table = Bench.Table.render(rows, load)
-IO.puts(table)
+rows = for {:rows, rows} <- measured, row <- rows, do: row
+points = for {:points, points} <- measured, point <- points, do: point
 
-# A part of the table would stand for the whole.
-if System.argv() == [] do
-  path = Path.join([__DIR__, "results", "#{Date.utc_today()}-otp#{System.otp_release()}.md"])
-  File.mkdir_p!(Path.dirname(path))
-  File.write!(path, table)
-  IO.puts(:stderr, "written to #{Path.relative_to_cwd(path)}")
-end
+# Part of the results, or hasty ones, would stand for the whole.
+results =
+  if wanted == [] and not quick?,
+    do: Path.join(__DIR__, "results"),
+    else: Path.join(Mix.Project.build_path(), "bench")
+
+name = "#{Date.utc_today()}-otp#{System.otp_release()}"
+directory = Path.join(results, name)
+File.rm_rf!(directory)
+File.mkdir_p!(directory)
+file = Path.join(directory, "points.tsv")
+File.write!(file, Bench.Points.write(points))
+
+plots = Path.join(Path.dirname(Bench.CoreProcess.executable()), "bench_plots")
+{_, 0} = System.cmd(plots, [file, directory])
+
+figures =
+  for path <- Path.wildcard(Path.join(directory, "*.svg")), into: %{} do
+    {Path.basename(path, ".svg"), Path.join(name, Path.basename(path))}
+  end
+
+report = Bench.Report.render(rows, points, figures, load)
+path = Path.join(results, "#{name}.md")
+File.write!(path, report)
+IO.puts(report)
+IO.puts(:stderr, "written to #{Path.relative_to_cwd(path)}")

@@ -31,12 +31,12 @@ defmodule Bench.Loading do
       end)
 
     for {modules, what} <- [
-          {plain, "loading 1,000 plugins, one load_plugins"},
-          {hooked, "loading 1,000 plugins with a hook each, on 50 points"}
+          {plain, "loading 1,000 plugins"},
+          {hooked, "loading 1,000 plugins with a hook each"}
         ] do
       Pair.row(fn 1 -> load(modules) end, fn 1 -> start() end,
         what: what,
-        against: "starting 1,000 GenServers under a DynamicSupervisor",
+        against: "starting 1,000 GenServers, DynamicSupervisor",
         target: 3,
         rounds: 11,
         times: 1

@@ -8,6 +8,8 @@ defmodule Bench.Pair do
   rounds.
   """
 
+  alias Bench.Effort
+
   @type side :: (times :: pos_integer -> nanoseconds :: number)
 
   # A batch that takes this long is measured well by a clock and not often interrupted.
@@ -36,6 +38,7 @@ defmodule Bench.Pair do
 
     * `:what`, `:against` - how the two sides are called in the table
     * `:target` - the highest ratio that will do
+    * `:section` - `:native` for what compares a native part with the same in Elixir
     * `:rounds` - by default 101
     * `:times` - how often each side does its work in a round; by default as often as takes two milliseconds
     * `:per` - how many pieces of work one time is, by default 1
@@ -60,6 +63,7 @@ defmodule Bench.Pair do
       what: opts[:what],
       against: opts[:against],
       target: opts[:target],
+      section: opts[:section] || :rest,
       subject: rounds |> Enum.map(&elem(&1, 0)) |> quantile(0.5),
       reference: rounds |> Enum.map(&elem(&1, 1)) |> quantile(0.5),
       low: quantile(ratios, 0.1),
@@ -76,7 +80,7 @@ defmodule Bench.Pair do
 
     per = opts[:per] || 1
 
-    for round <- 1..(opts[:rounds] || 101) do
+    for round <- 1..Effort.rounds(opts[:rounds] || 101) do
       measure_subject = fn -> batch(subject, subject_times) / per end
       measure_reference = fn -> batch(reference, reference_times) / per end
 
@@ -90,12 +94,16 @@ defmodule Bench.Pair do
     end
   end
 
-  defp batch(side, times) do
+  @doc "The nanoseconds that a side takes each time, over so many times."
+  @spec batch(side, pos_integer) :: float
+  def batch(side, times) do
     :erlang.garbage_collect()
     side.(times) / times
   end
 
-  defp calibrate(side, times) do
+  @doc "How often a side does its work in a batch."
+  @spec calibrate(side, pos_integer) :: pos_integer
+  def calibrate(side, times) do
     case side.(times) do
       took when took >= @batch -> times
       took when took < @batch / 10 -> calibrate(side, times * 10)
@@ -117,7 +125,9 @@ defmodule Bench.Pair do
     walk(rest, fun)
   end
 
-  defp quantile(values, share) do
+  @doc "The value below which a share of them lies."
+  @spec quantile([number], float) :: number
+  def quantile(values, share) do
     sorted = Enum.sort(values)
     Enum.at(sorted, min(floor(length(sorted) * share), length(sorted) - 1))
   end

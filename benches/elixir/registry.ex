@@ -76,9 +76,9 @@ defmodule Bench.Registry do
 
   def capability(id), do: :"#{id}_capability"
 
-  defp ids(count), do: for(n <- 1..count, do: :"plugin_#{n}")
+  def ids(count), do: for(n <- 1..count, do: :"plugin_#{n}")
 
-  defp registry(count), do: count |> infos() |> register()
+  def registry(count), do: count |> infos() |> register()
 
   defp infos(count) do
     for id <- ids(count) do

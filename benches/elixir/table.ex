@@ -1,8 +1,10 @@
 defmodule Bench.Table do
-  @moduledoc "The results as a Markdown table, with what they were measured on."
+  @moduledoc "Rows as a Markdown table."
 
-  @spec render([map], load :: String.t()) :: String.t()
-  def render(rows, load_before) do
+  @spec render([map]) :: String.t()
+  def render([]), do: ""
+
+  def render(rows) do
     header = ["what", "against", "ratio", "10–90 %", "median", "against", "target", "verdict"]
     cells = [header | Enum.map(rows, &cells/1)]
 
@@ -13,25 +15,7 @@ defmodule Bench.Table do
 
     [header | body] = for row <- cells, do: line(row, widths)
     rule = "|" <> Enum.map_join(widths, "|", &String.duplicate("-", &1 + 2)) <> "|"
-
-    """
-    # Measured on #{Date.utc_today()}
-
-    #{cpu()}, #{System.schedulers_online()} schedulers; #{os()}; #{rust()}; Elixir #{System.version()}, OTP #{System.otp_release()}.
-    Load average #{load_before} before, #{load()} after: what else the machine did falls on both sides of a row, and widens the 10–90 % range
-    of the ratios of its rounds. Ratio is that of the medians. Reproduce with `bin/bench`.
-
-    #{Enum.join([header, rule | body], "\n")}
-    """
-  end
-
-  @doc "The load average of the last minute."
-  @spec load() :: String.t()
-  def load do
-    case File.read("/proc/loadavg") do
-      {:ok, text} -> text |> String.split() |> hd()
-      {:error, _} -> "unknown"
-    end
+    Enum.join([header, rule | body], "\n")
   end
 
   defp line(row, widths) do
@@ -52,13 +36,16 @@ defmodule Bench.Table do
       duration(row.subject),
       duration(row.reference),
       if(row.target, do: "≤ #{row.target}", else: ""),
-      verdict(ratio, row.target)
+      verdict(ratio, row)
     ]
   end
 
-  defp verdict(_ratio, nil), do: ""
-  defp verdict(ratio, target) when ratio <= target, do: "met"
-  defp verdict(_ratio, _target), do: "missed"
+  defp verdict(_ratio, %{target: nil}), do: ""
+
+  defp verdict(ratio, %{target: target, low: low, high: high}) do
+    verdict = if ratio <= target, do: "met", else: "missed"
+    if low <= target and target < high, do: verdict <> ", range spans it", else: verdict
+  end
 
   defp ratio(ratio) when ratio < 0.1, do: :erlang.float_to_binary(ratio * 1.0, decimals: 4)
   defp ratio(ratio), do: :erlang.float_to_binary(ratio * 1.0, decimals: 2)
@@ -72,27 +59,4 @@ defmodule Bench.Table do
     do: :erlang.float_to_binary(value * 1.0, decimals: 2) <> " " <> unit
 
   defp rounded(value, unit), do: :erlang.float_to_binary(value * 1.0, decimals: 1) <> " " <> unit
-
-  defp cpu do
-    with {:ok, text} <- File.read("/proc/cpuinfo"),
-         [_, model] <- Regex.run(~r/^model name\s*: (.*)$/m, text) do
-      model
-    else
-      _ -> List.to_string(:erlang.system_info(:system_architecture))
-    end
-  end
-
-  defp os do
-    with {:ok, text} <- File.read("/etc/os-release"),
-         [_, name] <- Regex.run(~r/^PRETTY_NAME="(.*)"$/m, text) do
-      name
-    else
-      _ -> inspect(:os.type())
-    end
-  end
-
-  defp rust do
-    {version, 0} = System.cmd("rustc", ["--version"])
-    version |> String.split() |> Enum.take(2) |> Enum.join(" ")
-  end
 end

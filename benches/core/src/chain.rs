@@ -9,6 +9,7 @@ use pipeline_core::plugin::{Manifest, PluginId};
 use pipeline_core::published::Published;
 use semver::Version;
 
+use crate::effort::Effort;
 use crate::pair::{Row, repeat, rounds};
 
 /// Counts.
@@ -51,7 +52,7 @@ impl Plugin<Counter> for Counting {
     }
 }
 
-pub(crate) fn rows() -> Result<(), Box<dyn Error>> {
+pub(crate) fn rows(effort: Effort) -> Result<(), Box<dyn Error>> {
     const AGAINST: &str = "a loop over Vec<Box<dyn Fn>>";
     for (hooks, target) in [(8_u64, 1.5), (64, 1.2)] {
         let published = Published::new(chain(hooks)?);
@@ -95,14 +96,19 @@ pub(crate) fn rows() -> Result<(), Box<dyn Error>> {
             what: format!("core chain of {hooks} hooks"),
             against: AGAINST,
             target: Some(target),
-            rounds: rounds(301, times, &mut run_chain, &mut run_functions),
+            rounds: rounds(
+                effort.rounds(301),
+                times,
+                &mut run_chain,
+                &mut run_functions,
+            ),
         };
         println!("{row}");
         let row = Row {
             what: format!("the same through Host::run, {hooks} hooks"),
             against: AGAINST,
             target: None,
-            rounds: rounds(301, times, &mut run_host, &mut run_functions),
+            rounds: rounds(effort.rounds(301), times, &mut run_host, &mut run_functions),
         };
         println!("{row}");
     }

@@ -8,6 +8,7 @@ use std::thread;
 use pipeline_core::published::Published;
 
 use crate::chain::chain;
+use crate::effort::Effort;
 use crate::pair::{Row, repeat, rounds};
 
 const SPIN: u8 = 0;
@@ -16,7 +17,7 @@ const END: u8 = 2;
 
 /// The other thread spins while it does not write: what it takes from the reader by being there, in power, in caches and
 /// in time on a busy machine, falls on both sides.
-pub(crate) fn rows() -> Result<(), Box<dyn Error>> {
+pub(crate) fn rows(effort: Effort) -> Result<(), Box<dyn Error>> {
     for hooks in [8, 64] {
         let published = Published::new(chain(hooks)?);
         let wanted = AtomicU8::new(SPIN);
@@ -56,7 +57,7 @@ pub(crate) fn rows() -> Result<(), Box<dyn Error>> {
             let read = std::cell::RefCell::new(&mut read);
             let times = (20_000, 20_000);
             let measured = rounds(
-                601,
+                effort.rounds(601),
                 times,
                 &mut |times| read.borrow_mut()(PUBLISH, times),
                 &mut |times| read.borrow_mut()(SPIN, times),

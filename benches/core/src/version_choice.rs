@@ -7,7 +7,9 @@ use pipeline_core::requirement::Requirement;
 use pipeline_core::resolve::{Dependency, Node, Request, Root, SolveError, solve};
 use semver::Version;
 
+use crate::effort::Effort;
 use crate::pair::{Row, repeat, rounds};
+use crate::random::Random;
 
 const VERSIONS: u64 = 10;
 const DEPENDENCIES: usize = 3;
@@ -24,7 +26,7 @@ pub(crate) struct Universe {
 }
 
 pub(crate) fn universe(plugins: usize, bounded: u64) -> Result<Universe, Box<dyn Error>> {
-    let mut random = Random(plugins as u64);
+    let mut random = Random::new(plugins as u64);
     let solution: Vec<u64> = (0..plugins).map(|_| random.below(VERSIONS)).collect();
     let mut requirements: HashMap<(u64, u64), Requirement> = HashMap::new();
     for from in 0..VERSIONS {
@@ -86,7 +88,7 @@ fn name(plugin: usize) -> String {
     format!("plugin_{plugin}")
 }
 
-pub(crate) fn rows() -> Result<(), Box<dyn Error>> {
+pub(crate) fn rows(effort: Effort) -> Result<(), Box<dyn Error>> {
     let sizes = [100, 1_000, 10_000];
     let universes = |bounded| -> Result<Vec<Universe>, Box<dyn Error>> {
         sizes
@@ -94,11 +96,18 @@ pub(crate) fn rows() -> Result<(), Box<dyn Error>> {
             .map(|plugins| universe(plugins, bounded))
             .collect()
     };
-    row(&sizes, &universes(0)?, "versions chosen", Outcome::is_ok)?;
     row(
+        effort,
+        &sizes,
+        &universes(0)?,
+        "versions chosen",
+        Outcome::is_ok,
+    )?;
+    row(
+        effort,
         &sizes,
         &universes(25)?,
-        "versions chosen, a quarter of requirements with an upper bound",
+        "versions chosen, a quarter with upper bounds",
         Outcome::is_ok,
     )?;
     let contradictory: Vec<Universe> = universes(0)?
@@ -106,6 +115,7 @@ pub(crate) fn rows() -> Result<(), Box<dyn Error>> {
         .map(contradicting)
         .collect::<Result<_, _>>()?;
     row(
+        effort,
         &sizes,
         &contradictory,
         "a contradiction found and explained",
@@ -116,6 +126,7 @@ pub(crate) fn rows() -> Result<(), Box<dyn Error>> {
 type Outcome = Result<std::collections::BTreeMap<String, usize>, SolveError<String>>;
 
 fn row(
+    effort: Effort,
     sizes: &[usize],
     universes: &[Universe],
     what: &str,
@@ -134,11 +145,11 @@ fn row(
         };
         let (count, times) = if at == 1 { (41, (1, 10)) } else { (7, (1, 4)) };
         let row = Row {
-            what: format!("{what}: {} plugins × {VERSIONS} versions", sizes[at]),
+            what: format!("{what}, {} plugins × {VERSIONS}", sizes[at]),
             against,
             target: Some(20.0),
             rounds: rounds(
-                count,
+                effort.rounds(count),
                 times,
                 &mut |times| run(&universes[at], times),
                 &mut |times| run(&universes[at - 1], times),
@@ -147,17 +158,4 @@ fn row(
         println!("{row}");
     }
     Ok(())
-}
-
-/// `SplitMix64`, so that every run has the same plugins.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
 }
