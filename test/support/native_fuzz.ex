@@ -3,15 +3,17 @@ defmodule Pipeline.NativeFuzz do
   Calls every function of native libraries with random terms, in this VM, which may not live through it.
 
   Each call is written to a file before it is made. Batches follow each other with nothing kept between them; after each
-  the VM is measured.
+  the VM is measured. The last is run again and again: what the same calls add to memory then they do not give back.
   """
 
-  alias Pipeline.NativeFuzz.{Arguments, Held, Measured, Replies}
+  alias Pipeline.Measured
+  alias Pipeline.NativeFuzz.{Arguments, Held, Replies}
 
   # Of a test library there is one function that belongs to the test.
   @left_out [run_core_alone: 1]
 
   @batches 5
+  @again 2
 
   # A call that has not come back by then hangs.
   @patience :timer.seconds(60)
@@ -49,15 +51,11 @@ defmodule Pipeline.NativeFuzz do
     }
 
     # What is made once is made before anything is measured.
-    {state, _} = batch(state, -1, 2 * div(calls, @batches * 10))
+    state = batch(state, 0, div(calls, 50))
+    _ = Measured.now()
     atoms = :erlang.system_info(:atom_count)
 
-    {state, measured} =
-      Enum.map_reduce(0..(@batches - 1), state, fn number, state ->
-        {state, measured} = batch(state, number, div(calls, @batches))
-        {measured, state}
-      end)
-      |> then(fn {measured, state} -> {state, measured} end)
+    {measured, state} = Enum.map_reduce(numbers(), state, &measured_batch(&2, &1, div(calls, @batches)))
 
     %{
       counts: state.counts,
@@ -65,6 +63,14 @@ defmodule Pipeline.NativeFuzz do
       atoms: Measured.atoms_since(atoms),
       calls: :atomics.get(made, 1)
     }
+  end
+
+  defp numbers, do: Enum.to_list(1..@batches) ++ List.duplicate(@batches, @again)
+
+  defp measured_batch(state, number, calls) do
+    state = batch(state, number, calls)
+    Replies.settle(state.replies)
+    {Map.put(Measured.now(), :replies, Replies.counted(state.replies)), state}
   end
 
   # In a process of its own, with which all that it held goes.
@@ -77,13 +83,13 @@ defmodule Pipeline.NativeFuzz do
         {held, counts} = Enum.reduce(1..calls//1, {Held.new(), state.counts}, &call(state, number, &1, &2))
         {:messages, left} = Process.info(self(), :messages)
         if left != [], do: raise("nobody waits for #{inspect(left)}")
-        # As long as it is held it is not cancelled.
-        exit({:done, counts, map_size(held)})
+        # Nothing of it is let go before.
+        exit({:done, counts, held})
       end)
 
     receive do
       {:DOWN, ^monitor, _, ^pid, {:done, counts, _}} ->
-        {%{state | counts: counts}, Measured.now(state.replies)}
+        %{state | counts: counts}
 
       {:DOWN, ^monitor, _, ^pid, reason} ->
         stop("#{Exception.format_exit(reason)}")
