@@ -1,6 +1,7 @@
 use crate::context::ContextError;
 use crate::reason::Reason;
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use thiserror::Error;
 
 /// How a native hook ends other than well.
@@ -24,6 +25,13 @@ impl Failure {
     /// A failure of something the hook relies on.
     pub fn of(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Hook(error.into())
+    }
+
+    /// What it says. Where saying it panics, that is what it says: the message may be of somebody else's making.
+    pub(crate) fn into_message(self) -> String {
+        // Dropped within, which may be of somebody else's making too.
+        catch_unwind(AssertUnwindSafe(move || self.to_string()))
+            .unwrap_or_else(|payload| Self::from_panic(&*payload).to_string())
     }
 
     /// From what `catch_unwind` caught.

@@ -45,7 +45,7 @@ fn start_hook<'a>(
     };
     Ok(match run {
         Ok(run) => (started(), ResourceArc::new(run)).encode(env),
-        Err(failure) => (failed(), failure.to_string()).encode(env),
+        Err(failure) => (failed(), failure.into_message()).encode(env),
     })
 }
 

@@ -40,7 +40,7 @@ impl<'a> Fault<'a> {
                 Ok(term) => Self::Refused(term),
                 Err(error) => Self::Failed(error.to_string()),
             },
-            other => Self::Failed(other.to_string()),
+            other => Self::Failed(other.into_message()),
         }
     }
 }

@@ -30,7 +30,7 @@ enum How {
 
 /// An error that has no message.
 #[derive(Debug)]
-struct Unspeakable;
+pub(crate) struct Unspeakable;
 
 impl std::error::Error for Unspeakable {}
 

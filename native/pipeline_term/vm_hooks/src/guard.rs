@@ -1,3 +1,4 @@
+use crate::ending::Unspeakable;
 use crate::reporter::Reporter;
 use pipeline_term::rustler::Term;
 use pipeline_term::serde::Deserialize;
@@ -48,6 +49,8 @@ enum EnterHow {
     Answer,
     AnswerWith,
     Refuse,
+    /// With an error whose message panics.
+    FailBadly,
     Panic,
 }
 
@@ -60,6 +63,8 @@ enum LeaveHow {
     Value,
     Again,
     Refuse,
+    /// With an error whose message panics.
+    FailBadly,
     Panic,
 }
 
@@ -95,6 +100,7 @@ impl NativeAround for Guard {
             EnterHow::Answer => Ok(Enter::Answer),
             EnterHow::AnswerWith => Ok(Enter::AnswerWith(text(context, "instead")?)),
             EnterHow::Refuse => Err(Reason::new("not_in").into()),
+            EnterHow::FailBadly => Err(Failure::of(Unspeakable)),
             EnterHow::Panic => panic!("enter panics"),
         }
     }
@@ -122,6 +128,7 @@ impl NativeAround for Guard {
                 })
             }
             LeaveHow::Refuse => Err(Reason::new("not_out").into()),
+            LeaveHow::FailBadly => Err(Failure::of(Unspeakable)),
             LeaveHow::Panic => panic!("leave panics"),
         }
     }

@@ -146,6 +146,12 @@ defmodule SegmentTest do
     assert run([count, {:ending, %{how: :panic}}, count], %{n: 0}) ==
              {:failed, 1, "panicked: this hook panics"}
 
+    assert run([count, {:ending, %{how: :fail_badly}}, count], %{n: 0}) ==
+             {:failed, 1, "panicked: this error has no message"}
+
+    assert run([count, {:ending, %{how: :fail_badly, trace: :trace}, :skip}, count], %{n: 0}) ==
+             {:skipped, [{1, :failed, "panicked: this error has no message"}], {:ok, %{n: 2}}}
+
     assert run([], %{n: 0}) == {:ok, %{n: 0}}
     assert run([], :anything) == {:ok, :anything}
   end

@@ -291,6 +291,10 @@ defmodule AroundTest do
       assert run(guard(%{enter: :answer_with}, opts), %{n: 0}, fn _ -> :core end) == {:ok, "instead"}
       assert run(guard(%{enter: :refuse}, opts), %{n: 0}) == {:error, :not_in}
       assert failed(guard(%{enter: :panic}, opts), %{n: 0}) == "panicked: enter panics"
+
+      assert failed(guard(%{enter: :fail_badly}, opts), %{n: 0}) ==
+               "panicked: this error has no message"
+
       assert failed(guard(%{}, opts), 1) == "the context is an integer; native hooks work on maps only"
     end
 
@@ -299,6 +303,9 @@ defmodule AroundTest do
       assert run(guard(%{leave: :value}, opts), %{n: 4}, fn _ -> :core end) == {:ok, "value after 5"}
       assert run(guard(%{leave: :refuse}, opts), %{n: 0}) == {:error, :not_out}
       assert failed(guard(%{leave: :panic}, opts), %{n: 0}) == "panicked: leave panics"
+
+      assert failed(guard(%{leave: :fail_badly}, opts), %{n: 0}) ==
+               "panicked: this error has no message"
     end
   end
 

@@ -1,0 +1,78 @@
+defmodule Pipeline.NativeFuzzTest do
+  # Random terms to every function of the native library, in a VM of its own, since they must not bring one down. 100,000
+  # calls, or as many as PIPELINE_FUZZ_CALLS says; with PIPELINE_SEED the same ones again.
+  use ExUnit.Case, async: true
+
+  alias Pipeline.NativeFuzz
+  alias Pipeline.NativeFuzz.Arguments
+
+  @calls System.get_env("PIPELINE_FUZZ_CALLS", "100000")
+
+  # The library itself, and one whose hooks fail in every way there is.
+  @modules [Pipeline.Native, VmHooks]
+
+  @moduletag timeout: :infinity
+
+  setup do
+    directory =
+      Path.join(System.tmp_dir!(), "native_fuzz_#{System.pid()}_#{System.unique_integer([:positive])}")
+
+    File.mkdir_p!(Path.join(directory, "within"))
+    on_exit(fn -> File.rm_rf!(directory) end)
+    {:ok, directory: directory, seed: System.get_env("PIPELINE_SEED", "#{:rand.uniform(1_000_000)}")}
+  end
+
+  test "no term given to a native function harms the VM", %{directory: directory, seed: seed} do
+    # What there is to be discovered.
+    within = Path.join(directory, "within")
+    File.cp!(:code.which(Pipeline.Plugins.LocalProvider), Path.join(within, "a.beam"))
+    File.write!(Path.join(within, "b.beam"), "no BEAM file")
+
+    {output, status} = run([seed, @calls, directory | Enum.map(@modules, &Atom.to_string/1)], within)
+    assert status == 0, failed(directory, output, status)
+
+    report = directory |> Path.join("report") |> File.read!() |> :erlang.binary_to_term()
+    assert report.calls >= String.to_integer(@calls)
+
+    for {module, name, arity} = function <- NativeFuzz.functions(@modules) do
+      assert report.counts[{function, :returned}] > 0 or not Arguments.known?(name, arity),
+             "#{inspect(module)}.#{name}/#{arity} returned nothing but errors"
+    end
+
+    # A function makes atoms of its own when it is called first. Their names stand in the library.
+    libraries =
+      for library <- Path.wildcard(Application.app_dir(:pipeline_plugin, "priv/native/*.so")),
+          do: File.read!(library)
+
+    made = Enum.reject(report.atoms, fn atom -> Enum.any?(libraries, &String.contains?(&1, atom)) end)
+    assert made == [], "seed #{seed}: atoms were made: #{inspect(made)}"
+
+    for %{replies: {came, expected}} <- report.measured, do: assert(came == expected)
+    for %{exact: exact} <- report.measured, do: assert(exact == hd(report.measured).exact)
+
+    if System.get_env("PIPELINE_FUZZ_CALLS"), do: IO.inspect(report, limit: :infinity)
+  end
+
+  defp run(arguments, directory) do
+    ebin = Application.app_dir(:pipeline_plugin, "ebin")
+    script = ["-pa", ebin, "-e", "Pipeline.NativeFuzz.main(System.argv())" | arguments]
+    env = [{"ERL_CRASH_DUMP_SECONDS", "0"}, {"RUST_BACKTRACE", "0"}]
+    System.cmd("elixir", script, cd: directory, stderr_to_stdout: true, env: env)
+  end
+
+  defp failed(directory, output, status) do
+    """
+    The VM ended with #{status}. #{last_call(File.read(Path.join(directory, "last_call")))}
+
+    #{String.slice(output, -4000, 4000) || output}
+    """
+  end
+
+  defp last_call({:ok, <<size::32, call::binary-size(size), _::binary>>}) do
+    {seed, batch, number, module, name, arguments} = :erlang.binary_to_term(call)
+    shown = arguments |> inspect(limit: 30, printable_limit: 300) |> String.slice(0, 3000)
+    "PIPELINE_SEED=#{seed}, call #{number} of batch #{batch}:\n\n#{inspect(module)}.#{name}(#{shown})"
+  end
+
+  defp last_call(_), do: "It had made no call."
+end

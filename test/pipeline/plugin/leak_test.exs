@@ -1,0 +1,43 @@
+defmodule Pipeline.Plugin.LeakTest do
+  # Plugins of all sorts are loaded, used, upgraded, disabled and unloaded over and over, in a VM of its own, so that
+  # nothing else is measured with it. PIPELINE_LEAK_CYCLES says how often.
+  use ExUnit.Case, async: true
+
+  @cycles System.get_env("PIPELINE_LEAK_CYCLES", "200")
+
+  # What the allocators keep for later is not the same after any two batches, however many cycles they have.
+  @megabyte 1024 * 1024
+  @tolerated total: @megabyte, binary: @megabyte, resident: 8 * @megabyte
+
+  @moduletag timeout: :infinity
+
+  test "what comes and goes leaves nothing behind" do
+    report = Path.join(System.tmp_dir!(), "leak_test_#{System.pid()}_#{System.unique_integer([:positive])}")
+    on_exit(fn -> File.rm(report) end)
+
+    script = ["-pa", Application.app_dir(:pipeline_plugin, "ebin"), "-e"]
+    main = "Pipeline.LeakCycles.main(System.argv())"
+    env = [{"ERL_CRASH_DUMP_SECONDS", "0"}]
+
+    {output, status} =
+      System.cmd("elixir", script ++ [main, @cycles, report], stderr_to_stdout: true, env: env)
+
+    assert status == 0, output
+
+    measured = report |> File.read!() |> :erlang.binary_to_term()
+    if System.get_env("PIPELINE_LEAK_CYCLES"), do: IO.inspect(measured, limit: :infinity)
+
+    [first | rest] = measured
+    for later <- rest, do: assert(later.exact == first.exact)
+    assert List.last(measured).atoms == first.atoms
+
+    for {kind, tolerance} <- @tolerated do
+      of_kind = Enum.map(measured, & &1.memory[kind])
+      [a, b | _] = of_kind
+      [y, z] = Enum.take(of_kind, -2)
+
+      assert min(y, z) <= max(a, b) + tolerance,
+             "#{kind} memory grew from batch to batch: #{inspect(of_kind)} bytes"
+    end
+  end
+end

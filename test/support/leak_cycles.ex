@@ -1,0 +1,81 @@
+defmodule Pipeline.LeakCycles do
+  @moduledoc """
+  Loads, uses, changes and unloads plugins over and over, in this VM, and measures it after each batch of cycles.
+  """
+
+  alias Pipeline.{Hook, Measured}
+  alias Pipeline.LeakCycles.{BadHook, BadInit, BadStart, First, FirstAgain, Lost, Native}
+  alias Pipeline.Plugin.{Events, LoadError, Manager, RPC}
+
+  @batches 4
+  @instance [instance: :leak_cycles]
+
+  @doc "Runs a warm-up and then `cycles` cycles; writes what was measured to a file."
+  @spec main([String.t()]) :: no_return
+  def main([cycles, report]) do
+    Logger.configure(level: :none)
+    {:ok, _} = Application.ensure_all_started(:pipeline_plugin)
+    {:ok, _} = Manager.start_link(name: :leak_cycles)
+    Measured.load_code()
+
+    # Queues, tables and allocators have their size after that.
+    cycles = div(String.to_integer(cycles), @batches)
+    %{exact: %{processes: processes}} = batch(cycles |> max(20) |> min(500), 0)
+    measured = for _ <- 1..@batches, do: batch(cycles, processes)
+
+    File.write!(report, :erlang.term_to_binary(measured))
+    System.halt(0)
+  end
+
+  # In a process of its own, with which all that it held goes.
+  defp batch(cycles, processes) do
+    {pid, monitor} = spawn_monitor(fn -> for number <- 1..cycles//1, do: cycle(number) end)
+
+    receive do
+      {:DOWN, ^monitor, _, ^pid, :normal} -> Measured.settled(processes)
+      {:DOWN, ^monitor, _, ^pid, reason} -> raise Exception.format_exit(reason)
+    end
+  end
+
+  defp cycle(number) do
+    {:ok, :first} = Manager.load_plugin(First, %{size: number}, @instance)
+    {:ok, :native} = Manager.load_plugin(Native, %{}, @instance)
+    :ok = Events.subscribe(:first, :tick, @instance)
+    :ok = Events.subscribe(self(), :plugin_upgraded, @instance)
+    :ok = Events.emit(:tick, number, @instance)
+    {:ok, :pong} = RPC.call(:first, :ping, 5000, @instance)
+    run(number)
+
+    {:ok, trace} = Hook.trace(:step, @instance)
+    run(number)
+    receive do: ({:pipeline_trace, _, _} -> :ok)
+    :ok = Hook.untrace(trace)
+
+    for bad <- [BadHook, BadInit, BadStart, Lost] do
+      {:error, %LoadError{}} = Manager.load_plugin(bad, %{}, @instance)
+    end
+
+    {:error, %LoadError{}} = Manager.load_plugin(First, %{size: 0}, @instance)
+    :ok = Manager.update_config(:first, %{size: number + 1}, @instance)
+    {:error, _} = Manager.update_config(:first, %{size: "none"}, @instance)
+
+    {:ok, "1.1.0"} = Manager.upgrade_plugin(:first, FirstAgain, @instance)
+    receive do: ({:pipeline_event, {:plugin, :plugin_upgraded}, _} -> :ok)
+    :ok = Events.unsubscribe(self(), :plugin_upgraded, @instance)
+    run(number)
+
+    :ok = Manager.disable_plugin(:native, @instance)
+    run(number)
+    {:ok, :started} = Manager.enable_plugin(:native, @instance)
+    run(number)
+    _ = Hook.stats(:step, @instance)
+    _ = Manager.health(@instance)
+    :ok = Manager.unload_plugin(:first, [cascade: true] ++ @instance)
+    [] = Manager.list_plugins(@instance)
+  end
+
+  defp run(number) do
+    context = %{n: rem(number, 7), text: "call 555", fail: rem(number, 3) == 0}
+    {:ok, _} = Hook.run(:leak_cycles, :step, context, &Function.identity/1)
+  end
+end
