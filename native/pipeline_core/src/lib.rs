@@ -12,6 +12,7 @@
 // `published` is the one file that may: it opens with the argument.
 #![deny(unsafe_code)]
 
+pub mod breaker;
 pub mod events;
 pub mod hook;
 pub mod host;
