@@ -27,14 +27,15 @@
 //! The states and their names are those of M. Nygard, *Release It!* (2007).
 
 mod atomics;
-mod breaker;
+
 mod counts;
 mod failures;
+mod machine;
 mod settings;
 mod transition;
 mod word;
 
-pub use breaker::{Admission, Breaker, Permit};
 pub use counts::Counts;
+pub use machine::{Admission, Breaker, Permit};
 pub use settings::{MAX_COUNT, Settings, SettingsError};
 pub use transition::{Reason, State, Transition};
