@@ -51,6 +51,38 @@ defmodule Pipeline.Core do
   @spec lifecycle_enter(atom, atom) :: :ok | {:error, String.t()}
   defdelegate lifecycle_enter(from, to), to: Native
 
+  # Circuit breakers
+
+  @typedoc "A breaker that has changed its state, and why."
+  @type breaker_transition ::
+          {from :: atom, to :: atom, :failures | :cool_down | :trial_failed | :trials_passed | :reset}
+
+  @doc "A closed breaker; the times are in milliseconds."
+  @spec breaker_new(pos_integer, pos_integer, pos_integer, pos_integer) ::
+          {:ok, reference} | {:error, String.t()}
+  defdelegate breaker_new(failures, window, cool_down, trials), to: Native
+
+  @doc "Asks for a call: a permit while the breaker is closed, another on trial, or none."
+  @spec breaker_admit(reference) ::
+          (permit :: non_neg_integer)
+          | {:trial, permit :: non_neg_integer, breaker_transition | nil}
+          | :refused
+  defdelegate breaker_admit(breaker), to: Native
+
+  @spec breaker_failed(reference, non_neg_integer) :: breaker_transition | nil
+  defdelegate breaker_failed(breaker, permit), to: Native
+
+  @doc "Of calls that pass, only those on trial need be told."
+  @spec breaker_passed(reference, non_neg_integer) :: breaker_transition | nil
+  defdelegate breaker_passed(breaker, permit), to: Native
+
+  @spec breaker_reset(reference) :: breaker_transition | nil
+  defdelegate breaker_reset(breaker), to: Native
+
+  @spec breaker_counts(reference) ::
+          {state :: atom, failures :: non_neg_integer, opened :: non_neg_integer, refused :: non_neg_integer}
+  defdelegate breaker_counts(breaker), to: Native
+
   # Hooks
 
   @spec hook_order([tuple], [{term, [term]}]) :: {:ok, [non_neg_integer]} | {:error, String.t()}

@@ -39,6 +39,21 @@ defmodule Pipeline.Hook do
   A failure is emitted as the plugin event `:hook_failed`, also one that an outer hook catches. A failure of the core is nobody's fault here: it is
   raised in the caller unchanged. `throw {:hook_error, reason}` refuses from anywhere in the chain, the core included.
 
+  ## Circuits
+
+  A hook with `circuit:` is not called for a while when it has failed too often:
+
+      hook :before, :step, circuit: [failures: 5, window: 10_000, cool_down: 5_000, trials: 1], on_error: :skip
+
+  `:failures` (5) within `:window` milliseconds (10,000) open it. While it is open the hook is not called: with
+  `on_error: :skip` the run goes on as if it were not there, with `:halt` it returns
+  `{:error, %Pipeline.Hook.Error{reason: :circuit_open}}`, with `:raise` it raises that. After `:cool_down` milliseconds
+  (5,000) it is half-open: the next `:trials` (1) runs call the hook. If all of them pass it closes, if one fails it opens
+  again. A trial that has not ended after a cool-down makes room for another; when it does end, it counts.
+
+  What the hook refuses by `throw {:hook_error, reason}`, and what fails behind its `next`, are no failures of it. A run without the hook is counted by its circuit (`stats/2`) and not as a failure. Each change is the
+  plugin event `:hook_circuit`, once. `reset_circuit/3` closes a circuit by hand.
+
   ## Modes
 
   A host can declare a point (`Pipeline.Hook.Spec`) with another mode than `:chain`: `:first` returns the first value
@@ -49,7 +64,7 @@ defmodule Pipeline.Hook do
   `stats/2` shows how often a point ran, what its hooks did and how long they took. `trace/3` shows it run by run.
   """
 
-  alias Pipeline.Hook.{Chain, Dispatch, Entry, NativeStep, Stats, Table, Trace, Tracer}
+  alias Pipeline.Hook.{Chain, Circuit, Dispatch, Entry, NativeStep, Stats, Table, Trace, Tracer}
   alias Pipeline.Plugin.Suggestion
 
   @typedoc "The kind of a hook."
@@ -101,7 +116,8 @@ defmodule Pipeline.Hook do
 
   Each hook is a map with `:plugin`, `:kind`, `:priority` and `:tier` (`:elixir` or `:native`), a native one also
   with `:native`, its library and name, `:cost` (`:light`, `:heavy`, `:blocking` or `:async`), and `:segment`, the number
-  of the native call it is part of; an around, and a hook that waits, has one of its own.
+  of the native call it is part of; an around, a hook that waits, and one with a circuit, has one of its own. `:circuit`
+  has the settings of one, if there is one.
 
   ## Options
 
@@ -137,6 +153,10 @@ defmodule Pipeline.Hook do
       of, and where its library measures, its own, and `:scheduler`: how many of the calls ran on a `:normal` one, on a
       `:dirty` one, or were `:moved` from one to the other
 
+  A hook with a circuit has it as `:circuit`: its `:state` (`:closed`, `:open`, or `:half_open`; it stays `:open` until a
+  run comes after the cool-down), the `:failures` that count at the moment, how often it was `:opened`, and how many runs it
+  has `:refused`, all exact. These are among the `:runs` of the hook.
+
   Each run is counted. The first 1,024 on each scheduler after hooks have come to the point are also measured, and
   from there on about one in 512. Until then the runs and answers of each hook are exact; after that those of the runs between
   two measured ones are taken to have gone like these. What is counted of a hook stays as long as the hook does,
@@ -168,6 +188,28 @@ defmodule Pipeline.Hook do
         %{} = stats <- [stats(point, instance: instance)],
         into: %{},
         do: {point, stats}
+  end
+
+  @doc """
+  Closes the circuits of a plugin's hooks on a point, whatever they have seen.
+
+  Returns `{:error, :no_circuit}` where none of them has one.
+
+  ## Options
+
+    * `:instance` - by default the application's own
+  """
+  @spec reset_circuit(hook_name, Pipeline.Plugin.plugin_id(), keyword) :: :ok | {:error, :no_circuit}
+  def reset_circuit(point, plugin, opts \\ []) do
+    Suggestion.validate_options!(opts, [:instance], "Pipeline.Hook.reset_circuit/3")
+    instance = opts[:instance] || @default
+
+    with %Chain{entries: entries} <- Table.chain(instance, point),
+         [_ | _] = hooks <- Enum.filter(entries, &(&1.plugin == plugin and &1.circuit != nil)) do
+      Enum.each(hooks, &Circuit.reset(&1, instance))
+    else
+      _none -> {:error, :no_circuit}
+    end
   end
 
   @doc """

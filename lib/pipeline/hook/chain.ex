@@ -7,7 +7,19 @@ defmodule Pipeline.Hook.Chain do
   # They are made when the chain is published: native hooks are fused, time limits wrapped, and all is closed, once for
   # runs without a base operation and once for those that bring one.
 
-  alias Pipeline.Hook.{Closures, Entry, Listeners, NativeStep, Runs, Segment, Skip, Tally, TimeLimit, Traced}
+  alias Pipeline.Hook.{
+    Circuit,
+    Closures,
+    Entry,
+    Listeners,
+    NativeStep,
+    Runs,
+    Segment,
+    Skip,
+    Tally,
+    TimeLimit,
+    Traced
+  }
 
   defstruct [
     :point,
@@ -154,11 +166,16 @@ defmodule Pipeline.Hook.Chain do
   end
 
   defp ready(%Segment{} = segment, _instance), do: segment
-  defp ready(%Entry{call: {:native, _, _, _, _}} = entry, _instance), do: {entry, NativeStep.fun(entry)}
-  defp ready(%Entry{call: {:elixir, fun}, timeout: nil} = entry, _instance), do: {entry, fun}
+  defp ready(%Entry{circuit: nil} = entry, instance), do: {entry, fun(entry, instance)}
 
-  defp ready(%Entry{call: {:elixir, fun}, timeout: timeout} = entry, instance) do
-    {entry, TimeLimit.wrap(fun, timeout, entry.max_heap, instance)}
+  defp ready(%Entry{} = entry, instance),
+    do: {entry, Circuit.wrap(entry, fun(entry, instance), instance)}
+
+  defp fun(%Entry{call: {:native, _, _, _, _}} = entry, instance), do: NativeStep.fun(entry, instance)
+  defp fun(%Entry{call: {:elixir, fun}, timeout: nil}, _instance), do: fun
+
+  defp fun(%Entry{call: {:elixir, fun}, timeout: timeout} = entry, instance) do
+    TimeLimit.wrap(fun, timeout, entry.max_heap, instance)
   end
 
   @doc "The closure of a hook around what comes next."
@@ -178,11 +195,16 @@ defmodule Pipeline.Hook.Chain do
   def hooks({%Entry{} = entry, _fun}), do: [entry]
 
   @doc "The same hook, telling an observer of failures that are skipped."
-  @spec observe(ready, (Pipeline.Hook.Error.t() -> term)) :: ready
-  def observe(%Segment{entries: entries} = segment, observer) do
+  @spec observe(ready, (Pipeline.Hook.Error.t() -> term), atom | nil) :: ready
+  def observe(%Segment{entries: entries} = segment, observer, _instance) do
     observed = for entry <- Tuple.to_list(entries), do: %{entry | observer: observer}
     %{segment | entries: List.to_tuple(observed)}
   end
 
-  def observe({%Entry{} = entry, fun}, observer), do: {%{entry | observer: observer}, fun}
+  def observe({%Entry{circuit: nil} = entry, fun}, observer, _instance),
+    do: {%{entry | observer: observer}, fun}
+
+  # Its function holds the entry too.
+  def observe({%Entry{} = entry, _fun}, observer, instance),
+    do: ready(%{entry | observer: observer}, instance)
 end

@@ -2,7 +2,7 @@ defmodule Pipeline.Hook.Entry do
   @moduledoc false
   # One hook as it stands in a chain: what was declared, whose it is, and what to call.
 
-  alias Pipeline.Hook.Options
+  alias Pipeline.Hook.{Circuit, Options}
 
   defstruct [
     :plugin,
@@ -15,6 +15,7 @@ defmodule Pipeline.Hook.Entry do
     :on_error,
     :timeout,
     :max_heap,
+    :circuit,
     :call,
     :tally,
     :observer
@@ -37,6 +38,7 @@ defmodule Pipeline.Hook.Entry do
           on_error: :halt | :skip | :raise,
           timeout: pos_integer | nil,
           max_heap: pos_integer | nil,
+          circuit: Circuit.t() | nil,
           call: call,
           # What is counted of it, `nil` outside of an instance.
           tally: Pipeline.Hook.Tally.t(),
@@ -57,6 +59,7 @@ defmodule Pipeline.Hook.Entry do
       on_error: options.on_error,
       timeout: options.timeout,
       max_heap: options.max_heap,
+      circuit: options.circuit && Circuit.new(options.circuit),
       call: call
     }
   end
@@ -72,6 +75,8 @@ defmodule Pipeline.Hook.Entry do
       tier: elem(entry.call, 0),
       on_error: entry.on_error
     }
+
+    described = if entry.circuit, do: Map.put(described, :circuit, entry.circuit.settings), else: described
 
     case entry.call do
       {:elixir, _fun} -> described

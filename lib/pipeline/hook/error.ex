@@ -3,7 +3,7 @@ defmodule Pipeline.Hook.Error do
   A hook failed: it raised, exited, threw, timed out or panicked.
 
   `plugin`, `point` and `kind` say which hook it was; `reason` is the exception, or the term that it exited with or
-  threw, or `:timeout`, or `:max_heap`. A hook that refuses on purpose, by `throw {:hook_error, reason}`, is not a failure:
+  threw, or `:timeout`, or `:max_heap`; or `:circuit_open`, and then the hook was not called. A hook that refuses on purpose, by `throw {:hook_error, reason}`, is not a failure:
   `Pipeline.Hook.run/2` returns its reason as it is.
   """
 
@@ -18,6 +18,11 @@ defmodule Pipeline.Hook.Error do
   defexception [:plugin, :point, :kind, :reason, stacktrace: []]
 
   @impl Exception
+  def message(%__MODULE__{reason: :circuit_open} = error) do
+    "the #{error.kind} hook on #{inspect(error.point)} of #{owner(error.plugin)} was not called: it has failed too often " <>
+      "and its circuit is open; it is tried again after its cool_down, or close it by Pipeline.Hook.reset_circuit/3"
+  end
+
   def message(%__MODULE__{} = error) do
     "the #{error.kind} hook on #{inspect(error.point)} of #{owner(error.plugin)} failed: #{describe(error.reason)}"
   end

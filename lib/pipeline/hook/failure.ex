@@ -13,8 +13,8 @@ defmodule Pipeline.Hook.Failure do
 
   @mark :pipeline_hook
 
-  @typedoc "A hook, or the base operation of the run."
-  @type owner :: Entry.t() | :core
+  @typedoc "A hook, one whose open circuit kept it from being called, or the base operation of the run."
+  @type owner :: Entry.t() | {:not_called, Entry.t()} | :core
 
   @doc """
   Raises a failure on, as that of `owner` unless it comes from further in.
@@ -30,6 +30,21 @@ defmodule Pipeline.Hook.Failure do
       :erlang.raise(kind, reason, mark(stacktrace, {owner, kind, reason}))
     end
   end
+
+  @doc """
+  Ends the run in place of a hook whose circuit is open.
+
+  The hook has not failed: nothing is counted or reported.
+  """
+  @spec circuit_open(Entry.t()) :: no_return
+  def circuit_open(%Entry{} = entry) do
+    error = circuit_error(entry)
+    :erlang.raise(:error, error, mark([], {{:not_called, entry}, :error, error}))
+  end
+
+  @doc "What such a run returns."
+  @spec circuit_error(Entry.t()) :: Error.t()
+  def circuit_error(%Entry{} = entry), do: error(entry, :exit, :circuit_open, [])
 
   @doc "What a run returns whose outermost hook is `owner`. The same as raising it on and asking for the result there."
   @spec finish(Entry.t(), :error | :exit | :throw, term, Exception.stacktrace(), atom | nil) :: {:error, term}
@@ -69,6 +84,11 @@ defmodule Pipeline.Hook.Failure do
   def result(kind, reason, stacktrace) do
     result(owner(kind, reason, stacktrace) || :core, kind, reason, unmark(stacktrace))
   end
+
+  defp result({:not_called, %Entry{on_error: :raise}}, kind, reason, stacktrace),
+    do: :erlang.raise(kind, reason, stacktrace)
+
+  defp result({:not_called, _entry}, _kind, error, _stacktrace), do: {:error, error}
 
   defp result(owner, kind, reason, stacktrace) do
     case {owner, kind, reason} do

@@ -2,7 +2,7 @@ defmodule Pipeline.Hook.Listeners do
   @moduledoc false
   # The hooks of a point whose mode is not `:chain`: each is called as `(context)`, none sees another.
 
-  alias Pipeline.Hook.{Chain, Closures, Entry, Failure, Probe, Tally}
+  alias Pipeline.Hook.{Chain, Circuit, Closures, Entry, Failure, Probe, Tally}
 
   @spec run(Chain.t(), term, Chain.step() | nil, Probe.observe() | nil) :: Chain.result()
   def run(chain, context, core, observe \\ nil)
@@ -59,13 +59,28 @@ defmodule Pipeline.Hook.Listeners do
     notify(entries, context, via, place + 1)
   end
 
-  defp call(%Entry{call: {:elixir, fun}} = entry, context, {instance, nil}, _place) do
+  defp call(%Entry{circuit: nil, call: {:elixir, fun}} = entry, context, via, place) do
+    called(entry, fun, context, via, place)
+  end
+
+  defp call(%Entry{call: {:elixir, fun}} = entry, context, {instance, _observe} = via, place) do
+    case Circuit.admit(entry, instance) do
+      :refused ->
+        refused(entry, via, place)
+
+      permit ->
+        watched = fn context -> Circuit.watch(entry, permit, fn -> fun.(context) end, instance) end
+        called(entry, watched, context, via, place)
+    end
+  end
+
+  defp called(entry, fun, context, {instance, nil}, _place) do
     {:ok, fun.(context)}
   catch
     kind, reason -> failed(entry, kind, reason, __STACKTRACE__, instance)
   end
 
-  defp call(%Entry{call: {:elixir, fun}} = entry, context, {instance, observe}, place) do
+  defp called(entry, fun, context, {instance, observe}, place) do
     {:ok, Probe.call(fn -> fun.(context) end, &tell(observe, place, {entry, fun}, &1, &2, &3))}
   catch
     kind, reason -> failed(entry, kind, reason, __STACKTRACE__, instance)
@@ -80,6 +95,17 @@ defmodule Pipeline.Hook.Listeners do
       end
 
     observe.(place, ready, outcome, started, Probe.nanoseconds(now - started))
+  end
+
+  defp refused(entry, {_instance, observe}, place) do
+    error = Failure.circuit_error(entry)
+    if observe, do: observe.(place, {entry, nil}, {:failed, :error, error, []}, Probe.clock(), 0)
+
+    case entry.on_error do
+      :halt -> {:error, error}
+      :skip -> :skipped
+      :raise -> raise error
+    end
   end
 
   defp failed(entry, kind, reason, stacktrace, instance) do

@@ -3,11 +3,24 @@ defmodule Pipeline.Hook.Options do
   # The options of one hook, the same wherever a hook is declared: in a plugin or by hand.
 
   alias Pipeline.HeapLimit
+  alias Pipeline.Hook.Circuit.Settings
   alias Pipeline.Plugin.{Manifest, Suggestion}
 
   @kinds [:before, :after, :around, :replace, :listen]
   @costs [:light, :heavy, :blocking]
-  @options [:priority, :before, :after, :fun, :on_error, :timeout, :max_heap, :native, :config, :cost]
+  @options [
+    :priority,
+    :before,
+    :after,
+    :fun,
+    :on_error,
+    :timeout,
+    :max_heap,
+    :circuit,
+    :native,
+    :config,
+    :cost
+  ]
 
   @type t :: %{
           kind: Pipeline.Hook.kind(),
@@ -19,6 +32,7 @@ defmodule Pipeline.Hook.Options do
           on_error: :halt | :skip | :raise,
           timeout: pos_integer | nil,
           max_heap: pos_integer | nil,
+          circuit: Settings.t() | nil,
           native: {module, atom} | nil,
           config: term,
           cost: :light | :heavy | :blocking | nil
@@ -33,8 +47,9 @@ defmodule Pipeline.Hook.Options do
          :ok <- check_point(point),
          :ok <- Suggestion.check_options(opts, @options, "hook #{inspect(kind)}, #{inspect(point)}"),
          options = with_defaults(kind, point, opts),
-         :ok <- check_values(options, opts) do
-      {:ok, options}
+         :ok <- check_values(options, opts),
+         {:ok, circuit} <- Settings.check(opts[:circuit]) do
+      {:ok, %{options | circuit: circuit}}
     end
   end
 
@@ -69,6 +84,7 @@ defmodule Pipeline.Hook.Options do
       on_error: Keyword.get(opts, :on_error, :halt),
       timeout: opts[:timeout],
       max_heap: opts[:max_heap],
+      circuit: nil,
       native: native(opts[:native]),
       config: Keyword.get(opts, :config, %{}),
       cost: opts[:cost]

@@ -53,6 +53,23 @@ defmodule Pipeline.Hook.Segment do
     }
   end
 
+  @doc "A hook in a segment of its own, as a function `(context, next)` in which its failure raises."
+  @spec single(Entry.t(), atom | nil) :: function
+  def single(%Entry{call: {:native, library, _, hook, cost}, kind: phase} = entry, instance) do
+    segment = Core.segment(library, phase, [{hook, :halt}], Budget.of(instance))
+    run = Core.run_segment(library, cost)
+
+    fn context, next ->
+      case run.(segment, context) do
+        {:ok, context} when phase != :replace -> next.(context)
+        {:ok, value} -> value
+        {:answer, _index, value} -> value
+        {:declined, context} -> next.(context)
+        {outcome, _index, reason} -> NativeStep.fail!(entry, {outcome, reason})
+      end
+    end
+  end
+
   @doc "What is known of its runs."
   @spec stats(t) :: Core.segment_stats()
   def stats(%__MODULE__{library: library, segment: segment}), do: Core.segment_stats(library, segment)

@@ -2,7 +2,7 @@ defmodule Pipeline.Hook.Stats do
   @moduledoc false
   # What `Pipeline.Hook.stats/2` shows.
 
-  alias Pipeline.Hook.{Chain, Entry, NativeStats, Runs, Segment, Tally}
+  alias Pipeline.Hook.{Chain, Circuit, Entry, NativeStats, Runs, Segment, Tally}
 
   @spec of(Chain.t()) :: map
   def of(%Chain{} = chain) do
@@ -15,6 +15,7 @@ defmodule Pipeline.Hook.Stats do
         |> Map.put(:fun, Entry.function_name(entry))
         |> Map.merge(Tally.read(entry.tally))
         |> with_native(native[entry.registration])
+        |> with_circuit(entry.circuit)
       end
 
     chain.runs |> Runs.read() |> Map.merge(%{point: chain.point, mode: chain.mode, hooks: hooks})
@@ -27,6 +28,9 @@ defmodule Pipeline.Hook.Stats do
     {reached, known} = Map.pop!(known, :reached)
     counted |> Map.merge(known) |> Map.update!(:runs, &round(&1 * reached))
   end
+
+  defp with_circuit(counted, nil), do: counted
+  defp with_circuit(counted, circuit), do: %{counted | circuit: Circuit.read(circuit)}
 
   # What the libraries know of their hooks, by the registration of the hook.
   defp native(layers) do

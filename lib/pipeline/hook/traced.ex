@@ -44,7 +44,7 @@ defmodule Pipeline.Hook.Traced do
 
   defp run(%Chain{mode: :chain} = chain, context, core, calls, observe) do
     Probe.run(chain.single, context, core, chain.instance, observe, fn place, ready ->
-      Chain.observe(ready, &note(calls, {:skip, place, Probe.clock(), &1}))
+      Chain.observe(ready, &note(calls, {:skip, place, Probe.clock(), &1}), chain.instance)
     end)
   end
 

@@ -62,6 +62,9 @@ defmodule Pipeline.Plugin.DSL do
     * `:timeout` - milliseconds after which the hook fails, for `:before`, `:after` and `:replace`; of native hooks for
       those that wait, 5,000 by default
     * `:max_heap` - bytes that a hook with a `:timeout` may use; beyond, it fails with the reason `:max_heap`
+    * `:circuit` - keeps a hook that fails too often from being called for a while: `[failures: 5, window: 10_000,
+      cool_down: 5_000, trials: 1]`, which are the defaults, times in milliseconds; see `Pipeline.Hook`. A native hook with
+      one is a native call of its own
     * `:native` - the name of a native hook, or `{library, name}`; then there is no function
     * `:config` - the configuration of a native hook, checked when the plugin is loaded
     * `:cost` - what a native hook costs and so where it runs: `:light` on the caller's scheduler, `:heavy` on a dirty

@@ -17,6 +17,9 @@ defmodule Pipeline.Plugin.Events do
     * `:plugin_config_updated` - with `%{id: id}`, see `Pipeline.Plugin.Manager.update_config/3`
     * `:plugin_limit_exceeded` - see `Pipeline.Plugin.Resources`
     * `:hook_failed` - with `%{error: %Pipeline.Hook.Error{}}`
+    * `:hook_circuit` - with `%{plugin: id, point: point, kind: kind, from: state, to: state, reason: reason, opened: n}`: the
+      circuit of a hook is now `:closed`, `:open` or `:half_open`, for one of `:failures`, `:cool_down`, `:trial_failed`,
+      `:trials_passed`, `:reset`; it has opened so often
     * `:events_dropped` - with `%{id: id, count: n}`: a plugin was too slow and has missed that many events; it has caught
       up
   """

@@ -57,6 +57,7 @@
 // `published` is the one file that may: it opens with the argument.
 #![deny(unsafe_code)]
 
+pub mod breaker;
 pub mod events;
 pub mod guide;
 pub mod hook;

@@ -12,12 +12,13 @@ defmodule Pipeline.Hook.Trace.Call do
       * `:refused` - it threw `{:hook_error, reason}`
       * `:failed` - it raised, exited, threw something else or took too long
       * `:skipped` - it failed, and the run went on as if it were not there
+      * `:not_called` - its circuit is open
       * `:left` - what failed further in, or in the base operation, went through it
     * `:reason` - of a refusal or failure
     * `:nanoseconds` - its time, without what it waited for behind `next`
   """
 
-  alias Pipeline.Hook.{Chain, Entry, Failure}
+  alias Pipeline.Hook.{Chain, Entry, Error, Failure}
 
   @type t :: %__MODULE__{
           plugin: Pipeline.Plugin.plugin_id() | nil,
@@ -25,7 +26,7 @@ defmodule Pipeline.Hook.Trace.Call do
           tier: :elixir | :native,
           fun: atom,
           native: {module, atom} | nil,
-          outcome: :passed | :answered | :refused | :failed | :skipped | :left,
+          outcome: :passed | :answered | :refused | :failed | :skipped | :not_called | :left,
           reason: term,
           nanoseconds: non_neg_integer
         }
@@ -64,15 +65,23 @@ defmodule Pipeline.Hook.Trace.Call do
 
   @doc false
   @spec skipped(t, Pipeline.Hook.Error.t()) :: t
+  def skipped(call, %Error{reason: :circuit_open}), do: %{call | outcome: :not_called, reason: :circuit_open}
   def skipped(call, error), do: %{call | outcome: :skipped, reason: error.reason}
 
   defp ended({:failed, kind, reason, stacktrace}, entry) do
     case {Failure.owner(kind, reason, stacktrace), kind, reason} do
-      {owner, _, _} when owner != nil and owner != :core and owner.registration != entry.registration ->
-        {:left, nil}
-
       {:core, _, _} ->
         {:left, nil}
+
+      {{:not_called, %{registration: of}}, _, error} ->
+        if of == entry.registration, do: {:not_called, error.reason}, else: {:left, nil}
+
+      {owner, _, _} when owner != nil and owner.registration != entry.registration ->
+        {:left, nil}
+
+      # A listener's.
+      {nil, :error, %Error{reason: :circuit_open, stacktrace: []} = error} when entry.circuit != nil ->
+        {:not_called, error.reason}
 
       {_, :throw, {:hook_error, refusal}} when entry.on_error == :halt ->
         {:refused, refusal}

@@ -1,0 +1,254 @@
+use std::fmt;
+
+use super::atomics::{AtomicU64, Ordering};
+use super::failures::Failures;
+use super::word::Word;
+use super::{Counts, Reason, Settings, State, Transition};
+
+/// See the [module documentation](super).
+///
+/// All of its state is one word, which a transition replaces whole; who replaces it is told of the transition. What
+/// belongs to a transition is written before it.
+pub struct Breaker {
+    settings: Settings,
+    word: AtomicU64,
+    failures: Failures,
+    /// When it opened, or when the last trial began.
+    since: AtomicU64,
+    opened: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// That a call was admitted, to be handed back with how it ended. It need not be: when no trial has begun or ended the
+/// state for a cool-down, there is room for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Permit {
+    generation: u32,
+}
+
+/// What becomes of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Admission {
+    /// It may go on. That it passed need not be told.
+    Admitted(Permit),
+    /// It may go on, and its end decides: tell it.
+    Trial(Permit, Option<Transition>),
+    /// It may not.
+    Refused,
+}
+
+impl Permit {
+    fn of(word: Word) -> Self {
+        Self {
+            generation: word.generation(),
+        }
+    }
+
+    /// The permit as a number, for where it cannot be held.
+    pub fn number(self) -> u32 {
+        self.generation
+    }
+
+    /// The permit of that number.
+    pub fn from_number(number: u32) -> Self {
+        Self { generation: number }
+    }
+}
+
+impl Breaker {
+    /// A closed breaker.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            word: AtomicU64::new(Word::FIRST.0),
+            failures: Failures::new(settings.failures),
+            since: AtomicU64::new(0),
+            opened: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        }
+    }
+
+    /// What it was made with.
+    pub fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    /// Its state. An open one whose cool-down is over stays open until the next call.
+    pub fn state(&self) -> State {
+        self.load().state()
+    }
+
+    /// Its state and what it has counted.
+    pub fn counts(&self, now: u64) -> Counts {
+        let word = self.load();
+        let failures = match word.state() {
+            State::Closed => self
+                .failures
+                .recent(word.first(), self.settings.window, now),
+            State::Open | State::HalfOpen => self.settings.failures,
+        };
+        Counts {
+            state: word.state(),
+            failures,
+            opened: self.opened.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Asks for a call. The time is only asked for if the breaker is not closed.
+    #[inline]
+    pub fn admit(&self, now: impl FnOnce() -> u64) -> Admission {
+        let word = Word(self.word.load(Ordering::Relaxed));
+        if word.state() == State::Closed {
+            Admission::Admitted(Permit::of(word))
+        } else {
+            self.admit_on_trial(now())
+        }
+    }
+
+    #[cold]
+    fn admit_on_trial(&self, now: u64) -> Admission {
+        loop {
+            let word = self.load();
+            let since = self.since.load(Ordering::Relaxed);
+            let rested = now.saturating_sub(since) >= self.settings.cool_down;
+            let new = match word.state() {
+                State::Closed => return Admission::Admitted(Permit::of(word)),
+                State::Open if rested => word.entering(State::HalfOpen).counting(1, 0),
+                State::HalfOpen if word.first() < self.settings.trials => {
+                    word.counting(word.first() + 1, word.second())
+                }
+                // Those that have the places do not end: others get them. Their end still counts, so the word may
+                // stay the same, and who moves the time is the one that goes on.
+                State::HalfOpen if rested && self.take(since, now) => {
+                    word.counting(1, word.second())
+                }
+                State::HalfOpen if rested => continue,
+                State::Open | State::HalfOpen => {
+                    self.refused.fetch_add(1, Ordering::Relaxed);
+                    return Admission::Refused;
+                }
+            };
+            self.since.fetch_max(now, Ordering::Relaxed);
+            if self.replace(word, new) {
+                let half_opened = word.state() == State::Open;
+                return Admission::Trial(
+                    Permit::of(new),
+                    half_opened.then(|| transition(word, State::HalfOpen, Reason::CoolDown)),
+                );
+            }
+        }
+    }
+
+    fn take(&self, since: u64, now: u64) -> bool {
+        self.since
+            .compare_exchange(since, now, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Tells that a call failed. One from before the last transition changes nothing.
+    pub fn failed(&self, permit: Permit, now: u64) -> Option<Transition> {
+        loop {
+            let word = self.load();
+            if word.generation() != permit.generation {
+                return None;
+            }
+            match word.state() {
+                State::Open => return None,
+                State::HalfOpen => {
+                    if let Some(opened) = self.open(word, now, Reason::TrialFailed) {
+                        return Some(opened);
+                    }
+                }
+                State::Closed => {
+                    let place = word.first();
+                    if self.replace(word, word.counting(self.failures.after(place), 0)) {
+                        self.failures.put(place, now);
+                        return self.too_many(permit, now);
+                    }
+                }
+            }
+        }
+    }
+
+    fn too_many(&self, permit: Permit, now: u64) -> Option<Transition> {
+        loop {
+            let word = self.load();
+            let enough = word.generation() == permit.generation
+                && word.state() == State::Closed
+                && word.first() >= self.failures.capacity()
+                && self.failures.within(self.settings.window);
+            if !enough {
+                return None;
+            }
+            // Another failure in between moves the place and nothing else.
+            if let Some(opened) = self.open(word, now, Reason::Failures) {
+                return Some(opened);
+            }
+        }
+    }
+
+    fn open(&self, word: Word, now: u64, reason: Reason) -> Option<Transition> {
+        self.since.fetch_max(now, Ordering::Relaxed);
+        self.replace(word, word.entering(State::Open)).then(|| {
+            self.opened.fetch_add(1, Ordering::Relaxed);
+            transition(word, State::Open, reason)
+        })
+    }
+
+    /// Tells that a call did not fail, which only counts of a trial.
+    pub fn passed(&self, permit: Permit) -> Option<Transition> {
+        loop {
+            let word = self.load();
+            if word.generation() != permit.generation || word.state() != State::HalfOpen {
+                return None;
+            }
+            let passed = word.second() + 1;
+            let closes = passed == self.settings.trials;
+            let new = if closes {
+                word.entering(State::Closed)
+            } else {
+                word.counting(word.first(), passed)
+            };
+            if self.replace(word, new) {
+                return closes.then(|| transition(word, State::Closed, Reason::TrialsPassed));
+            }
+        }
+    }
+
+    /// Closes it, and forgets the failures so far.
+    pub fn reset(&self) -> Option<Transition> {
+        loop {
+            let word = self.load();
+            if self.replace(word, word.entering(State::Closed)) {
+                let was_closed = word.state() == State::Closed;
+                return (!was_closed).then(|| transition(word, State::Closed, Reason::Reset));
+            }
+        }
+    }
+
+    fn load(&self) -> Word {
+        Word(self.word.load(Ordering::Acquire))
+    }
+
+    fn replace(&self, word: Word, new: Word) -> bool {
+        let replaced =
+            self.word
+                .compare_exchange(word.0, new.0, Ordering::AcqRel, Ordering::Relaxed);
+        replaced.is_ok()
+    }
+}
+
+fn transition(from: Word, to: State, reason: Reason) -> Transition {
+    let from = from.state();
+    Transition { from, to, reason }
+}
+
+impl fmt::Debug for Breaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Breaker")
+            .field("settings", &self.settings)
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}
