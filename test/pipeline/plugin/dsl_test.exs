@@ -39,6 +39,7 @@ defmodule Pipeline.Plugin.DSLTest do
         on_error: :halt,
         timeout: nil,
         max_heap: nil,
+        circuit: nil,
         native: nil,
         config: %{},
         cost: nil
@@ -151,7 +152,7 @@ defmodule Pipeline.Plugin.DSLTest do
      "the priority of a provider is an integer, got: :high"},
     {"option of hook", "use Pipeline.Plugin\n\nhook :before, :step, priorty: 5", 4,
      "unknown option :priorty of hook :before, :step. Did you mean :priority? " <>
-       "Known: :priority, :before, :after, :fun, :on_error, :timeout, :max_heap, :native, :config, :cost"},
+       "Known: :priority, :before, :after, :fun, :on_error, :timeout, :max_heap, :circuit, :native, :config, :cost"},
     {"kind", "use Pipeline.Plugin\nhook :befor, :step", 3,
      "unknown kind of hook :befor. Did you mean :before? Known: :before, :after, :around, :replace, :listen"},
     {"point that is no atom", "use Pipeline.Plugin\nhook :before, \"step\"", 3,
