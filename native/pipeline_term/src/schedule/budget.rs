@@ -27,8 +27,9 @@ impl Budget {
     }
 
     /// Whether runs of this many nanoseconds are long enough to read the clock after each of their hooks, which is
-    /// some 25 ns: a 32nd of the budget.
-    pub(crate) fn is_near(self, time: u64) -> bool {
-        time > self.0 / 32
+    /// some 25 ns: a 32nd of the budget, and ten times as much for each hook. Many light hooks would be found to be
+    /// slow for the time that it takes to time them.
+    pub(crate) fn is_near(self, time: u64, hooks: usize) -> bool {
+        time > self.0 / 32 && time > 250 * hooks as u64
     }
 }

@@ -56,7 +56,8 @@ impl Metered {
             return Ran::UpTo(Box::new(self.start_on_dirty(env, context)));
         }
         let sampled = is_sampled(self.measures.starts_normal());
-        let timed = sampled || self.budget.is_near(average.nanos());
+        let hooks = self.segment.steps().len();
+        let timed = sampled || self.budget.is_near(average.nanos(), hooks);
         let work = if timed {
             Work::timed(now())
         } else {
