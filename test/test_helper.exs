@@ -1,1 +1,2 @@
-ExUnit.start(assert_receive_timeout: 5_000, capture_log: true)
+# Generous, for machines that are busy.
+ExUnit.start(assert_receive_timeout: 5_000, capture_log: true, timeout: 300_000)

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use pipeline_core::breaker::{Admission, Breaker, Permit, Reason, Settings, State, Transition};
-use rustler::{Atom, Encoder, Env, NifResult, Resource, ResourceArc, Term};
+use rustler::{Atom, Encoder, Env, Resource, ResourceArc, Term};
 
 rustler::atoms! {
     closed, cool_down, error, failures, half_open, nil, ok, open, refused, reset, trial, trial_failed, trials_passed
@@ -68,14 +68,14 @@ fn breaker_reset(env: Env<'_>, breaker: ResourceArc<BreakerResource>) -> Term<'_
 
 /// `{state, failures, opened, refused}`.
 #[rustler::nif]
-fn breaker_counts(breaker: ResourceArc<BreakerResource>) -> NifResult<(Atom, u32, u64, u64)> {
+fn breaker_counts(breaker: ResourceArc<BreakerResource>) -> (Atom, u32, u64, u64) {
     let counts = breaker.0.counts(now());
-    Ok((
+    (
         name(counts.state),
         counts.failures,
         counts.opened,
         counts.refused,
-    ))
+    )
 }
 
 /// `{from, to, reason}`.
