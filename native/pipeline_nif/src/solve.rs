@@ -13,7 +13,7 @@ use crate::hook_order::list;
 use crate::id::Id;
 
 rustler::atoms! {
-    conflict, disagreement, duplicate_release, error, missing_capability, missing_plugin, narrowed, no_version, ok,
+    conflict, disagreement, duplicate_release, error, missing_capability, missing_plugin, narrowed, no_common_provider, no_version, ok,
     pre_release_only,
 }
 
@@ -86,6 +86,7 @@ fn kind(trouble: &Trouble<Id>) -> Atom {
     match trouble {
         Trouble::MissingPlugin { .. } => missing_plugin(),
         Trouble::MissingCapability { .. } => missing_capability(),
+        Trouble::NoCommonProvider { .. } => no_common_provider(),
         Trouble::NoVersion { .. } => no_version(),
         Trouble::PreReleaseOnly { .. } => pre_release_only(),
         Trouble::Disagreement { .. } => disagreement(),

@@ -17,11 +17,18 @@ pub(super) fn explain<N: Name>(
     conflict: &BTreeSet<Constraint>,
 ) -> Conflict<N> {
     let scene = Scene::new(universe, conflict);
-    let troubles = scene
+    let mut troubles: Vec<_> = scene
         .bearings
         .iter()
         .filter_map(|(&target, bearings)| scene.trouble(target, bearings))
         .collect();
+    if troubles.is_empty() {
+        // Each alone can be had: capabilities whose providers are versions of one plugin that exclude each other.
+        let capabilities = scene.bearings.iter();
+        troubles = capabilities
+            .filter_map(|(&target, bearings)| scene.no_common_provider(target, bearings))
+            .collect();
+    }
     let mut roots = Vec::new();
     for constraint in conflict {
         if let Constraint::Root(at) = constraint {
@@ -107,6 +114,26 @@ impl<'a, N: Name> Scene<'_, 'a, N> {
             }
             Package::Plugin(plugin) => self.version_trouble(plugin, bearings, demands),
         }
+    }
+
+    fn no_common_provider(&self, target: Package, bearings: &[Bearing<'a>]) -> Option<Trouble<N>> {
+        let Package::Capability { capability, except } = target else {
+            return None;
+        };
+        let capability = &self.universe.capabilities[capability];
+        let plugins = capability.providers.iter().map(|(plugin, _)| *plugin);
+        let providers = plugins
+            .filter(|plugin| Some(*plugin) != except)
+            .flat_map(|plugin| &self.universe.plugins[plugin].releases)
+            .map(|&release| &self.universe.releases[release])
+            .filter(|release| release.capabilities.contains(capability.name))
+            .map(|release| (release.id.clone(), release.version.clone()))
+            .collect();
+        Some(Trouble::NoCommonProvider {
+            capability: capability.name.clone(),
+            providers,
+            demands: self.demands(target, bearings),
+        })
     }
 
     fn version_trouble(

@@ -31,6 +31,15 @@ pub enum Trouble<N> {
         /// Who asks for it.
         demands: Vec<Demand<N>>,
     },
+    /// Other plugins provide the capability, in versions that do not go with the rest.
+    NoCommonProvider {
+        /// Its name.
+        capability: N,
+        /// What provides it.
+        providers: Vec<(N, Version)>,
+        /// Who asks for it.
+        demands: Vec<Demand<N>>,
+    },
     /// There are releases, and none that is asked for.
     NoVersion {
         /// The id.
@@ -82,7 +91,8 @@ impl<N: Name> Trouble<N> {
             | Self::PreReleaseOnly { id, .. }
             | Self::Disagreement { id, .. }
             | Self::Narrowed { id, .. } => id,
-            Self::MissingCapability { capability, .. } => capability,
+            Self::MissingCapability { capability, .. }
+            | Self::NoCommonProvider { capability, .. } => capability,
         }
     }
 
@@ -91,6 +101,7 @@ impl<N: Name> Trouble<N> {
         match self {
             Self::MissingPlugin { demands, .. }
             | Self::MissingCapability { demands, .. }
+            | Self::NoCommonProvider { demands, .. }
             | Self::NoVersion { demands, .. }
             | Self::PreReleaseOnly { demands, .. }
             | Self::Disagreement { demands, .. }
@@ -127,6 +138,20 @@ impl<N: Name> Trouble<N> {
                     )
                 }
             },
+            Self::NoCommonProvider {
+                capability,
+                providers,
+                ..
+            } => {
+                let providers: Vec<String> = providers
+                    .iter()
+                    .map(|(id, version)| format!("{id} {version}"))
+                    .collect();
+                format!(
+                    "What provides {capability} does not go with the rest ({})",
+                    providers.join(", ")
+                )
+            }
             Self::NoVersion { id, available, .. } => {
                 format!(
                     "No version of {id} fits (available: {})",
@@ -171,6 +196,9 @@ impl<N: Name> Trouble<N> {
                 None => format!("Add a plugin that provides {capability}"),
                 Some((id, version)) => format!("Ask for {id} ~> {version} in the application"),
             },
+            Self::NoCommonProvider { capability, .. } => {
+                format!("Relax one of these, or add another plugin that provides {capability}")
+            }
             Self::NoVersion { id, .. } => {
                 format!("Relax the requirement, or add a version of {id} that fits")
             }
@@ -200,7 +228,8 @@ impl<N: Name> Trouble<N> {
     pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, removable: &[N]) -> fmt::Result {
         f.write_str(&self.headline())?;
         let object: &dyn fmt::Display = match self {
-            Self::MissingCapability { capability, .. } => &format!("the capability {capability}"),
+            Self::MissingCapability { capability, .. }
+            | Self::NoCommonProvider { capability, .. } => &format!("the capability {capability}"),
             _ => self.name(),
         };
         let lines: Vec<(String, Option<String>)> = self
