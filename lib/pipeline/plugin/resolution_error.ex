@@ -9,7 +9,7 @@ defmodule Pipeline.Plugin.ResolutionError do
     * `{:cycle, [id]}` - the shortest cycle; each plugin waits for the next, the last for the first
     * `{:duplicate_id, id}`, `{:already_loaded, id}`
     * `{:conflict, [{kind, name}]}` - no choice of versions fits; `kind` is `:missing_plugin`, `:missing_capability`,
-      `:no_version`, `:pre_release_only`, `:disagreement` or `:narrowed`
+      `:no_common_provider`, `:no_version`, `:pre_release_only`, `:disagreement` or `:narrowed`
     * `{:duplicate_release, id, version}` - a version was found twice
 
   where an `unmet` is `{:missing_dependency, by, id, requirement}`, `{:missing_capability, by, capability}` or
