@@ -661,7 +661,8 @@ defmodule Pipeline.Plugin.ManagerTest do
       assert [%{id: :alpha}] = Manager.list_plugins(instance: name)
 
       roles =
-        for role <- [:instance, :anchor, :manager, :hook_tasks], do: Pipeline.Plugin.Names.whereis(name, role)
+        for role <- [:instance, :anchor, :hook_tasks, :plugin_supervisor, :plugins, :monitor, :manager],
+            do: Pipeline.Plugin.Names.whereis(name, role)
 
       monitors = Enum.map(roles, &Process.monitor/1)
       Process.unlink(pid)

@@ -232,10 +232,14 @@ defmodule Pipeline.Plugin.UpdateConfigTest do
       victim = Enum.random([:manager, {:plugin, :chat}, {:supervisor, :chat}, :monitor])
       moment = Enum.random(1..20)
 
-      for n <- 1..20 do
-        if n == moment, do: spawn(fn -> name |> Names.whereis(victim) |> Process.exit(:kill) end)
-        update_whatever_happens("model #{n}", name)
-      end
+      killers =
+        for n <- 1..20 do
+          killer = if n == moment, do: Task.async(fn -> kill(Names.whereis(name, victim)) end)
+          update_whatever_happens("model #{n}", name)
+          killer
+        end
+
+      killers |> Enum.filter(& &1) |> Task.await_many()
 
       _ = name |> Names.whereis(:instance) |> Supervisor.which_children()
       state = state_when_it_is_back(name)
@@ -245,6 +249,15 @@ defmodule Pipeline.Plugin.UpdateConfigTest do
       assert Manager.plugin_info(:chat, instance: name).config == state_when_it_is_back(name), message
       :ok = stop_supervised(name)
     end
+  end
+
+  # It is just being started again.
+  defp kill(nil), do: :ok
+
+  defp kill(pid) do
+    monitor = Process.monitor(pid)
+    Process.exit(pid, :kill)
+    assert_receive {:DOWN, ^monitor, :process, ^pid, _}
   end
 
   # The manager may be killed while it is asked.
