@@ -143,13 +143,14 @@ impl Plugin<Counter> for Numbered {
     }
 }
 
-/// One plugin more and one less, beside a hundred.
+/// One plugin more and one less, beside a hundred: another each time, so that every point has its turn.
 fn load_and_unload() -> Result<Work, Failed> {
     let host = Host::new();
     let plugins = (0..100).map(|number| Box::new(Numbered(number)) as Box<dyn Plugin<Counter>>);
     host.load_all(plugins.collect())?;
+    let mut next = (100..200).cycle();
     Ok(Box::new(move || {
-        let loaded = host.load(Numbered(100));
+        let loaded = host.load(Numbered(next.next().unwrap_or(100)));
         let unloaded = loaded.and_then(|id| host.unload(&id));
         assert!(black_box(unloaded).is_ok());
     }))

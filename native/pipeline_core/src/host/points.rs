@@ -11,10 +11,11 @@ pub(super) type Attached<H> = Vec<(Name, Attachment<H>)>;
 /// The chains of all points that have hooks.
 pub(super) type Chains<C> = Map<Name, Arc<C>>;
 
-/// The hooks of all points, of one sort. Copying them is cheap.
+/// The hooks of all points, of one sort. Copying them is cheap: what a map holds is shared, since a change to one key
+/// copies the values beside it.
 pub(super) struct Points<H> {
-    attachments: Map<Name, Vec<Attachment<H>>>,
-    of_plugin: Map<PluginId, Vec<Name>>,
+    attachments: Map<Name, Arc<Vec<Attachment<H>>>>,
+    of_plugin: Map<PluginId, Arc<[Name]>>,
     touched: BTreeSet<Name>,
 }
 
@@ -25,17 +26,19 @@ impl<H: Clone> Points<H> {
         self.touched.extend(points.iter().cloned());
         self.of_plugin.insert(plugin, points.into_iter().collect());
         for (point, attachment) in hooks {
-            self.attachments.entry(point).or_default().push(attachment);
+            let hooks = self.attachments.entry(point).or_default();
+            Arc::make_mut(hooks).push(attachment);
         }
     }
 
     /// Takes the hooks of a plugin out.
     pub(super) fn remove(&mut self, plugin: &PluginId) {
-        for point in self.of_plugin.remove(plugin).unwrap_or_default() {
-            if let Some(hooks) = self.attachments.get_mut(&point) {
-                hooks.retain(|hook| hook.plugin != *plugin);
+        let points = self.of_plugin.remove(plugin);
+        for point in points.iter().flat_map(|points| points.iter()) {
+            if let Some(hooks) = self.attachments.get_mut(point) {
+                Arc::make_mut(hooks).retain(|hook| hook.plugin != *plugin);
             }
-            self.touched.insert(point);
+            self.touched.insert(point.clone());
         }
     }
 
@@ -52,13 +55,15 @@ impl<H: Clone> Points<H> {
     ) -> Result<Chains<C>, ChainError> {
         let mut chains = current.clone();
         for point in std::mem::take(&mut self.touched) {
-            let hooks = self.attachments.get(&point).cloned().unwrap_or_default();
-            if hooks.is_empty() {
-                self.attachments.remove(&point);
-                chains.remove(&point);
-            } else {
-                let chain = chain(point.clone(), hooks)?;
-                chains.insert(point, Arc::new(chain));
+            match self.attachments.get(&point) {
+                Some(hooks) if !hooks.is_empty() => {
+                    let chain = chain(point.clone(), Vec::clone(hooks))?;
+                    chains.insert(point, Arc::new(chain));
+                }
+                _ => {
+                    self.attachments.remove(&point);
+                    chains.remove(&point);
+                }
             }
         }
         Ok(chains)

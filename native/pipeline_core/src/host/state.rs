@@ -12,7 +12,7 @@ pub(super) struct State<F: ContextFamily> {
     pub(super) plugins: Map<PluginId, Arc<dyn Plugin<F>>>,
     pub(super) next_registration: u64,
     hooks: AllPoints<F>,
-    dependencies: Map<PluginId, Vec<PluginId>>,
+    dependencies: Map<PluginId, Arc<[PluginId]>>,
     /// How many loaded plugins name an id among their dependencies, also one that is not loaded.
     named: Map<PluginId, usize>,
 }
@@ -32,10 +32,10 @@ impl<F: ContextFamily> State<F> {
                     .map(|entry| entry.id.clone())
                     .collect(),
             });
-        let needed: Vec<PluginId> = needed.collect();
+        let needed: Arc<[PluginId]> = needed.collect();
         let registered = self.manifests.register(manifest);
         debug_assert!(registered.is_ok(), "{id} is there already");
-        for id in &needed {
+        for id in needed.iter() {
             *self.named.entry(id.clone()).or_default() += 1;
         }
         self.dependencies.insert(id.clone(), needed);
@@ -52,11 +52,12 @@ impl<F: ContextFamily> State<F> {
         if self.manifests.unregister(id).is_err() {
             return Err(HostError::NotLoaded(id.clone()));
         }
-        for needed in self.dependencies.remove(id).unwrap_or_default() {
-            if let Some(count) = self.named.get_mut(&needed) {
+        let needed = self.dependencies.remove(id);
+        for needed in needed.iter().flat_map(|needed| needed.iter()) {
+            if let Some(count) = self.named.get_mut(needed) {
                 *count -= 1;
                 if *count == 0 {
-                    self.named.remove(&needed);
+                    self.named.remove(needed);
                 }
             }
         }
@@ -80,7 +81,7 @@ impl<F: ContextFamily> State<F> {
 
     /// The chains as they are after the changes, of which `current` has none yet.
     pub(super) fn chains(&mut self, current: &AllChains<F>) -> Result<AllChains<F>, HostError> {
-        let dependencies = |id: &PluginId| self.dependencies.get(id).map_or(&[][..], Vec::as_slice);
+        let dependencies = |id: &PluginId| self.dependencies.get(id).map_or(&[][..], |ids| ids);
         Ok(self.hooks.chains(current, dependencies)?)
     }
 }
