@@ -9,6 +9,12 @@ defmodule Pipeline.Hook.Table do
   # There is one writer, the manager of the instance.
 
   alias Pipeline.Hook.{Chain, Dispatch, Entry, Order, Spec, Trace}
+  alias Pipeline.Plugin.Names
+
+  # Milliseconds between two looks at a point whose keeper was killed, and how long its instance may be gone.
+  @shortest 1
+  @longest 50
+  @patience 5_000
 
   @typedoc "Points with the chain that they get, `nil` for none."
   @type changes :: %{atom => Chain.t() | nil}
@@ -19,7 +25,7 @@ defmodule Pipeline.Hook.Table do
   @typedoc "What stands in the term of a point while several points change."
   @type pending ::
           {:atomics.atomics_ref(), generation :: pos_integer, new :: Chain.published() | nil,
-           old :: Chain.published() | nil}
+           old :: Chain.published() | closed | nil}
 
   @doc "Makes the table of an instance, with the points that the host's spec declares."
   @spec create(atom, module | nil, reference) :: :ok
@@ -78,56 +84,128 @@ defmodule Pipeline.Hook.Table do
   end
 
   @typedoc "What stands in the term of a point that is closed, until its keeper ends."
-  @type closed :: {:closed, keeper :: pid, key :: term, Chain.published()}
+  @type closed :: {:closed, keeper :: pid, key :: term, Chain.published() | nil}
 
-  @doc "What counts now of a point that is changed with others, or was closed: then it waits until it is open."
-  @spec current(pending | closed) :: Chain.published() | nil
-  def current({:closed, keeper, key, _old}) do
-    # Who waits here holds no chain, and is in no run.
+  @doc "What is next to be looked at where a run has found a point that is changed with others, or closed: then it waits."
+  @spec current(pending | closed) :: Chain.published() | pending | closed | nil
+  def current({:closed, keeper, key, _old}), do: await_open(key, keeper)
+  def current(pending), do: visible(pending)
+
+  # Who waits here is in no run, and holds no chain, of which the mark on its stack would tell otherwise.
+  defp await_open(key, keeper) do
     monitor = Process.monitor(keeper)
 
     receive do
-      {:DOWN, ^monitor, :process, ^keeper, _reason} -> :ok
-    end
-
-    case :persistent_term.get(key, nil) do
-      # Nobody is there any more to open it.
-      {:closed, ^keeper, _key, old} -> old
-      {_, _, _, _} = unsettled -> current(unsettled)
-      published -> published
+      {:DOWN, ^monitor, :process, ^keeper, _reason} -> await_open(key, keeper, @shortest, @patience)
     end
   end
 
-  def current({generation, from, new, old}) do
-    if :atomics.get(generation, 1) >= from, do: new, else: old
+  # It is open by now, unless the keeper was killed and leaves that to a manager.
+  defp await_open([instance | _point] = key, keeper, pause, patience) do
+    found = :persistent_term.get(key, nil)
+
+    cond do
+      keeper(found) != keeper -> found
+      patience <= 0 -> raise ArgumentError, no_instance(instance)
+      true -> look_again(key, keeper, pause, patience)
+    end
+  end
+
+  # Without end as long as there is somebody who restarts managers.
+  defp look_again([instance | _point] = key, keeper, pause, patience) do
+    Process.sleep(pause)
+    patience = if Names.whereis(instance, :instance), do: @patience, else: patience - pause
+    await_open(key, keeper, min(pause * 2, @longest), patience)
+  end
+
+  # Who has closed a point, if it is.
+  defp keeper(term) do
+    with {:closed, keeper, _key, _old} <- visible(term), do: keeper, else: (_ -> nil)
   end
 
   @doc """
-  Closes points that have chains: runs that come from now on wait until `keeper` ends, those under way go on.
-
-  The points are open again with `open/2`, or with another chain, and once the keeper has ended.
+  Closes points that have chains: runs that come from now on wait until they are open again, at the earliest until `keeper`
+  ends; those under way go on.
   """
   @spec close(atom, [atom], pid) :: :ok
   def close(instance, points, keeper) do
     for point <- points do
-      key = Dispatch.key(instance, point)
-      :persistent_term.put(key, {:closed, keeper, key, published(instance, point)})
+      :persistent_term.put(Dispatch.key(instance, point), closed(instance, point, keeper))
     end
 
     :ok
   end
 
-  @doc "Puts the chains of closed points back."
-  @spec open(atom, [atom]) :: :ok
-  def open(instance, points) do
-    for point <- points do
-      case :persistent_term.get(Dispatch.key(instance, point), nil) do
-        {:closed, _keeper, _key, old} -> replace(instance, point, old)
-        _open -> :ok
-      end
+  defp closed(instance, point, keeper) do
+    {:closed, keeper, Dispatch.key(instance, point), published(instance, point)}
+  end
+
+  @doc """
+  Waits until all is there that a writer has put which was killed.
+
+  The VM puts a term in place some time after it was told to, also when who told it has ended by then; but one after the
+  other.
+  """
+  @spec await_writes(atom) :: :ok
+  def await_writes(instance) do
+    key = {__MODULE__, :writes, instance}
+    # What is there already it would not put.
+    :persistent_term.put(key, System.unique_integer())
+    :persistent_term.erase(key)
+    :ok
+  end
+
+  @doc "Closes the points of changes, with the chains that they get by `commit/2` behind the door."
+  @spec prepare(atom, changes, pid) :: :ok
+  def prepare(instance, changes, keeper) do
+    %{generation: generation} = index = index!(instance)
+    keep_index(instance, index, MapSet.union(index.points, MapSet.new(Map.keys(changes))))
+    next = :atomics.get(generation, 1) + 1
+
+    for {point, chain} <- changes do
+      new = chain && Chain.published(chain)
+      pending = {generation, next, new, closed(instance, point, keeper)}
+      :persistent_term.put(Dispatch.key(instance, point), pending)
     end
 
     :ok
+  end
+
+  @doc "Opens all that a keeper has closed, with the new chains where they are prepared, in one step."
+  @spec commit(atom, pid) :: :ok
+  def commit(instance, keeper) do
+    prepared =
+      for {point, {generation, next, new, {:closed, ^keeper, _, _}}} <- terms(instance),
+          :atomics.get(generation, 1) < next,
+          do: {point, generation, next, new}
+
+    with [{_point, generation, next, _new} | _] <- prepared, do: :atomics.put(generation, 1, next)
+    gone = for {point, _generation, _next, nil} <- prepared, do: point
+    for point <- gone, do: erase(instance, point)
+    keep_index(instance, index!(instance), MapSet.difference(index!(instance).points, MapSet.new(gone)))
+    open(instance, keeper)
+  end
+
+  @doc "Opens all that a keeper has closed, with the chains from before."
+  @spec open(atom, pid) :: :ok
+  def open(instance, keeper) do
+    for {point, term} <- terms(instance), keeper(term) == keeper do
+      {:closed, ^keeper, _key, old} = visible(term)
+      replace(instance, point, old)
+    end
+
+    :ok
+  end
+
+  @doc "The keepers of the points that are closed."
+  @spec keepers(atom) :: [pid]
+  def keepers(instance) do
+    Enum.uniq(for {_point, term} <- terms(instance), keeper = keeper(term), do: keeper)
+  end
+
+  defp terms(instance) do
+    for point <- index!(instance).points,
+        do: {point, :persistent_term.get(Dispatch.key(instance, point), nil)}
   end
 
   @doc "The points where something stands or is declared."
@@ -165,10 +243,11 @@ defmodule Pipeline.Hook.Table do
   """
   @spec settle(atom) :: :ok
   def settle(instance) do
-    for point <- index!(instance).points do
-      case :persistent_term.get(Dispatch.key(instance, point), nil) do
-        {_, _, _, _} = unsettled -> replace(instance, point, standing(unsettled))
-        _settled -> :ok
+    for {point, {_, _, _, _} = unsettled} <- terms(instance) do
+      case visible(unsettled) do
+        # Its keeper opens it, or who comes after that.
+        {:closed, _, _, _} -> :ok
+        published -> replace(instance, point, published)
       end
     end
 
@@ -272,7 +351,9 @@ defmodule Pipeline.Hook.Table do
     changes = for {point, chain} <- changes, do: {point, chain && Chain.published(chain)}
 
     for {point, new} <- changes do
-      :persistent_term.put(Dispatch.key(instance, point), {generation, next, new, published(instance, point)})
+      key = Dispatch.key(instance, point)
+      # One that is closed stays so until then.
+      :persistent_term.put(key, {generation, next, new, visible(:persistent_term.get(key, nil))})
     end
 
     :atomics.put(generation, 1, next)
@@ -280,16 +361,22 @@ defmodule Pipeline.Hook.Table do
     :ok
   end
 
+  # Without waiting, for the writer.
   defp published(instance, point) do
-    case :persistent_term.get(Dispatch.key(instance, point), nil) do
-      {_, _, _, _} = unsettled -> standing(unsettled)
+    case visible(:persistent_term.get(Dispatch.key(instance, point), nil)) do
+      {:closed, _keeper, _key, old} -> old
       published -> published
     end
   end
 
-  # Without waiting, for the writer.
-  defp standing({:closed, _keeper, _key, old}), do: old
-  defp standing(pending), do: current(pending)
+  # What counts of a term now: a chain, none, or that the point is closed.
+  defp visible({:closed, _keeper, _key, _old} = closed), do: closed
+
+  defp visible({generation, from, new, old}) do
+    if :atomics.get(generation, 1) >= from, do: new, else: visible(old)
+  end
+
+  defp visible(published), do: published
 
   defp replace(instance, point, nil), do: erase(instance, point)
   defp replace(instance, point, published), do: :persistent_term.put(Dispatch.key(instance, point), published)

@@ -13,6 +13,7 @@ defmodule Pipeline.Plugin.Wrapper do
 
   alias Pipeline.Plugin.Config.Update
   alias Pipeline.Plugin.Manager.Health
+  alias Pipeline.Plugin.Manager.Upgrade.Keeper
   alias Pipeline.Plugin.{Names, Registry}
   alias Pipeline.Plugin.Resources.{Limits, Monitor}
 
@@ -70,7 +71,8 @@ defmodule Pipeline.Plugin.Wrapper do
     Process.put(@instance_key, instance)
     data = %{module: module, id: id, instance: instance, state: nil}
 
-    case Registry.get(Registry.of(instance), id) do
+    # With code that stays: that of an upgrade can be on its way back.
+    case Keeper.await_settled(instance, id) do
       nil ->
         initialise(data, config, [])
 
@@ -139,10 +141,10 @@ defmodule Pipeline.Plugin.Wrapper do
   end
 
   # Until the manager says how it ended, what is sent to the plugin waits.
-  def handle_call(:begin_upgrade, {manager, _tag} = from, data) do
-    upgrade = Process.monitor(manager)
+  def handle_call({:begin_upgrade, keeper}, {manager, _tag} = from, data) do
+    upgrade = Process.monitor(keeper)
     GenServer.reply(from, {:ok, upgrade})
-    data = await_upgrade(upgrade, manager, data, data)
+    data = await_upgrade(upgrade, manager, data, data, :infinity)
     Process.demonitor(upgrade, [:flush])
     {:noreply, data}
   end
@@ -237,12 +239,12 @@ defmodule Pipeline.Plugin.Wrapper do
     :ok
   end
 
-  defp await_upgrade(upgrade, manager, old, new) do
+  defp await_upgrade(upgrade, manager, old, new, next_look) do
     receive do
       {^upgrade, :change, module, from_version, extra} ->
         {result, new} = changed(old, module, from_version, extra)
         send(manager, {upgrade, :changed, result})
-        await_upgrade(upgrade, manager, old, new)
+        await_upgrade(upgrade, manager, old, new, next_look)
 
       {^upgrade, :commit} ->
         new
@@ -250,9 +252,13 @@ defmodule Pipeline.Plugin.Wrapper do
       {^upgrade, :rollback} ->
         old
 
-      # What it had published counts.
-      {:DOWN, ^upgrade, :process, ^manager, _reason} ->
+      # The manager has ended, and the keeper has settled what it left; or the keeper was killed.
+      {:DOWN, ^upgrade, :process, _keeper, _reason} ->
+        await_upgrade(upgrade, manager, old, new, 0)
+    after
+      next_look ->
         case Registry.get(Registry.of(old.instance), old.id) do
+          %{upgrade: _open} -> await_upgrade(upgrade, manager, old, new, Keeper.pause())
           %{history: [%{reason: {:upgrade, ^upgrade, _, _}} | _]} -> new
           _ -> old
         end

@@ -69,7 +69,7 @@ defmodule Pipeline.Plugin.ManagerRecoveryTest do
   defp kill(pid) do
     monitor = Process.monitor(pid)
     Process.exit(pid, :kill)
-    assert_receive {:DOWN, ^monitor, :process, ^pid, _reason}, 2_000
+    assert_receive {:DOWN, ^monitor, :process, ^pid, _reason}, 20_000
   end
 
   # Returns once the instance has its manager again and that has recovered.
@@ -94,13 +94,13 @@ defmodule Pipeline.Plugin.ManagerRecoveryTest do
 
   test "a plugin that crashes while others of its load still start is started again", %{instance: instance} do
     load_async([{first(), %{test: self()}}, {second(), %{test: self(), wait: [:start]}}], instance)
-    assert_receive {:start, :first, before}, 2_000
-    assert_receive {:start, :second, waiting}, 2_000
+    assert_receive {:start, :first, before}, 20_000
+    assert_receive {:start, :second, waiting}, 20_000
 
     kill(before)
-    assert_receive {:init, :first, again} when again != before, 2_000
+    assert_receive {:init, :first, again} when again != before, 20_000
     send(waiting, :go)
-    assert_receive {:start, :first, ^again}, 2_000
+    assert_receive {:start, :first, ^again}, 20_000
 
     await_manager(instance)
 
@@ -115,7 +115,7 @@ defmodule Pipeline.Plugin.ManagerRecoveryTest do
     one = first()
     two = second()
     load_async([{one, %{test: self()}}, {two, %{test: self(), wait: [:start]}}], instance)
-    assert_receive {:start, :second, waiting}, 2_000
+    assert_receive {:start, :second, waiting}, 20_000
 
     instance |> Names.whereis(:manager) |> kill()
     send(waiting, :go)
@@ -131,7 +131,7 @@ defmodule Pipeline.Plugin.ManagerRecoveryTest do
   test "a manager that is killed while a plugin is initialised leaves none", %{instance: instance} do
     one = first()
     load_async([{one, %{test: self(), wait: [:init]}}], instance)
-    assert_receive {:init, :first, waiting}, 2_000
+    assert_receive {:init, :first, waiting}, 20_000
 
     instance |> Names.whereis(:manager) |> kill()
     send(waiting, :go)
@@ -144,7 +144,7 @@ defmodule Pipeline.Plugin.ManagerRecoveryTest do
     one = first()
     {:ok, :first} = Manager.load_plugin(one, %{test: self(), wait: [:stop]}, instance: instance)
     Task.start(fn -> Manager.unload_plugin(:first, instance: instance) end)
-    assert_receive {:stop, :first, waiting}, 2_000
+    assert_receive {:stop, :first, waiting}, 20_000
 
     instance |> Names.whereis(:manager) |> kill()
     send(waiting, :go)
@@ -172,10 +172,10 @@ defmodule Pipeline.Plugin.ManagerRecoveryTest do
     # The start of an instance waits for its plugins, so another process lets them go on.
     conductor =
       spawn_link(fn ->
-        assert_receive {:start, :first, waiting}
+        assert_receive {:start, :first, waiting}, 20_000
         name |> Names.whereis(:manager) |> kill()
         send(waiting, :go)
-        assert_receive {:start, :first, again} when again != waiting
+        assert_receive {:start, :first, again} when again != waiting, 20_000
         send(again, :go)
         send(test, {:again, again})
       end)
@@ -184,7 +184,7 @@ defmodule Pipeline.Plugin.ManagerRecoveryTest do
       id: name
     )
 
-    assert_receive {:again, again}
+    assert_receive {:again, again}, 20_000
     await_manager(name)
     assert [%{id: :first, state: :started, pid: ^again}] = Manager.list_plugins(instance: name)
     assert run(name) == {:ok, [:first]}

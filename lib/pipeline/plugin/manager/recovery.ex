@@ -4,12 +4,17 @@ defmodule Pipeline.Plugin.Manager.Recovery do
 
   require Logger
 
+  alias Pipeline.Hook.Table
   alias Pipeline.Plugin.{Lifecycle, LoadError, Names, Registry}
-  alias Pipeline.Plugin.Manager.{Hold, Retire, State, Upgrade}
+  alias Pipeline.Plugin.Manager.{Hold, Retire, State}
+  alias Pipeline.Plugin.Manager.Upgrade.Keeper
 
   @doc "Undoes or ends what was half done, and sees to it that what was started runs."
   @spec run(State.t()) :: State.t()
   def run(%State{instance: instance} = state) do
+    half = Keeper.recover(instance)
+    Table.settle(instance)
+
     # The registry is open to all; what somebody else has put there is theirs.
     all =
       for %{state: _, module: _, config: _, history: _} = info <- Registry.list(Registry.of(instance)),
@@ -17,20 +22,24 @@ defmodule Pipeline.Plugin.Manager.Recovery do
 
     state = Enum.reduce(all, state, &State.put(&2, &1))
 
-    state = Enum.reduce(all, state, &restore_code/2)
+    # Runs wait for it, those of plugins too that this manager is about to wait for.
+    state = Retire.remove_hooks(state, for({id, _keeper, _reason} <- half, do: id))
+    for {_id, keeper, _reason} <- half, do: Table.open(instance, keeper)
 
     # A process that was started and not yet registered.
     known = for %{id: id} <- all, pid = Names.whereis(instance, {:supervisor, id}), do: pid
     Pipeline.Plugin.Supervisor.stop_others(instance, known)
 
-    half = for %{state: half} = info <- all, half in [:loading, :draining], do: info
-    state = half |> Enum.reverse() |> Enum.reduce(state, &undo/2)
+    underway = for %{state: state} = info <- all, state in [:loading, :draining], do: info
+    state = underway |> Enum.reverse() |> Enum.reduce(state, &undo/2)
 
     # Nobody that does not run has hooks.
     idle = for id <- Map.keys(state.plugins), state.plugins[id].state in Lifecycle.idle(), do: id
     state = Retire.remove_hooks(state, idle)
 
-    restart(for(%{state: :started, id: id} <- all, do: id), state)
+    lost = for {id, _keeper, _reason} <- half, do: id
+    state = restart(for(%{state: :started, id: id} <- all, id not in lost, do: id), state)
+    Enum.reduce(half, state, &give_up/2)
   end
 
   @doc "Finds plugins that were started, or starts them again; those that cannot be are failed."
@@ -67,18 +76,17 @@ defmodule Pipeline.Plugin.Manager.Recovery do
     end
   end
 
-  # Its manager ended while it was being upgraded in place.
-  defp restore_code(%{old_code: old, id: id, module: module}, state) do
-    with {:error, reason} <- Upgrade.Code.restore(module, old) do
-      Logger.error(
-        "plugin #{inspect(id)} was being upgraded when its manager ended, and stays half so: #{inspect(reason)}"
-      )
-    end
+  # Its manager ended while its code was being replaced, and the code before cannot come back.
+  defp give_up({id, _keeper, reason}, state) do
+    Logger.error(
+      "plugin #{inspect(id)} was being upgraded when its manager ended, and cannot go back: #{inspect(reason)}"
+    )
 
-    State.note(state, [id], &Map.delete(&1, :old_code))
+    state = State.note(state, [id], &Map.delete(&1, :upgrade))
+    supervisor = Names.whereis(state.instance, {:supervisor, id})
+    state = if supervisor, do: State.watch(state, id, supervisor), else: state
+    fail(state, id, reason)
   end
-
-  defp restore_code(_info, state), do: state
 
   # Its manager ended while it was on its way in or out.
   defp undo(%{id: id, state: half} = info, state) do

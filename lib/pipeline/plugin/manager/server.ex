@@ -43,8 +43,8 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   @impl GenServer
   def handle_continue({:begin, plugins}, state) do
-    Table.settle(state.instance)
-    state = state.instance |> Table.traces() |> Enum.reduce(state, &watch/2) |> Recovery.run()
+    state = Recovery.run(state)
+    state = state.instance |> Table.traces() |> Enum.reduce(state, &watch/2)
 
     if Anchor.configured?(state.instance) do
       {:noreply, Hold.release(state)}

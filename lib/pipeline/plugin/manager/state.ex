@@ -113,10 +113,11 @@ defmodule Pipeline.Plugin.Manager.State do
     settle_later(state)
   end
 
-  # Not after each of many changes in a row.
-  defp settle_later(%__MODULE__{settling?: true} = state), do: state
+  @doc "Has the chains that were changed put in place alone, not after each of many changes in a row."
+  @spec settle_later(t) :: t
+  def settle_later(%__MODULE__{settling?: true} = state), do: state
 
-  defp settle_later(state) do
+  def settle_later(state) do
     Process.send_after(self(), :settle, @settle_after)
     %{state | settling?: true}
   end

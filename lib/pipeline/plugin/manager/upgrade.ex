@@ -7,6 +7,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   alias Pipeline.Plugin.{Config, Events, Lifecycle, Loader, LoadError, Names, Wrapper}
   alias Pipeline.Plugin.Manager.{Candidate, Hooks, Recovery, State}
   alias Pipeline.Plugin.Manager.Upgrade.Code, as: NewCode
+  alias Pipeline.Plugin.Manager.Upgrade.Keeper
   alias Pipeline.Plugin.Resources.Limits
 
   @typedoc "A module, the path of a BEAM file, or what stands in one."
@@ -18,50 +19,64 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
     old = state.plugins[id]
 
     with {:ok, code} <- NewCode.read(target, old.module, opts.rollback),
-         :ok <- check_id(code, old),
-         {:ok, upgrade} <- begin(state, id) do
-      result =
-        if code.in_place?,
-          do: in_place(state, old, code, upgrade, opts),
-          else: NewCode.load(code, fn -> swap(state, old, code, upgrade, opts) end)
-
-      case result do
-        {:ok, state} ->
-          finish(upgrade, :commit)
-          Events.emit(:plugin_upgraded, event(old, state), instance: state.instance)
-          {:ok, state}
-
-        {:error, {:stays, reason}} ->
-          # Neither version is whole.
-          finish(upgrade, :rollback)
-          {:error, reason, state |> State.note([id], &Map.delete(&1, :old_code)) |> Recovery.fail(id, reason)}
-
-        {:error, reason} ->
-          finish(upgrade, :rollback)
-          {:error, reason, State.note(state, [id], &Map.delete(&1, :old_code))}
-      end
+         :ok <- check_id(code, old) do
+      keeper = Keeper.start(state.instance)
+      result = kept(state, old, code, keeper, opts)
+      Keeper.release(keeper)
+      result
     else
       {:error, reason} -> {:error, reason, state}
     end
   end
 
+  defp kept(state, %{id: id} = old, code, keeper, opts) do
+    case begin(state, id, keeper) do
+      {:ok, upgrade} ->
+        # From here until it is taken away again, whoever comes upon an end of this manager goes back.
+        note = %{keeper: keeper, way_back: NewCode.way_back(code)}
+        state = State.note(state, [id], &Map.put(&1, :upgrade, note))
+        state |> change(old, code, keeper, upgrade, opts) |> finish(state, old, keeper, upgrade)
+
+      {:error, reason} ->
+        {:error, reason, state}
+    end
+  end
+
+  defp finish({:ok, state}, _before, old, _keeper, upgrade) do
+    tell(upgrade, :commit)
+    Events.emit(:plugin_upgraded, event(old, state), instance: state.instance)
+    {:ok, state}
+  end
+
+  # Neither version is whole. Its points stay closed until its hooks are out.
+  defp finish({:error, {:stays, reason}}, state, %{id: id}, keeper, upgrade) do
+    state = State.note(state, [id], &Map.delete(&1, :upgrade))
+    tell(upgrade, :rollback)
+    state = Recovery.fail(state, id, reason)
+    Table.open(state.instance, keeper)
+    {:error, reason, state}
+  end
+
+  defp finish({:error, reason}, state, %{id: id}, keeper, upgrade) do
+    Table.open(state.instance, keeper)
+    state = State.note(state, [id], &Map.delete(&1, :upgrade))
+    tell(upgrade, :rollback)
+    {:error, reason, state}
+  end
+
+  defp change(state, old, %{in_place?: false} = code, keeper, upgrade, opts) do
+    NewCode.load(code, fn -> swap(state, old, code, keeper, upgrade, opts) end)
+  end
+
   # The chains call functions of the module, which are those of the new code as soon as it is there. So that no run is on
   # both versions, runs of the plugin's points wait while those under way end and the code changes.
-  defp in_place(state, %{id: id} = old, code, upgrade, opts) do
+  defp change(state, %{id: id} = old, code, keeper, upgrade, opts) do
     points = points(id, state.instance)
     marks = for point <- points, do: Table.chain(state.instance, point).mark
-    keeper = spawn_link(fn -> receive(do: (:open -> :ok)) end)
     :ok = Table.close(state.instance, points, keeper)
 
-    try do
-      with :ok <- await(marks, opts) do
-        # A manager after this one puts it back.
-        state = State.note(state, [id], &Map.put(&1, :old_code, code.old))
-        NewCode.load(code, fn -> swap(state, old, code, upgrade, opts) end)
-      end
-    after
-      Table.open(state.instance, points)
-      send(keeper, :open)
+    with :ok <- await(marks, opts) do
+      NewCode.load(code, fn -> swap(state, old, code, keeper, upgrade, opts) end)
     end
   end
 
@@ -79,19 +94,20 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   end
 
   # From here on the plugin's process takes no more calls; they wait for the version that answers them.
-  defp begin(state, id) do
+  defp begin(state, id, keeper) do
     pid = Names.whereis(state.instance, {:plugin, id})
-    {:ok, reference} = GenServer.call(pid, :begin_upgrade, :infinity)
+    {:ok, reference} = GenServer.call(pid, {:begin_upgrade, keeper}, :infinity)
     {:ok, {pid, reference}}
   catch
     # It is being restarted.
     :exit, reason -> {:error, {:crashed, id, reason}}
   end
 
-  defp finish({pid, reference}, outcome), do: Wrapper.end_upgrade(pid, reference, outcome)
+  defp tell({pid, reference}, outcome), do: Wrapper.end_upgrade(pid, reference, outcome)
 
-  # Everything that can fail comes before the first step that readers see.
-  defp swap(state, %{id: id} = old, code, {pid, reference}, opts) do
+  # Everything that can fail comes before the one step by which the new version counts, the write to the registry. Runs that
+  # come shortly before it wait, so that none sees less or more of it than who reads the registry.
+  defp swap(state, %{id: id} = old, code, keeper, {pid, reference}, opts) do
     config = opts.config || old.config
 
     with {:ok, candidate} <- Candidate.again(%{old | module: code.module, config: config}),
@@ -99,16 +115,14 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
          {:ok, [candidate]} <- Config.complete([candidate], opts.timeout),
          {:ok, chains} <- Hooks.replace(candidate, state),
          :ok <- Wrapper.change_code(pid, reference, code.module, old.version, opts.extra, opts.timeout) do
-      {:ok,
-       state
-       |> State.publish(chains)
-       |> State.update([id], fn _old ->
-         Lifecycle.enter!(
-           info(candidate, old),
-           :started,
-           {:upgrade, reference, old.version, candidate.manifest.version}
-         )
-       end)}
+      :ok = Table.prepare(state.instance, chains, keeper)
+      reason = {:upgrade, reference, old.version, candidate.manifest.version}
+
+      state =
+        State.update(state, [id], fn _noted -> Lifecycle.enter!(info(candidate, old), :started, reason) end)
+
+      :ok = Table.commit(state.instance, keeper)
+      {:ok, State.settle_later(state)}
     else
       {:error, %LoadError{} = error} -> {:error, error}
       {:error, reason} -> {:error, error(old, code.module, :code_change, reason)}
@@ -118,7 +132,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   # What the new version says of its limits counts, and for the rest what the old one had.
   defp info(candidate, old) do
     limits = Map.merge(old.limits, Limits.declared(candidate.module))
-    candidate.info |> Map.delete(:old_code) |> Map.merge(%{config: candidate.config, limits: limits})
+    Map.merge(candidate.info, %{config: candidate.config, limits: limits})
   end
 
   defp check_id(%{id: id}, %{id: id}), do: :ok

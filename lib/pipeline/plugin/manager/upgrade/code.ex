@@ -24,10 +24,13 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
   @typedoc "Whether there has to be a way back, or the one where there is no file."
   @type rollback :: boolean | {file :: charlist, binary}
 
+  @typedoc "A module that is replaced, as it was: by its MD5, and what to load, where that is known. `nil` if none is."
+  @type way_back :: %{module: module, md5: binary, old: {file :: charlist, binary} | nil} | nil
+
   @doc "Looks at the new code; loads nothing that stands in a file."
   @spec read(module | binary, module, rollback) :: {:ok, t} | {:error, LoadError.t()}
   def read(target, current, rollback) do
-    with {:ok, code} <- find(target, current), do: way_back(code, rollback)
+    with {:ok, code} <- find(target, current), do: find_way_back(code, rollback)
   end
 
   defp find(module, module), do: read_file(:code.which(module), module)
@@ -75,9 +78,9 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
   end
 
   # A module that replaces another of its name has to be able to leave again, and the file may be the new one by now.
-  defp way_back(%__MODULE__{binary: nil} = code, _rollback), do: {:ok, code}
+  defp find_way_back(%__MODULE__{binary: nil} = code, _rollback), do: {:ok, code}
 
-  defp way_back(%__MODULE__{module: module} = code, rollback) do
+  defp find_way_back(%__MODULE__{module: module} = code, rollback) do
     with true <- :erlang.module_loaded(module),
          {^module, binary, file} <- object_code(module, rollback),
          true <- :code.module_md5(binary) == module.module_info(:md5) do
@@ -119,11 +122,30 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
     if :code.soft_purge(module), do: :ok, else: {:error, {:code_in_use, running_old(module)}}
   end
 
-  @doc "Puts the code back that an upgrade which nobody ended had replaced."
-  @spec restore(module, {file :: charlist, binary} | nil) ::
-          :ok | {:error, {:code_in_use, [pid]} | LoadError.t()}
-  def restore(_module, nil), do: :ok
-  def restore(module, {file, binary}), do: with(:ok <- make_room(module), do: put(module, file, binary))
+  @doc "How to get back from new code, before it is loaded."
+  @spec way_back(t) :: way_back
+  def way_back(%__MODULE__{in_place?: false}), do: nil
+
+  def way_back(%__MODULE__{module: module, old: old}) do
+    %{module: module, md5: module.module_info(:md5), old: old}
+  end
+
+  @doc "Goes back, if new code has been loaded by somebody who has ended."
+  @spec restore(way_back) :: :ok | {:error, {:code_in_use, [pid]} | LoadError.t()}
+  def restore(nil), do: :ok
+
+  def restore(%{module: module, md5: md5, old: old}) do
+    # What the code server was asked for it does, whoever asked; it answers after that.
+    _ = :code.get_path()
+
+    cond do
+      :erlang.module_loaded(module) and module.module_info(:md5) == md5 -> :ok
+      old == nil -> error(module, {:no_way_back, module})
+      true -> put_back(module, old)
+    end
+  end
+
+  defp put_back(module, {file, binary}), do: with(:ok <- make_room(module), do: put(module, file, binary))
 
   @doc "The processes that run old code of a module."
   @spec running_old(module) :: [pid]
@@ -144,7 +166,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
     :ok
   end
 
-  defp take_back(%__MODULE__{module: module, old: old}), do: restore(module, old)
+  defp take_back(%__MODULE__{module: module, old: old}), do: put_back(module, old)
 
   defp error(module, reason), do: {:error, %LoadError{module: module, step: :code, reason: reason}}
 end

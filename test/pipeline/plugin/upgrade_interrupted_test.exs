@@ -1,0 +1,368 @@
+defmodule Pipeline.Plugin.UpgradeInterruptedTest do
+  # A manager, a keeper or a plugin that is killed while a plugin is upgraded, at each step of that, while the plugin is
+  # used: all that is seen of it is of one version, first the old one and then, if the upgrade came to count, the new one.
+  use Pipeline.InstanceCase, async: true
+
+  alias Pipeline.Hook.{InFlight, Table}
+  alias Pipeline.Plugin.Manager.{Hooks, State, Upgrade}
+  alias Pipeline.Plugin.Manager.Upgrade.Keeper
+  alias Pipeline.Plugin.{Lifecycle, Names, Wrapper}
+
+  @moduletag :tmp_dir
+  @moduletag :capture_log
+
+  @points [:one, :two, :three]
+
+  # The new version has hooks of other names and on another point, so that a chain of one with the code of the other fails.
+  defp body(version, entering, leaving, points, code_change) do
+    hooks =
+      for point <- points do
+        enter = :"#{entering}_#{point}"
+        leave = :"#{leaving}_#{point}"
+
+        quote do
+          hook :before, unquote(point), fun: unquote(enter) do
+            def unquote(enter)(context, next), do: next.([unquote(version) | context])
+          end
+
+          hook :after, unquote(point), fun: unquote(leave) do
+            def unquote(leave)(result, next), do: next.([unquote(version) | result])
+          end
+        end
+      end
+
+    quote do
+      use Pipeline.Plugin, id: :changing, version: unquote(version)
+      unquote_splicing(hooks)
+
+      @impl Pipeline.Plugin
+      def init(config), do: {:ok, Map.put(config, :made_by, unquote(version))}
+
+      @impl Pipeline.Plugin
+      def code_change(from, state, extra), do: unquote(code_change).(from, state, extra)
+
+      @impl Pipeline.Plugin
+      def handle_rpc(:versions, state), do: {:reply, {unquote(version), state.made_by}, state}
+    end
+  end
+
+  defp compile(name, body) do
+    Code.put_compiler_option(:ignore_module_conflict, true)
+    {:module, ^name, binary, _} = Module.create(name, body, __ENV__)
+    remove(name)
+    binary
+  end
+
+  defp changing, do: quote(do: fn _, state, _ -> {:ok, %{state | made_by: "2.0.0"}} end)
+
+  # Two versions of one module, the first of them in the code path.
+  defp in_place(tmp_dir, code_change \\ changing(), more \\ nil) do
+    name = unique()
+    one = compile(name, [body("1.0.0", :enter, :leave, [:one, :two], code_change), more])
+    two = compile(name, body("2.0.0", :come, :go, [:two, :three], code_change))
+    File.write!(Path.join(tmp_dir, "#{name}.beam"), one)
+    Code.append_path(tmp_dir)
+    on_exit(fn -> Code.delete_path(tmp_dir) end)
+    on_exit(fn -> remove(name) end)
+    {name, two}
+  end
+
+  # Two modules.
+  defp beside do
+    [one, two] =
+      for args <- [["1.0.0", :enter, :leave, [:one, :two]], ["2.0.0", :come, :go, [:two, :three]]] do
+        name = unique()
+        {:module, ^name, _, _} = Module.create(name, apply(&body/5, args ++ [changing()]), __ENV__)
+        on_exit(fn -> remove(name) end)
+        name
+      end
+
+    {one, two}
+  end
+
+  defp unique, do: :"Elixir.Pipeline.InterruptedPlugin#{System.unique_integer([:positive])}"
+
+  # What a process sees of the plugin, one thing after the other, as changes from what it had seen before.
+  defp observe(instance, seen \\ []) do
+    seen = Enum.reduce(@points, seen, &note(&2, {&1, Hook.run(instance, &1, [], nil)}))
+    info = Manager.plugin_info(:changing, instance: instance)
+    seen = note(seen, {:info, info && info.version})
+    seen = note(seen, {:rpc, RPC.call(:changing, :versions, 10_000, instance: instance)})
+
+    receive do
+      {:stop, from} -> send(from, {:seen, Enum.reverse(seen)})
+    after
+      0 -> observe(instance, seen)
+    end
+  end
+
+  defp note(seen, {what, _result} = one) do
+    if List.keyfind(seen, what, 0) == one, do: seen, else: [one | seen]
+  end
+
+  defp version({:one, {:ok, []}}), do: 2
+  defp version({:one, {:ok, ["1.0.0", "1.0.0"]}}), do: 1
+  defp version({:two, {:ok, ["1.0.0", "1.0.0"]}}), do: 1
+  defp version({:two, {:ok, ["2.0.0", "2.0.0"]}}), do: 2
+  defp version({:three, {:ok, []}}), do: 1
+  defp version({:three, {:ok, ["2.0.0", "2.0.0"]}}), do: 2
+  defp version({:info, "1.0.0"}), do: 1
+  defp version({:info, "2.0.0"}), do: 2
+  defp version({:rpc, {:ok, {"1.0.0", "1.0.0"}}}), do: 1
+  defp version({:rpc, {:ok, {"2.0.0", "2.0.0"}}}), do: 2
+  defp version(other), do: {:mixed, other}
+
+  # Upgrades with observers at work, while `interrupt` does its part, and returns the version that came of it.
+  defp upgrade(instance, module, target, interrupt) do
+    {:ok, :changing} = Manager.load_plugin(module, %{}, instance: instance)
+    observers = for _ <- 1..2, do: spawn_link(fn -> observe(instance) end)
+    manager = Names.whereis(instance, :manager)
+    interrupted = interrupt.(manager)
+    # It may not live to answer.
+    upgrade = fn -> exit({:result, Manager.upgrade_plugin(:changing, target, instance: instance)}) end
+    {caller, monitor} = spawn_monitor(upgrade)
+    assert_receive {:DOWN, ^monitor, :process, ^caller, result}, 30_000
+    interrupted.(result)
+    await_manager(instance)
+    # All of them once more, on what is left.
+    now = spawn_link(fn -> observe(instance) end)
+
+    for pid <- [now | observers] do
+      send(pid, {:stop, self()})
+      assert_receive {:seen, seen}, 30_000, inspect(Process.info(pid, :current_stacktrace))
+      versions = Enum.map(seen, &version/1)
+      assert {Enum.sort(versions), seen} == {versions, seen}
+      Enum.at(Enum.dedup(versions), -1)
+    end
+    |> Enum.uniq()
+    |> case do
+      [version] -> version
+    end
+  end
+
+  # The supervisor answers once it has a manager again, if it knows that the one before has ended, and that once it has
+  # recovered.
+  defp await_manager(instance) do
+    _ = instance |> Names.whereis(:instance) |> Supervisor.which_children()
+    assert {:error, {:not_loaded, :nobody}} = Manager.unload_plugin(:nobody, instance: instance)
+  catch
+    :exit, {:noproc, _} -> await_manager(instance)
+  end
+
+  defp assert_agree(instance, module, version) do
+    number = "#{version}.0.0"
+    assert %{version: ^number, state: :started} = info = Manager.plugin_info(:changing, instance: instance)
+    refute is_map_key(info, :upgrade)
+    assert module == nil or module.__plugin__().version == number
+    points = if version == 1, do: [:one, :two], else: [:two, :three]
+    assert Hook.points(instance: instance) == Enum.sort(points)
+    assert {:ok, {^number, ^number}} = RPC.call(:changing, :versions, 5_000, instance: instance)
+    # Nobody stands by any more.
+    for keeper <- Task.Supervisor.children(Names.whereis(instance, :hook_tasks)) do
+      monitor = Process.monitor(keeper)
+      assert_receive {:DOWN, ^monitor, :process, ^keeper, _}, 30_000
+    end
+
+    assert Table.keepers(instance) == []
+  end
+
+  # Kills the manager as soon as it calls a function. The VM tells of the call when it is made.
+  defp kill_at({module, _function, _arity} = step) do
+    fn manager ->
+      test = self()
+
+      {killer, monitor} =
+        spawn_monitor(fn ->
+          :erlang.trace(manager, true, [:call])
+          send(test, :traced)
+
+          receive do
+            {:trace, ^manager, :call, _} -> Process.exit(manager, :kill)
+          end
+        end)
+
+      assert_receive :traced, 30_000
+      _ = Code.ensure_loaded!(module)
+      assert :erlang.trace_pattern(step, true, [:local]) > 0, inspect(step)
+      on_exit(fn -> :erlang.trace_pattern(step, false, [:local]) end)
+
+      ended = Process.monitor(manager)
+
+      fn result ->
+        # What it was to be killed at, it has come to.
+        assert_receive {:DOWN, ^monitor, :process, ^killer, :normal}, 5_000, inspect(result)
+        assert_receive {:DOWN, ^ended, :process, ^manager, :killed}, 30_000
+      end
+    end
+  end
+
+  @steps [
+    {Keeper, :start, 1},
+    {State, :note, 3},
+    {Table, :close, 3},
+    {InFlight, :await, 3},
+    {Upgrade.Code, :load, 2},
+    {Upgrade.Code, :put, 3},
+    {Pipeline.Plugin.Loader, :load_order, 1},
+    {Hooks, :replace, 2},
+    {Wrapper, :change_code, 6},
+    {Table, :prepare, 3},
+    {Lifecycle, :enter!, 3},
+    {Table, :commit, 2},
+    {State, :settle_later, 1},
+    {Wrapper, :end_upgrade, 3},
+    {Keeper, :release, 1}
+  ]
+
+  for {step, number} <- Enum.with_index(@steps) do
+    {_module, function, _arity} = step
+
+    test "a manager that is killed at #{number}, #{function}, leaves one version of a module", context do
+      {module, newer} = in_place(context.tmp_dir)
+      version = upgrade(context.instance, module, newer, kill_at(unquote(Macro.escape(step))))
+      assert_agree(context.instance, module, version)
+      # Nothing is in the way of the next one.
+      if version == 1,
+        do: {:ok, "2.0.0"} = Manager.upgrade_plugin(:changing, newer, instance: context.instance)
+
+      assert_agree(context.instance, module, 2)
+    end
+  end
+
+  for {step, number} <- Enum.with_index(@steps),
+      step not in [{Table, :close, 3}, {InFlight, :await, 3}, {Upgrade.Code, :put, 3}] do
+    {_module, function, _arity} = step
+
+    test "a manager that is killed at #{number}, #{function}, leaves one of two modules", %{
+      instance: instance
+    } do
+      {module, newer} = beside()
+      version = upgrade(instance, module, newer, kill_at(unquote(Macro.escape(step))))
+      assert_agree(instance, nil, version)
+      if version == 1, do: {:ok, "2.0.0"} = Manager.upgrade_plugin(:changing, newer, instance: instance)
+      assert_agree(instance, nil, 2)
+    end
+  end
+
+  test "nobody that looks sees two versions when nothing is killed", context do
+    {module, newer} = in_place(context.tmp_dir)
+
+    assert upgrade(context.instance, module, newer, fn _manager ->
+             &assert(&1 == {:result, {:ok, "2.0.0"}})
+           end) == 2
+
+    assert_agree(context.instance, module, 2)
+  end
+
+  # Its code_change/3 tells, and waits.
+  defp waiting do
+    quote do
+      fn _, state, test ->
+        send(test, {:changing, self()})
+        receive(do: (:go -> {:ok, %{state | made_by: "2.0.0"}}))
+      end
+    end
+  end
+
+  defp begin_upgrade(context) do
+    {module, newer} = in_place(context.tmp_dir, waiting())
+    {:ok, :changing} = Manager.load_plugin(module, %{}, instance: context.instance)
+    test = self()
+
+    Task.start(fn ->
+      send(
+        test,
+        {:upgraded, Manager.upgrade_plugin(:changing, newer, instance: context.instance, extra: test)}
+      )
+    end)
+
+    assert_receive {:changing, plugin}, 30_000
+    [keeper] = Table.keepers(context.instance)
+    # The new code is there, and runs wait.
+    assert module.__plugin__().version == "2.0.0"
+    %{module: module, plugin: plugin, keeper: keeper, run: async_run(context.instance)}
+  end
+
+  # A run that waits. The VM tells when it does.
+  defp async_run(instance) do
+    test = self()
+
+    task =
+      Task.async(fn ->
+        send(test, {:running, self()})
+        Hook.run(instance, :one, [], nil)
+      end)
+
+    assert_receive {:running, pid}, 30_000
+    await_waiting(pid)
+    task
+  end
+
+  defp await_waiting(pid) do
+    case Process.info(pid, [:status, :current_function]) do
+      [status: :waiting, current_function: {Table, _, _}] -> :ok
+      _ -> await_waiting(pid)
+    end
+  end
+
+  defp kill(pid) do
+    monitor = Process.monitor(pid)
+    Process.exit(pid, :kill)
+    assert_receive {:DOWN, ^monitor, :process, ^pid, _reason}, 30_000
+  end
+
+  test "a keeper that is killed alone is in nobody's way", %{instance: instance} = context do
+    %{module: module, plugin: plugin, keeper: keeper, run: run} = begin_upgrade(context)
+    kill(keeper)
+    send(plugin, :go)
+    assert_receive {:upgraded, {:ok, "2.0.0"}}, 30_000
+    assert Task.await(run) == {:ok, []}
+    assert_agree(instance, module, 2)
+  end
+
+  test "where the keeper is killed too, the next manager goes back", %{instance: instance} = context do
+    %{module: module, plugin: plugin, keeper: keeper, run: run} = begin_upgrade(context)
+    kill(keeper)
+    instance |> Names.whereis(:manager) |> kill()
+    await_manager(instance)
+    assert Task.await(run) == {:ok, ["1.0.0", "1.0.0"]}
+    send(plugin, :go)
+    assert_agree(instance, module, 1)
+  end
+
+  test "a plugin that is killed meanwhile starts again with the code that stays",
+       %{instance: instance} = context do
+    %{module: module, plugin: plugin, run: run} = begin_upgrade(context)
+    kill(plugin)
+    assert_receive {:upgraded, {:error, %LoadError{step: :code_change, reason: :killed}}}, 30_000
+    assert Task.await(run) == {:ok, ["1.0.0", "1.0.0"]}
+    _ = instance |> Names.whereis({:supervisor, :changing}) |> Supervisor.which_children()
+    assert_agree(instance, module, 1)
+  end
+
+  test "where the old code cannot come back, the plugin is failed, and runs go on without it", context do
+    %{instance: instance} = context
+    :ok = Events.subscribe(self(), :plugin_failed, instance: instance)
+    # Whoever runs the old code keeps it, and the VM has no room for it twice.
+    holding = "def hold(test), do: (send(test, {:holding, self()}); receive(do: (:go -> test)))"
+    {:ok, hold} = Code.string_to_quoted(holding)
+    {module, newer} = in_place(context.tmp_dir, waiting(), hold)
+    {:ok, :changing} = Manager.load_plugin(module, %{}, instance: instance)
+    test = self()
+    holder = spawn_link(fn -> _ = apply(module, :hold, [test]) end)
+    assert_receive {:holding, ^holder}, 30_000
+
+    Task.start(fn -> Manager.upgrade_plugin(:changing, newer, instance: instance, extra: test) end)
+    assert_receive {:changing, _plugin}, 30_000
+    run = async_run(instance)
+
+    instance |> Names.whereis(:manager) |> kill()
+    assert Task.await(run, 20_000) == {:ok, []}
+    assert_receive {:pipeline_event, {:plugin, :plugin_failed}, %{id: :changing, reason: reason}}, 20_000
+    assert reason == {:code_in_use, [holder]}
+    assert %{state: :failed} = Manager.plugin_info(:changing, instance: instance)
+    assert Hook.points(instance: instance) == []
+    assert Table.keepers(instance) == []
+    send(holder, :go)
+  end
+end
