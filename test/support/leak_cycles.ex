@@ -3,12 +3,16 @@ defmodule Pipeline.LeakCycles do
   Loads, uses, changes and unloads plugins over and over, in this VM, and measures it after each batch of cycles.
   """
 
-  alias Pipeline.{Hook, Measured}
+  alias Pipeline.{Hook, LeakCheck, Measured}
   alias Pipeline.LeakCycles.{BadHook, BadInit, BadStart, First, FirstAgain, Lost, Native}
-  alias Pipeline.Plugin.{Events, LoadError, Manager, RPC}
+  alias Pipeline.Plugin.{Events, LoadError, Manager, Registry, RPC}
 
   @batches 4
+  @warm_up 30
   @instance [instance: :leak_cycles]
+
+  # More changes than a registry remembers.
+  @changes 5_000
 
   @doc "Runs a warm-up and then `cycles` cycles; writes what was measured to a file."
   @spec main([String.t()]) :: no_return
@@ -18,21 +22,35 @@ defmodule Pipeline.LeakCycles do
     {:ok, _} = Manager.start_link(name: :leak_cycles)
     Measured.load_code()
 
-    # Queues, tables and allocators have their size after that.
-    cycles = div(String.to_integer(cycles), @batches)
-    %{exact: %{processes: processes}} = batch(cycles |> max(20) |> min(500), 0)
-    measured = for _ <- 1..@batches, do: batch(cycles, processes)
+    # Queues, tables, histories and allocators have their size after that.
+    for _ <- 1..@changes, do: change(Registry.of(:leak_cycles))
+    batch(@warm_up)
+    _ = LeakCheck.measure()
+    batch(@warm_up)
 
-    File.write!(report, :erlang.term_to_binary(measured))
+    before = LeakCheck.measure()
+
+    later =
+      for _ <- 1..@batches do
+        batch(div(String.to_integer(cycles), @batches))
+        LeakCheck.measure(like: before)
+      end
+
+    File.write!(report, :erlang.term_to_binary([before | later]))
     System.halt(0)
   end
 
+  defp change(registry) do
+    {:ok, _} = Registry.register(registry, %{id: :changing})
+    {:ok, _} = Registry.unregister(registry, :changing)
+  end
+
   # In a process of its own, with which all that it held goes.
-  defp batch(cycles, processes) do
+  defp batch(cycles) do
     {pid, monitor} = spawn_monitor(fn -> for number <- 1..cycles//1, do: cycle(number) end)
 
     receive do
-      {:DOWN, ^monitor, _, ^pid, :normal} -> Measured.settled(processes)
+      {:DOWN, ^monitor, _, ^pid, :normal} -> :ok
       {:DOWN, ^monitor, _, ^pid, reason} -> raise Exception.format_exit(reason)
     end
   end
