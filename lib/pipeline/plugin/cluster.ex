@@ -54,7 +54,11 @@ defmodule Pipeline.Plugin.Cluster do
   change with the higher clock holds, and of two with the same that of the node whose name is later. What was unloaded on
   one side does not come back, unless the other side has changed it more often since.
 
-  What cannot be carried out is logged, emitted as `:cluster_failed`, and tried again when something has changed. What was
+  Two sides may have made changes that contradict each other. Where one has unloaded a plugin, or upgraded it, and the other
+  has loaded what needs it as it was, the plugin is unloaded or upgraded everywhere, and what needs it waits everywhere.
+
+  What cannot be carried out is logged, emitted as `:cluster_failed`, shown with what to do by
+  `Pipeline.Plugin.Manager.health/1`, and tried again when something has changed. What was
   carried out is done with: a plugin that is unloaded or disabled on one node by its operator stays so there, until the
   next change of it on all nodes. A plugin that a node has loaded by itself is not replaced.
 
@@ -63,7 +67,7 @@ defmodule Pipeline.Plugin.Cluster do
   ## Events of the system
 
     * `:node_joined`, `:node_left` - with `%{node: node}`
-    * `:cluster_failed` - with `%{id: id, node: node, state: :loaded | :unloaded, reason: reason}`
+    * `:cluster_failed` - with `%{id: id, node: node, state: :loaded | :unloaded, reason: reason, advice: sentence}`
   """
 
   alias Pipeline.Plugin

@@ -39,6 +39,7 @@ defmodule Pipeline.Plugin.Instance do
     # The manager finds everything that it needs where it left it, so its death ends no plugin. The death of the
     # plugin supervisor ends them all, and a new manager starts them again.
     # Both come back as they were, so that they may crash more often than what has lost its state.
-    Supervisor.init(Enum.filter(children, & &1), strategy: :rest_for_one, max_restarts: 20, max_seconds: 5)
+    limit = [max_restarts: opts[:max_restarts], max_seconds: 5]
+    Supervisor.init(Enum.filter(children, & &1), [strategy: :rest_for_one] ++ limit)
   end
 end

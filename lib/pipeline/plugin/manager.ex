@@ -122,6 +122,8 @@ defmodule Pipeline.Plugin.Manager do
       `config :pipeline_plugin, hook_budget:` says, or 500
     * `:limits` - how much each plugin may use unless it says otherwise, see `Pipeline.Plugin.Resources`
     * `:sample_interval` - how often that is looked at: milliseconds or `:infinity`, by default 1000
+    * `:max_restarts` - how often in 5 seconds the manager, the supervisor of the plugins and what else the instance is
+      made of are started again before it ends as a whole, by default 20
     * `:cluster` - `true` or options: instances of this name on connected nodes form a group, see `Pipeline.Plugin.Cluster`;
       by default they do not
   """
@@ -129,7 +131,18 @@ defmodule Pipeline.Plugin.Manager do
   def start_link(opts \\ []) do
     Suggestion.validate_options!(
       opts,
-      [:name, :hooks, :plugins, :store, :events, :hook_budget, :limits, :sample_interval, :cluster],
+      [
+        :name,
+        :hooks,
+        :plugins,
+        :store,
+        :events,
+        :hook_budget,
+        :limits,
+        :sample_interval,
+        :max_restarts,
+        :cluster
+      ],
       "Pipeline.Plugin.Manager.start_link/1"
     )
 
@@ -142,6 +155,7 @@ defmodule Pipeline.Plugin.Manager do
       record: record!(opts[:events] || []),
       limits: Limits.check!(opts[:limits] || []),
       sample_interval: check_interval!(opts[:sample_interval]),
+      max_restarts: check_restarts!(Keyword.get(opts, :max_restarts, 20)),
       cluster: Cluster.Options.check!(opts[:cluster])
     )
   end
@@ -154,6 +168,11 @@ defmodule Pipeline.Plugin.Manager do
     raise ArgumentError,
           "sample_interval: is a number of milliseconds or :infinity, got: #{inspect(interval)}"
   end
+
+  defp check_restarts!(number) when is_integer(number) and number >= 0, do: number
+
+  defp check_restarts!(other),
+    do: raise(ArgumentError, "max_restarts: is a number of restarts from 0, got: #{inspect(other)}")
 
   defp check_name!(name) when is_atom(name) and name not in [nil, true, false], do: name
 
@@ -485,6 +504,10 @@ defmodule Pipeline.Plugin.Manager do
 
   The whole is `:healthy` if every plugin is, or is not running for a good reason: it is loading, or was stopped by an
   operator. For `:ready?` and `:not_ready` see `readiness/1`.
+
+  In a cluster there is also `:cluster`, the plugins that this node cannot bring to what is to hold on all nodes, each with
+  `:plugin`, `:to_be` (`:loaded` or `:unloaded`), the `:reason`, and `:advice`, a sentence that says what to do. As long as
+  there is one, the whole is `:unhealthy`.
 
   ## Options
 

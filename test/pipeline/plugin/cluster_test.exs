@@ -26,7 +26,7 @@ defmodule Pipeline.Plugin.ClusterTest do
 
     defmodule #{module} do
       use Pipeline.Plugin, id: #{inspect(id)}, version: #{inspect(opts[:version] || "1.0.0")}
-      #{if opts[:needs], do: "depends_on #{inspect(opts[:needs])}"}
+      #{if opts[:needs], do: "depends_on #{inspect(opts[:needs])}, version: #{inspect(opts[:as] || ">= 0.0.0")}"}
 
       def init(config) do
         if config[:waits_on] == node() do
@@ -578,6 +578,76 @@ defmodule Pipeline.Plugin.ClusterTest do
 
       for node <- [a, b, c],
           do: assert(call(node, Manager, :plugin_info, [:both, context.opts]).version == "2.0.0")
+    end
+
+    test "settles what contradicts itself alike on all nodes: what needs what has gone waits, and says so",
+         %{nodes: [a, b, c] = nodes, name: name} = context do
+      {source, needed, _} = source(:needed)
+      compile_on(a, source)
+      {:ok, :needed} = load(a, needed, context.all)
+      split([a], [b, c], name)
+
+      assert call(a, Manager, :unload_plugin, [:needed, context.all]) == :ok
+      {source, needing, _} = source(:needing, needs: :needed)
+      compile_on(b, source)
+      {:ok, :needing} = load(b, needing, context.all, %{name: "b"})
+      failures = for node <- nodes, do: collect(node, name, :cluster_failed)
+
+      heal([a], [b, c], name)
+      assert call(a, Cluster, :sync, [context.opts]) == {:error, {:pending, [:needing]}}
+
+      for node <- nodes do
+        assert ids(node, context.opts) == []
+        plugins = Enum.sort_by(call(node, Cluster, :plugins, [context.opts]), & &1.id)
+        assert [%{id: :needed, applied: true}, pending] = plugins
+        assert %{id: :needing, state: :loaded, applied: false, failed: %LoadError{step: :resolve}} = pending
+        assert %{status: :unhealthy, cluster: [lacking]} = call(node, Manager, :health, [context.opts])
+        assert %{plugin: :needing, to_be: :loaded, advice: advice} = lacking
+        assert advice =~ "load what it needs with nodes: :all"
+      end
+
+      told = collected_by(a, name, :cluster_failed, failures)
+      assert for([%{id: :needing, node: node, advice: _}] <- told, do: node) == Enum.map(nodes, & &1.node)
+
+      {:ok, :needed} = load(a, needed, context.all)
+      assert call(a, Cluster, :sync, [context.opts]) == :ok
+
+      for node <- nodes do
+        assert Enum.sort(ids(node, context.opts)) == [:needed, :needing]
+        assert rpc(node, :needing, :config, context.opts) == {:ok, "b"}
+        assert %{status: :healthy, cluster: []} = call(node, Manager, :health, [context.opts])
+      end
+    end
+
+    test "has what cannot do with an upgrade wait for one that it can do with",
+         %{nodes: [a, b, c] = nodes, name: name} = context do
+      {source, needed, _} = source(:upgraded)
+      compile_on(a, source)
+      {:ok, :upgraded} = load(a, needed, context.all)
+      split([a], [b, c], name)
+
+      [two, one] =
+        for version <- ["2.0.0", "1.5.0"] do
+          {source, ^needed, _} = source(:upgraded, version: version)
+          Map.new(compile(source))[needed]
+        end
+
+      assert call(a, Manager, :upgrade_plugin, [:upgraded, two, context.all]) == {:ok, "2.0.0"}
+      {source, needing, _} = source(:choosy, needs: :upgraded, as: "~> 1.0")
+      compile_on(b, source)
+      {:ok, :choosy} = load(b, needing, context.all)
+
+      heal([a], [b, c], name)
+      assert call(c, Cluster, :sync, [context.opts]) == {:error, {:pending, [:choosy]}}
+
+      for node <- nodes do
+        assert ids(node, context.opts) == [:upgraded]
+        assert call(node, Manager, :plugin_info, [:upgraded, context.opts]).version == "2.0.0"
+      end
+
+      assert call(b, Manager, :upgrade_plugin, [:upgraded, one, context.all]) == {:ok, "1.5.0"}
+      assert call(b, Cluster, :sync, [context.opts]) == :ok
+      for node <- nodes, do: assert(Enum.sort(ids(node, context.opts)) == [:choosy, :upgraded])
     end
   end
 

@@ -7,17 +7,16 @@ defmodule Pipeline.Plugin.Cluster.CatchUp do
   require Logger
 
   alias Pipeline.Plugin.Cluster.Change.Upgrade
-  alias Pipeline.Plugin.Cluster.{Code, Entry, Table}
-  alias Pipeline.Plugin.{Events, LoadError, Manager}
+  alias Pipeline.Plugin.Cluster.{Advice, Code, Entry, Table}
+  alias Pipeline.Plugin.{Dependents, Events, LoadError, Manager}
 
   @spec run(atom) :: :ok
   def run(instance) do
-    pending = for {entry, here} <- Table.all(instance), here.applied != entry.clock, do: {entry, here}
-    {wanted, unwanted} = Enum.split_with(pending, fn {entry, _here} -> entry.state == :loaded end)
-
-    rounds(unwanted, &unload(&1, instance), instance)
-    {there, missing} = Enum.split_with(wanted, fn {entry, _here} -> info(entry, instance) != nil end)
+    rounds(pending(instance, :unloaded), &unload(&1, instance), instance)
+    {there, _missing} = wanted(instance)
     rounds(there, &replace(&1, instance), instance)
+    # Those too that have stepped aside.
+    {_there, missing} = wanted(instance)
     unless load_all(missing, instance), do: rounds(missing, &load(&1, instance), instance)
     :ok
   end
@@ -26,6 +25,16 @@ defmodule Pipeline.Plugin.Cluster.CatchUp do
   @spec pending?(atom) :: boolean
   def pending?(instance),
     do: Enum.any?(Table.all(instance), fn {entry, here} -> here.applied != entry.clock end)
+
+  defp pending(instance, state) do
+    for {%{state: ^state} = entry, here} <- Table.all(instance),
+        here.applied != entry.clock,
+        do: {entry, here}
+  end
+
+  defp wanted(instance) do
+    Enum.split_with(pending(instance, :loaded), fn {entry, _here} -> info(entry, instance) != nil end)
+  end
 
   # One can be what another waits for, so what fails is tried again as long as something succeeds.
   defp rounds([], _step, _instance), do: :ok
@@ -44,14 +53,39 @@ defmodule Pipeline.Plugin.Cluster.CatchUp do
       else: failed |> Enum.map(&elem(&1, 0)) |> rounds(step, instance)
   end
 
-  # Dependents of its own a node keeps, and what they need: they go first, by who has loaded them.
+  # Dependents of its own a node keeps, and what they need: they go first, by who has loaded them. Those of the cluster that
+  # the other side of a split has loaded go with it, there as here, and wait.
   defp unload({%{id: id} = entry, here}, instance) do
     cond do
       # It was not the cluster that loaded it here.
       here.applied == nil -> done(entry, here, [], instance)
       info(entry, instance) == nil -> removed(entry, here, instance)
-      true -> with :ok <- Manager.unload_plugin(id, instance: instance), do: removed(entry, here, instance)
+      true -> with :ok <- unload_here(id, instance), do: removed(entry, here, instance)
     end
+  end
+
+  defp unload_here(id, instance) do
+    with {:error, {:required_by, _direct}} = error <- Manager.unload_plugin(id, instance: instance) do
+      if step_aside(id, instance), do: Manager.unload_plugin(id, instance: instance), else: error
+    end
+  end
+
+  # Unloads what needs a plugin, if all of it is of the cluster; it is loaded again when it can be, the same on all nodes.
+  defp step_aside(id, instance) do
+    running = for %{state: :started} = info <- Manager.list_plugins(instance: instance), do: {info.id, info}
+    dependents = Dependents.all(Map.new(running), [id])
+
+    of_cluster =
+      for id <- dependents,
+          {%{state: :loaded}, %{applied: {_, _}}} = found <- [Table.get(instance, id)],
+          do: found
+
+    dependents != [] and length(of_cluster) == length(dependents) and
+      Enum.all?(of_cluster, fn {entry, here} ->
+        with :ok <- Manager.unload_plugin(entry.id, instance: instance) do
+          Table.put(instance, entry, %{here | applied: nil, failed: nil})
+        end == :ok
+      end)
   end
 
   @doc "Notes that a plugin is unloaded here, and takes out the code that came for it."
@@ -136,11 +170,18 @@ defmodule Pipeline.Plugin.Cluster.CatchUp do
 
       true ->
         with {:ok, shipped} <- Code.install(beside),
-             {:ok, _version} <- upgrade(entry, here.code, not same_config?, instance),
+             {:ok, _version} <- upgrade_here(entry, here.code, not same_config?, instance),
              :ok <- if(same_config?, do: :ok, else: Manager.restart_plugin(entry.id, instance: instance)) do
           own = if Code.in_file?(own), do: [], else: [own.module]
           done(entry, here, own ++ shipped, instance)
         end
+    end
+  end
+
+  # What cannot do with the version that is to hold waits for one that it can do with.
+  defp upgrade_here(entry, runs, new_config?, instance) do
+    with {:error, %LoadError{step: :resolve}} = error <- upgrade(entry, runs, new_config?, instance) do
+      if step_aside(entry.id, instance), do: upgrade(entry, runs, new_config?, instance), else: error
     end
   end
 
@@ -154,15 +195,21 @@ defmodule Pipeline.Plugin.Cluster.CatchUp do
   defp report({{%{id: id} = entry, here}, reason}, instance) do
     if here.failed != reason do
       Logger.warning(
-        "plugin #{inspect(id)} is to be #{entry.state} on all nodes and cannot be on #{node()}: #{sentence(reason)}"
+        "plugin #{inspect(id)} is to be #{entry.state} on all nodes and cannot be on #{node()}: " <>
+          Advice.sentence(entry, reason)
       )
 
       Table.put(instance, entry, %{here | failed: reason})
-      payload = %{id: id, node: node(), state: entry.state, reason: reason}
+
+      payload = %{
+        id: id,
+        node: node(),
+        state: entry.state,
+        reason: reason,
+        advice: Advice.sentence(entry, reason)
+      }
+
       Events.emit(:cluster_failed, payload, instance: instance)
     end
   end
-
-  defp sentence(%LoadError{} = error), do: Exception.message(error)
-  defp sentence(reason), do: Manager.format_error(reason)
 end

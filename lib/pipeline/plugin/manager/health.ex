@@ -3,8 +3,9 @@ defmodule Pipeline.Plugin.Manager.Health do
   # How the plugins of an instance are. All are asked at once and share one deadline, so that those that hang cost no
   # more than the time box together.
 
-  alias Pipeline.Plugin.{Names, Registry}
+  alias Pipeline.Plugin.Cluster.Advice
   alias Pipeline.Plugin.Manager.Readiness
+  alias Pipeline.Plugin.{Names, Registry}
 
   # States in which a plugin is not well. Others are passing, or as an operator wants them.
   @unwell [:failed, :held]
@@ -17,10 +18,11 @@ defmodule Pipeline.Plugin.Manager.Health do
           | {:not_running, atom}
   @type plugin :: %{status: status, details: term, state: atom}
   @type report :: %{
-          status: :healthy | :unhealthy,
-          ready?: boolean,
-          not_ready: [Readiness.lacking()],
-          plugins: %{Pipeline.Plugin.plugin_id() => plugin}
+          required(:status) => :healthy | :unhealthy,
+          required(:ready?) => boolean,
+          required(:not_ready) => [Readiness.lacking()],
+          required(:plugins) => %{Pipeline.Plugin.plugin_id() => plugin},
+          optional(:cluster) => [Advice.pending()]
         }
 
   @spec report(atom, timeout) :: report
@@ -30,14 +32,17 @@ defmodule Pipeline.Plugin.Manager.Health do
     deadline = if time_box != :infinity, do: now() + time_box
     plugins = Map.new(asked, fn {info, request} -> {info.id, plugin(info, answer(request, deadline))} end)
     lacking = Readiness.lacking(instance)
+    pending = Advice.pending(instance)
+    well? = pending in [nil, []] and Enum.all?(plugins, fn {_id, plugin} -> well?(plugin.status) end)
 
-    %{
-      status:
-        if(Enum.all?(plugins, fn {_id, plugin} -> well?(plugin.status) end), do: :healthy, else: :unhealthy),
+    report = %{
+      status: if(well?, do: :healthy, else: :unhealthy),
       ready?: lacking == [],
       not_ready: lacking,
       plugins: plugins
     }
+
+    if pending, do: Map.put(report, :cluster, pending), else: report
   end
 
   @doc "In the plugin's process: what its health/1 says."
