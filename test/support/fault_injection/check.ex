@@ -1,0 +1,67 @@
+defmodule Pipeline.FaultInjection.Check do
+  @moduledoc "Compares registry, processes, chains and answers of an instance at rest with models."
+
+  import ExUnit.Assertions
+
+  alias Pipeline.FaultInjection.{Model, Plugins}
+  alias Pipeline.Hook
+  alias Pipeline.Hook.Table
+  alias Pipeline.Plugin.{Manager, Names, RPC}
+
+  @doc "The one of these models that what the registry shows is in accord with."
+  @spec choose([Model.t()], atom) :: Model.t()
+  def choose(models, instance) do
+    found =
+      for info <- Manager.list_plugins(instance: instance),
+          into: %{},
+          do: {info.id, {info.state, info.version, info.config}}
+
+    case Enum.find(models, &(shown(&1) == found)) do
+      nil ->
+        flunk(
+          "it is\n  #{inspect(found)}\nand is to be one of\n  #{Enum.map_join(models, "\n  ", &inspect/1)}"
+        )
+
+      model ->
+        model
+    end
+  end
+
+  defp shown(model) do
+    Map.new(model, fn {id, {state, number, config}} ->
+      {id, {Model.display(state), "1.#{number}.0", config}}
+    end)
+  end
+
+  @doc "That all else agrees with it."
+  @spec agree!(Model.t(), atom) :: :ok
+  def agree!(model, instance) do
+    running = Enum.sort(Model.running(model))
+
+    for id <- Plugins.ids() do
+      assert is_pid(Names.whereis(instance, {:plugin, id})) == id in running, "the process of #{id}"
+      assert is_pid(Names.whereis(instance, {:supervisor, id})) == id in running, "the supervisor of #{id}"
+    end
+
+    for id <- running do
+      {:started, number, config} = model[id]
+      version = "1.#{number}.0"
+
+      assert RPC.call(id, :tell, 60_000, instance: instance) ==
+               {:ok, {id, version, %{config: config, by: version}}}
+    end
+
+    versions = for id <- running, {_, number, _} = model[id], do: {id, "1.#{number}.0"}
+    {:ok, seen} = Hook.run(instance, :step, [], nil)
+    assert Enum.sort(for {:enter, id, version} <- seen, do: {id, version}) == versions
+    assert Enum.sort(for {:leave, id, version} <- seen, do: {id, version}) == versions
+
+    {:ok, counted} = Hook.run(instance, :other, Map.new(Plugins.ids(), &{&1, 0}), nil)
+    assert Enum.sort(for {id, 1} <- counted, do: id) == running
+
+    capable = Enum.filter(running, &Plugins.capable?/1)
+    assert Enum.sort(Manager.get_by_capability(:k, instance: instance)) == capable
+    assert Table.keepers(instance) == []
+    :ok
+  end
+end
