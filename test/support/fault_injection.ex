@@ -14,6 +14,9 @@ defmodule Pipeline.FaultInjection do
   # As many crashes as the supervisor of a plugin takes, and no more of it.
   @crashes 3
 
+  # Milliseconds.
+  @between_events 2_000
+
   # More changes than a registry remembers.
   @changes 5_000
 
@@ -80,7 +83,14 @@ defmodule Pipeline.FaultInjection do
     :rand.seed(:exsss, {seed, 1, 2})
     :ok = Events.subscribe(self(), :plugin_failed, instance: @instance)
     users = Users.start(@instance)
-    test = %{model: %{}, versions: versions, crashes: %{}, users: users}
+
+    test = %{
+      model: %{},
+      versions: versions,
+      crashes: %{},
+      events_killed: System.monotonic_time(:millisecond),
+      users: users
+    }
 
     {test, _taken} =
       Enum.reduce(1..steps, {test, []}, fn _number, {test, taken} ->
@@ -201,6 +211,15 @@ defmodule Pipeline.FaultInjection do
 
     if supervisor != nil and crashes < @crashes,
       do: do_kill(victim, put_in(test.crashes[supervisor], crashes + 1)),
+      else: {[], test}
+  end
+
+  # What all instances share takes less of it, and has the application's own end with it.
+  defp kill(:events, test) do
+    now = System.monotonic_time(:millisecond)
+
+    if now - test.events_killed > @between_events,
+      do: do_kill(:events, %{test | events_killed: now}),
       else: {[], test}
   end
 

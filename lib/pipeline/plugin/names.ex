@@ -11,8 +11,9 @@ defmodule Pipeline.Plugin.Names do
 
   @spec whereis(atom, term) :: pid | nil
   def whereis(instance, role) do
+    # A name goes some time after its process has ended.
     case Registry.lookup(__MODULE__, {instance, role}) do
-      [{pid, _}] -> pid
+      [{pid, _}] -> if Process.alive?(pid), do: pid
       [] -> nil
     end
   end

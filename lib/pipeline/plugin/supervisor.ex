@@ -130,8 +130,21 @@ defmodule Pipeline.Plugin.Supervisor do
         start_plugin(plugin_module, config, instance: instance)
 
       supervisor ->
-        {:ok, supervisor}
+        with :ok <- ensure_process(supervisor), do: {:ok, supervisor}
     end
+  end
+
+  # A manager that was killed while it restarted the process has left the supervisor without one.
+  defp ensure_process(supervisor) do
+    with [{child, :undefined, _type, _modules}] <- Supervisor.which_children(supervisor),
+         {:error, reason} when reason not in [:running, :restarting] <- Supervisor.restart_child(supervisor, child) do
+      {:error, reason}
+    else
+      _there -> :ok
+    end
+  catch
+    # It ends, of which who watches it is told.
+    :exit, _reason -> :ok
   end
 
   # After a supervisor was killed, what was below it is still ending when it is started again.

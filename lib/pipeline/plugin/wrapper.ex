@@ -73,6 +73,9 @@ defmodule Pipeline.Plugin.Wrapper do
 
     # With code that stays: that of an upgrade can be on its way back.
     case Keeper.await_settled(instance, id) do
+      %{upgrade: _undecided} ->
+        {:stop, :upgrade_interrupted}
+
       nil ->
         initialise(data, config, [])
 
@@ -240,7 +243,14 @@ defmodule Pipeline.Plugin.Wrapper do
   end
 
   defp await_upgrade(upgrade, manager, old, new, next_look) do
+    [parent | _] = Process.get(:"$ancestors")
+
     receive do
+      # Who is to decide may come only after this process has ended. It ends where such exits are dealt with.
+      {:EXIT, ^parent, _reason} = ending ->
+        send(self(), ending)
+        old
+
       {^upgrade, :change, module, from_version, extra} ->
         {result, new} = changed(old, module, from_version, extra)
         send(manager, {upgrade, :changed, result})

@@ -153,6 +153,20 @@ defmodule Pipeline.Plugin.ManagerRecoveryTest do
     assert {:ok, :first} = Manager.load_plugin(one, %{test: self()}, instance: instance)
   end
 
+  test "a manager that is killed while a plugin restarts has restarted it", %{instance: instance} do
+    {:ok, :first} = Manager.load_plugin(first(), %{test: self(), wait: [:stop]}, instance: instance)
+    assert_receive {:start, :first, before}, 20_000
+    Task.start(fn -> Manager.restart_plugin(:first, instance: instance) end)
+    assert_receive {:stop, :first, ^before}, 20_000
+
+    instance |> Names.whereis(:manager) |> kill()
+    send(before, :go)
+    await_manager(instance)
+    assert %{state: :started, pid: again} = Manager.plugin_info(:first, instance: instance)
+    assert is_pid(again) and again != before
+    assert run(instance) == {:ok, [:first]}
+  end
+
   test "what an operator has unloaded stays so when the manager is killed", %{instance: instance} do
     name = :"#{instance} with plugins"
     one = first()

@@ -38,9 +38,12 @@ defmodule Pipeline.FaultInjection.Check do
   def agree!(model, instance) do
     running = Enum.sort(Model.running(model))
 
-    for id <- Plugins.ids() do
-      assert is_pid(Names.whereis(instance, {:plugin, id})) == id in running, "the process of #{id}"
-      assert is_pid(Names.whereis(instance, {:supervisor, id})) == id in running, "the supervisor of #{id}"
+    for id <- Plugins.ids(), role <- [:supervisor, :plugin] do
+      pid = Names.whereis(instance, {role, id})
+
+      assert is_pid(pid) == id in running,
+             "the #{role} of #{id} is #{inspect(pid)}, and #{inspect(running)} are to run: " <>
+               inspect(Manager.plugin_info(id, instance: instance)[:history], limit: 60)
     end
 
     for id <- running do

@@ -8,13 +8,13 @@ defmodule Pipeline.FaultInjection.Users do
   alias Pipeline.Hook
   alias Pipeline.Plugin.RPC
 
+  @in_a_row 20
+
   @doc "Starts them. One that sees what must not be ends, with that as the reason."
   @spec start(atom) :: [{pid, monitor :: reference}]
   def start(instance) do
     for fun <- [&run/1, &run/1, &call/1] do
       spawn_monitor(fn ->
-        # What is tested is to come to its turn.
-        Process.flag(:priority, :low)
         repeat(fun, instance, 0)
       end)
     end
@@ -51,7 +51,8 @@ defmodule Pipeline.FaultInjection.Users do
     receive do
       :stop -> exit({:shutdown, times})
     after
-      0 ->
+      # What is tested is to have the processors too.
+      if(rem(times, @in_a_row) == 0, do: 1, else: 0) ->
         fun.(instance)
         repeat(fun, instance, times + 1)
     end

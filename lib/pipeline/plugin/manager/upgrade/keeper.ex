@@ -21,6 +21,9 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Keeper do
 
   @pause 10
 
+  # Milliseconds in which a manager that is killed is followed by another.
+  @patience 1_000
+
   @doc "Milliseconds between two looks at a note that nobody watches."
   @spec pause() :: pos_integer
   def pause, do: @pause
@@ -107,13 +110,18 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Keeper do
         do: {info, note}
   end
 
-  @doc "What the registry has of a plugin, once it is not being upgraded any more."
-  @spec await_settled(atom, Plugin.plugin_id()) :: map | nil
-  def await_settled(instance, id) do
+  @doc """
+  What the registry has of a plugin, once it is not being upgraded any more.
+
+  With the note where nobody comes to settle it: a manager may wait for the end of the process that asks.
+  """
+  @spec await_settled(atom, Plugin.plugin_id(), patience :: integer) :: map | nil
+  def await_settled(instance, id, patience \\ @patience) do
     case Registry.get(Registry.of(instance), id) do
-      %{upgrade: %{keeper: _}} ->
+      %{upgrade: %{keeper: keeper}} when patience > 0 ->
         Process.sleep(@pause)
-        await_settled(instance, id)
+        there? = Process.alive?(keeper) or Names.whereis(instance, :manager) != nil
+        await_settled(instance, id, if(there?, do: @patience, else: patience - @pause))
 
       info ->
         info
