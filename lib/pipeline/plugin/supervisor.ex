@@ -137,7 +137,8 @@ defmodule Pipeline.Plugin.Supervisor do
   # A manager that was killed while it restarted the process has left the supervisor without one.
   defp ensure_process(supervisor) do
     with [{child, :undefined, _type, _modules}] <- Supervisor.which_children(supervisor),
-         {:error, reason} when reason not in [:running, :restarting] <- Supervisor.restart_child(supervisor, child) do
+         {:error, reason} when reason not in [:running, :restarting] <-
+           Supervisor.restart_child(supervisor, child) do
       {:error, reason}
     else
       _there -> :ok
