@@ -108,6 +108,7 @@ defmodule Pipeline.FaultInjection do
 
     for id <- Plugins.ids(), do: Manager.unload_plugin(id, instance: @instance, cascade: true)
     [] = Manager.list_plugins(instance: @instance)
+    Operation.reset(versions)
   end
 
   # The latest last.

@@ -11,6 +11,17 @@ defmodule Pipeline.FaultInjection.Operation do
     operation |> do_perform(model, versions, instance: instance) |> kind()
   end
 
+  @doc "Has the code of the one that is upgraded in place as it was first, and no other version of it."
+  @spec reset(versions) :: :ok
+  def reset(versions) do
+    for {{_id, 0}, {module, binary}} <- versions do
+      replace(module, binary)
+      true = :code.soft_purge(module)
+    end
+
+    :ok
+  end
+
   defp do_perform({:load, id}, model, versions, opts) do
     case versions[{id, 0}] do
       {module, binary} ->
