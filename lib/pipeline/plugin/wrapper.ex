@@ -267,7 +267,9 @@ defmodule Pipeline.Plugin.Wrapper do
         await_upgrade(upgrade, manager, old, new, 0)
     after
       next_look ->
-        case Registry.get(Registry.of(old.instance), old.id) do
+        # A manager that lives tells, also before it has noted the upgrade.
+        case not Process.alive?(manager) && Registry.get(Registry.of(old.instance), old.id) do
+          false -> await_upgrade(upgrade, manager, old, new, Keeper.pause())
           %{upgrade: _open} -> await_upgrade(upgrade, manager, old, new, Keeper.pause())
           %{history: [%{reason: {:upgrade, ^upgrade, _, _}} | _]} -> new
           _ -> old
