@@ -299,8 +299,16 @@ defmodule Pipeline.Plugin.Manager.Server do
       {id, :stopped, _reason} = List.last(leaving)
 
       case State.note_disabled(state, id, :enabled) do
-        {:ok, state} -> {:reply, error, state}
-        {:error, _} -> {:reply, error, state}
+        {:ok, state} ->
+          {:reply, error, state}
+
+        {:error, failure} ->
+          Logger.error(
+            "plugin #{inspect(id)} goes on, and the store has it disabled after a restart all the same: " <>
+              Exception.message(failure)
+          )
+
+          {:reply, error, state}
       end
     end
   end
