@@ -50,7 +50,7 @@ defmodule Pipeline.Plugin.Resources.Monitor do
       interval: opts[:sample_interval] || @interval,
       # id => track
       plugins: %{},
-      # monitor of a process => {:plugin, id}, or {:action, pid} of the plugin's process that it deals with
+      # monitor of a process => {:plugin, track as it began}, or {:action, pid} of the plugin's process that it deals with
       monitors: %{},
       # pids of plugins about which something is being done
       busy: MapSet.new()
@@ -98,8 +98,8 @@ defmodule Pipeline.Plugin.Resources.Monitor do
 
   def handle_info({:DOWN, monitor, :process, pid, reason}, state) do
     case Map.pop(state.monitors, monitor) do
-      {{:plugin, id}, monitors} ->
-        {:noreply, ended(%{state | monitors: monitors}, id, pid, reason)}
+      {{:plugin, track}, monitors} ->
+        {:noreply, ended(%{state | monitors: monitors}, track, reason)}
 
       {{:action, of}, monitors} ->
         {:noreply, %{state | monitors: monitors, busy: MapSet.delete(state.busy, of)}}
@@ -124,17 +124,19 @@ defmodule Pipeline.Plugin.Resources.Monitor do
     %{
       state
       | plugins: Map.put(state.plugins, id, track),
-        monitors: Map.put(state.monitors, Process.monitor(pid), {:plugin, id})
+        monitors: Map.put(state.monitors, Process.monitor(pid), {:plugin, track})
     }
   end
 
-  defp ended(state, id, pid, reason) do
+  defp ended(state, %Track{id: id, pid: pid} = began, reason) do
+    for exceeded <- Track.killed(began, reason), do: report(exceeded, state)
+
     case state.plugins do
+      # The number of restarts is kept for the process that comes next, if one does.
       %{^id => %Track{pid: ^pid} = track} ->
-        for exceeded <- Track.killed(track, reason), do: report(exceeded, state)
-        # The number of restarts is kept for the process that comes next, if one does.
         keep(state, id, to_run?(state.instance, id) && %{track | pid: nil})
 
+      # The start of the next one can be told ahead of the end of this one.
       %{} ->
         state
     end
