@@ -47,6 +47,11 @@ defmodule Pipeline.NativeFuzz.Arguments do
     end
   end
 
+  @doc "Whether a hook of this configuration ends by itself. `:pause`, with a changed one, may wait for others for ever."
+  @spec ends?(atom, term) :: boolean
+  def ends?(:pause, config), do: {:pause, config} in @configs
+  def ends?(_, _), do: true
+
   @doc "Arguments of which nothing is known."
   @spec random(arity, Held.t()) :: [term]
   def random(arity, held), do: for(_ <- 1..arity//1, do: any(held))

@@ -96,7 +96,7 @@ defmodule Pipeline.Plugin.Resources.Monitor do
     {:noreply, schedule(state)}
   end
 
-  def handle_info({:DOWN, monitor, :process, pid, reason}, state) do
+  def handle_info({:DOWN, monitor, :process, _pid, reason}, state) do
     case Map.pop(state.monitors, monitor) do
       {{:plugin, track}, monitors} ->
         {:noreply, ended(%{state | monitors: monitors}, track, reason)}
