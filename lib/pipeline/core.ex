@@ -45,6 +45,12 @@ defmodule Pipeline.Core do
     await(fn reference -> Native.discover(self(), reference, paths) end, progress)
   end
 
+  # Memory
+
+  @doc "What the native library has allocated, in Rust, and not given back: bytes and blocks. The VM does not know of it."
+  @spec memory() :: {bytes :: non_neg_integer, blocks :: non_neg_integer}
+  defdelegate memory, to: Native
+
   # Lifecycle
 
   @doc "Whether a plugin in one state can enter another; the sentence says what it can enter."

@@ -36,5 +36,7 @@ defmodule Pipeline.Native do
 
   def discover(_reply_to, _reference, _paths), do: not_built()
 
+  def memory, do: not_built()
+
   defp not_built, do: Pipeline.Native.Library.not_built(:pipeline_nif)
 end

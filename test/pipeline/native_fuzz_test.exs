@@ -3,13 +3,19 @@ defmodule Pipeline.NativeFuzzTest do
   # calls, or as many as PIPELINE_FUZZ_CALLS says; with PIPELINE_SEED the same ones again.
   use ExUnit.Case, async: true
 
-  alias Pipeline.NativeFuzz
+  alias Pipeline.{LeakCheck, NativeFuzz}
   alias Pipeline.NativeFuzz.Arguments
 
   @calls System.get_env("PIPELINE_FUZZ_CALLS", "100000")
 
   # The library itself, and one whose hooks fail in every way there is.
   @modules [Pipeline.Native, VmHooks]
+
+  # Vocabularies and such are read when they are first needed, and kept.
+  @anything %{bytes: :infinity, blocks: :infinity}
+
+  # Of native memory, by as many calls as there were before them and the same.
+  @kept %{bytes: 128 * 1024, blocks: 64}
 
   @moduletag timeout: :infinity
 
@@ -47,10 +53,22 @@ defmodule Pipeline.NativeFuzzTest do
     made = Enum.reject(report.atoms, fn atom -> Enum.any?(libraries, &String.contains?(&1, atom)) end)
     assert made == [], "seed #{seed}: atoms were made: #{inspect(made)}"
 
-    for %{replies: {came, expected}} <- report.measured, do: assert(came == expected)
-    for %{exact: exact} <- report.measured, do: assert(exact == hd(report.measured).exact)
-
     if System.get_env("PIPELINE_FUZZ_CALLS"), do: IO.inspect(report, limit: :infinity)
+
+    {came, expected} = report.replies
+    assert came == expected
+
+    [before | measured] = report.measured
+    for later <- measured, do: assert_flat(before, later, @anything)
+
+    # The last two batches are the one before them once more.
+    [once, _again, and_again] = Enum.take(measured, -3)
+    assert_flat(%{before | native: once.native}, and_again, @kept)
+  end
+
+  # Atoms have been looked at.
+  defp assert_flat(before, later, native) do
+    LeakCheck.assert_flat(%{before | atoms: later.atoms}, later, native: native)
   end
 
   defp run(arguments, directory) do

@@ -1,25 +1,36 @@
 defmodule Pipeline.Measured do
-  @moduledoc "What this VM holds, once all is collected that can be."
+  @moduledoc """
+  What this VM holds, once all is collected that can be.
 
-  @typedoc "Counts, tables and names, which are exact, and memory in bytes, which is not."
+  Counted is what has a name or a number; `:words` are what is alive on the heaps of processes; `:native` is what each
+  native library has allocated in Rust and not given back; the rest is the memory of the VM in bytes, in which there is
+  what its allocators keep for later.
+  """
+
+  @libraries [Pipeline.Native, VmHooks]
+
+  @typedoc "How many there are of what, for each kind."
+  @type counted :: %{atom => %{term => pos_integer}}
+
   @type t :: %{
-          exact: %{atom => term},
+          counted: counted,
+          words: %{term => non_neg_integer},
+          atoms: non_neg_integer,
+          native: %{module => {bytes :: non_neg_integer, blocks :: non_neg_integer}},
           memory: %{total: non_neg_integer, binary: non_neg_integer, resident: non_neg_integer}
         }
 
   @spec now() :: t
   def now do
-    for pid <- Process.list(), do: :erlang.garbage_collect(pid)
+    :erlang.garbage_collect()
+    words = words(Process.list())
 
     %{
-      exact: %{
-        processes: :erlang.system_info(:process_count),
-        ports: :erlang.system_info(:port_count),
-        persistent_terms: :persistent_term.info().count,
-        tables: tables(),
-        names: Enum.sort(Process.registered())
-      },
+      counted: counted(),
+      words: words,
       atoms: :erlang.system_info(:atom_count),
+      native:
+        for(library <- @libraries, Code.ensure_loaded?(library), into: %{}, do: {library, library.memory()}),
       memory: %{
         total: :erlang.memory(:total),
         binary: :erlang.memory(:binary),
@@ -28,33 +39,78 @@ defmodule Pipeline.Measured do
     }
   end
 
-  # By name and size, for those that come and go have no name to be told by.
-  defp tables do
-    Enum.sort(
-      for table <- :ets.all(),
-          size = :ets.info(table, :size),
-          is_integer(size),
-          do: {:ets.info(table, :name), size}
-    )
-  end
-
-  # What the operating system has given the VM: native memory is in it.
-  defp resident do
-    [_, kilobytes] = Regex.run(~r/^VmRSS:\s+(\d+) kB/m, File.read!("/proc/self/status"))
-    String.to_integer(kilobytes) * 1024
+  @doc "What has a name or a number, without collecting anything."
+  @spec counted() :: counted
+  def counted do
+    %{
+      processes: Process.list() |> Enum.map(&made_by/1) |> Enum.frequencies(),
+      names: Enum.frequencies(Process.registered()),
+      ports: %{all: :erlang.system_info(:port_count)},
+      tables: :ets.all() |> Enum.flat_map(&table/1) |> Enum.frequencies(),
+      persistent_terms: Enum.frequencies(for {key, _} <- :persistent_term.get(), do: key),
+      # Those that persistent terms and code leave are freed one by one, each once all processes have been looked at.
+      literals: %{all: blocks(:literal_alloc)},
+      # What resources of native libraries are allocated as, too.
+      binaries: %{all: blocks(:binary_alloc)}
+    }
   end
 
   @doc """
-  Measures once no more than so many processes are left, or when those that were told to end have had time for it.
+  The words that are alive in processes, by what they were started to do; what they need no more is collected first.
+
+  Without the caller, which works with what it has measured.
   """
-  @spec settled(non_neg_integer) :: t
-  def settled(processes, looks \\ 10_000) do
-    if :erlang.system_info(:process_count) <= processes or looks == 0 do
-      now()
-    else
-      :erlang.yield()
-      settled(processes, looks - 1)
+  @spec words([pid]) :: %{term => non_neg_integer}
+  def words(pids) do
+    for pid <- pids, pid != self(), reduce: %{} do
+      words ->
+        :erlang.garbage_collect(pid)
+
+        case Process.info(pid, :garbage_collection_info) do
+          {_, info} ->
+            alive = info[:heap_size] + info[:old_heap_size] + info[:mbuf_size]
+            Map.update(words, made_by(pid), alive, &(&1 + alive))
+
+          nil ->
+            words
+        end
     end
+  end
+
+  @doc "What a process was started to do."
+  @spec made_by(pid) :: mfa | nil
+  def made_by(pid) do
+    case Process.info(pid, [:dictionary, :initial_call]) do
+      [dictionary: dictionary, initial_call: call] -> dictionary[:"$initial_call"] || call
+      nil -> nil
+    end
+  end
+
+  @doc "The name and size of a table, for those that come and go have no name to be told by."
+  @spec table(:ets.table()) :: [{atom, non_neg_integer}]
+  def table(table) do
+    case :ets.info(table, :size) do
+      size when is_integer(size) -> [{:ets.info(table, :name), size}]
+      :undefined -> []
+    end
+  end
+
+  # How many blocks an allocator of the VM has handed out.
+  defp blocks(allocator) do
+    Enum.sum(
+      for {:instance, _, figures} <- :erlang.system_info({:allocator, allocator}),
+          {carriers, parts} when carriers in [:mbcs, :sbcs, :mbcs_pool] <- figures,
+          {:blocks, kinds} <- parts,
+          {_kind, counts} <- kinds,
+          count when elem(count, 0) == :count <- counts,
+          do: elem(count, 1)
+    )
+  end
+
+  # What the operating system has given the VM.
+  defp resident do
+    [_, kilobytes] = Regex.run(~r/^VmRSS:\s+(\d+) kB/m, File.read!("/proc/self/status"))
+    String.to_integer(kilobytes) * 1024
   end
 
   @doc "Loads what a call might, with all the atoms in it."

@@ -6,7 +6,7 @@ defmodule Pipeline.NativeFuzz do
   the VM is measured. The last is run again and again: what the same calls add to memory then they do not give back.
   """
 
-  alias Pipeline.Measured
+  alias Pipeline.{LeakCheck, Measured}
   alias Pipeline.NativeFuzz.{Arguments, Held, Replies}
 
   # Of a test library there is one function that belongs to the test.
@@ -52,14 +52,17 @@ defmodule Pipeline.NativeFuzz do
 
     # What is made once is made before anything is measured.
     state = batch(state, 0, div(calls, 50))
-    _ = Measured.now()
+    _ = LeakCheck.measure()
     atoms = :erlang.system_info(:atom_count)
+    before = LeakCheck.measure()
 
-    {measured, state} = Enum.map_reduce(numbers(), state, &measured_batch(&2, &1, div(calls, @batches)))
+    {measured, state} =
+      Enum.map_reduce(numbers(), state, &measured_batch(&2, &1, div(calls, @batches), before))
 
     %{
       counts: state.counts,
-      measured: measured,
+      measured: [before | measured],
+      replies: Replies.counted(state.replies),
       atoms: Measured.atoms_since(atoms),
       calls: :atomics.get(made, 1)
     }
@@ -67,10 +70,10 @@ defmodule Pipeline.NativeFuzz do
 
   defp numbers, do: Enum.to_list(1..@batches) ++ List.duplicate(@batches, @again)
 
-  defp measured_batch(state, number, calls) do
+  defp measured_batch(state, number, calls, before) do
     state = batch(state, number, calls)
     Replies.settle(state.replies)
-    {Map.put(Measured.now(), :replies, Replies.counted(state.replies)), state}
+    {LeakCheck.measure(like: before), state}
   end
 
   # In a process of its own, with which all that it held goes.

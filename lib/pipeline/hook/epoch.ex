@@ -13,16 +13,16 @@ defmodule Pipeline.Hook.Epoch do
   @spec start_link(term) :: GenServer.on_start()
   def start_link(_opts), do: GenServer.start_link(__MODULE__, [], name: __MODULE__)
 
-  @doc "The processes that may be in a run which began before this call. There are all that are and few that are not."
-  @spec begin() :: [pid]
-  def begin, do: GenServer.call(__MODULE__, :begin, :infinity)
+  @doc "Those of some processes that may be in a run which began before this call. There are all that are and few that are not."
+  @spec begin([pid]) :: [pid]
+  def begin(pids), do: GenServer.call(__MODULE__, {:begin, pids}, :infinity)
 
   @impl GenServer
   def init([]), do: {:ok, []}
 
   @impl GenServer
-  def handle_call(:begin, _from, state) do
-    {:reply, if(renew(), do: in_old_code(), else: Process.list()), state}
+  def handle_call({:begin, pids}, _from, state) do
+    {:reply, if(renew(), do: in_old_code(pids), else: pids), state}
   end
 
   @impl GenServer
@@ -39,11 +39,11 @@ defmodule Pipeline.Hook.Epoch do
     end
   end
 
-  # Asks all processes at once and then takes in their answers. One that does not answer, since it is in native code, may
+  # Asks all at once and then takes in their answers. One that does not answer, since it is in native code, may
   # be in a run.
-  defp in_old_code do
+  defp in_old_code(pids) do
     request = make_ref()
-    asked = MapSet.new(Process.list() -- [self()])
+    asked = MapSet.new(pids -- [self()])
     for pid <- asked, do: :erlang.check_process_code(pid, Dispatch, async: {request, pid})
     deadline = System.monotonic_time(:millisecond) + @patience
     answers(request, asked, [], deadline)

@@ -4,7 +4,7 @@ defmodule Pipeline.Hook.InFlight do
   # which would cost each of them. Instead stacks are looked at when somebody asks: a run has a frame of
   # `Pipeline.Hook.Dispatch` on its, with the mark of its chain.
 
-  alias Pipeline.Hook.{Chain, Epoch}
+  alias Pipeline.Hook.{Candidates, Chain}
 
   # Milliseconds between two looks.
   @shortest 1
@@ -20,7 +20,7 @@ defmodule Pipeline.Hook.InFlight do
 
   def await(marks, timeout, opts) do
     deadline = System.monotonic_time(:millisecond) + timeout
-    wait(Epoch.begin() -- [self() | opts[:but] || []], Enum.map(marks, &text/1), deadline, @shortest)
+    wait(Candidates.find() -- (opts[:but] || []), Enum.map(marks, &text/1), deadline, @shortest)
   end
 
   defp wait(candidates, texts, deadline, pause) do

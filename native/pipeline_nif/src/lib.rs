@@ -15,6 +15,7 @@ mod hook_order;
 mod id;
 mod lifecycle;
 mod manifest;
+mod memory;
 mod numbers;
 mod registry;
 mod requirement;

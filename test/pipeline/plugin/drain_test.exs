@@ -200,6 +200,60 @@ defmodule Pipeline.Plugin.DrainTest do
     assert [{:ok, _}, {:ok, _}] = Task.await_many([first, second])
   end
 
+  describe "a run whose frame is deep down a stack" do
+    setup %{instance: instance} do
+      load(
+        plugin id: :deep do
+          hook :before, :step do
+            def step(%{test: test} = context, next) do
+              down = &Pipeline.Plugin.DrainTest.down/2
+              next.(down.(100, fn -> Pipeline.Plugin.DrainTest.wait(context, test, :deep) end))
+            end
+          end
+        end,
+        instance
+      )
+
+      :ok
+    end
+
+    test "is waited for", %{instance: instance} do
+      assert_waited_for(instance)
+    end
+
+    test "is waited for beside stacks that are too large to be read", %{instance: instance} do
+      for _ <- 1..3, do: start_supervised!({Task, &large/0}, id: make_ref())
+      assert_waited_for(instance)
+    end
+  end
+
+  defp assert_waited_for(instance) do
+    run = begin_run(instance)
+    assert_receive {:in, :deep, pid}
+
+    assert {:error, {:still_running, [^pid]}} =
+             Manager.unload_plugin(:deep, instance: instance, drain_timeout: 0)
+
+    send(pid, :go)
+    assert {:ok, %{seen: [:deep]}} = Task.await(run)
+    assert :ok = Manager.unload_plugin(:deep, instance: instance)
+  end
+
+  @doc false
+  def down(0, fun), do: fun.()
+  def down(frames, fun), do: Function.identity(up(frames, fun))
+
+  defp up(frames, fun) do
+    result = down(frames - 1, fun)
+    Function.identity(result)
+  end
+
+  defp large do
+    words = Enum.to_list(1..100_000)
+    down(100, fn -> receive do: (:never -> :ok) end)
+    length(words)
+  end
+
   test "a run may unload a plugin of its own chain", %{instance: instance} do
     load(
       plugin id: :once do

@@ -70,6 +70,7 @@ defmodule Pipeline.NativeFuzz.Arguments do
   defp any(held), do: if(:rand.uniform(4) == 1, do: Held.any(held), else: term())
 
   defp right(:native_hooks, 0, _), do: []
+  defp right(:memory, 0, _), do: []
   defp right(:registry_new, 0, _), do: []
   defp right(:registry_register, 5, held), do: [registry(held) | Tuple.to_list(entry())]
   defp right(:registry_replace, 2, held), do: [registry(held), some(&entry/0)]

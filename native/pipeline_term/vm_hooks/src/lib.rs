@@ -5,6 +5,7 @@ mod copy_field;
 mod ending;
 mod guard;
 mod hold;
+mod memory;
 mod pause;
 mod reporter;
 mod scheduler;
