@@ -1,7 +1,9 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
 
 use super::failure::panic_message;
+use super::policy::Policy;
 use super::rescue::RescueRef;
 use super::{Cause, Chain, ContextFamily, Failure, HookError, Inner, Kind, WrapError};
 
@@ -44,15 +46,7 @@ impl<'c, F: ContextFamily> Next<'_, 'c, F> {
     ///
     /// [`Inner`] when the inside failed; [`Next::failure`] then says how.
     pub fn call(&mut self, context: &mut F::Context<'c>) -> Result<(), Inner<F::Error>> {
-        let result = match self.rest {
-            Rest::Arounds(from) => self
-                .chain
-                .run_arounds(from, context, self.core, self.skipped),
-            Rest::Replaces(from) => self
-                .chain
-                .run_replaces(from, context, self.core, self.skipped),
-        };
-        match result {
+        match self.run_rest(context) {
             Ok(()) => {
                 self.last = Last::Done(self.rescue.map(|rescue| rescue.copy(context)));
                 Ok(())
@@ -70,25 +64,45 @@ impl<'c, F: ContextFamily> Next<'_, 'c, F> {
         self.failure.as_ref()
     }
 
+    fn run_rest(&mut self, context: &mut F::Context<'c>) -> Result<(), Failure<F::Error>> {
+        match self.rest {
+            Rest::Arounds(from) => self
+                .chain
+                .run_arounds(from, context, self.core, self.skipped),
+            Rest::Replaces(from) => self
+                .chain
+                .run_replaces(from, context, self.core, self.skipped),
+        }
+    }
+
+    /// Tells the hook's own failure from one that it hands on.
+    #[cold]
+    fn blame(
+        &mut self,
+        failed: thread::Result<Result<(), WrapError<F::Error>>>,
+    ) -> Ended<F::Error> {
+        Ended::Itself(match failed {
+            Ok(Err(WrapError::Own(error))) => Cause::Failed(error),
+            Ok(_) => match self.failure.take() {
+                Some(failure) => return Ended::Inside(failure),
+                None => Cause::Stray,
+            },
+            Err(payload) => Cause::Panicked(panic_message(&*payload)),
+        })
+    }
+
     /// What stands when the hook is skipped: what `next` gave, or gives now if it was not called.
     fn yielded(
         mut self,
         context: &mut F::Context<'c>,
-        saved: F::Context<'c>,
+        saved: Option<F::Context<'c>>,
     ) -> Result<(), Failure<F::Error>> {
         match self.last {
             Last::NotCalled => {
-                *context = saved;
-                match self.rest {
-                    Rest::Arounds(from) => {
-                        self.chain
-                            .run_arounds(from, context, self.core, self.skipped)
-                    }
-                    Rest::Replaces(from) => {
-                        self.chain
-                            .run_replaces(from, context, self.core, self.skipped)
-                    }
+                if let Some(saved) = saved {
+                    *context = saved;
                 }
+                self.run_rest(context)
             }
             Last::Done(given) => {
                 if let Some(given) = given {
@@ -125,10 +139,14 @@ impl<F: ContextFamily> Chain<F> {
                 skipped,
             );
         };
-        let next = self.next(Rest::Arounds(from + 1), core, skipped, step.rescue);
-        self.wrap(Kind::Around, from, context, next, |context, next| {
+        let next = self.next(Rest::Arounds(from + 1), core, skipped, step.rescue());
+        let call = |context: &mut F::Context<'c>, next: &mut Next<'_, 'c, F>| {
             step.hook.around(context, next)
-        })
+        };
+        match &step.policy {
+            None => self.wrap(Kind::Around, from, context, next, call),
+            Some(policy) => self.wrap_by(policy, Kind::Around, from, context, next, call),
+        }
     }
 
     /// The replace hooks from this one on, and finally the base operation.
@@ -146,10 +164,14 @@ impl<F: ContextFamily> Chain<F> {
                 Err(payload) => Err(Failure::CorePanicked(payload)),
             };
         };
-        let next = self.next(Rest::Replaces(from + 1), core, skipped, step.rescue);
-        self.wrap(Kind::Replace, from, context, next, |context, next| {
+        let next = self.next(Rest::Replaces(from + 1), core, skipped, step.rescue());
+        let call = |context: &mut F::Context<'c>, next: &mut Next<'_, 'c, F>| {
             step.hook.replace(context, next)
-        })
+        };
+        match &step.policy {
+            None => self.wrap(Kind::Replace, from, context, next, call),
+            Some(policy) => self.wrap_by(policy, Kind::Replace, from, context, next, call),
+        }
     }
 
     fn next<'r, 'c>(
@@ -170,7 +192,7 @@ impl<F: ContextFamily> Chain<F> {
         }
     }
 
-    /// Calls one hook that wraps others, and tells its own failure from one that it hands on.
+    /// Calls one hook that wraps others.
     fn wrap<'r, 'c>(
         &self,
         kind: Kind,
@@ -179,21 +201,60 @@ impl<F: ContextFamily> Chain<F> {
         mut next: Next<'r, 'c, F>,
         call: impl FnOnce(&mut F::Context<'c>, &mut Next<'r, 'c, F>) -> Result<(), WrapError<F::Error>>,
     ) -> Result<(), Failure<F::Error>> {
-        let saved = next.rescue.map(|rescue| rescue.copy(context));
-        let cause = match catch_unwind(AssertUnwindSafe(|| call(context, &mut next))) {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(WrapError::Own(error))) => Cause::Failed(error),
-            Ok(Err(WrapError::Inner(_))) => match next.failure.take() {
-                Some(failure) => return Err(failure),
-                None => Cause::Stray,
-            },
-            Err(payload) => Cause::Panicked(panic_message(&*payload)),
+        match catch_unwind(AssertUnwindSafe(|| call(context, &mut next))) {
+            Ok(Ok(())) => Ok(()),
+            failed => Err(match next.blame(failed) {
+                Ended::Inside(failure) => failure,
+                Ended::Itself(cause) => Failure::Hook(self.error(kind, index, cause)),
+            }),
+        }
+    }
+
+    /// As [`Chain::wrap`], for a hook that may be skipped or has a circuit.
+    #[inline(never)]
+    fn wrap_by<'r, 'c>(
+        &self,
+        policy: &Policy<F>,
+        kind: Kind,
+        index: usize,
+        context: &mut F::Context<'c>,
+        mut next: Next<'r, 'c, F>,
+        call: impl FnOnce(&mut F::Context<'c>, &mut Next<'r, 'c, F>) -> Result<(), WrapError<F::Error>>,
+    ) -> Result<(), Failure<F::Error>> {
+        let mut saved = None;
+        let circuit = policy.circuit.as_ref();
+        let ended = match self.listing.admit(kind, index, circuit) {
+            Err(open) => Err(Ended::Itself(open)),
+            Ok(admitted) => {
+                saved = policy.rescue.map(|rescue| rescue.copy(context));
+                let ended = match catch_unwind(AssertUnwindSafe(|| call(context, &mut next))) {
+                    Ok(Ok(())) => Ok(()),
+                    failed => Err(next.blame(failed)),
+                };
+                admitted.ended::<F>(match &ended {
+                    Err(Ended::Itself(cause)) => Some(cause),
+                    _ => None,
+                });
+                ended
+            }
+        };
+        let cause = match ended {
+            Ok(()) => return Ok(()),
+            Err(Ended::Inside(failure)) => return Err(failure),
+            Err(Ended::Itself(cause)) => cause,
         };
         let error = self.error(kind, index, cause);
-        let Some(saved) = saved else {
+        if policy.rescue.is_none() {
             return Err(Failure::Hook(error));
-        };
+        }
         next.skipped.push(error);
         next.yielded(context, saved)
     }
+}
+
+/// How a hook that wraps others failed.
+pub(super) enum Ended<E> {
+    /// What it wraps did, and it handed that on.
+    Inside(Failure<E>),
+    Itself(Cause<E>),
 }
