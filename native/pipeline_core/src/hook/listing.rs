@@ -172,7 +172,7 @@ impl Listing {
                 from,
                 to,
                 reason,
-                opened: circuit.counts().opened,
+                opened: circuit.opened(),
             });
         }
     }

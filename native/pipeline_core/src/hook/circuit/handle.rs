@@ -73,6 +73,10 @@ impl Circuit {
         self.shared.breaker.counts(self.now())
     }
 
+    pub(in crate::hook) fn opened(&self) -> u64 {
+        self.shared.breaker.opened()
+    }
+
     /// Closes it, and forgets the failures so far. The change is told to the caller alone;
     /// [`Chain::reset_circuits`](crate::hook::Chain::reset_circuits) tells it to whoever hears of all others.
     pub fn reset(&self) -> Option<Transition> {
