@@ -1,6 +1,11 @@
 //! The functions by which Elixir code asks a breaker. Those of a library know the breakers of that library alone. The
 //! clock is here, so that a call that a closed breaker admits does not read one.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "arguments are decoded into values of their own"
+)]
+
 use super::change::name;
 use super::{BreakerResource, Change};
 use crate::schedule::now;

@@ -124,13 +124,12 @@ fn segment<'a>(
 
 fn step(term: Term<'_>) -> NifResult<Step> {
     type Held = ResourceArc<HookResource>;
-    let (hook, on_error, circuit) = match term.decode::<(Held, Term<'_>)>() {
-        Ok((hook, on_error)) => (hook, on_error, None),
-        Err(_) => {
-            let (hook, on_error, held) =
-                term.decode::<(Held, Term<'_>, ResourceArc<BreakerResource>)>()?;
-            (hook, on_error, Some(Circuit::new(held)))
-        }
+    let (hook, on_error, circuit) = if let Ok((hook, on_error)) = term.decode::<(Held, Term<'_>)>()
+    {
+        (hook, on_error, None)
+    } else {
+        let watched = term.decode::<(Held, Term<'_>, ResourceArc<BreakerResource>)>()?;
+        (watched.0, watched.1, Some(Circuit::new(watched.2)))
     };
     let choices = [
         (halt(), OnError::Halt),

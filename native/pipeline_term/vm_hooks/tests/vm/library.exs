@@ -47,10 +47,20 @@ defmodule VmHooksCase do
       phase,
       Enum.map(hooks, fn
         {name, config, on_error} -> {hook!(name, config), on_error}
+        {name, config, on_error, breaker} -> {hook!(name, config), on_error, breaker}
         {name, config} -> {hook!(name, config), :halt}
       end),
       budget
     )
+  end
+
+  @hour 3_600_000
+
+  def breaker!(failures), do: breaker!(failures, @hour)
+
+  def breaker!(failures, cool_down) do
+    {:ok, breaker} = VmHooks.breaker_new(failures, @hour, cool_down, 1)
+    breaker
   end
 
   def run(phase \\ :before, hooks, context) do
