@@ -3,12 +3,12 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use super::callback::Call;
-use super::listing::Listing;
+use super::listing::{Listing, tell_by_listing};
 use super::policy::Policy;
 use super::rescue::RescueRef;
 use super::{
-    After, Around, Attachment, Before, Cause, ChainDescription, ChainError, Circuit, CircuitChange,
-    ContextFamily, Failure, Hook, HookError, Kind, Replace,
+    After, Around, Attachment, Before, Cause, ChainError, ContextFamily, Failure, Hook, HookError,
+    Kind, Replace,
 };
 use crate::plugin::{Name, PluginId};
 
@@ -102,10 +102,7 @@ impl<F: ContextFamily> Chain<F> {
         }
     }
 
-    /// The point whose hooks these are.
-    pub fn point(&self) -> &Name {
-        self.listing.point()
-    }
+    tell_by_listing!();
 
     /// Kind and plugin of each hook, in the order: around, before, replace, after.
     pub fn hooks(&self) -> impl Iterator<Item = (Kind, &PluginId)> {
@@ -113,46 +110,10 @@ impl<F: ContextFamily> Chain<F> {
         hooks.map(|hook| (hook.kind, &hook.plugin))
     }
 
-    /// The chain as data.
-    pub fn describe(&self) -> ChainDescription {
-        self.listing.describe()
-    }
-
-    /// How many hooks there are.
-    pub fn len(&self) -> usize {
-        self.listing.hooks().len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.listing.hooks().is_empty()
-    }
-
-    /// The same chain, which calls `tell` when a run changes a circuit, or [`Chain::reset_circuits`] does. A panic of
-    /// `tell` is the caller's.
-    #[must_use]
-    pub fn on_circuit_change(
-        mut self,
-        tell: impl Fn(&CircuitChange) + Send + Sync + 'static,
-    ) -> Self {
-        self.listing.observe(tell);
-        self
-    }
-
-    /// The circuits of those hooks that have one, in the order of the hooks.
-    pub fn circuits(&self) -> impl Iterator<Item = (Kind, &PluginId, &Circuit)> {
-        self.listing.circuits()
-    }
-
-    /// Closes the circuits of a plugin's hooks, whatever they have seen, and returns how many there are.
-    pub fn reset_circuits(&self, plugin: &PluginId) -> usize {
-        self.listing.reset_circuits(plugin)
-    }
-
     /// Runs the hooks around `core` on `context`, which holds the result afterwards.
     ///
     /// Failures of hooks that are skipped are added to `skipped`, in the order in which they happened; so are hooks left
-    /// out for their open [`Circuit`]. When the run fails, the context stands as the failure left it.
+    /// out for their open [`Circuit`](super::Circuit). When the run fails, the context stands as the failure left it.
     ///
     /// # Errors
     ///

@@ -4,11 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::failure::panic_message;
-use super::listing::{Listed, Listing};
-use super::{
-    Attachment, Cause, ChainDescription, ChainError, Circuit, CircuitChange, ContextFamily,
-    HookError, Kind, OnError,
-};
+use super::listing::{Listed, Listing, tell_by_listing};
+use super::{Attachment, Cause, ChainError, Circuit, ContextFamily, HookError, Kind, OnError};
 use crate::plugin::{Name, PluginId};
 
 /// A hook on a point that is no chain: it is called with the context and gives a value.
@@ -118,30 +115,7 @@ impl<F: ContextFamily, V> Listeners<F, V> {
         &self.plugins
     }
 
-    /// The listeners as data, in order.
-    pub fn describe(&self) -> ChainDescription {
-        self.listing.describe()
-    }
-
-    /// The same listeners, with what [`Chain::on_circuit_change`](super::Chain::on_circuit_change) says.
-    #[must_use]
-    pub fn on_circuit_change(
-        mut self,
-        tell: impl Fn(&CircuitChange) + Send + Sync + 'static,
-    ) -> Self {
-        self.listing.observe(tell);
-        self
-    }
-
-    /// The circuits of those listeners that have one, in order.
-    pub fn circuits(&self) -> impl Iterator<Item = (Kind, &PluginId, &Circuit)> {
-        self.listing.circuits()
-    }
-
-    /// Closes the circuits of a plugin's listeners, whatever they have seen, and returns how many there are.
-    pub fn reset_circuits(&self, plugin: &PluginId) -> usize {
-        self.listing.reset_circuits(plugin)
-    }
+    tell_by_listing!();
 
     /// Mode `:collect`: the values of all, in order.
     ///

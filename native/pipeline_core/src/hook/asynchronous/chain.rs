@@ -7,12 +7,9 @@ use super::limits::Limits;
 use super::next::Inside;
 use super::run_error::{Place, Stop};
 use super::{AsyncCore, AsyncFamily, AsyncHook, Owned, RunError, Running};
-use crate::hook::listing::Listing;
+use crate::hook::listing::{Listing, tell_by_listing};
 use crate::hook::policy::Policy;
-use crate::hook::{
-    Attachment, Cause, ChainDescription, ChainError, Circuit, CircuitChange, ContextFamily,
-    Failure, HookError, Kind,
-};
+use crate::hook::{Attachment, Cause, ChainError, ContextFamily, Failure, HookError, Kind};
 use crate::plugin::{Name, PluginId};
 
 /// One hook of a chain.
@@ -93,45 +90,7 @@ impl<F: ContextFamily> AsyncChain<F> {
         }
     }
 
-    /// The point whose hooks these are.
-    pub fn point(&self) -> &Name {
-        self.listing.point()
-    }
-
-    /// The chain as data: its hooks in the order: around, before, replace, after.
-    pub fn describe(&self) -> ChainDescription {
-        self.listing.describe()
-    }
-
-    /// How many hooks there are.
-    pub fn len(&self) -> usize {
-        self.listing.hooks().len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.listing.hooks().is_empty()
-    }
-
-    /// The same chain, with what [`Chain::on_circuit_change`](crate::hook::Chain::on_circuit_change) says.
-    #[must_use]
-    pub fn on_circuit_change(
-        mut self,
-        tell: impl Fn(&CircuitChange) + Send + Sync + 'static,
-    ) -> Self {
-        self.listing.observe(tell);
-        self
-    }
-
-    /// The circuits of those hooks that have one, in the order of the hooks.
-    pub fn circuits(&self) -> impl Iterator<Item = (Kind, &PluginId, &Circuit)> {
-        self.listing.circuits()
-    }
-
-    /// Closes the circuits of a plugin's hooks, whatever they have seen, and returns how many there are.
-    pub fn reset_circuits(&self, plugin: &PluginId) -> usize {
-        self.listing.reset_circuits(plugin)
-    }
+    tell_by_listing!();
 
     /// The error of one hook.
     #[cold]
@@ -149,7 +108,7 @@ impl<F: AsyncFamily> AsyncChain<F> {
     /// Runs the hooks around `core` on `context`, which holds the result afterwards.
     ///
     /// Failures of hooks that are skipped are added to `skipped`, in the order in which they happened; so are hooks left
-    /// out for their open [`Circuit`]. When the run fails or its future is dropped, the context stands as that left it.
+    /// out for their open [`Circuit`](crate::hook::Circuit). When the run fails or its future is dropped, the context stands as that left it.
     ///
     /// # Errors
     ///

@@ -9,11 +9,8 @@ use super::guard::guarded;
 use super::listen::AsyncListener;
 use super::{Owned, SharedFamily};
 use crate::hook::failure::panic_message;
-use crate::hook::listing::Listing;
-use crate::hook::{
-    Attachment, Cause, ChainDescription, ChainError, Circuit, CircuitChange, ContextFamily,
-    HookError, Kind, OnError,
-};
+use crate::hook::listing::{Listing, tell_by_listing};
+use crate::hook::{Attachment, Cause, ChainError, ContextFamily, HookError, Kind, OnError};
 use crate::plugin::{Name, PluginId};
 
 /// The async listeners of one point. They are called beside each other, as many at once as the run allows; what they
@@ -67,30 +64,7 @@ impl<F: ContextFamily, V> AsyncListeners<F, V> {
         })
     }
 
-    /// The listeners as data, in order.
-    pub fn describe(&self) -> ChainDescription {
-        self.listing.describe()
-    }
-
-    /// The same listeners, with what [`Chain::on_circuit_change`](crate::hook::Chain::on_circuit_change) says.
-    #[must_use]
-    pub fn on_circuit_change(
-        mut self,
-        tell: impl Fn(&CircuitChange) + Send + Sync + 'static,
-    ) -> Self {
-        self.listing.observe(tell);
-        self
-    }
-
-    /// The circuits of those listeners that have one, in order.
-    pub fn circuits(&self) -> impl Iterator<Item = (Kind, &PluginId, &Circuit)> {
-        self.listing.circuits()
-    }
-
-    /// Closes the circuits of a plugin's listeners, whatever they have seen, and returns how many there are.
-    pub fn reset_circuits(&self, plugin: &PluginId) -> usize {
-        self.listing.reset_circuits(plugin)
-    }
+    tell_by_listing!();
 }
 
 impl<F, V: Send> AsyncListeners<F, V>
