@@ -3,9 +3,10 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use super::callback::Call;
-use super::listing::{Listing, tell_by_listing};
+use super::listing::Listing;
 use super::policy::Policy;
 use super::rescue::RescueRef;
+use super::told::tell_by_listing;
 use super::{
     After, Around, Attachment, Before, Cause, ChainError, ContextFamily, Failure, Hook, HookError,
     Kind, Replace,

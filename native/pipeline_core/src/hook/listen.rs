@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::failure::panic_message;
-use super::listing::{Listed, Listing, tell_by_listing};
+use super::listing::{Listed, Listing};
+use super::told::tell_by_listing;
 use super::{Attachment, Cause, ChainError, Circuit, ContextFamily, HookError, Kind, OnError};
 use crate::plugin::{Name, PluginId};
 

@@ -26,6 +26,8 @@ pub mod order;
 mod point;
 mod policy;
 mod rescue;
+mod told;
+mod wrap;
 
 pub use around::{Around, Inner, Replace, WrapError};
 pub use attachment::Attachment;

@@ -7,8 +7,9 @@ use super::limits::Limits;
 use super::next::Inside;
 use super::run_error::{Place, Stop};
 use super::{AsyncCore, AsyncFamily, AsyncHook, Owned, RunError, Running};
-use crate::hook::listing::{Listing, tell_by_listing};
+use crate::hook::listing::Listing;
 use crate::hook::policy::Policy;
+use crate::hook::told::tell_by_listing;
 use crate::hook::{Attachment, Cause, ChainError, ContextFamily, Failure, HookError, Kind};
 use crate::plugin::{Name, PluginId};
 

@@ -9,7 +9,8 @@ use super::guard::guarded;
 use super::listen::AsyncListener;
 use super::{Owned, SharedFamily};
 use crate::hook::failure::panic_message;
-use crate::hook::listing::{Listing, tell_by_listing};
+use crate::hook::listing::Listing;
+use crate::hook::told::tell_by_listing;
 use crate::hook::{Attachment, Cause, ChainError, ContextFamily, HookError, Kind, OnError};
 use crate::plugin::{Name, PluginId};
 
