@@ -20,13 +20,6 @@ defmodule Pipeline.Native do
 
   def hook_order(_hooks, _dependencies), do: not_built()
 
-  def breaker_new(_failures, _window, _cool_down, _trials), do: not_built()
-  def breaker_admit(_breaker), do: not_built()
-  def breaker_failed(_breaker, _permit), do: not_built()
-  def breaker_passed(_breaker, _permit), do: not_built()
-  def breaker_reset(_breaker), do: not_built()
-  def breaker_counts(_breaker), do: not_built()
-
   def requirement_match(_version, _requirement, _allow_pre), do: not_built()
   def load_order(_nodes, _loaded), do: not_built()
   def unload_order(_nodes), do: not_built()

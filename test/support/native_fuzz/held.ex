@@ -7,7 +7,7 @@ defmodule Pipeline.NativeFuzz.Held do
 
   @most 16
 
-  @type kind :: :registry | :hook | :around | :segment | :visit | :run
+  @type kind :: :registry | :hook | :around | :segment | :visit | :run | :breaker
   @type t :: %{kind => tuple}
 
   @spec new() :: t
@@ -43,6 +43,8 @@ defmodule Pipeline.NativeFuzz.Held do
       do: put(held, :registry, registry)
 
   def harvest(held, :segment, _, segment) when is_reference(segment), do: put(held, :segment, segment)
+
+  def harvest(held, :breaker_new, _, {:ok, breaker}), do: put(held, :breaker, breaker)
 
   def harvest(held, :native_hook, [name, config], {:ok, hook}) do
     cond do

@@ -2,7 +2,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::chain::Step;
 use super::failure::panic_message;
-use super::{Cause, Chain, ContextFamily, Failure, Flow, HookError, Kind};
+use super::{Cause, Chain, Circuit, ContextFamily, Failure, Flow, HookError, Kind};
 
 impl<F: ContextFamily> Chain<F> {
     /// The part inside the arounds: before hooks, `base`, after hooks.
@@ -50,32 +50,78 @@ impl<F: ContextFamily> Chain<F> {
         let mut at = 0;
         while at < steps.len() {
             let mut saved = None;
-            // One guard for all hooks up to the first that fails; `at` tells which one that was.
+            // One guard for all hooks up to the first that fails or has a circuit; `at` tells which one that was.
             let outcome = catch_unwind(AssertUnwindSafe(|| {
                 for step in &steps[at..] {
-                    if let Some(rescue) = step.rescue {
-                        saved = Some(rescue.copy(context));
+                    if let Some(policy) = &step.policy {
+                        if let Some(circuit) = &policy.circuit {
+                            return Ok(Reached::Circuit(circuit));
+                        }
+                        saved = policy.rescue.map(|rescue| rescue.copy(context));
                     }
                     match call(step, context) {
                         Ok(Flow::Continue) => at += 1,
-                        other => return other,
+                        other => return other.map(Reached::End),
                     }
                 }
-                Ok(Flow::Continue)
+                Ok(Reached::End(Flow::Continue))
             }));
             let cause = match outcome {
-                Ok(Ok(flow)) => return Ok(flow),
+                Ok(Ok(Reached::End(flow))) => return Ok(flow),
+                Ok(Ok(Reached::Circuit(circuit))) => {
+                    let step = &steps[at];
+                    saved = None;
+                    match self.call_behind(circuit, kind, at, || {
+                        saved = step.rescue().map(|rescue| rescue.copy(context));
+                        call(step, context)
+                    }) {
+                        Ok(Flow::Continue) => {
+                            at += 1;
+                            continue;
+                        }
+                        Ok(Flow::Answer) => return Ok(Flow::Answer),
+                        Err(cause) => cause,
+                    }
+                }
                 Ok(Err(error)) => Cause::Failed(error),
                 Err(payload) => Cause::Panicked(panic_message(&*payload)),
             };
             let error = self.error(kind, at, cause);
-            let Some(saved) = saved.filter(|_| steps[at].rescue.is_some()) else {
+            if steps[at].rescue().is_none() {
                 return Err(Failure::Hook(error));
-            };
-            *context = saved;
+            }
+            // There is none of a hook that was not called.
+            if let Some(saved) = saved {
+                *context = saved;
+            }
             skipped.push(error);
             at += 1;
         }
         Ok(Flow::Continue)
     }
+
+    /// Calls one hook if its circuit lets it.
+    #[inline(never)]
+    fn call_behind(
+        &self,
+        circuit: &Circuit,
+        kind: Kind,
+        index: usize,
+        call: impl FnOnce() -> Result<Flow, F::Error>,
+    ) -> Result<Flow, Cause<F::Error>> {
+        let admitted = self.listing.admit(kind, index, Some(circuit))?;
+        let result = match catch_unwind(AssertUnwindSafe(call)) {
+            Ok(result) => result.map_err(Cause::Failed),
+            Err(payload) => Err(Cause::Panicked(panic_message(&*payload))),
+        };
+        admitted.ended::<F>(result.as_ref().err());
+        result
+    }
+}
+
+/// How far hooks that are called one after the other got.
+enum Reached<'s> {
+    End(Flow),
+    /// To a hook with this.
+    Circuit(&'s Circuit),
 }
