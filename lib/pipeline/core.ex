@@ -47,8 +47,12 @@ defmodule Pipeline.Core do
 
   # Memory
 
-  @doc "What the native library has allocated, in Rust, and not given back: bytes and blocks. The VM does not know of it."
-  @spec memory() :: {bytes :: non_neg_integer, blocks :: non_neg_integer}
+  @doc """
+  What the native library has allocated, in Rust, and not given back since this was first called, which begins the count.
+
+  The VM does not know of it.
+  """
+  @spec memory() :: {bytes :: integer, blocks :: integer}
   defdelegate memory, to: Native
 
   # Lifecycle

@@ -3,7 +3,7 @@ defmodule Pipeline.Measured do
   What this VM holds, once all is collected that can be.
 
   Counted is what has a name or a number; `:words` are what is alive on the heaps of processes; `:native` is what each
-  native library has allocated in Rust and not given back; the rest is the memory of the VM in bytes, in which there is
+  native library has allocated in Rust and not given back since it was first measured; the rest is the memory of the VM in bytes, in which there is
   what its allocators keep for later.
   """
 
@@ -16,7 +16,7 @@ defmodule Pipeline.Measured do
           counted: counted,
           words: %{term => non_neg_integer},
           atoms: non_neg_integer,
-          native: %{module => {bytes :: non_neg_integer, blocks :: non_neg_integer}},
+          native: %{module => {bytes :: integer, blocks :: integer}},
           memory: %{total: non_neg_integer, binary: non_neg_integer, resident: non_neg_integer}
         }
 

@@ -33,7 +33,7 @@ defmodule Pipeline.Plugin.LeakTest do
     for later <- rest, do: LeakCheck.assert_flat(first, later)
 
     refute List.last(measured).code_loaded?,
-           "code was loaded, of which VMs before OTP 27 keep something for ever (docs/decisions/0051)"
+           "code was loaded, of which OTP 25 keeps something for ever (docs/decisions/0051)"
 
     for {kind, tolerance} <- @tolerated do
       of_kind = Enum.map(measured, & &1.memory[kind])
