@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::rescue::{ByClone, RescueRef};
+use super::step::{AfterStep, Ahead, BeforeStep, Behind};
 use super::{After, Around, Before, ContextFamily, Kind, Next, OnError, Replace, WrapError};
 
 /// A hook of a chain, of any kind, with what its failure does to the run.
@@ -13,9 +14,9 @@ pub struct Hook<F: ContextFamily> {
 
 pub(super) enum Call<F: ContextFamily> {
     Around(Arc<dyn Around<F>>),
-    Before(Arc<dyn Before<F>>),
+    Before(Arc<dyn BeforeStep<F>>),
     Replace(Arc<dyn Replace<F>>),
-    After(Arc<dyn After<F>>),
+    After(Arc<dyn AfterStep<F>>),
 }
 
 impl<F: ContextFamily> Hook<F> {
@@ -26,7 +27,7 @@ impl<F: ContextFamily> Hook<F> {
 
     /// A hook that runs ahead of the base operation.
     pub fn before(hook: impl Before<F> + 'static) -> Self {
-        Self::halting(Call::Before(Arc::new(hook)))
+        Self::halting(Call::Before(Arc::new(Ahead(hook))))
     }
 
     /// A hook that stands in for the base operation.
@@ -36,7 +37,7 @@ impl<F: ContextFamily> Hook<F> {
 
     /// A hook that runs on the result.
     pub fn after(hook: impl After<F> + 'static) -> Self {
-        Self::halting(Call::After(Arc::new(hook)))
+        Self::halting(Call::After(Arc::new(Behind(hook))))
     }
 
     /// As [`Hook::around`], for a closure. Its signature ties the lifetimes of context and `next` together, which a

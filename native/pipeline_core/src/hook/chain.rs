@@ -6,14 +6,15 @@ use super::attachment::in_order;
 use super::callback::Call;
 use super::chain_error::{ChainError, MAX_NESTING};
 use super::rescue::RescueRef;
+use super::step::{Step, rescued};
 use super::{
-    After, Around, Attachment, Before, Cause, ChainDescription, ContextFamily, Failure, Hook,
-    HookDescription, HookError, Kind, OnError, Replace,
+    Around, Attachment, Cause, ChainDescription, ContextFamily, Failure, Hook, HookDescription,
+    HookError, Kind, OnError, Replace,
 };
 use crate::plugin::{Name, PluginId};
 
-/// One hook of a chain.
-pub(super) struct Step<F: ContextFamily, H: ?Sized> {
+/// An around or replace hook of a chain.
+pub(super) struct Wrap<F: ContextFamily, H: ?Sized> {
     pub(super) hook: Arc<H>,
     pub(super) rescue: Option<RescueRef<F>>,
 }
@@ -51,10 +52,10 @@ pub(super) struct Step<F: ContextFamily, H: ?Sized> {
 /// ```
 pub struct Chain<F: ContextFamily> {
     point: Name,
-    pub(super) arounds: Vec<Step<F, dyn Around<F>>>,
-    pub(super) befores: Vec<Step<F, dyn Before<F>>>,
-    pub(super) replaces: Vec<Step<F, dyn Replace<F>>>,
-    pub(super) afters: Vec<Step<F, dyn After<F>>>,
+    pub(super) arounds: Vec<Wrap<F, dyn Around<F>>>,
+    pub(super) befores: Vec<Arc<dyn Step<F>>>,
+    pub(super) replaces: Vec<Wrap<F, dyn Replace<F>>>,
+    pub(super) afters: Vec<Arc<dyn Step<F>>>,
     /// The hooks in the order above.
     listed: Vec<HookDescription>,
 }
@@ -84,10 +85,10 @@ impl<F: ContextFamily> Chain<F> {
             });
             let Hook { call, rescue } = attachment.hook;
             match call {
-                Call::Around(hook) => chain.arounds.push(Step { hook, rescue }),
-                Call::Before(hook) => chain.befores.push(Step { hook, rescue }),
-                Call::Replace(hook) => chain.replaces.push(Step { hook, rescue }),
-                Call::After(hook) => chain.afters.push(Step { hook, rescue }),
+                Call::Around(hook) => chain.arounds.push(Wrap { hook, rescue }),
+                Call::Before(hook) => chain.befores.push(rescued(hook, rescue)),
+                Call::Replace(hook) => chain.replaces.push(Wrap { hook, rescue }),
+                Call::After(hook) => chain.afters.push(rescued(hook, rescue)),
             }
         }
         let count = chain.arounds.len() + chain.replaces.len();

@@ -22,6 +22,7 @@ mod on_error;
 pub mod order;
 mod point;
 mod rescue;
+mod step;
 
 pub use around::{Around, Inner, Replace, WrapError};
 pub use attachment::Attachment;

@@ -43,6 +43,7 @@ impl<'c, F: ContextFamily> Next<'_, 'c, F> {
     /// # Errors
     ///
     /// [`Inner`] when the inside failed; [`Next::failure`] then says how.
+    #[inline]
     pub fn call(&mut self, context: &mut F::Context<'c>) -> Result<(), Inner<F::Error>> {
         let result = match self.rest {
             Rest::Arounds(from) => self

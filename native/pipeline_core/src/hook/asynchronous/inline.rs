@@ -75,8 +75,12 @@ impl<F: AsyncFamily> AsyncHook<F> {
         Owned<F>: Default,
     {
         let made = match &hook.call {
-            SyncCall::Before(before) => Self::flat(Kind::Before, Blocking(before.clone())),
-            SyncCall::After(after) => Self::flat(Kind::After, Blocking(after.clone())),
+            SyncCall::Before(before) => {
+                Self::flat(Kind::Before, Blocking::<dyn Before<F>>(before.clone()))
+            }
+            SyncCall::After(after) => {
+                Self::flat(Kind::After, Blocking::<dyn After<F>>(after.clone()))
+            }
             SyncCall::Around(_) | SyncCall::Replace(_) => {
                 return Err(SyncHookError { kind: hook.kind() });
             }
