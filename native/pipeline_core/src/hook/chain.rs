@@ -51,13 +51,13 @@ pub(super) struct Wrap<F: ContextFamily, H: ?Sized> {
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 pub struct Chain<F: ContextFamily> {
-    point: Name,
-    pub(super) arounds: Vec<Wrap<F, dyn Around<F>>>,
-    pub(super) befores: Vec<Arc<dyn Step<F>>>,
-    pub(super) replaces: Vec<Wrap<F, dyn Replace<F>>>,
-    pub(super) afters: Vec<Arc<dyn Step<F>>>,
+    pub(super) arounds: Box<[Wrap<F, dyn Around<F>>]>,
+    pub(super) befores: Box<[Arc<dyn Step<F>>]>,
+    pub(super) replaces: Box<[Wrap<F, dyn Replace<F>>]>,
+    pub(super) afters: Box<[Arc<dyn Step<F>>]>,
     /// The hooks in the order above.
     listed: Vec<HookDescription>,
+    point: Name,
 }
 
 impl<F: ContextFamily> Chain<F> {
@@ -71,9 +71,12 @@ impl<F: ContextFamily> Chain<F> {
         hooks: Vec<Attachment<Hook<F>>>,
         dependencies: impl Fn(&PluginId) -> &'d [PluginId],
     ) -> Result<Self, ChainError> {
-        let mut chain = Self::empty(point);
-        for attachment in in_order(&chain.point, hooks, Hook::kind, dependencies)? {
-            chain.listed.push(HookDescription {
+        let point = point.into();
+        let (mut arounds, mut befores) = (Vec::new(), Vec::new());
+        let (mut replaces, mut afters) = (Vec::new(), Vec::new());
+        let mut listed = Vec::with_capacity(hooks.len());
+        for attachment in in_order(&point, hooks, Hook::kind, dependencies)? {
+            listed.push(HookDescription {
                 kind: attachment.hook.kind(),
                 plugin: attachment.plugin,
                 priority: attachment.priority,
@@ -85,31 +88,35 @@ impl<F: ContextFamily> Chain<F> {
             });
             let Hook { call, rescue } = attachment.hook;
             match call {
-                Call::Around(hook) => chain.arounds.push(Wrap { hook, rescue }),
-                Call::Before(hook) => chain.befores.push(rescued(hook, rescue)),
-                Call::Replace(hook) => chain.replaces.push(Wrap { hook, rescue }),
-                Call::After(hook) => chain.afters.push(rescued(hook, rescue)),
+                Call::Around(hook) => arounds.push(Wrap { hook, rescue }),
+                Call::Before(hook) => befores.push(rescued(hook, rescue)),
+                Call::Replace(hook) => replaces.push(Wrap { hook, rescue }),
+                Call::After(hook) => afters.push(rescued(hook, rescue)),
             }
         }
-        let count = chain.arounds.len() + chain.replaces.len();
+        let count = arounds.len() + replaces.len();
         if count > MAX_NESTING {
-            return Err(ChainError::TooDeep {
-                point: chain.point,
-                count,
-            });
+            return Err(ChainError::TooDeep { point, count });
         }
-        Ok(chain)
+        Ok(Self {
+            arounds: arounds.into(),
+            befores: befores.into(),
+            replaces: replaces.into(),
+            afters: afters.into(),
+            listed,
+            point,
+        })
     }
 
     /// A chain without hooks.
     pub fn empty(point: impl Into<Name>) -> Self {
         Self {
-            point: point.into(),
-            arounds: Vec::new(),
-            befores: Vec::new(),
-            replaces: Vec::new(),
-            afters: Vec::new(),
+            arounds: Box::default(),
+            befores: Box::default(),
+            replaces: Box::default(),
+            afters: Box::default(),
             listed: Vec::new(),
+            point: point.into(),
         }
     }
 

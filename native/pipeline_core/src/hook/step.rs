@@ -33,7 +33,13 @@ pub(super) trait BeforeStep<F: ContextFamily>: Before<F> + Step<F> {}
 /// An [`After`] hook that is a step, too.
 pub(super) trait AfterStep<F: ContextFamily>: After<F> + Step<F> {}
 
+/// A [`Before`] hook, on another cache line than the counts of the `Arc` it is in: each chain that is built or dropped
+/// writes to those, while others run.
+#[repr(align(64))]
 pub(super) struct Ahead<H>(pub(super) H);
+
+/// As [`Ahead`], for an [`After`] hook.
+#[repr(align(64))]
 pub(super) struct Behind<H>(pub(super) H);
 
 impl<F: ContextFamily, H: Before<F>> Before<F> for Ahead<H> {
