@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::listing::Listed;
 use super::policy::Policy;
+use super::step::{AfterStep, Ahead, BeforeStep, Behind};
 use super::{
     After, Around, Before, Circuit, ContextFamily, Kind, Next, OnError, Replace, WrapError,
 };
@@ -16,9 +17,9 @@ pub struct Hook<F: ContextFamily> {
 
 pub(super) enum Call<F: ContextFamily> {
     Around(Arc<dyn Around<F>>),
-    Before(Arc<dyn Before<F>>),
+    Before(Arc<dyn BeforeStep<F>>),
     Replace(Arc<dyn Replace<F>>),
-    After(Arc<dyn After<F>>),
+    After(Arc<dyn AfterStep<F>>),
 }
 
 impl<F: ContextFamily> Hook<F> {
@@ -29,7 +30,7 @@ impl<F: ContextFamily> Hook<F> {
 
     /// A hook that runs ahead of the base operation.
     pub fn before(hook: impl Before<F> + 'static) -> Self {
-        Self::halting(Call::Before(Arc::new(hook)))
+        Self::halting(Call::Before(Arc::new(Ahead(hook))))
     }
 
     /// A hook that stands in for the base operation.
@@ -39,7 +40,7 @@ impl<F: ContextFamily> Hook<F> {
 
     /// A hook that runs on the result.
     pub fn after(hook: impl After<F> + 'static) -> Self {
-        Self::halting(Call::After(Arc::new(hook)))
+        Self::halting(Call::After(Arc::new(Behind(hook))))
     }
 
     /// As [`Hook::around`], for a closure. Its signature ties the lifetimes of context and `next` together, which a

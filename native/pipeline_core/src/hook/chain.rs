@@ -6,23 +6,38 @@ use super::callback::Call;
 use super::listing::Listing;
 use super::policy::Policy;
 use super::rescue::RescueRef;
+use super::step::{Step, guarded, rescued};
 use super::told::tell_by_listing;
 use super::{
-    After, Around, Attachment, Before, Cause, ChainError, ContextFamily, Failure, Hook, HookError,
-    Kind, Replace,
+    Around, Attachment, Cause, ChainError, ContextFamily, Failure, Hook, HookError, Kind, Replace,
 };
 use crate::plugin::{Name, PluginId};
 
-/// One hook of a chain.
-pub(super) struct Step<F: ContextFamily, H: ?Sized> {
+/// An around or replace hook of a chain.
+pub(super) struct Wrap<F: ContextFamily, H: ?Sized> {
     pub(super) hook: Arc<H>,
     /// What applies to its calls, if anything does.
     pub(super) policy: Option<Box<Policy<F>>>,
 }
 
-impl<F: ContextFamily, H: ?Sized> Step<F, H> {
+impl<F: ContextFamily, H: ?Sized> Wrap<F, H> {
+    fn new(hook: Arc<H>, policy: Policy<F>) -> Self {
+        let policy = policy.unless_plain();
+        Self { hook, policy }
+    }
+
     pub(super) fn rescue(&self) -> Option<RescueRef<F>> {
         self.policy.as_ref()?.rescue
+    }
+}
+
+/// A before or after hook with what applies to its calls.
+fn flat<F: ContextFamily>(step: Arc<dyn Step<F>>, policy: &Policy<F>) -> Arc<dyn Step<F>> {
+    let step = rescued(step, policy.rescue);
+    if policy.circuit.is_some() {
+        guarded(step)
+    } else {
+        step
     }
 }
 
@@ -59,10 +74,10 @@ impl<F: ContextFamily, H: ?Sized> Step<F, H> {
 /// ```
 pub struct Chain<F: ContextFamily> {
     pub(super) listing: Listing,
-    pub(super) arounds: Vec<Step<F, dyn Around<F>>>,
-    pub(super) befores: Vec<Step<F, dyn Before<F>>>,
-    pub(super) replaces: Vec<Step<F, dyn Replace<F>>>,
-    pub(super) afters: Vec<Step<F, dyn After<F>>>,
+    pub(super) arounds: Vec<Wrap<F, dyn Around<F>>>,
+    pub(super) befores: Vec<Arc<dyn Step<F>>>,
+    pub(super) replaces: Vec<Wrap<F, dyn Replace<F>>>,
+    pub(super) afters: Vec<Arc<dyn Step<F>>>,
 }
 
 impl<F: ContextFamily> Chain<F> {
@@ -83,12 +98,11 @@ impl<F: ContextFamily> Chain<F> {
     }
 
     fn push(&mut self, Hook { call, policy }: Hook<F>) {
-        let policy = policy.unless_plain();
         match call {
-            Call::Around(hook) => self.arounds.push(Step { hook, policy }),
-            Call::Before(hook) => self.befores.push(Step { hook, policy }),
-            Call::Replace(hook) => self.replaces.push(Step { hook, policy }),
-            Call::After(hook) => self.afters.push(Step { hook, policy }),
+            Call::Around(hook) => self.arounds.push(Wrap::new(hook, policy)),
+            Call::Before(hook) => self.befores.push(flat(hook, &policy)),
+            Call::Replace(hook) => self.replaces.push(Wrap::new(hook, policy)),
+            Call::After(hook) => self.afters.push(flat(hook, &policy)),
         }
     }
 

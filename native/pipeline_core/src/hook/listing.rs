@@ -94,6 +94,10 @@ impl Listing {
         &self.hooks[self.first(kind) + index].plugin
     }
 
+    pub(super) fn on_error(&self, kind: Kind, index: usize) -> OnError {
+        self.hooks[self.first(kind) + index].on_error
+    }
+
     /// The error of one hook.
     #[cold]
     pub(super) fn error<E>(&self, kind: Kind, index: usize, cause: Cause<E>) -> HookError<E> {
@@ -140,6 +144,13 @@ impl Listing {
             let hook = &self.hooks[*at];
             (hook.kind, &hook.plugin, circuit)
         })
+    }
+
+    /// That of the hook of this kind and place.
+    pub(super) fn circuit(&self, kind: Kind, index: usize) -> Option<&Circuit> {
+        let place = self.first(kind) + index;
+        let at = self.circuits.binary_search_by_key(&place, |(at, _)| *at);
+        at.ok().map(|at| &self.circuits[at].1)
     }
 
     /// Closes those of a plugin, and says how many it has.

@@ -26,6 +26,7 @@ pub mod order;
 mod point;
 mod policy;
 mod rescue;
+mod step;
 mod told;
 mod wrap;
 

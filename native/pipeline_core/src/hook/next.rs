@@ -50,6 +50,7 @@ impl<'c, F: ContextFamily> Next<'_, 'c, F> {
     /// # Errors
     ///
     /// [`Inner`] when the inside failed; [`Next::failure`] then says how.
+    #[inline]
     pub fn call(&mut self, context: &mut F::Context<'c>) -> Result<(), Inner<F::Error>> {
         match self.run_rest(context) {
             Ok(()) => {

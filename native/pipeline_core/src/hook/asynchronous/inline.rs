@@ -72,8 +72,8 @@ impl<F: AsyncFamily> AsyncHook<F> {
     {
         Self::beside(
             hook,
-            |before| Arc::new(Blocking(before)),
-            |after| Arc::new(Blocking(after)),
+            |before| Arc::new(Blocking::<dyn Before<F>>(before)),
+            |after| Arc::new(Blocking::<dyn After<F>>(after)),
         )
     }
 
