@@ -18,6 +18,7 @@ defmodule Pipeline.Core do
   defdelegate registry_new, to: Native
   defdelegate registry_snapshot(registry), to: Native
   defdelegate registry_register(registry, id, capabilities, providers, info), to: Native
+  defdelegate registry_register_all(registry, entries), to: Native
   defdelegate registry_replace(registry, id, capabilities, providers, info), to: Native
   defdelegate registry_replace_all(registry, entries), to: Native
   defdelegate registry_unregister(registry, id), to: Native

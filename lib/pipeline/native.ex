@@ -8,6 +8,7 @@ defmodule Pipeline.Native do
   def registry_snapshot(_registry), do: not_built()
   def registry_register(_registry, _id, _capabilities, _providers, _info), do: not_built()
   def registry_replace(_registry, _id, _capabilities, _providers, _info), do: not_built()
+  def registry_register_all(_registry, _entries), do: not_built()
   def registry_replace_all(_registry, _entries), do: not_built()
   def registry_unregister(_registry, _id), do: not_built()
   def registry_get(_registry, _id), do: not_built()

@@ -674,7 +674,7 @@ defmodule Pipeline.Plugin.Manager do
   end
 
   defp with_pid(info, opts) do
-    info = Map.drop(info, [:phase, :leaves_for, :order, :old_code])
+    info = Map.drop(info, [:restarts, :leaves_for, :order, :old_code])
     Map.put(info, :pid, Names.whereis(opts[:instance] || @default, {:plugin, info.id}))
   end
 end

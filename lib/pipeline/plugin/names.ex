@@ -9,11 +9,26 @@ defmodule Pipeline.Plugin.Names do
   @spec via(atom, term) :: GenServer.name()
   def via(instance, role), do: {:via, Registry, {__MODULE__, {instance, role}}}
 
+  @doc "With something that `lookup/2` returns with the process."
+  @spec via(atom, term, value :: term) :: GenServer.name()
+  def via(instance, role, value), do: {:via, Registry, {__MODULE__, {instance, role}, value}}
+
   @spec whereis(atom, term) :: pid | nil
   def whereis(instance, role) do
+    with {pid, _value} <- lookup(instance, role), do: pid
+  end
+
+  @spec lookup(atom, term) :: {pid, value :: term} | nil
+  def lookup(instance, role) do
     case Registry.lookup(__MODULE__, {instance, role}) do
-      [{pid, _}] -> pid
+      [entry] -> entry
       [] -> nil
     end
+  end
+
+  @doc "The roles that a process has in an instance."
+  @spec roles(atom, pid) :: [term]
+  def roles(instance, pid) do
+    for {^instance, role} <- Registry.keys(__MODULE__, pid), do: role
   end
 end

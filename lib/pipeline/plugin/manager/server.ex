@@ -8,8 +8,7 @@ defmodule Pipeline.Plugin.Manager.Server do
   require Logger
 
   alias Pipeline.Hook.Table
-  alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Anchor, Config, Dependents, Events, Lifecycle, LoadError, Names, Store}
+  alias Pipeline.Plugin.{Anchor, Config, Dependents, Events, Lifecycle, LoadError, Names, Restarts, Store}
   alias Pipeline.Plugin.Manager.{Candidate, Hold, Load, Recovery, Retire, State, Upgrade, Wanted}
 
   @spec start_link(keyword) :: GenServer.on_start()
@@ -121,11 +120,9 @@ defmodule Pipeline.Plugin.Manager.Server do
     with :ok <- check_loaded(id, state),
          :ok <- check_runs(id, state),
          :ok <- check_caller(caller, [id], state) do
-      {supervisor, _monitor} = state.supervisors[id]
-
-      case Plugin.Supervisor.restart_process(supervisor) do
-        :ok -> {:reply, :ok, state}
-        {:error, reason} -> {:reply, {:error, reason}, Recovery.fail(state, id, reason)}
+      case state |> State.stop(id) |> Recovery.start(id) do
+        {:ok, state} -> {:reply, :ok, state}
+        {:error, reason, state} -> {:reply, {:error, reason}, Recovery.fail(state, id, reason)}
       end
     else
       error -> {:reply, error, state}
@@ -175,11 +172,11 @@ defmodule Pipeline.Plugin.Manager.Server do
     {:noreply, %{state | traces: traces}}
   end
 
-  def handle_info({:DOWN, monitor, :process, _pid, reason}, state) do
-    case state.monitors do
-      %{^monitor => id} -> {:noreply, lost(id, reason, State.unwatch(state, id))}
-      %{} -> {:noreply, state}
-    end
+  # The plugin supervisor has, unless the plugin was started anew since.
+  def handle_info({:given_up, id, restarts}, state) do
+    if match?(%{restarts: ^restarts}, state.plugins[id]) and Restarts.over?(restarts),
+      do: {:noreply, Recovery.fail(state, id, :shutdown)},
+      else: {:noreply, state}
   end
 
   def handle_info(_message, state), do: {:noreply, state}
@@ -188,7 +185,7 @@ defmodule Pipeline.Plugin.Manager.Server do
   defp watch(trace, state), do: put_in(state.traces[Process.monitor(trace.pid)], trace)
 
   defp announce(candidates, state) do
-    Enum.each(candidates, &Lifecycle.announce(&1.info, state.instance))
+    Lifecycle.announce(Enum.map(candidates, & &1.info), state.instance)
   end
 
   # The configured plugins
@@ -263,7 +260,7 @@ defmodule Pipeline.Plugin.Manager.Server do
   end
 
   defp check_runs(id, state) do
-    if is_map_key(state.supervisors, id), do: :ok, else: {:error, {state.plugins[id].state, id}}
+    with %{state: other} when other != :started <- state.plugins[id], do: {:error, {other, id}}, else: (_ -> :ok)
   end
 
   defp leaving(id, true, state), do: {:ok, Dependents.all(State.running(state), [id]) ++ [id]}
@@ -310,17 +307,6 @@ defmodule Pipeline.Plugin.Manager.Server do
     case Retire.run(state, leaving, %{timeout: timeout, force: force, but: [caller]}) do
       {:ok, state} -> {:reply, :ok, state}
       {:error, reason, state} -> {:reply, {:error, reason}, state}
-    end
-  end
-
-  # The supervisor of a plugin ended, which nobody here asked for.
-  defp lost(id, reason, state) do
-    cond do
-      # All plugins are ending, and so is this manager: the next one starts them again.
-      not Plugin.Supervisor.running?(state.instance) -> state
-      # It gave the plugin up.
-      reason == :shutdown -> Recovery.fail(state, id, reason)
-      true -> Recovery.restart([id], state)
     end
   end
 end

@@ -16,15 +16,18 @@ defmodule Pipeline.Plugin.Resources.Monitor do
   def start_link(opts), do: GenServer.start_link(__MODULE__, opts, name: Names.via(opts[:name], :monitor))
 
   @doc "Tells that the process of a plugin has started. Whoever starts one does not wait."
-  @spec watch(GenServer.on_start(), atom, Pipeline.Plugin.plugin_id(), Limits.t()) :: GenServer.on_start()
-  def watch({:ok, pid} = started, instance, id, limits) do
-    # A plugin that runs already, for all that the registry knows, comes back.
-    again? = to_run?(instance, id)
+  @spec watch(GenServer.on_start(), atom, Pipeline.Plugin.plugin_id(), Limits.t(), again? :: boolean) ::
+          GenServer.on_start()
+  def watch({:ok, pid} = started, instance, id, limits, again?) do
     GenServer.cast(Names.via(instance, :monitor), {:watch, id, pid, limits, now(), again?})
     started
   end
 
-  def watch(not_started, _instance, _id, _limits), do: not_started
+  def watch(not_started, _instance, _id, _limits, _again?), do: not_started
+
+  @doc "Whether a plugin is to have a process, for all that the registry knows. One that starts then comes back."
+  @spec to_run?(atom, Pipeline.Plugin.plugin_id()) :: boolean
+  def to_run?(instance, id), do: match?(%{state: :started}, Registry.get(Registry.of(instance), id))
 
   @spec sample(atom) :: [Pipeline.Plugin.Resources.exceeded()]
   def sample(instance) do
@@ -183,11 +186,6 @@ defmodule Pipeline.Plugin.Resources.Monitor do
   defp report(exceeded, state) do
     Logger.warning(Action.sentence(exceeded))
     Events.emit(:plugin_limit_exceeded, exceeded, instance: state.instance)
-  end
-
-  # Whether it is to have a process, for all that the registry knows.
-  defp to_run?(instance, id) do
-    match?(%{state: :started}, Registry.get(Registry.of(instance), id))
   end
 
   defp now, do: System.monotonic_time()
