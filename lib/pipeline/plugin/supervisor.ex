@@ -8,11 +8,8 @@ defmodule Pipeline.Plugin.Supervisor do
 
   use Supervisor
 
-  alias Pipeline.Plugin.{Child, Names, Restarts, Wave}
+  alias Pipeline.Plugin.{Child, Names, Processes, Restarts, Wave}
   alias Pipeline.Plugin.Resources.Limits
-
-  # The plugins count for themselves (`Pipeline.Plugin.Restarts`); what one of them does is not to end the others.
-  @unlimited 1_000_000_000
 
   @doc "Starts the supervisor of an instance. Option: `:instance`, by default the application's own."
   @spec start_link(keyword) :: Supervisor.on_start()
@@ -23,19 +20,12 @@ defmodule Pipeline.Plugin.Supervisor do
 
   @impl Supervisor
   def init(instance) do
-    # After a supervisor was killed, what was below it is still ending when it is started again.
-    with pid when pid != nil <- Names.whereis(instance, :plugins), do: Child.await_end(pid)
-
-    plugins =
-      {DynamicSupervisor,
-       strategy: :one_for_one,
-       max_restarts: @unlimited,
-       max_seconds: 1,
-       name: Names.via(instance, :plugins)}
+    # One whose supervisor was killed is about to end.
+    with pid when pid != nil <- Names.whereis(instance, :plugins), do: Processes.await_end([pid])
 
     # Without the plugins this supervisor is of no use: it ends with them, so that the manager after it in the instance
     # is restarted too, and starts them again.
-    Supervisor.init([plugins], strategy: :one_for_one, max_restarts: 0)
+    Supervisor.init([{Processes, instance}], strategy: :one_for_one, max_restarts: 0)
   end
 
   @doc """
@@ -69,32 +59,12 @@ defmodule Pipeline.Plugin.Supervisor do
 
   @doc false
   @spec start_child(Child.t(), timeout) :: {:ok, pid} | {:error, term}
-  def start_child(child, timeout) do
-    [{_child, outcome}] = Wave.run([child], timeout, &Child.start/1)
+  def start_child(%Child{instance: instance} = child, timeout) do
+    [{_child, outcome}] = Wave.run([child], timeout, &hd(Processes.start(instance, [&1])))
     outcome
   end
 
   @doc "Stops a plugin, given its id. Its `c:Pipeline.Plugin.stop/1` runs. Option: `:instance`."
   @spec stop_plugin(Pipeline.Plugin.plugin_id(), keyword) :: :ok
-  def stop_plugin(id, opts \\ []), do: Child.stop(opts[:instance] || Pipeline.Plugin, id, nil)
-
-  @doc false
-  # Whether plugins can be started. A supervisor that is ending is alive for a while; it does not answer.
-  @spec running?(atom) :: boolean
-  def running?(instance) do
-    %{} = DynamicSupervisor.count_children(Names.via(instance, :plugins))
-    true
-  catch
-    :exit, _ -> false
-  end
-
-  @doc false
-  # The plugins that have a process, also those of which nobody else knows.
-  @spec plugins(atom) :: [Pipeline.Plugin.plugin_id()]
-  def plugins(instance) do
-    for {_, pid, _, _} <- DynamicSupervisor.which_children(Names.via(instance, :plugins)),
-        is_pid(pid),
-        {:plugin, id} <- Names.roles(instance, pid),
-        do: id
-  end
+  def stop_plugin(id, opts \\ []), do: Processes.stop(opts[:instance] || Pipeline.Plugin, id, nil)
 end

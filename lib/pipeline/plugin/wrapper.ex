@@ -18,7 +18,7 @@ defmodule Pipeline.Plugin.Wrapper do
 
   @callback_key :"$pipeline_plugin_callback"
   @instance_key :"$pipeline_plugin_instance"
-  # There from the end of init/1 until stop/1 begins.
+  # There once init/1 is through.
   @running_key :"$pipeline_plugin_running"
 
   @doc """
@@ -37,13 +37,30 @@ defmodule Pipeline.Plugin.Wrapper do
     id = module.__plugin__().id
     limits = Limits.of(instance, module, id, opts[:limits])
 
-    __MODULE__
-    |> GenServer.start_link({module, id, instance, opts[:config] || %{}},
+    how = [
       name: Names.via(instance, {:plugin, id}),
       timeout: opts[:timeout] || 30_000,
       spawn_opt: Limits.spawn_options(limits)
-    )
-    |> Monitor.watch(instance, id, limits, Monitor.to_run?(instance, id))
+    ]
+
+    with {:ok, pid} <- GenServer.start_link(__MODULE__, {module, id, instance, opts[:config] || %{}}, how) do
+      Monitor.watch(instance, [{id, pid, limits, Monitor.to_run?(instance, id)}])
+      {:ok, pid}
+    end
+  end
+
+  @doc false
+  # What a process begins with that `Pipeline.Plugin.Processes` has spawned.
+  @spec enter(Child.t()) :: no_return
+  def enter(%Child{} = child) do
+    data = new(child.module, child.id, child.instance, child.restarts)
+
+    if Child.initialises?(child) or child.starter == nil or child.then == :start do
+      :gen_server.enter_loop(__MODULE__, [], data, {:continue, {:initialise, child}})
+    else
+      Process.put(@running_key, true)
+      :gen_server.enter_loop(__MODULE__, [], %{data | state: child.config})
+    end
   end
 
   @doc false
@@ -62,20 +79,16 @@ defmodule Pipeline.Plugin.Wrapper do
   def running_callback, do: Process.get(@callback_key)
 
   @impl GenServer
-  def init(%Child{module: module, id: id, instance: instance} = child) do
-    {:ok, new(module, id, instance, child), {:continue, :initialise}}
-  end
-
   # Under a supervisor of the user's.
   def init({module, id, instance, config}) do
     with {:error, reason} <- initialise(new(module, id, instance, nil), config), do: {:stop, reason}
   end
 
-  defp new(module, id, instance, child) do
+  defp new(module, id, instance, restarts) do
     # So that a shutdown reaches the plugin's stop/1.
     Process.flag(:trap_exit, true)
     Process.put(@instance_key, instance)
-    %{module: module, id: id, instance: instance, child: child, state: nil}
+    %{module: module, id: id, instance: instance, restarts: restarts, state: nil}
   end
 
   defp initialise(%{module: module} = data, config) do
@@ -95,17 +108,17 @@ defmodule Pipeline.Plugin.Wrapper do
   end
 
   @impl GenServer
-  def handle_continue(:initialise, %{child: %{starter: nil, config: config}} = data) do
+  def handle_continue({:initialise, %Child{starter: nil, config: config}}, data) do
     case initialise(data, config) do
       {:ok, data} -> {:noreply, data, {:continue, :start_plugin}}
       {:error, reason} -> {:stop, reason, data}
     end
   end
 
-  def handle_continue(:initialise, %{child: %{starter: starter, then: next} = child} = data) do
-    case tell_errors(fn -> initialise(data, child.config) end) do
+  def handle_continue({:initialise, %Child{starter: starter, then: next, config: config}}, data) do
+    case tell_errors(fn -> initialise(data, config) end) do
       {:ok, data} when next == :start ->
-        _ = Restarts.arm(child.restarts)
+        _ = Restarts.arm(data.restarts)
         send(starter, {:plugin_done, self(), :ok})
         {:noreply, data, {:continue, :start_plugin}}
 
@@ -114,7 +127,7 @@ defmodule Pipeline.Plugin.Wrapper do
         {:noreply, data}
 
       {:error, reason} ->
-        Restarts.disarm(child.restarts)
+        Restarts.disarm(data.restarts)
         send(starter, {:plugin_done, self(), {:error, reason}})
         # Who started it says so.
         {:stop, {:shutdown, reason}, data}
@@ -183,7 +196,7 @@ defmodule Pipeline.Plugin.Wrapper do
     case run_start(data) do
       {:ok, data} ->
         # A crash from here on is not the starter's affair.
-        _ = Restarts.arm(data.child.restarts)
+        _ = Restarts.arm(data.restarts)
         send(starter, {:plugin_done, self(), :ok})
         {:noreply, data}
 
@@ -211,42 +224,15 @@ defmodule Pipeline.Plugin.Wrapper do
 
   # As a process that does not trap exits: a plugin lives and dies with what it has linked to.
   def handle_info({:EXIT, _from, :normal}, data), do: {:noreply, data}
-
-  def handle_info({:EXIT, from, :shutdown}, %{child: %Child{} = child} = data) do
-    # Its supervisor need not wait for stop/1, and ends the process when that is through.
-    if Restarts.over?(child.restarts) do
-      run_stop(data)
-      send(from, {:plugin_stopped, self()})
-      await_supervisor(child.supervisor, data)
-    else
-      {:stop, :shutdown, data}
-    end
-  end
-
   def handle_info({:EXIT, _from, reason}, data), do: {:stop, reason, data}
   def handle_info(message, data), do: handle_message(message, data)
 
   @impl GenServer
-  def terminate(_reason, data), do: run_stop(data)
-
-  # Once, though it crashes.
-  defp run_stop(data) do
-    if Process.delete(@running_key) && exports?(data, :stop, 1),
+  def terminate(_reason, data) do
+    if Process.get(@running_key) && exports?(data, :stop, 1),
       do: callback(:stop, fn -> data.module.stop(data.state) end)
 
     :ok
-  end
-
-  defp await_supervisor(supervisor, data) do
-    receive do
-      {:EXIT, ^supervisor, reason} ->
-        {:stop, reason, data}
-
-      # From a manager that goes on where another was killed.
-      {:EXIT, from, :shutdown} ->
-        send(from, {:plugin_stopped, self()})
-        await_supervisor(supervisor, data)
-    end
   end
 
   defp handle_message(message, data) do

@@ -206,7 +206,6 @@ defmodule Pipeline.Plugin.FaultInjectionTest do
     model
   end
 
-  defp step(:kill_supervisor, _id, test), do: kill_role(:plugins, test)
   defp step(:kill_manager, _id, test), do: kill_role(:manager, test)
   defp step(:kill_all_plugins, _id, test), do: kill_role(:plugin_supervisor, test)
 
@@ -242,7 +241,7 @@ defmodule Pipeline.Plugin.FaultInjectionTest do
     {:error, {:not_loaded, :nobody}} = Manager.unload_plugin(:nobody, opts(test))
 
     # It answers once it has started again what crashed.
-    _ = test.instance |> Names.whereis(:plugins) |> DynamicSupervisor.which_children()
+    _ = test.instance |> Names.whereis(:plugins) |> Supervisor.which_children()
   end
 
   defp check(%{model: model, instance: instance}) do
@@ -285,7 +284,7 @@ defmodule Pipeline.Plugin.FaultInjectionTest do
   end
 
   @operations [:load, :load, :load, :unload, :disable, :enable, :enable, :upgrade, :fail, :crash, :crash] ++
-                [:kill_supervisor, :kill_manager, :kill_all_plugins]
+                [:kill_manager, :kill_all_plugins]
 
   @tag timeout: :infinity
   test "registry, processes and chains are what a model says after every step", %{instance: instance} do

@@ -791,7 +791,6 @@ defmodule Pipeline.Plugin.ManagerTest do
         assert :ok = Manager.unload_plugin(:alpha, instance: instance)
       end
     end
-
   end
 
   defp kill(instance, role) do
@@ -822,6 +821,6 @@ defmodule Pipeline.Plugin.ManagerTest do
     assert Manager.get_by_capability(:letters, instance: instance) == []
     assert Hook.points(instance: instance) == []
     supervisor = Pipeline.Plugin.Names.whereis(instance, :plugins)
-    assert %{active: 0} = DynamicSupervisor.count_children(supervisor)
+    assert %{active: 0} = Supervisor.count_children(supervisor)
   end
 end

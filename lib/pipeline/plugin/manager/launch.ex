@@ -4,7 +4,7 @@ defmodule Pipeline.Plugin.Manager.Launch do
   # registered, then all run their start/1. When one fails, all are undone: those that are new are no longer registered,
   # those that were known are failed.
 
-  alias Pipeline.Plugin.{Child, Lifecycle, LoadError, Registry, Restarts, Wave, Wrapper}
+  alias Pipeline.Plugin.{Child, Lifecycle, LoadError, Processes, Registry, Restarts, Wave, Wrapper}
   alias Pipeline.Plugin.Manager.Candidate
   alias Pipeline.Plugin.Resources.Limits
 
@@ -36,7 +36,7 @@ defmodule Pipeline.Plugin.Manager.Launch do
     at = Lifecycle.now()
     wave = for candidate <- wave, do: loading(candidate, instance, at)
     note(for(%{known?: true, info: info} <- wave, do: info), instance)
-    outcomes = Wave.run(wave, timeout, &begin_init(&1, instance))
+    outcomes = start_processes(wave, instance, timeout)
     running = for {candidate, {:ok, pid}} <- outcomes, do: {candidate, pid}
 
     with nil <- failure(outcomes, :init), nil <- register(wave, instance) do
@@ -65,18 +65,36 @@ defmodule Pipeline.Plugin.Manager.Launch do
     %{candidate | info: Map.merge(info, gets)}
   end
 
-  defp begin_init(%Candidate{info: info} = candidate, instance) do
-    Lifecycle.announce([info], instance)
+  # Those that have nothing to initialise are there at once.
+  defp start_processes(wave, instance, timeout) do
+    {slow, quick} = Enum.split_with(wave, &Child.initialises?(&1.module))
+    Lifecycle.announce(Enum.map(quick, & &1.info), instance)
+    outcomes = Enum.zip(quick, Processes.start(instance, Enum.map(quick, &child(&1, instance))))
 
-    Child.start(%Child{
+    if slow == [] do
+      outcomes
+    else
+      slow =
+        Wave.run(slow, timeout, fn candidate ->
+          Lifecycle.announce([candidate.info], instance)
+          hd(Processes.start(instance, [child(candidate, instance)]))
+        end)
+
+      by_id = Map.new(outcomes ++ slow, fn {candidate, outcome} -> {candidate.info.id, outcome} end)
+      for candidate <- wave, do: {candidate, by_id[candidate.info.id]}
+    end
+  end
+
+  defp child(%Candidate{info: info, module: module}, instance) do
+    %Child{
       instance: instance,
-      module: candidate.module,
+      module: module,
       id: info.id,
       config: info.config,
       limits: info.limits,
       restarts: info.restarts,
       starter: self()
-    })
+    }
   end
 
   defp register(wave, instance) do
@@ -93,7 +111,9 @@ defmodule Pipeline.Plugin.Manager.Launch do
     running = Enum.concat(waves)
 
     Enum.find_value(waves, :ok, fn wave ->
-      outcomes = for {{candidate, _pid}, outcome} <- Wave.run(wave, timeout, &begin_start/1), do: {candidate, outcome}
+      outcomes =
+        for {{candidate, _pid}, outcome} <- Wave.run(wave, timeout, &begin_start/1), do: {candidate, outcome}
+
       with %LoadError{} = error <- failure(outcomes, :start), do: {:error, error, running}
     end)
   end
@@ -124,7 +144,7 @@ defmodule Pipeline.Plugin.Manager.Launch do
   # In reverse order: a plugin goes before what it depends on.
   defp stop(running, reason, instance, registered?) do
     for {%{info: info} = candidate, _pid} <- Enum.reverse(running) do
-      Child.stop(instance, info.id, info.restarts)
+      Processes.stop(instance, info.id, info.restarts)
       give_up(candidate, reason, instance, registered?)
     end
   end

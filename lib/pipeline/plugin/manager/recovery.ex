@@ -4,7 +4,7 @@ defmodule Pipeline.Plugin.Manager.Recovery do
 
   require Logger
 
-  alias Pipeline.Plugin.{Child, Lifecycle, LoadError, Names, Registry, Restarts}
+  alias Pipeline.Plugin.{Child, Lifecycle, LoadError, Processes, Registry, Restarts}
   alias Pipeline.Plugin.Manager.{Hold, Retire, State, Upgrade}
 
   @doc "Undoes or ends what was half done, and sees to it that what was started runs."
@@ -20,9 +20,9 @@ defmodule Pipeline.Plugin.Manager.Recovery do
     state = Enum.reduce(all, state, &restore_code/2)
 
     # A process that was started and not yet registered.
-    for id <- Pipeline.Plugin.Supervisor.plugins(instance), not is_map_key(state.plugins, id) do
-      Child.stop(instance, id, nil)
-    end
+    for id <- Processes.ids(instance),
+        not is_map_key(state.plugins, id),
+        do: Processes.stop(instance, id, nil)
 
     half = for %{state: half} = info <- all, half in [:loading, :draining], do: info
     state = half |> Enum.reverse() |> Enum.reduce(state, &undo/2)
@@ -54,20 +54,10 @@ defmodule Pipeline.Plugin.Manager.Recovery do
     Enum.reduce(lost, state, fn {id, reason}, state -> fail(state, id, reason) end)
   end
 
-  # The process of a plugin that runs, unless it is still ending with a plugin supervisor that was killed.
-  defp ensure(%State{instance: instance} = state, id) do
-    supervisor = Names.whereis(instance, :plugins)
-
-    case Child.find(instance, id) do
-      nil ->
-        start(state, id)
-
-      {_pid, {^supervisor, restarts}} ->
-        {:ok, keep(state, id, restarts)}
-
-      {pid, _ended} ->
-        Child.await_end(pid)
-        ensure(state, id)
+  defp ensure(%State{} = state, id) do
+    case Processes.find(state.instance, id) do
+      nil -> start(state, id)
+      {_pid, restarts} -> {:ok, keep(state, id, restarts)}
     end
   end
 
@@ -91,7 +81,7 @@ defmodule Pipeline.Plugin.Manager.Recovery do
 
     case Pipeline.Plugin.Supervisor.start_child(child, 30_000) do
       {:ok, _pid} -> {:ok, state}
-      # The supervisor was quicker.
+      # It was being started again.
       {:error, {:already_started, _pid}} -> ensure(state, id)
       {:error, reason} -> {:error, reason, state}
     end

@@ -260,7 +260,9 @@ defmodule Pipeline.Plugin.Manager.Server do
   end
 
   defp check_runs(id, state) do
-    with %{state: other} when other != :started <- state.plugins[id], do: {:error, {other, id}}, else: (_ -> :ok)
+    with %{state: other} when other != :started <- state.plugins[id],
+         do: {:error, {other, id}},
+         else: (_ -> :ok)
   end
 
   defp leaving(id, true, state), do: {:ok, Dependents.all(State.running(state), [id]) ++ [id]}

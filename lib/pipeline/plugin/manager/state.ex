@@ -4,7 +4,7 @@ defmodule Pipeline.Plugin.Manager.State do
 
   alias Pipeline.Hook.Table
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Child, Lifecycle, Registry, Store}
+  alias Pipeline.Plugin.{Lifecycle, Processes, Registry, Store}
 
   # Milliseconds.
   @settle_after 100
@@ -120,7 +120,7 @@ defmodule Pipeline.Plugin.Manager.State do
   @doc "Ends the process of a plugin, if there is one."
   @spec stop(t, Plugin.plugin_id()) :: t
   def stop(%__MODULE__{} = state, id) do
-    :ok = Child.stop(state.instance, id, state.plugins[id][:restarts])
+    :ok = Processes.stop(state.instance, id, state.plugins[id][:restarts])
     state
   end
 end
