@@ -5,6 +5,8 @@ defmodule Pipeline.Plugin.Child do
   alias Pipeline.Plugin.Resources.Limits
   alias Pipeline.Plugin.Restarts
 
+  # What crash reports show of it says nothing of what may be secret.
+  @derive {Inspect, only: [:module, :id]}
   @enforce_keys [:instance, :module, :id, :config, :limits, :restarts, :starter]
   defstruct [:instance, :module, :id, :config, :limits, :restarts, :starter, then: :wait, registered?: true]
 

@@ -19,6 +19,9 @@ defmodule Pipeline.Plugin.FaultInjectionTest do
   # As many restarts in a row as a plugin may have.
   @restarts 3
 
+  # As many of what keeps the plugins as the instance starts again in 5 seconds, and some less.
+  @kills 18
+
   defp versions do
     for id <- @ids, number <- 0..(@versions - 1), into: %{}, do: {{id, number}, version(id, number)}
   end
@@ -210,9 +213,19 @@ defmodule Pipeline.Plugin.FaultInjectionTest do
   defp step(:kill_all_plugins, _id, test), do: kill_role(:plugin_supervisor, test)
 
   defp kill_role(role, test) do
-    kill(Names.whereis(test.instance, role))
+    if kills(test) < @kills do
+      :ets.insert(test.crashes, {{:kill, now()}, role})
+      kill(Names.whereis(test.instance, role))
+    end
+
     test.model
   end
+
+  # Those that the instance has not forgotten.
+  defp kills(test),
+    do: :ets.select_count(test.crashes, [{{{:kill, :"$1"}, :_}, [{:>, :"$1", now() - 5_500}], [true]}])
+
+  defp now, do: System.monotonic_time(:millisecond)
 
   defp opts(test), do: [instance: test.instance]
   # What counts them, which a plugin has anew when it is started and not restarted.
