@@ -163,13 +163,24 @@ defmodule Pipeline.PluginTest do
       nines = String.duplicate("9", 14)
 
       for number <- ["0", "1", "10", "01", "", "-1", "x", "1 ", nines, "1" <> nines],
-          form <- ["~s.0.0", "1.~s.0", "1.2.~s", "~s", "1.~s", "1.2.3.~s", "1.2.3-~s", "1.2.3-rc.~s", "1.2.3+~s"] do
+          form <- [
+            "~s.0.0",
+            "1.~s.0",
+            "1.2.~s",
+            "~s",
+            "1.~s",
+            "1.2.3.~s",
+            "1.2.3-~s",
+            "1.2.3-rc.~s",
+            "1.2.3+~s"
+          ] do
         version = form |> :io_lib.format([number]) |> IO.iodata_to_binary()
 
         valid? =
           match?({:ok, _}, Version.parse(version)) and not (number == "1" <> nines and not (form =~ "+"))
 
-        assert {version, Pipeline.Plugin.Manifest.check(%{@good | version: version}) == :ok} == {version, valid?}
+        assert {version, Pipeline.Plugin.Manifest.check(%{@good | version: version}) == :ok} ==
+                 {version, valid?}
       end
     end
 

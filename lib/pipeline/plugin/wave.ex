@@ -11,9 +11,9 @@ defmodule Pipeline.Plugin.Wave do
   What became of each item, in their order.
 
   `begin` starts the callback of an item and returns its process, which is to send `{:plugin_done, pid, :ok | {:error,
-  reason}}`, or `{:done, outcome}` where there is nothing to wait for.
+  reason}}`.
   """
-  @spec run([item], timeout, (item -> {:ok, pid} | {:done, outcome} | {:error, term})) :: [{item, outcome}]
+  @spec run([item], timeout, (item -> {:ok, pid} | {:error, term})) :: [{item, outcome}]
         when item: term
   def run(items, timeout, begin) do
     items
@@ -28,9 +28,6 @@ defmodule Pipeline.Plugin.Wave do
         {:ok, pid} ->
           running = Map.put(running, pid, {index, Process.monitor(pid), deadline(timeout)})
           fill(rest, running, outcomes, how)
-
-        {:done, outcome} ->
-          fill(rest, running, Map.put(outcomes, index, outcome), how)
 
         {:error, reason} ->
           drain(running, Map.put(outcomes, index, {:error, reason}))

@@ -111,31 +111,30 @@ defmodule Pipeline.Plugin.Manager.Launch do
     running = Enum.concat(waves)
 
     Enum.find_value(waves, :ok, fn wave ->
-      outcomes =
-        for {{candidate, _pid}, outcome} <- Wave.run(wave, timeout, &begin_start/1), do: {candidate, outcome}
-
-      with %LoadError{} = error <- failure(outcomes, :start), do: {:error, error, running}
+      with %LoadError{} = error <- start_wave(wave, timeout), do: {:error, error, running}
     end)
   end
 
   # A process that crashes once it has run start/1, where there is one, is started again.
-  defp begin_start({%{module: module, info: info}, pid}) do
-    cond do
-      function_exported?(module, :start, 1) ->
-        Wrapper.start_plugin(pid)
-        {:ok, pid}
+  defp start_wave(wave, timeout) do
+    {slow, quick} =
+      Enum.split_with(wave, fn {%{module: module}, _pid} -> function_exported?(module, :start, 1) end)
 
-      Restarts.arm(info.restarts) == :ok ->
-        {:done, {:ok, pid}}
-
-      true ->
-        {:error, :noproc}
+    case Enum.find(quick, fn {%{info: info}, _pid} -> Restarts.arm(info.restarts) == :over end) do
+      nil -> slow |> Wave.run(timeout, &begin_start/1) |> failure(:start)
+      {candidate, _pid} -> error(candidate, :start, :noproc)
     end
+  end
+
+  defp begin_start({_candidate, pid}) do
+    Wrapper.start_plugin(pid)
+    {:ok, pid}
   end
 
   # Of several the first in load order.
   defp failure(outcomes, step) do
     Enum.find_value(outcomes, fn
+      {{candidate, _pid}, {:error, reason}} -> error(candidate, step, reason)
       {candidate, {:error, reason}} -> error(candidate, step, reason)
       _ -> nil
     end)
