@@ -20,6 +20,7 @@ defmodule Pipeline.Native do
   def registry_changed_since(_registry, _generation), do: not_built()
 
   def hook_order(_hooks, _dependencies), do: not_built()
+  def hook_order_of_few(_hooks, _dependencies), do: not_built()
 
   def breaker_new(_failures, _window, _cool_down, _trials), do: not_built()
   def breaker_admit(_breaker), do: not_built()

@@ -157,7 +157,7 @@ defmodule Pipeline.Plugin.Processes do
   defp spawn_child(%Child{} = child, state) do
     pid = :proc_lib.spawn_opt(Wrapper, :enter, [child], [:link | Limits.spawn_options(child.limits)])
     :ets.insert(@table, {{state.instance, child.id}, pid, child.restarts})
-    {pid, put_in(state.children[pid], child)}
+    {pid, %{state | children: Map.put(state.children, pid, child)}}
   end
 
   defp ended(%Child{id: id, restarts: restarts} = child, %{instance: instance} = state) do

@@ -11,6 +11,10 @@ defmodule Pipeline.Plugin.Manager.Server do
   alias Pipeline.Plugin.{Anchor, Config, Dependents, Events, Lifecycle, LoadError, Names, Restarts, Store}
   alias Pipeline.Plugin.Manager.{Candidate, Hold, Load, Recovery, Retire, State, Upgrade, Wanted}
 
+  # From how many plugins on, and how many words each, room is made for a load.
+  @many 50
+  @words 200
+
   @spec start_link(keyword) :: GenServer.on_start()
   def start_link(opts), do: GenServer.start_link(__MODULE__, opts, name: name(opts[:name]))
 
@@ -58,15 +62,17 @@ defmodule Pipeline.Plugin.Manager.Server do
   def handle_call(:await_ready, _from, state), do: {:reply, :ignore, state}
 
   def handle_call({:load, plugins, timeout}, _from, state) do
-    with {:ok, candidates} <- Candidate.prepare(plugins, state.plugins),
-         :ok <- check_enabled(candidates, state),
-         :ok <- announce(candidates, state),
-         {:ok, candidates} <- Load.resolve(state, candidates),
-         {:ok, ids, state} <- Load.run(state, candidates, timeout) do
-      {:reply, {:ok, ids}, Hold.release(state)}
-    else
-      {:error, error} -> {:reply, {:error, error}, state}
-    end
+    with_room(length(plugins), fn ->
+      with {:ok, candidates} <- Candidate.prepare(plugins, state.plugins),
+           :ok <- check_enabled(candidates, state),
+           :ok <- announce(candidates, state),
+           {:ok, candidates} <- Load.resolve(state, candidates),
+           {:ok, ids, state} <- Load.run(state, candidates, timeout) do
+        {:reply, {:ok, ids}, Hold.release(state)}
+      else
+        {:error, error} -> {:reply, {:error, error}, state}
+      end
+    end)
   end
 
   def handle_call({:unload, id, cascade?, patience}, {caller, _tag}, state) do
@@ -180,6 +186,17 @@ defmodule Pipeline.Plugin.Manager.Server do
   end
 
   def handle_info(_message, state), do: {:noreply, state}
+
+  # A heap that grows with a load of many is copied again and again meanwhile.
+  defp with_room(count, load) when count < @many, do: load.()
+
+  defp with_room(count, load) do
+    usual = Process.flag(:min_heap_size, count * @words)
+    :erlang.garbage_collect()
+    reply = load.()
+    Process.flag(:min_heap_size, usual)
+    reply
+  end
 
   # A trace is over when its process has ended.
   defp watch(trace, state), do: put_in(state.traces[Process.monitor(trace.pid)], trace)
