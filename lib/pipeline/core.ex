@@ -18,6 +18,7 @@ defmodule Pipeline.Core do
   defdelegate registry_new, to: Native
   defdelegate registry_snapshot(registry), to: Native
   defdelegate registry_register(registry, id, capabilities, providers, info), to: Native
+  defdelegate registry_register_all(registry, entries), to: Native
   defdelegate registry_replace(registry, id, capabilities, providers, info), to: Native
   defdelegate registry_replace_all(registry, entries), to: Native
   defdelegate registry_unregister(registry, id), to: Native
@@ -96,8 +97,18 @@ defmodule Pipeline.Core do
 
   # Hooks
 
+  # Microseconds to sort, and many points are put in order at once.
+  @few_hooks 64
+
   @spec hook_order([tuple], [{term, [term]}]) :: {:ok, [non_neg_integer]} | {:error, String.t()}
-  defdelegate hook_order(hooks, dependencies), to: Native
+  def hook_order(hooks, dependencies) do
+    if dependencies == [] and length(hooks) <= @few_hooks and Enum.all?(hooks, &unconstrained?/1),
+      do: Native.hook_order_of_few(hooks, []),
+      else: Native.hook_order(hooks, dependencies)
+  end
+
+  defp unconstrained?({_plugin, _kind, _priority, _registration, before, later}),
+    do: before == [] and later == []
 
   @doc "What to call for a native hook; its configuration is checked."
   @spec native_call(Pipeline.Hook.Options.t()) :: {:ok, Pipeline.Hook.Entry.call()} | {:error, String.t()}

@@ -16,8 +16,11 @@ defmodule Pipeline.Plugin.FaultInjectionTest do
 
   @versions 3
 
-  # As many restarts in a row as a supervisor takes.
+  # As many restarts in a row as a plugin may have.
   @restarts 3
+
+  # As many of what keeps the plugins as the instance starts again in 5 seconds, and some less.
+  @kills 18
 
   defp versions do
     for id <- @ids, number <- 0..(@versions - 1), into: %{}, do: {{id, number}, version(id, number)}
@@ -189,31 +192,20 @@ defmodule Pipeline.Plugin.FaultInjectionTest do
   end
 
   defp step(:fail, id, %{model: model} = test) do
-    case Names.whereis(test.instance, {:supervisor, id}) do
-      nil ->
-        assert id not in running(model)
-        model
-
-      pid ->
-        Supervisor.stop(pid, :shutdown)
-        assert_receive {:pipeline_event, {:plugin, :plugin_failed}, %{id: ^id}}, 5_000
-        hold(put(model, id, :failed))
+    if id in running(model) do
+      kill_until_failed(id, test)
+      hold(put(model, id, :failed))
+    else
+      model
     end
   end
 
   defp step(:crash, id, %{model: model} = test) do
     if id in running(model) and crashes(test, id) < @restarts do
-      :ets.update_counter(test.crashes, supervisor(test, id), 1, {supervisor(test, id), 0})
+      :ets.update_counter(test.crashes, restarts(test, id), 1, {restarts(test, id), 0})
       kill(Names.whereis(test.instance, {:plugin, id}))
-      # It answers once it has started the process again.
-      _ = Supervisor.which_children(supervisor(test, id))
     end
 
-    model
-  end
-
-  defp step(:kill_supervisor, id, %{model: model} = test) do
-    if id in running(model), do: kill(supervisor(test, id))
     model
   end
 
@@ -221,13 +213,34 @@ defmodule Pipeline.Plugin.FaultInjectionTest do
   defp step(:kill_all_plugins, _id, test), do: kill_role(:plugin_supervisor, test)
 
   defp kill_role(role, test) do
-    kill(Names.whereis(test.instance, role))
+    if kills(test) < @kills do
+      :ets.insert(test.crashes, {{:kill, now()}, role})
+      kill(Names.whereis(test.instance, role))
+    end
+
     test.model
   end
 
+  # Those that the instance has not forgotten.
+  defp kills(test),
+    do: :ets.select_count(test.crashes, [{{{:kill, :"$1"}, :_}, [{:>, :"$1", now() - 5_500}], [true]}])
+
+  defp now, do: System.monotonic_time(:millisecond)
+
   defp opts(test), do: [instance: test.instance]
-  defp supervisor(test, id), do: Names.whereis(test.instance, {:supervisor, id})
-  defp crashes(test, id), do: with([{_, n}] <- :ets.lookup(test.crashes, supervisor(test, id)), do: n) || 0
+  # What counts them, which a plugin has anew when it is started and not restarted.
+  defp restarts(test, id), do: Registry.get(Registry.of(test.instance), id).restarts
+  defp crashes(test, id), do: with([{_, n}] <- :ets.lookup(test.crashes, restarts(test, id)), do: n) || 0
+
+  defp kill_until_failed(id, test) do
+    with pid when pid != nil <- Names.whereis(test.instance, {:plugin, id}), do: kill(pid)
+
+    receive do
+      {:pipeline_event, {:plugin, :plugin_failed}, %{id: ^id}} -> :ok
+    after
+      0 -> kill_until_failed(id, test)
+    end
+  end
 
   defp kill(pid) do
     monitor = Process.monitor(pid)
@@ -240,15 +253,8 @@ defmodule Pipeline.Plugin.FaultInjectionTest do
     _ = test.instance |> Names.whereis(:instance) |> Supervisor.which_children()
     {:error, {:not_loaded, :nobody}} = Manager.unload_plugin(:nobody, opts(test))
 
-    for {_, pid, _, _} <- DynamicSupervisor.which_children(Names.whereis(test.instance, :plugins)),
-        is_pid(pid) do
-      # One that is just ending has nothing to tell.
-      try do
-        Supervisor.which_children(pid)
-      catch
-        :exit, _ -> :gone
-      end
-    end
+    # It answers once it has started again what crashed.
+    _ = test.instance |> Names.whereis(:plugins) |> Supervisor.which_children()
   end
 
   defp check(%{model: model, instance: instance}) do
@@ -291,7 +297,7 @@ defmodule Pipeline.Plugin.FaultInjectionTest do
   end
 
   @operations [:load, :load, :load, :unload, :disable, :enable, :enable, :upgrade, :fail, :crash, :crash] ++
-                [:kill_supervisor, :kill_manager, :kill_all_plugins]
+                [:kill_manager, :kill_all_plugins]
 
   @tag timeout: :infinity
   test "registry, processes and chains are what a model says after every step", %{instance: instance} do

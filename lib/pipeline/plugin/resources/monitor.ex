@@ -15,16 +15,15 @@ defmodule Pipeline.Plugin.Resources.Monitor do
   @spec start_link(keyword) :: GenServer.on_start()
   def start_link(opts), do: GenServer.start_link(__MODULE__, opts, name: Names.via(opts[:name], :monitor))
 
-  @doc "Tells that the process of a plugin has started. Whoever starts one does not wait."
-  @spec watch(GenServer.on_start(), atom, Pipeline.Plugin.plugin_id(), Limits.t()) :: GenServer.on_start()
-  def watch({:ok, pid} = started, instance, id, limits) do
-    # A plugin that runs already, for all that the registry knows, comes back.
-    again? = to_run?(instance, id)
-    GenServer.cast(Names.via(instance, :monitor), {:watch, id, pid, limits, now(), again?})
-    started
-  end
+  @doc """
+  Tells that processes of plugins have started, and whether they ran before. Whoever starts them does not wait.
+  """
+  @spec watch(atom, [{Pipeline.Plugin.plugin_id(), pid, Limits.t(), again? :: boolean}]) :: :ok
+  def watch(instance, started), do: GenServer.cast(Names.via(instance, :monitor), {:watch, started, now()})
 
-  def watch(not_started, _instance, _id, _limits), do: not_started
+  @doc "Whether a plugin is to have a process, for all that the registry knows. One that starts then comes back."
+  @spec to_run?(atom, Pipeline.Plugin.plugin_id()) :: boolean
+  def to_run?(instance, id), do: match?(%{state: :started}, Registry.get(Registry.of(instance), id))
 
   @spec sample(atom) :: [Pipeline.Plugin.Resources.exceeded()]
   def sample(instance) do
@@ -69,13 +68,8 @@ defmodule Pipeline.Plugin.Resources.Monitor do
   end
 
   @impl GenServer
-  def handle_cast({:watch, id, pid, limits, at, again?}, state) do
-    case state.plugins do
-      # Found already.
-      %{^id => %Track{pid: ^pid}} -> {:noreply, state}
-      %{^id => %Track{restarts: n}} when again? -> {:noreply, enter(state, id, pid, limits, at, n && n + 1)}
-      %{} -> {:noreply, enter(state, id, pid, limits, at, if(again?, do: nil, else: 0))}
-    end
+  def handle_cast({:watch, started, at}, state) do
+    {:noreply, Enum.reduce(started, state, &take(&1, at, &2))}
   end
 
   @impl GenServer
@@ -116,6 +110,15 @@ defmodule Pipeline.Plugin.Resources.Monitor do
   defp schedule(%{interval: interval} = state) do
     Process.send_after(self(), :sample, interval)
     state
+  end
+
+  defp take({id, pid, limits, again?}, at, state) do
+    case state.plugins do
+      # Found already.
+      %{^id => %Track{pid: ^pid}} -> state
+      %{^id => %Track{restarts: n}} when again? -> enter(state, id, pid, limits, at, n && n + 1)
+      %{} -> enter(state, id, pid, limits, at, if(again?, do: nil, else: 0))
+    end
   end
 
   defp enter(state, id, pid, limits, at, restarts) do
@@ -185,11 +188,6 @@ defmodule Pipeline.Plugin.Resources.Monitor do
   defp report(exceeded, state) do
     Logger.warning(Action.sentence(exceeded))
     Events.emit(:plugin_limit_exceeded, exceeded, instance: state.instance)
-  end
-
-  # Whether it is to have a process, for all that the registry knows.
-  defp to_run?(instance, id) do
-    match?(%{state: :started}, Registry.get(Registry.of(instance), id))
   end
 
   defp now, do: System.monotonic_time()
