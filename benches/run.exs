@@ -2,7 +2,7 @@
 
 for file <-
       ~w(effort warm_up machine pair points table core_process original_hook_manager callbacks closures by_hand counting registry
-         resolution discovery hooks dispatch redaction work ticker loading readers plugins core native_or_elixir report) do
+         resolution discovery hooks circuits dispatch redaction work ticker loading readers plugins core native_or_elixir report) do
   Code.require_file("elixir/#{file}.ex", __DIR__)
 end
 
@@ -11,6 +11,7 @@ groups = [
   resolution: Bench.Resolution,
   discovery: Bench.Discovery,
   hooks: Bench.Hooks,
+  circuits: Bench.Circuits,
   redaction: Bench.Redaction,
   dispatch: Bench.Dispatch,
   work: Bench.Work,

@@ -30,8 +30,19 @@ defmodule Bench.Loading do
         end
       end)
 
+    own =
+      compile("Own", fn _n ->
+        quote do
+          @impl Pipeline.Plugin
+          def init(config), do: {:ok, Map.put(config, :started?, false)}
+          @impl Pipeline.Plugin
+          def start(state), do: {:ok, %{state | started?: true}}
+        end
+      end)
+
     for {modules, what} <- [
           {plain, "loading 1,000 plugins"},
+          {own, "loading 1,000 plugins with an init/1 and a start/1 each"},
           {hooked, "loading 1,000 plugins with a hook each"}
         ] do
       Pair.row(fn 1 -> load(modules) end, fn 1 -> start() end,

@@ -18,6 +18,7 @@ defmodule Pipeline.Core do
   defdelegate registry_new, to: Native
   defdelegate registry_snapshot(registry), to: Native
   defdelegate registry_register(registry, id, capabilities, providers, info), to: Native
+  defdelegate registry_register_all(registry, entries), to: Native
   defdelegate registry_replace(registry, id, capabilities, providers, info), to: Native
   defdelegate registry_replace_all(registry, entries), to: Native
   defdelegate registry_unregister(registry, id), to: Native
@@ -47,8 +48,12 @@ defmodule Pipeline.Core do
 
   # Memory
 
-  @doc "What the native library has allocated, in Rust, and not given back: bytes and blocks. The VM does not know of it."
-  @spec memory() :: {bytes :: non_neg_integer, blocks :: non_neg_integer}
+  @doc """
+  What the native library has allocated, in Rust, and not given back since this was first called, which begins the count.
+
+  The VM does not know of it.
+  """
+  @spec memory() :: {bytes :: integer, blocks :: integer}
   defdelegate memory, to: Native
 
   # Lifecycle
@@ -63,36 +68,47 @@ defmodule Pipeline.Core do
   @type breaker_transition ::
           {from :: atom, to :: atom, :failures | :cool_down | :trial_failed | :trials_passed | :reset}
 
-  @doc "A closed breaker; the times are in milliseconds."
-  @spec breaker_new(pos_integer, pos_integer, pos_integer, pos_integer) ::
-          {:ok, reference} | {:error, String.t()}
-  defdelegate breaker_new(failures, window, cool_down, trials), to: Native
+  @doc "A closed breaker of a library, which knows no others; the times are in milliseconds."
+  @spec breaker_new(module, Pipeline.Hook.Circuit.Settings.t()) :: {:ok, reference} | {:error, String.t()}
+  def breaker_new(library, settings) do
+    library.breaker_new(settings.failures, settings.window, settings.cool_down, settings.trials)
+  end
 
   @doc "Asks for a call: a permit while the breaker is closed, another on trial, or none."
-  @spec breaker_admit(reference) ::
+  @spec breaker_admit(module, reference) ::
           (permit :: non_neg_integer)
           | {:trial, permit :: non_neg_integer, breaker_transition | nil}
           | :refused
-  defdelegate breaker_admit(breaker), to: Native
+  def breaker_admit(library, breaker), do: library.breaker_admit(breaker)
 
-  @spec breaker_failed(reference, non_neg_integer) :: breaker_transition | nil
-  defdelegate breaker_failed(breaker, permit), to: Native
+  @spec breaker_failed(module, reference, non_neg_integer) :: breaker_transition | nil
+  def breaker_failed(library, breaker, permit), do: library.breaker_failed(breaker, permit)
 
   @doc "Of calls that pass, only those on trial need be told."
-  @spec breaker_passed(reference, non_neg_integer) :: breaker_transition | nil
-  defdelegate breaker_passed(breaker, permit), to: Native
+  @spec breaker_passed(module, reference, non_neg_integer) :: breaker_transition | nil
+  def breaker_passed(library, breaker, permit), do: library.breaker_passed(breaker, permit)
 
-  @spec breaker_reset(reference) :: breaker_transition | nil
-  defdelegate breaker_reset(breaker), to: Native
+  @spec breaker_reset(module, reference) :: breaker_transition | nil
+  def breaker_reset(library, breaker), do: library.breaker_reset(breaker)
 
-  @spec breaker_counts(reference) ::
+  @spec breaker_counts(module, reference) ::
           {state :: atom, failures :: non_neg_integer, opened :: non_neg_integer, refused :: non_neg_integer}
-  defdelegate breaker_counts(breaker), to: Native
+  def breaker_counts(library, breaker), do: library.breaker_counts(breaker)
 
   # Hooks
 
+  # Microseconds to sort, and many points are put in order at once.
+  @few_hooks 64
+
   @spec hook_order([tuple], [{term, [term]}]) :: {:ok, [non_neg_integer]} | {:error, String.t()}
-  defdelegate hook_order(hooks, dependencies), to: Native
+  def hook_order(hooks, dependencies) do
+    if dependencies == [] and length(hooks) <= @few_hooks and Enum.all?(hooks, &unconstrained?/1),
+      do: Native.hook_order_of_few(hooks, []),
+      else: Native.hook_order(hooks, dependencies)
+  end
+
+  defp unconstrained?({_plugin, _kind, _priority, _registration, before, later}),
+    do: before == [] and later == []
 
   @doc "What to call for a native hook; its configuration is checked."
   @spec native_call(Pipeline.Hook.Options.t()) :: {:ok, Pipeline.Hook.Entry.call()} | {:error, String.t()}
@@ -125,7 +141,7 @@ defmodule Pipeline.Core do
   @spec segment(
           module,
           :before | :after | :replace,
-          [{reference, :halt | :skip | :raise}],
+          [{reference, :halt | :skip | :raise} | {reference, :halt | :skip | :raise, breaker :: reference}],
           Pipeline.Hook.Budget.t()
         ) ::
           reference

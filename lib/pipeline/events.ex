@@ -66,6 +66,11 @@ defmodule Pipeline.Events do
     Subscriptions.dispatch(instance(opts, "Pipeline.Events.emit/3"), event, payload)
   end
 
+  @doc false
+  # Whether an event would be delivered or recorded.
+  @spec heard?(event, atom) :: boolean
+  def heard?(event, instance), do: Subscriptions.any?(instance, event) or Record.of(instance) != nil
+
   @doc """
   Subscribes the calling process to an event, or to those of a pattern. A second subscription to it changes nothing but
   `:max_queue`, which counts for all subscriptions of the process and is that of the last one that gave it.

@@ -51,8 +51,9 @@ defmodule Pipeline.Hook do
   (5,000) it is half-open: the next `:trials` (1) runs call the hook. If all of them pass it closes, if one fails it opens
   again. A trial that has not ended after a cool-down makes room for another; when it does end, it counts.
 
-  What the hook refuses by `throw {:hook_error, reason}`, and what fails behind its `next`, are no failures of it. A run without the hook is counted by its circuit (`stats/2`) and not as a failure. Each change is the
-  plugin event `:hook_circuit`, once. `reset_circuit/3` closes a circuit by hand.
+  What the hook refuses by `throw {:hook_error, reason}`, and what fails behind its `next`, are no failures of it. A run
+  without the hook is counted by its circuit (`stats/2`) and not as a failure. Each change is the plugin event
+  `:hook_circuit`, once; those of native hooks are told when their call is over. `reset_circuit/3` closes a circuit by hand.
 
   ## Modes
 
@@ -116,8 +117,8 @@ defmodule Pipeline.Hook do
 
   Each hook is a map with `:plugin`, `:kind`, `:priority` and `:tier` (`:elixir` or `:native`), a native one also
   with `:native`, its library and name, `:cost` (`:light`, `:heavy`, `:blocking` or `:async`), and `:segment`, the number
-  of the native call it is part of; an around, a hook that waits, and one with a circuit, has one of its own. `:circuit`
-  has the settings of one, if there is one.
+  of the native call it is part of; an around and a hook that waits have one of their own. `:circuit` has the settings of
+  one, if there is one.
 
   ## Options
 

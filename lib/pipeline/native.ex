@@ -8,6 +8,7 @@ defmodule Pipeline.Native do
   def registry_snapshot(_registry), do: not_built()
   def registry_register(_registry, _id, _capabilities, _providers, _info), do: not_built()
   def registry_replace(_registry, _id, _capabilities, _providers, _info), do: not_built()
+  def registry_register_all(_registry, _entries), do: not_built()
   def registry_replace_all(_registry, _entries), do: not_built()
   def registry_unregister(_registry, _id), do: not_built()
   def registry_get(_registry, _id), do: not_built()
@@ -19,13 +20,7 @@ defmodule Pipeline.Native do
   def registry_changed_since(_registry, _generation), do: not_built()
 
   def hook_order(_hooks, _dependencies), do: not_built()
-
-  def breaker_new(_failures, _window, _cool_down, _trials), do: not_built()
-  def breaker_admit(_breaker), do: not_built()
-  def breaker_failed(_breaker, _permit), do: not_built()
-  def breaker_passed(_breaker, _permit), do: not_built()
-  def breaker_reset(_breaker), do: not_built()
-  def breaker_counts(_breaker), do: not_built()
+  def hook_order_of_few(_hooks, _dependencies), do: not_built()
 
   def requirement_match(_version, _requirement, _allow_pre), do: not_built()
   def load_order(_nodes, _loaded), do: not_built()

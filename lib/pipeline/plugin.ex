@@ -152,6 +152,9 @@ defmodule Pipeline.Plugin do
       @impl Pipeline.Plugin
       def __plugin__, do: unquote(Macro.escape(declaration.manifest))
 
+      @doc false
+      def __initialises__, do: unquote(Module.defines?(env.module, {:init, 1}, :def))
+
       unless Module.defines?(__MODULE__, {:init, 1}, :def) do
         @impl Pipeline.Plugin
         def init(config), do: {:ok, config}

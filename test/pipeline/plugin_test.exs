@@ -159,6 +159,31 @@ defmodule Pipeline.PluginTest do
       end
     end
 
+    test "versions are those that Version takes, with numbers of 14 digits at most" do
+      nines = String.duplicate("9", 14)
+
+      for number <- ["0", "1", "10", "01", "", "-1", "x", "1 ", nines, "1" <> nines],
+          form <- [
+            "~s.0.0",
+            "1.~s.0",
+            "1.2.~s",
+            "~s",
+            "1.~s",
+            "1.2.3.~s",
+            "1.2.3-~s",
+            "1.2.3-rc.~s",
+            "1.2.3+~s"
+          ] do
+        version = form |> :io_lib.format([number]) |> IO.iodata_to_binary()
+
+        valid? =
+          match?({:ok, _}, Version.parse(version)) and not (number == "1" <> nines and not (form =~ "+"))
+
+        assert {version, Pipeline.Plugin.Manifest.check(%{@good | version: version}) == :ok} ==
+                 {version, valid?}
+      end
+    end
+
     test "what is missing, and what is no map" do
       assert Pipeline.Plugin.Manifest.check(%{id: :x}) == {:error, "its manifest has no :version"}
       assert Pipeline.Plugin.Manifest.check(:x) == {:error, "its manifest is not a map but :x"}

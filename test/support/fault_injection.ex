@@ -6,12 +6,12 @@ defmodule Pipeline.FaultInjection do
 
   alias Pipeline.FaultInjection.{Check, Kill, Model, Operation, Plugins, Users}
   alias Pipeline.{LeakCheck, Measured}
-  alias Pipeline.Plugin.{Events, Manager, Names, Registry}
+  alias Pipeline.Plugin.{Events, Manager, Registry}
 
   @instance :fault_injection
   @warm_up 20
 
-  # As many crashes as the supervisor of a plugin takes, and no more of it.
+  # As many crashes as those after which a plugin is started again.
   @crashes 3
 
   # Milliseconds.
@@ -150,7 +150,6 @@ defmodule Pipeline.FaultInjection do
       n when n <= 5 -> {:role, Enum.random(@roles)}
       6 -> :events
       7 -> :keeper
-      8 -> {:supervisor, Enum.random(Plugins.ids())}
       _ -> {:plugin, Enum.random(Plugins.ids())}
     end
   end
@@ -205,14 +204,14 @@ defmodule Pipeline.FaultInjection do
     %{test | model: model}
   end
 
-  # A plugin is not crashed more often than its supervisor takes.
+  # A plugin is not crashed more often than it is started again.
   defp kill({:plugin, id} = victim, test) do
-    supervisor = Names.whereis(@instance, {:supervisor, id})
-    crashes = Map.get(test.crashes, supervisor, 0)
-
-    if supervisor != nil and crashes < @crashes,
-      do: do_kill(victim, put_in(test.crashes[supervisor], crashes + 1)),
-      else: {[], test}
+    with %{restarts: restarts} <- Registry.get(Registry.of(@instance), id),
+         crashes when crashes < @crashes <- Map.get(test.crashes, restarts, 0) do
+      do_kill(victim, put_in(test.crashes[restarts], crashes + 1))
+    else
+      _ -> {[], test}
+    end
   end
 
   # What all instances share takes less of it, and has the application's own end with it.

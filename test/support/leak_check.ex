@@ -1,7 +1,7 @@
 defmodule Pipeline.LeakCheck do
   @moduledoc """
-  Finds what is left behind: processes, names, ETS tables, persistent terms, literals, binaries and resources, atoms,
-  and the memory of native libraries.
+  Finds what is left behind: processes and what they hold, names, ETS tables, persistent terms, literals, binaries and
+  resources, atoms, and the memory of native libraries.
 
   Two measurements are compared, one taken before and one after; what is made once and kept has to be made before the
   first.
@@ -11,7 +11,7 @@ defmodule Pipeline.LeakCheck do
       LeakCheck.assert_flat(before, LeakCheck.measure(like: before))
 
   That is of the whole VM, for a test that has one of its own. Beside other tests an instance can be measured alone,
-  `LeakCheck.measure(instance: name)`: its processes and their tables, its persistent terms and what its registry holds.
+  `LeakCheck.measure(instance: name)`: its processes with their words and tables, its persistent terms and plugins.
   Native memory is not known by instance.
   """
 
@@ -27,10 +27,15 @@ defmodule Pipeline.LeakCheck do
   # after the other.
   @native %{bytes: 2 * 64 * 2072, blocks: 2 * 64}
 
+  # Of the processes that were started to do the same: what one of them happens to be about, a timer, an answer.
+  @words 1_000
+
   @type t :: %{
           required(:scope) => :vm | {:instance, atom},
           required(:counted) => Measured.counted(),
+          required(:words) => %{term => non_neg_integer},
           optional(:atoms) => non_neg_integer,
+          optional(:new_atoms) => [String.t()],
           optional(:native) => map,
           optional(:memory) => map
         }
@@ -47,7 +52,7 @@ defmodule Pipeline.LeakCheck do
   def measure(opts \\ []) do
     case opts[:like] do
       nil -> opts |> scope() |> take()
-      before -> settle(before, System.monotonic_time(:millisecond) + @patience)
+      before -> before |> settle(System.monotonic_time(:millisecond) + @patience) |> name_atoms(before)
     end
   end
 
@@ -67,6 +72,12 @@ defmodule Pipeline.LeakCheck do
     end
   end
 
+  # Only the VM that has made them can tell.
+  defp name_atoms(%{scope: :vm} = now, before),
+    do: Map.put(now, :new_atoms, Measured.atoms_since(before.atoms))
+
+  defp name_atoms(now, _before), do: now
+
   defp take(:vm), do: Map.put(Measured.now(), :scope, :vm)
 
   defp take({:instance, name} = scope) do
@@ -74,6 +85,7 @@ defmodule Pipeline.LeakCheck do
 
     %{
       scope: scope,
+      words: Measured.words(processes),
       counted: %{
         processes: processes |> Enum.map(&Measured.made_by/1) |> Enum.frequencies(),
         tables:
@@ -107,12 +119,16 @@ defmodule Pipeline.LeakCheck do
   @doc """
   Fails where more is there than before, and names it.
 
-  Also where less is: something that should have stayed has gone. Of native memory as much more is allowed as the
-  collector of the core may hold back, or as `:native` says (`%{bytes: _, blocks: _}`).
+  Also where less is: something that should have stayed has gone. Of the words of processes a thousand more are allowed,
+  and of native memory as much as the collector of the core may hold back, or as `:native` says (`%{bytes: _, blocks: _}`).
   """
   @spec assert_flat(t, t, keyword) :: :ok
   def assert_flat(before, later, opts \\ []) do
-    case Difference.counted(before.counted, later.counted) ++ of_vm(before, later, opts[:native] || @native) do
+    differences =
+      Difference.counted(before.counted, later.counted) ++
+        Difference.words(before.words, later.words, @words) ++ of_vm(before, later, opts[:native] || @native)
+
+    case differences do
       [] ->
         :ok
 
@@ -122,7 +138,8 @@ defmodule Pipeline.LeakCheck do
   end
 
   defp of_vm(%{scope: :vm} = before, later, allowed) do
-    Difference.atoms(before.atoms, later.atoms) ++ Difference.native(before.native, later.native, allowed)
+    Difference.atoms(later.atoms - before.atoms, later[:new_atoms]) ++
+      Difference.native(before.native, later.native, allowed)
   end
 
   defp of_vm(_before, _later, _allowed), do: []

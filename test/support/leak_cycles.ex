@@ -14,7 +14,7 @@ defmodule Pipeline.LeakCycles do
   # More changes than a registry remembers.
   @changes 5_000
 
-  @doc "Runs a warm-up and then `cycles` cycles; writes what was measured to a file."
+  @doc "Runs a warm-up and then `cycles` cycles in batches; writes what is measured after each into a folder."
   @spec main([String.t()]) :: no_return
   def main([cycles, report]) do
     Logger.configure(level: :none)
@@ -25,18 +25,15 @@ defmodule Pipeline.LeakCycles do
     # Queues, tables, histories and allocators have their size after that.
     for _ <- 1..@changes, do: change(Registry.of(:leak_cycles))
     batch(@warm_up)
-    _ = LeakCheck.measure()
+    measure(report, 0)
     batch(@warm_up)
+    measure(report, 0)
 
-    before = LeakCheck.measure()
+    for number <- 1..@batches do
+      batch(div(String.to_integer(cycles), @batches))
+      measure(report, number)
+    end
 
-    later =
-      for _ <- 1..@batches do
-        batch(div(String.to_integer(cycles), @batches))
-        LeakCheck.measure(like: before)
-      end
-
-    File.write!(report, :erlang.term_to_binary([before | later]))
     System.halt(0)
   end
 
@@ -45,9 +42,27 @@ defmodule Pipeline.LeakCycles do
     {:ok, _} = Registry.unregister(registry, :changing)
   end
 
-  # In a process of its own, with which all that it held goes.
-  defp batch(cycles) do
-    {pid, monitor} = spawn_monitor(fn -> for number <- 1..cycles//1, do: cycle(number) end)
+  defp batch(cycles), do: alone(fn -> Enum.each(1..cycles//1, &cycle/1) end)
+
+  @doc "What was measured: first before all cycles, then after each batch."
+  @spec report(Path.t()) :: [LeakCheck.t()]
+  def report(report), do: for(number <- 0..@batches, do: read(report, number))
+
+  # Into a file, since what a process held of it would be measured with the next.
+  defp measure(report, number) do
+    alone(fn ->
+      measured = if number == 0, do: LeakCheck.measure(), else: LeakCheck.measure(like: read(report, 0))
+      measured = Map.put(measured, :code_loaded?, :erlang.check_old_code(Hook.Dispatch))
+      File.write!(file(report, number), :erlang.term_to_binary(measured))
+    end)
+  end
+
+  defp read(report, number), do: report |> file(number) |> File.read!() |> :erlang.binary_to_term()
+  defp file(report, number), do: Path.join(report, "#{number}")
+
+  # In a process of its own, with which all that it needed goes.
+  defp alone(fun) do
+    {pid, monitor} = spawn_monitor(fn -> fun.() end)
 
     receive do
       {:DOWN, ^monitor, _, ^pid, :normal} -> :ok

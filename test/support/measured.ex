@@ -2,8 +2,9 @@ defmodule Pipeline.Measured do
   @moduledoc """
   What this VM holds, once all is collected that can be.
 
-  Counted is what has a name or a number; `:native` is what each native library has allocated in Rust and not given back;
-  the rest is the memory of the VM in bytes, in which there is what its allocators keep for later.
+  Counted is what has a name or a number; `:words` are what is alive on the heaps of processes; `:native` is what each
+  native library has allocated in Rust and not given back since it was first measured; the rest is the memory of the VM in bytes, in which there is
+  what its allocators keep for later.
   """
 
   @libraries [Pipeline.Native, VmHooks]
@@ -13,17 +14,20 @@ defmodule Pipeline.Measured do
 
   @type t :: %{
           counted: counted,
+          words: %{term => non_neg_integer},
           atoms: non_neg_integer,
-          native: %{module => {bytes :: non_neg_integer, blocks :: non_neg_integer}},
+          native: %{module => {bytes :: integer, blocks :: integer}},
           memory: %{total: non_neg_integer, binary: non_neg_integer, resident: non_neg_integer}
         }
 
   @spec now() :: t
   def now do
-    for pid <- Process.list(), do: :erlang.garbage_collect(pid)
+    :erlang.garbage_collect()
+    words = words(Process.list())
 
     %{
       counted: counted(),
+      words: words,
       atoms: :erlang.system_info(:atom_count),
       native:
         for(library <- @libraries, Code.ensure_loaded?(library), into: %{}, do: {library, library.memory()}),
@@ -49,6 +53,28 @@ defmodule Pipeline.Measured do
       # What resources of native libraries are allocated as, too.
       binaries: %{all: blocks(:binary_alloc)}
     }
+  end
+
+  @doc """
+  The words that are alive in processes, by what they were started to do; what they need no more is collected first.
+
+  Without the caller, which works with what it has measured.
+  """
+  @spec words([pid]) :: %{term => non_neg_integer}
+  def words(pids) do
+    for pid <- pids, pid != self(), reduce: %{} do
+      words ->
+        :erlang.garbage_collect(pid)
+
+        case Process.info(pid, :garbage_collection_info) do
+          {_, info} ->
+            alive = info[:heap_size] + info[:old_heap_size] + info[:mbuf_size]
+            Map.update(words, made_by(pid), alive, &(&1 + alive))
+
+          nil ->
+            words
+        end
+    end
   end
 
   @doc "What a process was started to do."

@@ -29,6 +29,7 @@ mod point;
 mod publishing;
 mod random;
 mod readers;
+mod slices;
 mod version_choice;
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -77,16 +77,9 @@ defmodule Pipeline.Events.Gauge do
         else
           # One that is catching up could have room for more before long.
           pause = if length < before, do: @first_pause, else: pause
-          pause(pause)
+          Process.sleep(pause)
           watch(gauge, pid, min(2 * pause, @longest_pause), length)
         end
-    end
-  end
-
-  defp pause(milliseconds) do
-    receive do
-    after
-      milliseconds -> :ok
     end
   end
 

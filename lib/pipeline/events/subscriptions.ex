@@ -47,6 +47,10 @@ defmodule Pipeline.Events.Subscriptions do
     :ok
   end
 
+  @doc "Whether somebody has subscribed to an event, or to those of a pattern, which may not match it."
+  @spec any?(atom, term) :: boolean
+  def any?(instance, event), do: :ets.member(@table, {instance, event}) or :ets.member(@table, instance)
+
   @doc "Sends an event to all who have subscribed to it, once each."
   @spec dispatch(atom, term, term) :: :ok
   def dispatch(instance, event, payload) do

@@ -5,8 +5,8 @@ defmodule Pipeline.Hook.Candidates do
   # what an epoch takes.
   #
   # To read the stacks of those that are left costs as much as there is on them. Where that may be much, an epoch begins,
-  # in which the VM itself finds who is in older code. Not always: VMs before OTP 27 keep, for debuggers, 3 KiB of each
-  # version of a module that they have ever loaded.
+  # in which the VM itself finds who is in older code. Not always: OTP 25 keeps, for debuggers, 3 KiB of each version of the
+  # module that it has ever loaded.
 
   alias Pipeline.Hook.{Dispatch, Epoch}
 

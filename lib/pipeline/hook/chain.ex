@@ -171,7 +171,7 @@ defmodule Pipeline.Hook.Chain do
   defp ready(%Entry{} = entry, instance),
     do: {entry, Circuit.wrap(entry, fun(entry, instance), instance)}
 
-  defp fun(%Entry{call: {:native, _, _, _, _}} = entry, instance), do: NativeStep.fun(entry, instance)
+  defp fun(%Entry{call: {:native, _, _, _, _}} = entry, _instance), do: NativeStep.fun(entry)
   defp fun(%Entry{call: {:elixir, fun}, timeout: nil}, _instance), do: fun
 
   defp fun(%Entry{call: {:elixir, fun}, timeout: timeout} = entry, instance) do

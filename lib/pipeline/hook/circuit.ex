@@ -1,56 +1,64 @@
 defmodule Pipeline.Hook.Circuit do
   @moduledoc false
   # A hook with a `circuit` is asked for before it is called, and its failures are counted, by a breaker of the core.
-  # The breaker is held by the hook's entry, so it stays while the hook stays, whatever else comes to its point.
+  # The breaker is held by the hook's entry, so it stays while the hook stays, whatever else comes to its point. Hooks that
+  # are fused have it asked by their library (`Pipeline.Hook.Segment`); all others are called behind `wrap/3`, which reads
+  # one atomic word while the breaker is closed (`Pipeline.Hook.Circuit.Gate`).
   #
   # What goes through the hook from behind `next` bears its owner's mark and is no failure of the hook; nor is what it
   # throws as `{:hook_error, reason}`.
 
+  require Pipeline.Hook.Circuit.Gate
+
   alias Pipeline.Core
   alias Pipeline.Hook.{Chain, Entry, Failure}
-  alias Pipeline.Hook.Circuit.Settings
+  alias Pipeline.Hook.Circuit.{Gate, Settings}
 
-  @enforce_keys [:settings, :breaker]
+  @enforce_keys [:settings, :library, :breaker, :gate]
   defstruct @enforce_keys
 
-  @type t :: %__MODULE__{settings: Settings.t(), breaker: reference}
+  @typedoc "The library is the one whose breaker it is."
+  @type t :: %__MODULE__{settings: Settings.t(), library: module, breaker: reference, gate: Gate.t()}
 
   @type permit :: non_neg_integer | {:trial, non_neg_integer}
 
-  @spec new(Settings.t()) :: t
-  def new(settings) do
-    {:ok, breaker} = Core.breaker_new(settings.failures, settings.window, settings.cool_down, settings.trials)
-
-    %__MODULE__{settings: settings, breaker: breaker}
+  @spec new(Settings.t(), Entry.call()) :: t
+  def new(settings, call) do
+    library = library(call)
+    {:ok, breaker} = Core.breaker_new(library, settings)
+    %__MODULE__{settings: settings, library: library, breaker: breaker, gate: Gate.new()}
   end
+
+  defp library({:native, library, _name, _hook, _cost}), do: library
+  defp library({:elixir, _fun}), do: Pipeline.Native
 
   @doc "The function of a hook, behind its breaker."
   @spec wrap(Entry.t(), function, atom | nil) :: function
-  def wrap(%Entry{circuit: %{breaker: breaker}} = entry, fun, instance) do
+  def wrap(%Entry{circuit: %{gate: gate}} = entry, fun, instance) do
     fn context, next ->
-      case Core.breaker_admit(breaker) do
-        permit when is_integer(permit) ->
+      case Gate.read(gate) do
+        word when word >= 0 ->
           try do
             fun.(context, next)
           catch
-            kind, reason -> failed(entry, permit, kind, reason, __STACKTRACE__, instance)
+            kind, reason -> failed(entry, Gate.permit(word), kind, reason, __STACKTRACE__, instance)
           end
 
-        :refused ->
-          refuse(entry, context, next)
-
-        trial ->
-          watch(entry, begin(entry, trial, instance), fn -> fun.(context, next) end, instance)
+        word ->
+          case ask(entry, word, instance) do
+            :refused -> refuse(entry, context, next)
+            permit -> watch(entry, permit, fn -> fun.(context, next) end, instance)
+          end
       end
     end
   end
 
   @doc "Asks whether a hook may be called."
   @spec admit(Entry.t(), atom | nil) :: permit | :refused
-  def admit(%Entry{circuit: %{breaker: breaker}} = entry, instance) do
-    case Core.breaker_admit(breaker) do
-      {:trial, _permit, _transition} = trial -> begin(entry, trial, instance)
-      permit_or_refused -> permit_or_refused
+  def admit(%Entry{circuit: %{gate: gate}} = entry, instance) do
+    case Gate.read(gate) do
+      word when word >= 0 -> Gate.permit(word)
+      word -> ask(entry, word, instance)
     end
   end
 
@@ -68,53 +76,21 @@ defmodule Pipeline.Hook.Circuit do
 
   @doc "Closes the circuit of a hook, whatever it has seen."
   @spec reset(Entry.t(), atom | nil) :: :ok
-  def reset(%Entry{circuit: %{breaker: breaker}} = entry, instance) do
-    tell(entry, Core.breaker_reset(breaker), instance)
+  def reset(%Entry{circuit: %{library: library, breaker: breaker, gate: gate}} = entry, instance) do
+    tell(entry, Gate.moving(gate, fn -> Core.breaker_reset(library, breaker) end), instance)
   end
 
-  @doc "What `Pipeline.Hook.stats/2` shows of it."
-  @spec read(t) :: map
-  def read(%__MODULE__{breaker: breaker}) do
-    {state, failures, opened, refused} = Core.breaker_counts(breaker)
-    %{state: state, failures: failures, opened: opened, refused: refused}
-  end
+  @doc "Emits the event `:hook_circuit` if the circuit of a hook has changed."
+  @spec tell(Entry.t(), Core.breaker_transition() | nil, atom | nil) :: :ok
+  def tell(_entry, nil, _instance), do: :ok
+  def tell(_entry, _transition, nil), do: :ok
+  def tell(entry, transition, instance), do: tell(entry, transition, read(entry.circuit).opened, instance)
 
-  @spec refuse(Entry.t(), term, Chain.step()) :: term
-  defp refuse(%Entry{on_error: :skip} = entry, context, next) do
-    if entry.observer, do: entry.observer.(Failure.circuit_error(entry))
-    next.(context)
-  end
+  @doc "The same for a change after which it had opened so often."
+  @spec tell(Entry.t(), Core.breaker_transition(), non_neg_integer, atom | nil) :: :ok
+  def tell(_entry, _transition, _opened, nil), do: :ok
 
-  defp refuse(entry, _context, _next), do: Failure.circuit_open(entry)
-
-  defp begin(entry, {:trial, permit, transition}, instance) do
-    tell(entry, transition, instance)
-    {:trial, permit}
-  end
-
-  defp failed(entry, permit, kind, reason, stacktrace, instance) do
-    cond do
-      Failure.owner(kind, reason, stacktrace) != nil -> passed(entry, permit, instance)
-      match?({:throw, {:hook_error, _}}, {kind, reason}) -> passed(entry, permit, instance)
-      true -> tell(entry, Core.breaker_failed(entry.circuit.breaker, number(permit)), instance)
-    end
-
-    :erlang.raise(kind, reason, stacktrace)
-  end
-
-  defp passed(entry, {:trial, permit}, instance) do
-    tell(entry, Core.breaker_passed(entry.circuit.breaker, permit), instance)
-  end
-
-  defp passed(_entry, _permit, _instance), do: :ok
-
-  defp number({:trial, permit}), do: permit
-  defp number(permit), do: permit
-
-  defp tell(_entry, nil, _instance), do: :ok
-  defp tell(_entry, _transition, nil), do: :ok
-
-  defp tell(entry, {from, to, reason}, instance) do
+  def tell(entry, {from, to, reason}, opened, instance) do
     told = %{
       plugin: entry.plugin,
       point: entry.point,
@@ -122,9 +98,67 @@ defmodule Pipeline.Hook.Circuit do
       from: from,
       to: to,
       reason: reason,
-      opened: read(entry.circuit).opened
+      opened: opened
     }
 
     Pipeline.Events.emit({:plugin, :hook_circuit}, told, instance: instance)
   end
+
+  @doc "What `Pipeline.Hook.stats/2` shows of it."
+  @spec read(t) :: map
+  def read(%__MODULE__{library: library, breaker: breaker}) do
+    {state, failures, opened, refused} = Core.breaker_counts(library, breaker)
+    %{state: state, failures: failures, opened: opened, refused: refused}
+  end
+
+  @doc "Tells whoever observes the run of a hook that is left out."
+  @spec left_out(Entry.t()) :: term
+  def left_out(%Entry{observer: nil}), do: :ok
+  def left_out(%Entry{observer: observer} = entry), do: observer.(Failure.circuit_error(entry))
+
+  @spec refuse(Entry.t(), term, Chain.step()) :: term
+  defp refuse(%Entry{on_error: :skip} = entry, context, next) do
+    left_out(entry)
+    next.(context)
+  end
+
+  defp refuse(entry, _context, _next), do: Failure.circuit_open(entry)
+
+  defp ask(%Entry{circuit: %{library: library, breaker: breaker, gate: gate}} = entry, word, instance) do
+    case Core.breaker_admit(library, breaker) do
+      permit when is_integer(permit) ->
+        Gate.closed(gate, word, permit)
+        permit
+
+      {:trial, permit, transition} ->
+        tell(entry, transition, instance)
+        {:trial, permit}
+
+      :refused ->
+        :refused
+    end
+  end
+
+  defp failed(entry, permit, kind, reason, stacktrace, instance) do
+    cond do
+      Failure.owner(kind, reason, stacktrace) != nil -> passed(entry, permit, instance)
+      match?({:throw, {:hook_error, _}}, {kind, reason}) -> passed(entry, permit, instance)
+      true -> tell(entry, move(entry.circuit, number(permit)), instance)
+    end
+
+    :erlang.raise(kind, reason, stacktrace)
+  end
+
+  defp move(%{library: library, breaker: breaker, gate: gate}, permit) do
+    Gate.moving(gate, fn -> Core.breaker_failed(library, breaker, permit) end)
+  end
+
+  defp passed(%Entry{circuit: %{library: library, breaker: breaker}} = entry, {:trial, permit}, instance) do
+    tell(entry, Core.breaker_passed(library, breaker, permit), instance)
+  end
+
+  defp passed(_entry, _permit, _instance), do: :ok
+
+  defp number({:trial, permit}), do: permit
+  defp number(permit), do: permit
 end

@@ -59,7 +59,7 @@ defmodule Pipeline.Hook.Entry do
       on_error: options.on_error,
       timeout: options.timeout,
       max_heap: options.max_heap,
-      circuit: options.circuit && Circuit.new(options.circuit),
+      circuit: options.circuit && Circuit.new(options.circuit, call),
       call: call
     }
   end

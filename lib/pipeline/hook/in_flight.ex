@@ -34,17 +34,10 @@ defmodule Pipeline.Hook.InFlight do
         if left <= 0 do
           {:still_running, running}
         else
-          pause(min(pause, left))
+          # Nothing tells when a run ends.
+          Process.sleep(min(pause, left))
           wait(running, texts, deadline, min(pause * 2, @longest))
         end
-    end
-  end
-
-  # Nothing tells when a run ends.
-  defp pause(milliseconds) do
-    receive do
-    after
-      milliseconds -> :ok
     end
   end
 

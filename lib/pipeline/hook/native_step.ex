@@ -1,25 +1,23 @@
 defmodule Pipeline.Hook.NativeStep do
   @moduledoc false
-  # Native hooks that share no segment, as functions `(context, next)`: arounds, which `next` is called inside of, hooks
-  # that wait, which run on the library's runtime, and those with a circuit, which may not be called. What fails in them raises, so that the chain treats them
-  # as it does any function.
+  # Native hooks that share no segment, as functions `(context, next)`: arounds, which `next` is called inside of, and
+  # hooks that wait, which run on the library's runtime. What fails in them raises, so that the chain treats them as it does
+  # any function.
 
-  alias Pipeline.Hook.{Blocking, Entry, NativeAround, NativeError, Segment}
+  alias Pipeline.Hook.{Blocking, Entry, NativeAround, NativeError}
 
   @doc "Whether a native hook is one of these; the others are fused."
   @spec alone?(Entry.t()) :: boolean
-  def alone?(%Entry{call: {:native, _, _, _, cost}, kind: kind, circuit: circuit}),
-    do: kind == :around or cost in [:blocking, :async] or circuit != nil
+  def alone?(%Entry{call: {:native, _, _, _, cost}, kind: kind}),
+    do: kind == :around or cost in [:blocking, :async]
 
   def alone?(%Entry{}), do: false
 
-  @spec fun(Entry.t(), atom | nil) :: function
-  def fun(%Entry{kind: :around} = entry, _instance), do: NativeAround.fun(entry)
+  @spec fun(Entry.t()) :: function
+  def fun(%Entry{kind: :around} = entry), do: NativeAround.fun(entry)
 
-  def fun(%Entry{call: {:native, _, _, _, cost}} = entry, _instance) when cost in [:blocking, :async],
+  def fun(%Entry{call: {:native, _, _, _, cost}} = entry) when cost in [:blocking, :async],
     do: Blocking.fun(entry)
-
-  def fun(%Entry{} = entry, instance), do: Segment.single(entry, instance)
 
   @doc "Raises what a native hook ended with."
   @spec fail!(Entry.t(), {:refused, term} | {:failed, String.t()}) :: no_return

@@ -1,9 +1,10 @@
 defmodule Pipeline.Hook.Segment do
   @moduledoc false
-  # Neighbouring native hooks of one library, fused: one native call runs them all over one overlay.
+  # Neighbouring native hooks of one library, fused: one native call runs them all over one overlay, and asks their
+  # circuits.
 
   alias Pipeline.Core
-  alias Pipeline.Hook.{Budget, Chain, Entry, Failure, NativeError, NativeStep}
+  alias Pipeline.Hook.{Budget, Chain, Circuit, Entry, Failure, NativeError, NativeStep}
 
   defstruct [:phase, :library, :cost, :entries, :segment]
 
@@ -41,7 +42,6 @@ defmodule Pipeline.Hook.Segment do
   end
 
   defp new(library, entries, phase, budget) do
-    hooks = for %Entry{call: {:native, _, _, hook, _}, on_error: on_error} <- entries, do: {hook, on_error}
     heavy? = Enum.any?(entries, &(elem(&1.call, 4) == :heavy))
 
     %__MODULE__{
@@ -49,26 +49,14 @@ defmodule Pipeline.Hook.Segment do
       library: library,
       cost: if(heavy?, do: :heavy, else: :light),
       entries: List.to_tuple(entries),
-      segment: Core.segment(library, phase, hooks, budget)
+      segment: Core.segment(library, phase, Enum.map(entries, &hook/1), budget)
     }
   end
 
-  @doc "A hook in a segment of its own, as a function `(context, next)` in which its failure raises."
-  @spec single(Entry.t(), atom | nil) :: function
-  def single(%Entry{call: {:native, library, _, hook, cost}, kind: phase} = entry, instance) do
-    segment = Core.segment(library, phase, [{hook, :halt}], Budget.of(instance))
-    run = Core.run_segment(library, cost)
+  defp hook(%Entry{call: {:native, _, _, hook, _}, on_error: on_error, circuit: nil}), do: {hook, on_error}
 
-    fn context, next ->
-      case run.(segment, context) do
-        {:ok, context} when phase != :replace -> next.(context)
-        {:ok, value} -> value
-        {:answer, _index, value} -> value
-        {:declined, context} -> next.(context)
-        {outcome, _index, reason} -> NativeStep.fail!(entry, {outcome, reason})
-      end
-    end
-  end
+  defp hook(%Entry{call: {:native, _, _, hook, _}, on_error: on_error, circuit: circuit}),
+    do: {hook, on_error, circuit.breaker}
 
   @doc "What is known of its runs."
   @spec stats(t) :: Core.segment_stats()
@@ -84,33 +72,58 @@ defmodule Pipeline.Hook.Segment do
         {:ok, value} -> value
         {:answer, _index, value} -> value
         {:declined, context} -> next.(context)
-        other -> finish(other, whole, context, next, instance)
+        other -> finish(other, whole, {context, next, instance})
       end
     end
   end
 
-  defp finish({:skipped, skipped, outcome}, whole, given, next, instance) do
-    for {index, kind, reason} <- skipped do
-      entry = elem(whole.entries, index)
-      {kind, reason} = failure(kind, entry, reason)
-      Failure.skip(entry, kind, reason, [], instance)
-    end
+  # `run` is what the segment was called with.
+  defp finish({:circuits, moved, outcome}, whole, {_context, _next, instance} = run) do
+    for {index, transition, opened} <- moved,
+        do: Circuit.tell(elem(whole.entries, index), transition, opened, instance)
 
-    case {outcome, whole.phase} do
-      # A replace hook that is skipped leaves its place to the next.
-      {{:ok, _unchanged}, :replace} -> next.(given)
-      {{:ok, context}, _phase} -> next.(context)
-      {{:answer, _index, value}, _phase} -> value
-      {{:declined, context}, _phase} -> next.(context)
-      {other, _phase} -> finish(other, whole, given, next, instance)
-    end
+    finish(outcome, whole, run)
   end
 
-  defp finish({outcome, index, reason}, whole, _given, _next, instance) do
+  # A replace hook that is skipped leaves its place to the next.
+  defp finish(
+         {:skipped, skipped, {:ok, _unchanged}},
+         %{phase: :replace} = whole,
+         {context, _, instance} = run
+       ) do
+    skip(skipped, whole, instance)
+    finish({:declined, context}, whole, run)
+  end
+
+  defp finish({:skipped, skipped, outcome}, whole, {_context, _next, instance} = run) do
+    skip(skipped, whole, instance)
+    finish(outcome, whole, run)
+  end
+
+  defp finish({:ok, value}, %{phase: :replace}, _run), do: value
+  defp finish({:ok, context}, _whole, {_, next, _}), do: next.(context)
+  defp finish({:answer, _index, value}, _whole, _run), do: value
+  defp finish({:declined, context}, _whole, {_, next, _}), do: next.(context)
+  defp finish({:not_called, index, nil}, whole, _run), do: Failure.circuit_open(elem(whole.entries, index))
+
+  defp finish({outcome, index, reason}, whole, {_context, _next, instance}) do
     entry = elem(whole.entries, index)
     {kind, reason} = failure(outcome, entry, reason)
     {:current_stacktrace, [_ | stacktrace]} = Process.info(self(), :current_stacktrace)
     Failure.pass_on(entry, kind, reason, stacktrace, instance)
+  end
+
+  defp skip(skipped, whole, instance) do
+    for {index, outcome, reason} <- skipped do
+      entry = elem(whole.entries, index)
+
+      if outcome == :not_called do
+        Circuit.left_out(entry)
+      else
+        {kind, reason} = failure(outcome, entry, reason)
+        Failure.skip(entry, kind, reason, [], instance)
+      end
+    end
   end
 
   defp failure(:refused, _entry, reason), do: {:throw, {:hook_error, reason}}

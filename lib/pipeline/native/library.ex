@@ -80,6 +80,20 @@ defmodule Pipeline.Native.Library do
       @doc false
       def run_segment_dirty(_segment, _context), do: Pipeline.Native.Library.not_built(unquote(crate))
       @doc false
+      def breaker_new(_failures, _window, _cool_down, _trials),
+        do: Pipeline.Native.Library.not_built(unquote(crate))
+
+      @doc false
+      def breaker_admit(_breaker), do: Pipeline.Native.Library.not_built(unquote(crate))
+      @doc false
+      def breaker_failed(_breaker, _permit), do: Pipeline.Native.Library.not_built(unquote(crate))
+      @doc false
+      def breaker_passed(_breaker, _permit), do: Pipeline.Native.Library.not_built(unquote(crate))
+      @doc false
+      def breaker_reset(_breaker), do: Pipeline.Native.Library.not_built(unquote(crate))
+      @doc false
+      def breaker_counts(_breaker), do: Pipeline.Native.Library.not_built(unquote(crate))
+      @doc false
       def enter_around(_around, _context), do: Pipeline.Native.Library.not_built(unquote(crate))
       @doc false
       def enter_around_dirty(_around, _context), do: Pipeline.Native.Library.not_built(unquote(crate))

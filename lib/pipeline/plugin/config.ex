@@ -12,6 +12,14 @@ defmodule Pipeline.Plugin.Config do
   @doc "The candidates with their configurations as `c:Pipeline.Plugin.init/1` gets them."
   @spec complete([Candidate.t()], timeout) :: {:ok, [Candidate.t()]} | {:error, LoadError.t()}
   def complete(candidates, timeout) do
+    if Enum.any?(candidates, &schema?(&1.module)),
+      do: complete_each(candidates, timeout),
+      else: {:ok, candidates}
+  end
+
+  defp schema?(module), do: function_exported?(module, :config_schema, 0)
+
+  defp complete_each(candidates, timeout) do
     Enum.reduce_while(candidates, {:ok, []}, fn candidate, {:ok, done} ->
       case check(candidate.module, candidate.config, timeout) do
         {:ok, config} -> {:cont, {:ok, [%{candidate | config: config} | done]}}
@@ -27,7 +35,7 @@ defmodule Pipeline.Plugin.Config do
   @doc "The configuration with its defaults. A module without a schema takes any map."
   @spec check(module, map, timeout) :: {:ok, map} | {:error, error}
   def check(module, config, timeout) do
-    if function_exported?(module, :config_schema, 0) do
+    if schema?(module) do
       case Sandbox.run(fn -> ConfigSchema.validate(config, module.config_schema()) end, timeout: timeout) do
         {:ok, result} -> result
         {:error, reason} -> {:error, {:schema_failed, reason}}

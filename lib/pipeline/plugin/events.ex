@@ -49,6 +49,11 @@ defmodule Pipeline.Plugin.Events do
     Outbox.forward(instance, type, payload, nodes)
   end
 
+  @doc false
+  # Whether anybody would take an event of the system's. Nobody does of most, and many are told at once.
+  @spec heard?(type :: atom, atom) :: boolean
+  def heard?(type, instance), do: Events.heard?({:plugin, type}, instance) or Outbox.forwards?(instance, type)
+
   defp nodes!(nodes) when nodes in [nil, :all], do: nodes
   defp nodes!(other), do: raise(ArgumentError, "nodes: is :all or left out, got: #{inspect(other)}")
 

@@ -18,6 +18,7 @@ defmodule Pipeline.Plugin.Lifecycle do
   """
 
   alias Pipeline.Core
+  alias Pipeline.Plugin.Events
 
   @kept 50
 
@@ -36,11 +37,16 @@ defmodule Pipeline.Plugin.Lifecycle do
         }
 
   @doc false
-  @spec discovered(map, reason :: term) :: info
-  def discovered(manifest, reason) do
+  @spec now() :: DateTime.t()
+  def now, do: DateTime.utc_now()
+
+  @doc false
+  # Many that enter a state in one step do so at one time, which is asked for once.
+  @spec discovered(map, reason :: term, DateTime.t()) :: info
+  def discovered(manifest, reason, at \\ now()) do
     Map.merge(manifest, %{
       state: :discovered,
-      history: [transition(:discovered, reason)],
+      history: [%{state: :discovered, reason: reason, at: at}],
       # Its place among hooks of equal rank, which it keeps.
       order: System.unique_integer([:monotonic, :positive])
     })
@@ -48,25 +54,27 @@ defmodule Pipeline.Plugin.Lifecycle do
 
   @doc false
   # Raises where there is no such transition: who asks has looked whether there is.
-  @spec enter!(info, state, reason :: term) :: info
-  def enter!(%{state: from, history: history} = info, to, reason) do
+  @spec enter!(info, state, reason :: term, DateTime.t()) :: info
+  def enter!(%{state: from, history: history} = info, to, reason, at \\ now()) do
     case Core.lifecycle_enter(from, to) do
-      :ok -> %{info | state: to, history: Enum.take([transition(to, reason) | history], @kept)}
+      :ok -> %{info | state: to, history: Enum.take([%{state: to, reason: reason, at: at} | history], @kept)}
       {:error, sentence} -> raise ArgumentError, "plugin #{inspect(info.id)}: #{sentence}"
     end
   end
 
-  defp transition(state, reason), do: %{state: state, reason: reason, at: DateTime.utc_now()}
-
   @doc false
-  # The last transition, told to who has subscribed to it. Nobody has where there is no instance.
-  @spec announce(info, atom | nil) :: :ok
-  def announce(_info, nil), do: :ok
+  # The last transitions, told to who has subscribed to them. Nobody has where there is no instance.
+  @spec announce([info], atom | nil) :: :ok
+  def announce(infos, instance) do
+    if instance != nil and Events.heard?(:plugin_state, instance),
+      do: Enum.each(infos, &announce_one(&1, instance)),
+      else: :ok
+  end
 
-  def announce(%{id: id, history: [%{state: state, reason: reason, at: at} | before]}, instance) do
+  defp announce_one(%{id: id, history: [%{state: state, reason: reason, at: at} | before]}, instance) do
     from = with [%{state: from} | _] <- before, do: from, else: (_ -> nil)
     payload = %{id: id, from: from, to: state, reason: reason, at: at}
-    Pipeline.Plugin.Events.emit(:plugin_state, payload, instance: instance)
+    Events.emit(:plugin_state, payload, instance: instance)
   end
 
   @doc false

@@ -248,6 +248,11 @@ defmodule Pipeline.Plugin.Manager do
 
   They are put in order by what they depend on; `c:Pipeline.Plugin.start/1` runs when all are initialised, and the
   hooks of all appear in one step. Options are those of `load_plugin/3`.
+
+  Plugins of one wave, which need none of each other (`Pipeline.Plugin.Loader.load_order/2`), run these callbacks at the
+  same time, as many as there are schedulers; each has the whole `:timeout` from where it begins, and the next begins as
+  soon as one is done. None begins before all that it needs are through. When one fails, those under way are waited for,
+  then all are stopped, each before what it needs. The error is that of the first in load order.
   """
   @spec load_plugins([module | {module, Plugin.config()}], keyword) ::
           {:ok, [Plugin.plugin_id()]} | {:error, LoadError.t()}
@@ -697,7 +702,7 @@ defmodule Pipeline.Plugin.Manager do
   end
 
   defp with_pid(info, opts) do
-    info = Map.drop(info, [:phase, :leaves_for, :order, :upgrade])
+    info = Map.drop(info, [:restarts, :leaves_for, :order, :upgrade])
     Map.put(info, :pid, Names.whereis(opts[:instance] || @default, {:plugin, info.id}))
   end
 end

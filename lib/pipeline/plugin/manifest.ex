@@ -28,6 +28,7 @@ defmodule Pipeline.Plugin.Manifest do
 
   # What the core can hold.
   @number_limit 100_000_000_000_000
+  @number_digits 14
   @highest_priority 0x7FFFFFFFFFFFFFFF
 
   # All atoms that stand in manifests whatever the plugin.
@@ -151,7 +152,22 @@ defmodule Pipeline.Plugin.Manifest do
 
   # Not by the core, which is not there yet while this library's own plugins are compiled. What is valid here is valid
   # there, which takes numbers of 14 digits at most.
-  defp version?(text) do
+  defp version?(text), do: plain_version?(text, 0) or parsed_version?(text)
+
+  # Most are three numbers, which need no parser.
+  defp plain_version?(<<digit, rest::binary>>, dots) when digit in ?1..?9, do: number?(rest, 1, dots)
+  defp plain_version?("0" <> rest, dots), do: next_number?(rest, dots)
+  defp plain_version?(_other, _dots), do: false
+
+  defp number?(<<digit, rest::binary>>, digits, dots) when digit in ?0..?9 and digits < @number_digits,
+    do: number?(rest, digits + 1, dots)
+
+  defp number?(rest, _digits, dots), do: next_number?(rest, dots)
+
+  defp next_number?("." <> rest, dots) when dots < 2, do: plain_version?(rest, dots + 1)
+  defp next_number?(rest, dots), do: rest == "" and dots == 2
+
+  defp parsed_version?(text) do
     with true <- text?(text), {:ok, version} <- Version.parse(text) do
       Enum.all?([version.major, version.minor, version.patch | version.pre], fn part ->
         not is_integer(part) or part < @number_limit

@@ -97,6 +97,18 @@ defmodule Pipeline.Plugin.Registry do
     end
   end
 
+  @doc "The same for several, in their order, all in one step or none."
+  @spec register_all(t, [info]) :: {:ok, t} | {:error, {:duplicate_id, Pipeline.Plugin.plugin_id()}}
+  def register_all(%__MODULE__{} = registry, []), do: {:ok, registry}
+  def register_all(%__MODULE__{} = registry, [info]), do: register(registry, info)
+
+  def register_all(%__MODULE__{handle: handle} = registry, infos) do
+    case Core.registry_register_all(handle, Enum.map(infos, &entry/1)) do
+      :ok -> {:ok, registry}
+      {:duplicate, id} -> {:error, {:duplicate_id, id}}
+    end
+  end
+
   @doc "Replaces what is registered under the id. The plugin keeps its place in the order."
   @spec replace(t, info) :: {:ok, t} | {:error, {:not_registered, Pipeline.Plugin.plugin_id()}}
   def replace(%__MODULE__{handle: handle} = registry, %{id: id} = info) do
@@ -111,18 +123,14 @@ defmodule Pipeline.Plugin.Registry do
 
   @doc "The same for several, which change in one step, or none if one of them is not registered."
   @spec replace_all(t, [info]) :: {:ok, t} | {:error, :not_registered}
+  def replace_all(%__MODULE__{} = registry, []), do: {:ok, registry}
+
   def replace_all(%__MODULE__{} = registry, [info]) do
     with {:error, {:not_registered, _id}} <- replace(registry, info), do: {:error, :not_registered}
   end
 
   def replace_all(%__MODULE__{handle: handle} = registry, infos) do
-    entries =
-      for %{id: id} = info <- infos do
-        info = Map.put_new(info, :capabilities, [])
-        {id, capabilities(info), providers(info), info}
-      end
-
-    case Core.registry_replace_all(handle, entries) do
+    case Core.registry_replace_all(handle, Enum.map(infos, &entry/1)) do
       :ok -> {:ok, registry}
       :unknown -> {:error, :not_registered}
     end
@@ -219,6 +227,11 @@ defmodule Pipeline.Plugin.Registry do
       {:error, reason} ->
         {:error, reason}
     end
+  end
+
+  defp entry(%{id: id} = info) do
+    info = Map.put_new(info, :capabilities, [])
+    {id, capabilities(info), providers(info), info}
   end
 
   # A plugin that does not run is listed, and not found by what it would provide.

@@ -3,8 +3,8 @@ defmodule Pipeline.Plugin.Wrapper do
   The process of a loaded plugin.
 
   It keeps the plugin's state and turns messages into callbacks of `Pipeline.Plugin`. It is started by the plugin
-  supervisor of the instance, from the `child_spec/1` that every plugin module has, and restarted there when it
-  crashes: `c:Pipeline.Plugin.init/1` and `c:Pipeline.Plugin.start/1` then run again with the same configuration.
+  supervisor of the instance, or by another from the `child_spec/1` that every plugin module has, and restarted there
+  when it crashes: `c:Pipeline.Plugin.init/1` and `c:Pipeline.Plugin.start/1` then run again with the same configuration.
   """
 
   use GenServer, restart: :permanent
@@ -14,11 +14,13 @@ defmodule Pipeline.Plugin.Wrapper do
   alias Pipeline.Plugin.Config.Update
   alias Pipeline.Plugin.Manager.Health
   alias Pipeline.Plugin.Manager.Upgrade.Keeper
-  alias Pipeline.Plugin.{Names, Registry}
+  alias Pipeline.Plugin.{Child, Names, Registry, Restarts}
   alias Pipeline.Plugin.Resources.{Limits, Monitor}
 
   @callback_key :"$pipeline_plugin_callback"
   @instance_key :"$pipeline_plugin_instance"
+  # There once init/1 is through.
+  @running_key :"$pipeline_plugin_running"
 
   @doc """
   Starts the process of a plugin.
@@ -36,23 +38,36 @@ defmodule Pipeline.Plugin.Wrapper do
     id = module.__plugin__().id
     limits = Limits.of(instance, module, id, opts[:limits])
 
-    __MODULE__
-    |> GenServer.start_link({module, id, instance, opts[:config] || %{}},
+    how = [
       name: Names.via(instance, {:plugin, id}),
       timeout: opts[:timeout] || 30_000,
       spawn_opt: Limits.spawn_options(limits)
-    )
-    |> Monitor.watch(instance, id, limits)
+    ]
+
+    with {:ok, pid} <- GenServer.start_link(__MODULE__, {module, id, instance, opts[:config] || %{}}, how) do
+      Monitor.watch(instance, [{id, pid, limits, Monitor.to_run?(instance, id)}])
+      {:ok, pid}
+    end
   end
 
   @doc false
-  @spec start_plugin(pid, timeout) :: :ok | {:error, term}
-  def start_plugin(pid, timeout) do
-    GenServer.call(pid, :start_plugin, timeout)
-  catch
-    :exit, {:timeout, _} -> {:error, :timeout}
-    :exit, {reason, {GenServer, :call, _}} -> {:error, reason}
+  # What a process begins with that `Pipeline.Plugin.Processes` has spawned.
+  @spec enter(Child.t()) :: no_return
+  def enter(%Child{} = child) do
+    data = new(child.module, child.id, child.instance, child.restarts)
+
+    if Child.initialises?(child) or child.starter == nil or child.then == :start do
+      :gen_server.enter_loop(__MODULE__, [], data, {:continue, {:initialise, child}})
+    else
+      Process.put(@running_key, true)
+      :gen_server.enter_loop(__MODULE__, [], %{data | state: child.config})
+    end
   end
+
+  @doc false
+  # Has the plugin run its start/1. It sends `{:plugin_done, pid, :ok | {:error, reason}}` when that is through.
+  @spec start_plugin(pid) :: :ok
+  def start_plugin(pid), do: GenServer.cast(pid, {:start_plugin, self()})
 
   @doc false
   # The instance whose plugin the calling process is, if it is one.
@@ -65,53 +80,73 @@ defmodule Pipeline.Plugin.Wrapper do
   def running_callback, do: Process.get(@callback_key)
 
   @impl GenServer
+  # Under a supervisor of the user's.
   def init({module, id, instance, config}) do
+    with {:error, reason} <- initialise(new(module, id, instance, nil), config), do: {:stop, reason}
+  end
+
+  defp new(module, id, instance, restarts) do
     # So that a shutdown reaches the plugin's stop/1.
     Process.flag(:trap_exit, true)
     Process.put(@instance_key, instance)
-    data = %{module: module, id: id, instance: instance, state: nil}
+    %{module: module, id: id, instance: instance, restarts: restarts, state: nil}
+  end
 
-    # With code that stays: that of an upgrade can be on its way back.
-    case Keeper.await_settled(instance, id) do
-      %{upgrade: _undecided} ->
-        {:stop, :upgrade_interrupted}
-
-      nil ->
-        initialise(data, config, [])
-
-      # The manager has it started again, and runs its start/1.
-      %{state: :loading, phase: :init} ->
-        initialise(data, config, [])
-
-      %{state: :loading, phase: :run} ->
-        initialise(data, config, [{:continue, :start_plugin}])
-
-      # As what it is by now, which is not always what it was loaded as.
-      %{state: :started, module: module, config: config} ->
-        initialise(%{data | module: module}, config, [{:continue, :start_plugin}])
-
-      # It crashed while the manager was loading or stopping it, and is not to come back on its own.
-      %{state: state} ->
-        {:stop, {:crashed_while, state}}
+  # With code that stays: that of an upgrade can be on its way back.
+  defp settled(%{restarts: restarts} = data, config) do
+    case Keeper.await_settled(data.instance, data.id) do
+      %{upgrade: _undecided} -> {:error, :upgrade_interrupted}
+      %{restarts: ^restarts, module: module, config: config} -> {:ok, %{data | module: module}, config}
+      # Nobody has registered it.
+      _ -> {:ok, data, config}
     end
   end
 
-  defp initialise(%{module: module} = data, config, continue) do
+  defp initialise(%{module: module} = data, config) do
     init = if exports?(data, :init, 1), do: &module.init/1, else: &{:ok, &1}
 
     case callback(:init, fn -> init.(config) end) do
       {:ok, state} ->
-        List.to_tuple([:ok, %{data | state: state} | continue])
+        Process.put(@running_key, true)
+        {:ok, %{data | state: state}}
 
       {:error, reason} ->
-        {:stop, reason}
+        {:error, reason}
 
       other ->
-        {:stop, {:bad_return, {module, :init, 1}, other}}
+        {:error, {:bad_return, {module, :init, 1}, other}}
     end
   end
 
   @impl GenServer
+  def handle_continue({:initialise, %Child{starter: nil, config: config}}, data) do
+    with {:ok, data, config} <- settled(data, config),
+         {:ok, data} <- initialise(data, config) do
+      {:noreply, data, {:continue, :start_plugin}}
+    else
+      {:error, reason} -> {:stop, reason, data}
+    end
+  end
+
+  def handle_continue({:initialise, %Child{starter: starter, then: next, config: config}}, data) do
+    case tell_errors(fn -> initialise(data, config) end) do
+      {:ok, data} when next == :start ->
+        _ = Restarts.arm(data.restarts)
+        send(starter, {:plugin_done, self(), :ok})
+        {:noreply, data, {:continue, :start_plugin}}
+
+      {:ok, data} ->
+        send(starter, {:plugin_done, self(), :ok})
+        {:noreply, data}
+
+      {:error, reason} ->
+        Restarts.disarm(data.restarts)
+        send(starter, {:plugin_done, self(), {:error, reason}})
+        # Who started it says so.
+        {:stop, {:shutdown, reason}, data}
+    end
+  end
+
   def handle_continue(:start_plugin, data) do
     case run_start(data) do
       {:ok, data} ->
@@ -123,14 +158,16 @@ defmodule Pipeline.Plugin.Wrapper do
     end
   end
 
-  @impl GenServer
-  def handle_call(:start_plugin, _from, data) do
-    case run_start(data) do
-      {:ok, data} -> {:reply, :ok, data}
-      {:error, reason} -> {:reply, {:error, reason}, data}
-    end
+  # As errors with which a process does not start.
+  defp tell_errors(fun) do
+    fun.()
+  catch
+    :error, reason -> {:error, {reason, __STACKTRACE__}}
+    :exit, reason -> {:error, reason}
+    thrown -> {:error, {:bad_return_value, thrown}}
   end
 
+  @impl GenServer
   def handle_call({:plugin_rpc, request}, _from, data) do
     if exports?(data, :handle_rpc, 2) do
       case data.module.handle_rpc(request, data.state) do
@@ -168,6 +205,20 @@ defmodule Pipeline.Plugin.Wrapper do
   @impl GenServer
   def handle_cast({:plugin_message, message}, data), do: handle_message(message, data)
 
+  def handle_cast({:start_plugin, starter}, data) do
+    case run_start(data) do
+      {:ok, data} ->
+        # A crash from here on is not the starter's affair.
+        _ = Restarts.arm(data.restarts)
+        send(starter, {:plugin_done, self(), :ok})
+        {:noreply, data}
+
+      {:error, reason} ->
+        send(starter, {:plugin_done, self(), {:error, reason}})
+        {:noreply, data}
+    end
+  end
+
   @impl GenServer
   def handle_info({:pipeline_event, {:plugin, type}, payload} = event, data) do
     if exports?(data, :handle_event, 3) do
@@ -191,7 +242,9 @@ defmodule Pipeline.Plugin.Wrapper do
 
   @impl GenServer
   def terminate(_reason, data) do
-    if exports?(data, :stop, 1), do: callback(:stop, fn -> data.module.stop(data.state) end)
+    if Process.get(@running_key) && exports?(data, :stop, 1),
+      do: callback(:stop, fn -> data.module.stop(data.state) end)
+
     :ok
   end
 

@@ -2,7 +2,7 @@ use std::ops::Sub;
 
 use crate::tally;
 
-/// What is alive, or how much more than before.
+/// How much more is alive than before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Live {
     /// Bytes, as they were asked for.
@@ -22,7 +22,8 @@ impl Sub for Live {
     }
 }
 
-/// What is alive of all that [`Counting`](crate::Counting) has handed out; zero where it is not the allocator.
+/// How much more is alive, of all that [`Counting`](crate::Counting) hands out, than when this was first called, which
+/// begins the count: less, where what was there by then has gone. Always zero where it is not the allocator.
 ///
 /// Exact as long as nobody allocates meanwhile.
 #[must_use]

@@ -17,6 +17,7 @@ fn main() {
         }
         return;
     }
+    begins_when_it_is_asked_for();
     is_counted_by_size();
     follows_a_block_that_grows_and_shrinks();
     is_counted_zeroed_and_aligned();
@@ -27,6 +28,25 @@ fn main() {
 #[track_caller]
 fn more(before: Live, bytes: i64, blocks: i64) {
     assert_eq!(live() - before, Live { bytes, blocks });
+}
+
+fn begins_when_it_is_asked_for() {
+    let earlier = Box::new([0_u8; 100]);
+    assert_eq!(
+        live(),
+        Live {
+            bytes: 0,
+            blocks: 0
+        }
+    );
+    drop(earlier);
+    assert_eq!(
+        live(),
+        Live {
+            bytes: -100,
+            blocks: -1
+        }
+    );
 }
 
 fn is_counted_by_size() {

@@ -2,29 +2,33 @@
 //!
 //! This is the only file of the crate with `unsafe` in it. The argument:
 //!
-//! - `current` always holds a pointer that came from `Owned::new` of a `T` and that nobody has scheduled for
-//!   destruction. It is set at construction and changes only in [`Published::try_update`], which swaps a new pointer
-//!   in first and schedules the old one afterwards. So whoever loads it gets a live `T`.
-//! - A reader loads it after it pinned the default collector, and [`Pin`] can be had only from that collector. A value
-//!   scheduled for destruction is destroyed once every thread that was pinned at the time has let go. A reader that
-//!   saw the old pointer was pinned before the swap, so that its value lives as long as the pin.
+//! - `current` always holds a pointer that came from `Owned::new` of a [`Slot`] and of which nobody has a [`Half`]. It is
+//!   set at construction and changes only in [`Published::try_update`], which swaps a new pointer in first and makes the
+//!   halves of the old one afterwards. So whoever loads it gets a live value.
+//! - A slot is destroyed when both of its halves are dropped: one by the writer that replaced it, the other by a function
+//!   that this writer defers to the collector. Which of them is the second, an atomic swap decides: exactly one sees that
+//!   the other was there before, and what the other did before happened before what it does now.
+//! - A reader loads the pointer after it pinned the default collector, and [`Pin`] can be had only from that collector. A
+//!   deferred function is called once every thread that was pinned at the time has let go. A reader that saw the old
+//!   pointer was pinned before the swap, so that the collector's half, and with it the value, lives as long as the pin.
 //! - The reference a reader gets borrows both the pin and the `Published`. So the latter cannot be dropped while the
 //!   reference lives, and `drop`, which has the value to itself, may free it at once.
-//! - Writers are serialised by a mutex. So the value a writer reads is the one it replaces, and no value is scheduled
+//! - Writers are serialised by a mutex. So the value a writer reads is the one it replaces, and no value gets halves
 //!   twice. The release half of the swap, with the acquire of the load, makes the new value whole to whoever sees it.
-//! - A value is destroyed on whichever thread happens to collect, hence `T: Send`, and read from many, hence `Sync`.
+//! - A value is destroyed on whichever thread drops the second half, hence `T: Send`, and read from many, hence `Sync`.
 //!
-//! `tests/published.rs` runs it under miri; `tests/published_loom.rs` runs this file and the collector itself under
-//! loom (`--cfg loom --cfg crossbeam_loom`).
+//! `tests/published.rs` and `tests/published_freed.rs` run it under miri; `tests/published_loom.rs` runs this file and the
+//! collector itself under loom (`--cfg loom --cfg crossbeam_loom`).
 
 mod atomics;
 
 use std::fmt;
+use std::hint::spin_loop;
 use std::sync::atomic::Ordering;
 
 use crossbeam_epoch::{self as epoch, Atomic, Owned};
 
-use atomics::Mutex;
+use atomics::{AtomicBool, Mutex};
 
 /// A pinned epoch: values read under it outlive their replacement.
 ///
@@ -47,10 +51,18 @@ impl fmt::Debug for Pin {
     }
 }
 
+/// How often a writer asks the collector to go on until nobody can read the value that it replaced, each time after a
+/// pause of twice the length. Twice do where nobody reads; who is in the middle of a run is gone a moment later. All pauses
+/// together come to some 10 µs.
+const PATIENCE: u32 = if cfg!(loom) { 2 } else { 8 };
+
 /// One value, read without a lock and replaced as a whole.
 ///
-/// Readers do one atomic load; they never wait, and never make a writer wait. Writers take turns. A reader sees one
-/// value for as long as it holds on to it, whatever writers do meanwhile.
+/// Readers do one atomic load; they never wait. Writers take turns. A reader sees one value for as long as it holds on to
+/// it, whatever writers do meanwhile.
+///
+/// Destroying what was replaced is the writer's work: it does so before it returns, unless somebody who was pinned at the
+/// time still is some 10 µs later. Then the value goes after that, on whichever thread pins often enough.
 ///
 /// ```
 /// use pipeline_core::published::{Published, pin};
@@ -63,15 +75,57 @@ impl fmt::Debug for Pin {
 /// assert_eq!(limits.load(&pin), &[30]);
 /// ```
 pub struct Published<T: Send + Sync + 'static> {
-    current: Atomic<T>,
+    current: Apart<Atomic<Slot<T>>>,
     writer: Mutex<()>,
+}
+
+/// What readers read, on a cache line that is written to when they are to see it only: not with the writers' mutex, nor
+/// with what its owner has beside it.
+#[repr(align(64))]
+struct Apart<T>(T);
+
+#[repr(align(64))]
+struct Slot<T> {
+    value: T,
+    /// Whether one of the halves is gone.
+    halved: AtomicBool,
+}
+
+impl<T> Slot<T> {
+    fn new(value: T) -> Self {
+        Self {
+            value,
+            halved: AtomicBool::new(false),
+        }
+    }
+}
+
+/// One of the two halves of a slot that was replaced.
+struct Half<T>(*mut Slot<T>);
+
+impl<T> Half<T> {
+    /// Whether the other half is gone.
+    fn is_last(&self) -> bool {
+        // SAFETY: the slot lives as long as one of its halves.
+        unsafe { &*self.0 }.halved.load(Ordering::Acquire)
+    }
+}
+
+impl<T> Drop for Half<T> {
+    fn drop(&mut self) {
+        // SAFETY: the slot lives as long as one of its halves, and this one does.
+        if unsafe { &*self.0 }.halved.swap(true, Ordering::AcqRel) {
+            // SAFETY: the other half is gone, so that nobody else has the slot, which came from `Owned::new`.
+            drop(unsafe { Owned::from_raw(self.0) });
+        }
+    }
 }
 
 impl<T: Send + Sync + 'static> Published<T> {
     /// Publishes a first value.
     pub fn new(value: T) -> Self {
         Self {
-            current: Atomic::new(value),
+            current: Apart(Atomic::new(Slot::new(value))),
             writer: Mutex::new(()),
         }
     }
@@ -79,10 +133,10 @@ impl<T: Send + Sync + 'static> Published<T> {
     /// The value as it is now, to be read for as long as the pin is held.
     #[inline]
     pub fn load<'p>(&'p self, pin: &'p Pin) -> &'p T {
-        let current = self.current.load(Ordering::Acquire, &pin.guard);
+        let current = self.current.0.load(Ordering::Acquire, &pin.guard);
         // SAFETY: `current` is never null and, under a pin of the default collector, not destroyed while the
         // reference lives (see the head of this file).
-        unsafe { current.deref() }
+        &unsafe { current.deref() }.value
     }
 
     /// Reads the value under a pin of its own.
@@ -116,21 +170,32 @@ impl<T: Send + Sync + 'static> Published<T> {
         let (value, result) = change(self.load(&pin))?;
         let old = self
             .current
-            .swap(Owned::new(value), Ordering::AcqRel, &pin.guard);
-        // SAFETY: `old` came from `Owned::new`, and since the swap no thread that pins from now on can load it. This
-        // writer alone swapped it out, so that it is scheduled once.
-        unsafe { pin.guard.defer_destroy(old) };
+            .0
+            .swap(Owned::new(Slot::new(value)), Ordering::AcqRel, &pin.guard)
+            .as_raw()
+            .cast_mut();
+        let (half, others) = (Half(old), Half(old));
+        // SAFETY: `old` came from `Owned::new`, since the swap no thread that pins from now on can load it, and this writer
+        // alone swapped it out, so that there are these two halves only. `T` is `Send`: any thread may call the function.
+        unsafe { pin.guard.defer_unchecked(move || drop(others)) };
+        drop(pin);
         drop(turn);
-        // Old values are few and may be large: do not wait until a bag of them is full.
-        pin.guard.flush();
+        for attempt in 0..PATIENCE {
+            epoch::pin().flush();
+            if half.is_last() {
+                break;
+            }
+            // Each attempt takes a cache line from every reader.
+            (0..1 << attempt).for_each(|_| spin_loop());
+        }
         Ok(result)
     }
 }
 
 impl<T: Send + Sync + 'static> Drop for Published<T> {
     fn drop(&mut self) {
-        let current = std::mem::replace(&mut self.current, Atomic::null());
-        // SAFETY: nobody else has a reference to `self`, thus none to its value either, and the pointer came from
+        let current = std::mem::replace(&mut self.current.0, Atomic::null());
+        // SAFETY: nobody else has a reference to `self`, thus none to its slot either, and the pointer came from
         // `Owned::new`.
         drop(unsafe { current.into_owned() });
     }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use pipeline_core::breaker::{MAX_COUNT, Settings};
 use pipeline_core::hook::order::{Contradiction, Precedence, Reason};
 use pipeline_core::hook::{
     Attachment, Cause, Chain, ChainDescription, ChainError, ContextFamily, Flow, Hook,
@@ -278,6 +279,7 @@ fn hook_error() -> impl Strategy<Value = HookError<String>> {
         Just(Cause::Stray),
         any::<Duration>().prop_map(Cause::TimedOut),
         Just(Cause::Aborted),
+        Just(Cause::CircuitOpen),
     ];
     (id(), any::<String>(), kind(), any::<usize>(), cause).prop_map(
         |(plugin, point, kind, index, cause)| HookError {
@@ -293,13 +295,18 @@ fn hook_error() -> impl Strategy<Value = HookError<String>> {
 fn description() -> impl Strategy<Value = ChainDescription> {
     let on_error = select(vec![OnError::Halt, OnError::Skip]);
     let timeout = option::of(any::<Duration>());
-    let hook = (kind(), id(), any::<i64>(), on_error, timeout).prop_map(
-        |(kind, plugin, priority, on_error, timeout)| HookDescription {
+    let settings = (1..=MAX_COUNT, 1..u64::MAX, 1..u64::MAX, 1..=MAX_COUNT);
+    let circuit = option::of(settings.prop_map(|(failures, window, cool_down, trials)| {
+        Settings::new(failures, window, cool_down, trials).unwrap()
+    }));
+    let hook = (kind(), id(), any::<i64>(), on_error, timeout, circuit).prop_map(
+        |(kind, plugin, priority, on_error, timeout, circuit)| HookDescription {
             kind,
             plugin,
             priority,
             on_error,
             timeout,
+            circuit,
         },
     );
     (any::<String>(), vec(hook, 0..4)).prop_map(|(point, hooks)| ChainDescription {

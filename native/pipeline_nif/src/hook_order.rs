@@ -33,6 +33,20 @@ type Declared<'a> = (Id, HookKind, i64, u64, Term<'a>, Term<'a>);
 /// `{:ok, indices}`, or `{:error, sentence}` where constraints contradict each other.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn hook_order<'a>(env: Env<'a>, hooks: Term<'a>, dependencies: Term<'a>) -> NifResult<Term<'a>> {
+    ordered(env, hooks, dependencies)
+}
+
+/// The same for so few hooks that it takes less time than a change of schedulers.
+#[rustler::nif]
+fn hook_order_of_few<'a>(
+    env: Env<'a>,
+    hooks: Term<'a>,
+    dependencies: Term<'a>,
+) -> NifResult<Term<'a>> {
+    ordered(env, hooks, dependencies)
+}
+
+fn ordered<'a>(env: Env<'a>, hooks: Term<'a>, dependencies: Term<'a>) -> NifResult<Term<'a>> {
     let entries = list::<Declared<'_>>(hooks)?
         .into_iter()
         .map(

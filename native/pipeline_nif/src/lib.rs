@@ -8,7 +8,6 @@
 #![allow(clippy::needless_pass_by_value)]
 
 mod background;
-mod breaker;
 mod declared;
 mod discovery;
 mod hook_order;

@@ -104,6 +104,20 @@ fn registry_register<'a>(
     Ok(changed_or_not(env, registry.live()?.register(entry)))
 }
 
+/// Registers `[{id, capabilities, providers, info}]` in their order, in one step. `:ok` or `{:duplicate, id}`. On a dirty
+/// scheduler: it copies all of them.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn registry_register_all<'a>(
+    env: Env<'a>,
+    registry: &RegistryResource,
+    entries: Term<'a>,
+) -> NifResult<Term<'a>> {
+    match registry.live()?.register_all(all_registered(entries)?) {
+        Err(RegistryError::DuplicateId(id)) => Ok((duplicate(), id).encode(env)),
+        _ => Ok(ok().encode(env)),
+    }
+}
+
 /// Replaces what is registered under an id. `:ok` or `:unknown`.
 #[rustler::nif]
 fn registry_replace<'a>(
@@ -126,10 +140,7 @@ fn registry_replace_all<'a>(
     registry: &RegistryResource,
     entries: Term<'a>,
 ) -> NifResult<Term<'a>> {
-    let entries = list::<(Id, Term<'_>, Term<'_>, Term<'_>)>(entries)?
-        .into_iter()
-        .map(|(id, capabilities, providers, info)| registered(id, capabilities, providers, info))
-        .collect::<NifResult<Vec<_>>>()?;
+    let entries = all_registered(entries)?;
     Ok(changed_or_not(env, registry.live()?.replace_all(entries)))
 }
 
@@ -232,6 +243,13 @@ fn changed_or_not<T>(env: Env<'_>, outcome: Result<T, RegistryError<Id>>) -> Ter
         Err(RegistryError::DuplicateId(_)) => duplicate().encode(env),
         Err(_) => unknown().encode(env),
     }
+}
+
+fn all_registered(entries: Term<'_>) -> NifResult<Vec<Registered>> {
+    list::<(Id, Term<'_>, Term<'_>, Term<'_>)>(entries)?
+        .into_iter()
+        .map(|(id, capabilities, providers, info)| registered(id, capabilities, providers, info))
+        .collect()
 }
 
 fn registered(

@@ -9,4 +9,8 @@ pub enum Terms {}
 impl ContextFamily for Terms {
     type Context<'a> = TermContext<'a>;
     type Error = Failure;
+
+    fn is_refusal(error: &Failure) -> bool {
+        matches!(error, Failure::Refused(_))
+    }
 }

@@ -18,6 +18,7 @@
 
 mod around;
 mod blocking;
+mod circuit;
 mod context;
 mod data;
 mod deep_stack;

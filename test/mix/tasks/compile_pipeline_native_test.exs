@@ -217,18 +217,7 @@ defmodule Mix.Tasks.Compile.PipelineNativeTest do
     home = Path.join(project, "home")
     File.mkdir_p!(home)
 
-    {output, status} =
-      mix(
-        project,
-        [
-          "run",
-          "--no-compile",
-          "--no-start",
-          "-e",
-          "System.put_env(\"PATH\", \"\"); Mix.Task.run(\"compile\")"
-        ],
-        [{"HOME", home}, {"CARGO_HOME", nil}]
-      )
+    {output, status} = compile_without_path(project, home)
 
     assert status == 1
 
@@ -242,18 +231,7 @@ defmodule Mix.Tasks.Compile.PipelineNativeTest do
     File.write!(cargo, "#!/bin/sh\necho this cargo was asked to $1\nexit 7\n")
     File.chmod!(cargo, 0o755)
 
-    {output, 1} =
-      mix(
-        project,
-        [
-          "run",
-          "--no-compile",
-          "--no-start",
-          "-e",
-          "System.put_env(\"PATH\", \"\"); Mix.Task.run(\"compile\")"
-        ],
-        [{"HOME", home}, {"CARGO_HOME", nil}]
-      )
+    {output, 1} = compile_without_path(project, home)
 
     assert output =~ "this cargo was asked to build"
     assert output =~ "cargo ended with status 7"
@@ -339,6 +317,11 @@ defmodule Mix.Tasks.Compile.PipelineNativeTest do
   end
 
   defp inode(project), do: File.stat!(Path.join(project, @installed)).inode
+
+  defp compile_without_path(project, home) do
+    code = "System.put_env(\"PATH\", \"\"); Mix.Task.run(\"compile\")"
+    mix(project, ["run", "--no-compile", "--no-start", "-e", code], [{"HOME", home}, {"CARGO_HOME", nil}])
+  end
 
   # Cargo builds where it does for a user, unless this suite is told where.
   defp mix(project, args, env \\ []) do

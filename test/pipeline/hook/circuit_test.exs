@@ -317,48 +317,6 @@ defmodule Pipeline.Hook.CircuitTest do
     end
   end
 
-  test "a native hook with a circuit is a call of its own, and refusals open nothing", %{instance: instance} do
-    module =
-      plugin id: :native do
-        hook :before, :step, native: :increment, config: %{field: :n}, priority: 60
-
-        hook :before, :step,
-          native: :increment,
-          config: %{field: :n},
-          circuit: [failures: 1, cool_down: 3_600_000]
-
-        hook :before, :step, native: :increment, config: %{field: :n}, priority: 40
-      end
-
-    {:ok, :native} = Manager.load_plugin(module, %{}, instance: instance)
-    :ok = Events.subscribe(self(), :hook_circuit, instance: instance)
-    assert Hook.run(instance, :step, %{n: 0}, nil) == {:ok, %{n: 3}}
-    assert [%{segment: 1}, %{segment: 2, circuit: %{}}, %{segment: 3}] = Hook.chain(:step, instance: instance)
-    refute_received {:pipeline_event, {:plugin, :hook_circuit}, _}
-  end
-
-  test "a native hook that fails opens its circuit, skipped or not" do
-    for {on_error, refused} <- [halt: :error, skip: {:ok, :no_map}] do
-      chains =
-        Chains.register(Chains.new(), :step, {:native, :increment, %{field: :n}},
-          circuit: [failures: 1, cool_down: @hour],
-          on_error: on_error
-        )
-
-      assert Chains.run(chains, :step, %{n: 1}) == {:ok, %{n: 2}}
-
-      case {Chains.run(chains, :step, :no_map), on_error} do
-        {{:error, %Hook.Error{reason: %Hook.NativeError{}}}, :halt} -> :ok
-        {{:ok, :no_map}, :skip} -> :ok
-      end
-
-      case Chains.run(chains, :step, :no_map) do
-        {:error, %Hook.Error{reason: :circuit_open}} -> assert refused == :error
-        result -> assert result == refused
-      end
-    end
-  end
-
   test "settings that do not fit are told" do
     register = fn circuit ->
       catch_error(Chains.register(Chains.new(), :step, fn c, next -> next.(c) end, circuit: circuit)).message

@@ -30,6 +30,12 @@ defmodule Pipeline.Native.LibraryTest do
           fn -> Unbuilt.segment(:before, []) end,
           fn -> Unbuilt.segment(:before, [], 500) end,
           fn -> Unbuilt.segment_stats(make_ref()) end,
+          fn -> Unbuilt.breaker_new(1, 1, 1, 1) end,
+          fn -> Unbuilt.breaker_admit(make_ref()) end,
+          fn -> Unbuilt.breaker_failed(make_ref(), 0) end,
+          fn -> Unbuilt.breaker_passed(make_ref(), 0) end,
+          fn -> Unbuilt.breaker_reset(make_ref()) end,
+          fn -> Unbuilt.breaker_counts(make_ref()) end,
           fn -> Unbuilt.run_segment(make_ref(), %{}) end,
           fn -> Unbuilt.run_segment_dirty(make_ref(), %{}) end
         ] do

@@ -621,19 +621,19 @@ defmodule Pipeline.Plugin.ClusterTest do
 
     test "has what cannot do with an upgrade wait for one that it can do with",
          %{nodes: [a, b, c] = nodes, name: name} = context do
-      {source, needed, _} = source(:upgraded)
+      {source, needed, _} = source(:relied_on)
       compile_on(a, source)
-      {:ok, :upgraded} = load(a, needed, context.all)
+      {:ok, :relied_on} = load(a, needed, context.all)
       split([a], [b, c], name)
 
       [two, one] =
         for version <- ["2.0.0", "1.5.0"] do
-          {source, ^needed, _} = source(:upgraded, version: version)
+          {source, ^needed, _} = source(:relied_on, version: version)
           Map.new(compile(source))[needed]
         end
 
-      assert call(a, Manager, :upgrade_plugin, [:upgraded, two, context.all]) == {:ok, "2.0.0"}
-      {source, needing, _} = source(:choosy, needs: :upgraded, as: "~> 1.0")
+      assert call(a, Manager, :upgrade_plugin, [:relied_on, two, context.all]) == {:ok, "2.0.0"}
+      {source, needing, _} = source(:choosy, needs: :relied_on, as: "~> 1.0")
       compile_on(b, source)
       {:ok, :choosy} = load(b, needing, context.all)
 
@@ -641,13 +641,13 @@ defmodule Pipeline.Plugin.ClusterTest do
       assert call(c, Cluster, :sync, [context.opts]) == {:error, {:pending, [:choosy]}}
 
       for node <- nodes do
-        assert ids(node, context.opts) == [:upgraded]
-        assert call(node, Manager, :plugin_info, [:upgraded, context.opts]).version == "2.0.0"
+        assert ids(node, context.opts) == [:relied_on]
+        assert call(node, Manager, :plugin_info, [:relied_on, context.opts]).version == "2.0.0"
       end
 
-      assert call(b, Manager, :upgrade_plugin, [:upgraded, one, context.all]) == {:ok, "1.5.0"}
+      assert call(b, Manager, :upgrade_plugin, [:relied_on, one, context.all]) == {:ok, "1.5.0"}
       assert call(b, Cluster, :sync, [context.opts]) == :ok
-      for node <- nodes, do: assert(Enum.sort(ids(node, context.opts)) == [:choosy, :upgraded])
+      for node <- nodes, do: assert(Enum.sort(ids(node, context.opts)) == [:choosy, :relied_on])
     end
   end
 

@@ -269,6 +269,10 @@ defmodule Pipeline.Plugin.DSLTest do
            "is wrong: schema: "},
           {"template that is none", :template, %{template: "{{ x", into: :y}, "is wrong: template: "},
           {"rate that is none", :rate_limit, %{limit: 0}, "is wrong: limit: expected a nonzero u32"},
+          {"rate over a time that is too short", :rate_limit, %{limit: 3_000_000, per_ms: 1},
+           "is wrong: per_ms: limit in per_ms is more than one run per nanosecond; give a longer time"},
+          {"rate over a time that is too long", :rate_limit, %{limit: 1, per_ms: 31_536_000_001},
+           "is wrong: per_ms: no rate is counted over more than a year: expected at most 31536000000, found 31536000001"},
           {"config that is no map", :increment, :n, "is wrong: "}
         ] do
       test name, %{instance: instance} do

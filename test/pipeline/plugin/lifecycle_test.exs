@@ -66,11 +66,24 @@ defmodule Pipeline.Plugin.LifecycleTest do
     assert spell(instance) == {:ok, [:a, :b, :c]}
   end
 
-  defp kill_supervisor_of(id, instance) do
+  # A plugin that crashes until it is given up.
+  defp kill_until_failed(id, instance) do
     :ok = Events.subscribe(self(), :plugin_failed, instance: instance)
-    pid = Names.whereis(instance, {:supervisor, id})
-    Supervisor.stop(pid, :shutdown)
-    assert_receive {:pipeline_event, {:plugin, :plugin_failed}, %{id: ^id}}, 2_000
+    kill_again(id, instance)
+  end
+
+  defp kill_again(id, instance) do
+    if pid = Names.whereis(instance, {:plugin, id}) do
+      monitor = Process.monitor(pid)
+      Process.exit(pid, :kill)
+      assert_receive {:DOWN, ^monitor, :process, ^pid, _}, 2_000
+    end
+
+    receive do
+      {:pipeline_event, {:plugin, :plugin_failed}, %{id: ^id}} -> :ok
+    after
+      0 -> kill_again(id, instance)
+    end
   end
 
   test "loading passes through the states, each an event with its time", %{instance: instance} do
@@ -154,7 +167,7 @@ defmodule Pipeline.Plugin.LifecycleTest do
     load(letter(:other), instance)
     other = Manager.plugin_info(:other, instance: instance).pid
 
-    kill_supervisor_of(:a, instance)
+    kill_until_failed(:a, instance)
     assert states(instance) == %{a: :failed, b: :held, c: :held, other: :started}
     assert spell(instance) == {:ok, [:other]}
     assert Manager.plugin_info(:other, instance: instance).pid == other
@@ -194,7 +207,7 @@ defmodule Pipeline.Plugin.LifecycleTest do
     a = letter(:a)
     load(a, instance)
     load(letter(:b, on: :a), instance)
-    kill_supervisor_of(:a, instance)
+    kill_until_failed(:a, instance)
     assert :ok = Manager.unload_plugin(:a, instance: instance)
     assert states(instance) == %{b: :held}
 
@@ -255,7 +268,7 @@ defmodule Pipeline.Plugin.LifecycleTest do
     load_chain(instance)
     load(letter(:other), instance)
     :ok = Manager.disable_plugin(:b, instance: instance)
-    kill_supervisor_of(:other, instance)
+    kill_until_failed(:other, instance)
 
     manager = Names.whereis(instance, :manager)
     monitor = Process.monitor(manager)

@@ -88,7 +88,7 @@ defmodule Pipeline.Plugin.ManagerRecoveryTest do
     assert Manager.list_plugins(instance: instance) == []
     assert Manager.get_by_capability(:letters, instance: instance) == []
     assert Hook.points(instance: instance) == []
-    assert %{active: 0} = DynamicSupervisor.count_children(Names.whereis(instance, :plugins))
+    assert %{active: 0} = Supervisor.count_children(Names.whereis(instance, :plugins))
     assert run(instance) == {:ok, []}
   end
 

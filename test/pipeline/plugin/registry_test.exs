@@ -269,4 +269,25 @@ defmodule Pipeline.Plugin.RegistryTest do
   end
 
   defp nil_free, do: <<1::3>>
+
+  test "several are registered in their order, in one step, or none of them" do
+    registry = Registry.new()
+    infos = for n <- 1..3, do: %{id: "plugin #{n}", capabilities: [k: n]}
+    assert {:ok, ^registry} = Registry.register_all(registry, infos)
+    assert Registry.list(registry) == infos
+    assert Registry.generation(registry) == 3
+    assert Registry.find_by_capability(registry, :k) == ["plugin 1", "plugin 2", "plugin 3"]
+    assert Registry.find_by_capability(registry, :k, 2) == ["plugin 2"]
+
+    more = [%{id: "new"}, %{id: "plugin 2"}, %{id: "newer"}]
+    assert {:error, {:duplicate_id, "plugin 2"}} = Registry.register_all(registry, more)
+
+    assert {:error, {:duplicate_id, "twice"}} =
+             Registry.register_all(registry, [%{id: "twice"}, %{id: "twice"}])
+
+    assert Registry.list(registry) == infos
+    assert {:ok, ^registry} = Registry.register_all(registry, [])
+    assert {:ok, ^registry} = Registry.register_all(registry, [%{id: "one"}])
+    assert {:error, {:duplicate_id, "one"}} = Registry.register_all(registry, [%{id: "one"}])
+  end
 end

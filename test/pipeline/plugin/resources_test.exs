@@ -3,6 +3,7 @@ defmodule Pipeline.Plugin.ResourcesTest do
   use Pipeline.InstanceCase, async: true
 
   alias Pipeline.Plugin.{Names, Resources}
+  alias Pipeline.Plugin.Resources.Monitor
 
   @moduletag :capture_log
 
@@ -269,6 +270,13 @@ defmodule Pipeline.Plugin.ResourcesTest do
 
       # The limit holds for the new process too.
       assert {:error, {:crashed, :big, :killed}} = call(:big, {:keep, 1_000_000}, opts)
+    end
+
+    test "is told also where the next process is there before the end of the last is known", %{opts: opts} do
+      load(:big, [max_heap: 400_000], opts)
+      :ok = Monitor.watch(opts[:instance], [{:big, self(), %{}, true}])
+      assert {:error, {:crashed, :big, :killed}} = call(:big, {:keep, 1_000_000}, opts)
+      assert_receive {:pipeline_event, {:plugin, :plugin_limit_exceeded}, %{id: :big, what: :max_heap}}
     end
 
     test "holds while the plugin is initialised", %{opts: opts} do

@@ -143,10 +143,13 @@ defmodule Pipeline.Plugin.RPCTest do
 
       task = Task.async(fn -> RPC.call(:counter, :count, :infinity, opts) end)
       assert Task.await(task) == {:ok, 0}
-      kill_and_hold_up(:counter, opts)
+      supervisor = kill_and_hold_up(:counter, opts)
       task = Task.async(fn -> RPC.call(:counter, :count, :infinity, opts) end)
       await_waiter(task.pid)
-      assert Manager.unload_plugin(:counter, opts) == :ok
+      unload = Task.async(fn -> Manager.unload_plugin(:counter, opts) end)
+      until(fn -> Manager.plugin_info(:counter, opts).state == :draining end)
+      :sys.resume(supervisor)
+      assert Task.await(unload) == :ok
       assert {:error, {state, :counter}} = Task.await(task)
       assert state in [:stopping, :draining, :not_loaded]
     end
@@ -195,9 +198,9 @@ defmodule Pipeline.Plugin.RPCTest do
     assert RPC.call(:counter, {:ask, :counter}, 5000, opts) == {:ok, {:error, {:calling_self, :counter}}}
   end
 
-  # Kills a plugin whose supervisor is held up, so that there is no process of it until that is resumed.
+  # Kills a plugin while the plugin supervisor is held up, so that there is no process of it until that is resumed.
   defp kill_and_hold_up(id \\ :counter, opts) do
-    supervisor = Names.whereis(opts[:instance], {:supervisor, id})
+    supervisor = Names.whereis(opts[:instance], :plugins)
     :ok = :sys.suspend(supervisor)
     pid = Manager.plugin_info(id, opts).pid
     monitor = Process.monitor(pid)

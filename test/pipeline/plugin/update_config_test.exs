@@ -229,7 +229,7 @@ defmodule Pipeline.Plugin.UpdateConfigTest do
       name = :"#{instance} #{round}"
       start_supervised!({Manager, name: name}, id: name)
       {:ok, :chat} = Manager.load_plugin(Chat, %{test: self()}, instance: name)
-      victim = Enum.random([:manager, {:plugin, :chat}, {:supervisor, :chat}, :monitor])
+      victim = Enum.random([:manager, {:plugin, :chat}, :plugins, :monitor])
       moment = Enum.random(1..20)
 
       killers =

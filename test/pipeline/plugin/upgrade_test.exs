@@ -156,7 +156,7 @@ defmodule Pipeline.Plugin.UpgradeTest do
 
     assert step(instance) == {:ok, ["1.0.0"]}
     # The supervisor answers once it has started the process again.
-    _ = instance |> Names.whereis({:supervisor, :counting}) |> Supervisor.which_children()
+    _ = instance |> Names.whereis(:plugins) |> Supervisor.which_children()
     assert {:ok, {"1.0.0", 1}} = call(:count, instance)
   end
 

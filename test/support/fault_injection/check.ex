@@ -38,11 +38,11 @@ defmodule Pipeline.FaultInjection.Check do
   def agree!(model, instance) do
     running = Enum.sort(Model.running(model))
 
-    for id <- Plugins.ids(), role <- [:supervisor, :plugin] do
-      pid = Names.whereis(instance, {role, id})
+    for id <- Plugins.ids() do
+      pid = Names.whereis(instance, {:plugin, id})
 
       assert is_pid(pid) == id in running,
-             "the #{role} of #{id} is #{inspect(pid)}, and #{inspect(running)} are to run: " <>
+             "the process of #{id} is #{inspect(pid)}, and #{inspect(running)} are to run: " <>
                inspect(Manager.plugin_info(id, instance: instance)[:history], limit: 60)
     end
 

@@ -3,12 +3,12 @@ defmodule Pipeline.FaultInjection.Kill do
 
   alias Pipeline.Plugin.{Manager, Names}
 
-  @type victim :: {:role, atom} | {:plugin | :supervisor, atom} | :events | :keeper
+  @type victim :: {:role, atom} | {:plugin, atom} | :events | :keeper
 
   @spec pid(victim, atom) :: pid | nil
   def pid(:events, _instance), do: Process.whereis(Pipeline.Events.Server)
   def pid({:role, role}, instance), do: Names.whereis(instance, role)
-  def pid({_plugin_or_supervisor, _id} = role, instance), do: Names.whereis(instance, role)
+  def pid({:plugin, _id} = role, instance), do: Names.whereis(instance, role)
 
   # There is one while a plugin is upgraded.
   def pid(:keeper, instance) do
@@ -43,7 +43,7 @@ defmodule Pipeline.FaultInjection.Kill do
   end
 
   # As long as the plugin is to run.
-  defp replaced({_plugin_or_supervisor, id} = victim, old, instance) do
+  defp replaced({:plugin, id} = victim, old, instance) do
     quiet(instance)
     to_run? = match?(%{state: :started}, Manager.plugin_info(id, instance: instance))
     if to_run? and pid(victim, instance) in [nil, old], do: replaced(victim, old, instance), else: :ok
@@ -52,7 +52,7 @@ defmodule Pipeline.FaultInjection.Kill do
   defp replaced(:keeper, _old, _instance), do: :ok
 
   # The instance answers once it has restarted what has ended, the manager once it has recovered and done what it was told,
-  # and the supervisor of each plugin once it has its process.
+  # and the parent of the plugins once they have their processes.
   defp quiet(instance) do
     ask(fn ->
       _ = instance |> Names.whereis(:instance) |> Supervisor.which_children()
@@ -60,9 +60,9 @@ defmodule Pipeline.FaultInjection.Kill do
       _ = instance |> Names.whereis(:instance) |> Supervisor.which_children()
     end) || quiet(instance)
 
-    children = ask(fn -> DynamicSupervisor.which_children(Names.whereis(instance, :plugins)) end)
-    for {_, pid, _, _} <- children || [], is_pid(pid), do: ask(fn -> Supervisor.which_children(pid) end)
-    if children, do: :ok, else: quiet(instance)
+    if ask(fn -> Supervisor.which_children(Names.whereis(instance, :plugins)) end),
+      do: :ok,
+      else: quiet(instance)
   end
 
   # `nil` of one that is just ending.

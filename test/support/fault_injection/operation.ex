@@ -1,8 +1,8 @@
 defmodule Pipeline.FaultInjection.Operation do
   @moduledoc "Does to an instance what the model says the outcome of."
 
-  alias Pipeline.FaultInjection.{Model, Plugins}
-  alias Pipeline.Plugin.{LoadError, Manager, Names}
+  alias Pipeline.FaultInjection.{Kill, Model, Plugins}
+  alias Pipeline.Plugin.{LoadError, Manager}
 
   @type versions :: %{{Plugins.id(), non_neg_integer} => Plugins.target()}
 
@@ -58,12 +58,16 @@ defmodule Pipeline.FaultInjection.Operation do
     end
   end
 
-  # As after too many crashes.
-  defp do_perform({:fail, id}, _model, _versions, instance: instance) do
-    with pid when pid != nil <- Names.whereis(instance, {:supervisor, id}),
-         do: Supervisor.stop(pid, :shutdown)
+  # By crashes, until the manager gives it up.
+  defp do_perform({:fail, id} = operation, model, versions, [instance: instance] = opts) do
+    case Manager.plugin_info(id, opts) do
+      %{state: :started} ->
+        Kill.kill({:plugin, id}, instance)
+        do_perform(operation, model, versions, opts)
 
-    :ok
+      _ ->
+        :ok
+    end
   end
 
   defp replace(module, binary) do

@@ -3,13 +3,16 @@ defmodule Pipeline.LeakCheck.Difference do
 
   alias Pipeline.Measured
 
+  # Those that happen to be in use: messages, files, what is measured.
+  @at_hand %{binaries: 16}
+
   @doc "Of what there is more, with how many more: `{kind, what, number}`."
   @spec more(Measured.counted(), Measured.counted()) :: [{atom, term, pos_integer}]
   def more(before, later) do
     for {kind, counts} <- later,
         {what, count} <- counts,
         number = count - Map.get(before[kind], what, 0),
-        number > 0,
+        number > Map.get(@at_hand, kind, 0),
         do: {kind, what, number}
   end
 
@@ -26,14 +29,17 @@ defmodule Pipeline.LeakCheck.Difference do
   defp sentence({kind, :all, number}, which), do: "#{number} #{kind} #{which}"
   defp sentence({kind, what, number}, which), do: "#{number} #{kind} #{which}: #{inspect(what)}"
 
-  @spec atoms(non_neg_integer, non_neg_integer) :: [String.t()]
-  def atoms(before, later) when later <= before, do: []
-
-  def atoms(before, later) do
-    [
-      "#{later - before} atoms more, the first: #{before |> Measured.atoms_since() |> Enum.take(10) |> inspect()}"
-    ]
+  @spec words(map, map, non_neg_integer) :: [String.t()]
+  def words(before, later, allowed) do
+    for {made_by, words} <- later,
+        more = words - Map.get(before, made_by, 0),
+        more > allowed,
+        do: "#{more} words more are held by #{inspect(made_by)}, of which #{allowed} are allowed"
   end
+
+  @spec atoms(integer, [String.t()] | nil) :: [String.t()]
+  def atoms(number, _names) when number <= 0, do: []
+  def atoms(number, names), do: ["#{number} atoms more: #{inspect(names || [], limit: 10)}"]
 
   @spec native(map, map, %{bytes: non_neg_integer | :infinity, blocks: non_neg_integer | :infinity}) :: [
           String.t()

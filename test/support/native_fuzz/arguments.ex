@@ -47,6 +47,11 @@ defmodule Pipeline.NativeFuzz.Arguments do
     end
   end
 
+  @doc "Whether a hook of this configuration ends by itself. `:pause`, with a changed one, may wait for others for ever."
+  @spec ends?(atom, term) :: boolean
+  def ends?(:pause, config), do: {:pause, config} in @configs
+  def ends?(_, _), do: true
+
   @doc "Arguments of which nothing is known."
   @spec random(arity, Held.t()) :: [term]
   def random(arity, held), do: for(_ <- 1..arity//1, do: any(held))
@@ -99,6 +104,14 @@ defmodule Pipeline.NativeFuzz.Arguments do
 
   defp right(:native_hook, 2, _), do: Tuple.to_list(one(@configs))
 
+  defp right(:breaker_new, 4, _), do: [one([1, 2, 1_024]), 1_000, one([1, 1_000]), one([1, 3])]
+
+  defp right(name, 1, held) when name in [:breaker_admit, :breaker_reset, :breaker_counts],
+    do: [Held.one(held, :breaker)]
+
+  defp right(name, 2, held) when name in [:breaker_failed, :breaker_passed],
+    do: [Held.one(held, :breaker), one([0, 0, 1, 2])]
+
   defp right(:segment, 3, held), do: [phase(), steps(held), one([:infinity, 1, 500])]
   defp right(:segment_stats, 1, held), do: [Held.one(held, :segment)]
 
@@ -128,7 +141,13 @@ defmodule Pipeline.NativeFuzz.Arguments do
     ])
   end
 
-  defp steps(held), do: some(fn -> {Held.one(held, :hook), one([:halt, :skip, :raise])} end)
+  defp steps(held) do
+    some(fn ->
+      step = {Held.one(held, :hook), one([:halt, :skip, :raise])}
+      if one([true, false]), do: step, else: Tuple.append(step, Held.one(held, :breaker))
+    end)
+  end
+
   defp registry(held), do: Held.one(held, :registry)
   defp phase, do: one([:before, :after, :replace, :before])
   defp version, do: {id(), "1.#{:rand.uniform(3)}.0"}

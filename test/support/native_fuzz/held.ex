@@ -3,9 +3,11 @@ defmodule Pipeline.NativeFuzz.Held do
   What native functions have returned that others take: at most a few of each kind, so that what is held does not grow.
   """
 
+  alias Pipeline.NativeFuzz.Arguments
+
   @most 16
 
-  @type kind :: :registry | :hook | :around | :segment | :visit | :run
+  @type kind :: :registry | :hook | :around | :segment | :visit | :run | :breaker
   @type t :: %{kind => tuple}
 
   @spec new() :: t
@@ -42,8 +44,14 @@ defmodule Pipeline.NativeFuzz.Held do
 
   def harvest(held, :segment, _, segment) when is_reference(segment), do: put(held, :segment, segment)
 
-  def harvest(held, :native_hook, [name, _], {:ok, hook}) do
-    put(held, if(name in [:retry, :cache, :guard], do: :around, else: :hook), hook)
+  def harvest(held, :breaker_new, _, {:ok, breaker}), do: put(held, :breaker, breaker)
+
+  def harvest(held, :native_hook, [name, config], {:ok, hook}) do
+    cond do
+      name in [:retry, :cache, :guard] -> put(held, :around, hook)
+      Arguments.ends?(name, config) -> put(held, :hook, hook)
+      true -> held
+    end
   end
 
   def harvest(held, _, [around, _], {:inside, visit, _}), do: put(held, :visit, {around, visit})

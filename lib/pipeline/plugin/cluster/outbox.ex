@@ -19,6 +19,15 @@ defmodule Pipeline.Plugin.Cluster.Outbox do
     :ok
   end
 
+  @doc "Whether events of a type travel."
+  @spec forwards?(atom, type :: term) :: boolean
+  def forwards?(instance, type) do
+    case Table.settings(instance) do
+      nil -> false
+      %{options: options} -> travels?(options.events, type)
+    end
+  end
+
   defp travels?(types, _type) when types == %{}, do: false
   defp travels?(:all, _type), do: true
   defp travels?(types, type), do: is_map_key(types, type)

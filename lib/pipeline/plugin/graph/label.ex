@@ -2,6 +2,8 @@ defmodule Pipeline.Plugin.Graph.Label do
   @moduledoc false
   # Names as a person reads them. They may come from files of unknown origin: nothing that a terminal obeys is left in.
 
+  alias Pipeline.Plugin.Graph.UnknownAtom
+
   @doc "An id, a hook point, a capability."
   @spec name(term) :: String.t()
   def name({:unknown_atom, name}), do: name |> String.replace_prefix("Elixir.", "") |> plain()
@@ -27,16 +29,6 @@ defmodule Pipeline.Plugin.Graph.Label do
   @spec term(term) :: String.t()
   def term(term) do
     term |> atoms() |> inspect(limit: 20, printable_limit: 200, width: :infinity) |> plain()
-  end
-
-  defmodule UnknownAtom do
-    @moduledoc false
-    defstruct [:name]
-
-    defimpl Inspect do
-      def inspect(%{name: "Elixir." <> name}, _opts), do: name
-      def inspect(%{name: name}, _opts), do: ":" <> name
-    end
   end
 
   defp atoms({:unknown_atom, name}) when is_binary(name), do: %UnknownAtom{name: name}

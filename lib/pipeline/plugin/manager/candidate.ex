@@ -6,7 +6,7 @@ defmodule Pipeline.Plugin.Manager.Candidate do
   alias Pipeline.Plugin.Resources.Limits
 
   @enforce_keys [:module, :manifest, :config, :info]
-  defstruct [:module, :manifest, :config, :info, limits: %{}, known?: false]
+  defstruct [:module, :manifest, :config, :info, limits: %{}, known?: false, wave: 0]
 
   @type t :: %__MODULE__{
           module: module,
@@ -14,13 +14,17 @@ defmodule Pipeline.Plugin.Manager.Candidate do
           config: map,
           info: Lifecycle.info(),
           limits: Limits.t(),
-          known?: boolean
+          known?: boolean,
+          # Those of a wave need none of each other.
+          wave: non_neg_integer
         }
 
   @spec prepare([{module, term} | {module, term, Limits.t()}], map) :: {:ok, [t]} | {:error, LoadError.t()}
   def prepare(plugins, loaded) do
+    at = Lifecycle.now()
+
     Enum.reduce_while(plugins, {[], MapSet.new()}, fn plugin, {candidates, ids} ->
-      with {:ok, candidate} <- prepare_one(plugin),
+      with {:ok, candidate} <- prepare_one(plugin, at),
            :ok <- check_id(candidate, ids, loaded) do
         {:cont, {[candidate | candidates], MapSet.put(ids, candidate.manifest.id)}}
       else
@@ -36,7 +40,7 @@ defmodule Pipeline.Plugin.Manager.Candidate do
   @doc "A plugin that is known and does not run, on its way in again."
   @spec again(Lifecycle.info()) :: {:ok, t} | {:error, LoadError.t()}
   def again(%{id: id, module: module, config: config} = info) do
-    with {:ok, candidate} <- prepare_one({module, config, Map.get(info, :limits, %{})}) do
+    with {:ok, candidate} <- prepare_one({module, config, Map.get(info, :limits, %{})}, Lifecycle.now()) do
       case candidate.manifest do
         %{id: ^id} = manifest -> {:ok, %{candidate | info: Map.merge(info, manifest), known?: true}}
         %{id: other} -> error(module, id, {:invalid_manifest, "it calls itself #{inspect(other)} now"})
@@ -44,25 +48,23 @@ defmodule Pipeline.Plugin.Manager.Candidate do
     end
   end
 
-  defp prepare_one({module, config}), do: prepare_one({module, config, %{}})
+  defp prepare_one({module, config}, at), do: prepare_one({module, config, %{}}, at)
 
-  defp prepare_one({module, config, limits}) do
+  defp prepare_one({module, config, limits}, at) do
     with :ok <- check_module(module),
          {:ok, manifest} <- manifest(module),
          :ok <- check_manifest(module, manifest),
          :ok <- check_config(module, manifest, config) do
       limits = Map.merge(Limits.declared(module), limits)
-      info = manifest |> Lifecycle.discovered(:load) |> Map.merge(%{module: module, config: config})
+      info = manifest |> Lifecycle.discovered(:load, at) |> Map.merge(%{module: module, config: config})
       {:ok, %__MODULE__{module: module, manifest: manifest, config: config, info: info, limits: limits}}
     end
   end
 
   @doc "The same a state further."
-  @spec enter(t, Lifecycle.state(), term, atom) :: t
-  def enter(%__MODULE__{info: info} = candidate, to, reason, instance) do
-    info = Lifecycle.enter!(info, to, reason)
-    Lifecycle.announce(info, instance)
-    %{candidate | info: info}
+  @spec enter(t, Lifecycle.state(), term, DateTime.t()) :: t
+  def enter(%__MODULE__{info: info} = candidate, to, reason, at) do
+    %{candidate | info: Lifecycle.enter!(info, to, reason, at)}
   end
 
   defp check_module(module) do

@@ -82,7 +82,7 @@ defmodule Pipeline.Plugin.Manager.Hold do
   def keep(%State{} = state, candidate, to, reason) do
     info = candidate.info |> Lifecycle.enter!(to, reason) |> Map.put(:loaded_at, nil)
     {:ok, _} = Registry.register(Registry.of(state.instance), info)
-    Lifecycle.announce(info, state.instance)
+    Lifecycle.announce([info], state.instance)
     State.put(state, info)
   end
 end

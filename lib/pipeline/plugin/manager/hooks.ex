@@ -15,7 +15,13 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   @doc "The chains as they will be with the candidates' hooks. Native hooks are built here, so their config is checked."
   @spec prepare([Candidate.t()], Table.current(), State.t()) ::
           {:ok, Table.changes()} | {:error, LoadError.t()}
-  def prepare(candidates, current, %State{instance: instance, spec: spec} = state) do
+  def prepare(candidates, current, state) do
+    if Enum.all?(candidates, &(declared_hooks(&1.module) == [])),
+      do: {:ok, %{}},
+      else: prepare_hooks(candidates, current, state)
+  end
+
+  defp prepare_hooks(candidates, current, %State{instance: instance, spec: spec} = state) do
     loaded = State.running(state)
     dependencies = Dependents.graph(Enum.into(candidates, loaded, &{&1.manifest.id, &1.manifest}))
     add = &Table.add(&2, current, instance, &1, dependencies, &3)

@@ -5,7 +5,7 @@ defmodule Pipeline.Plugin.Manager.Recovery do
   require Logger
 
   alias Pipeline.Hook.Table
-  alias Pipeline.Plugin.{Lifecycle, LoadError, Names, Registry}
+  alias Pipeline.Plugin.{Child, Lifecycle, LoadError, Processes, Registry, Restarts}
   alias Pipeline.Plugin.Manager.{Hold, Retire, State}
   alias Pipeline.Plugin.Manager.Upgrade.Keeper
 
@@ -27,8 +27,9 @@ defmodule Pipeline.Plugin.Manager.Recovery do
     for {_id, keeper, _reason} <- half, do: Table.open(instance, keeper)
 
     # A process that was started and not yet registered.
-    known = for %{id: id} <- all, pid = Names.whereis(instance, {:supervisor, id}), do: pid
-    Pipeline.Plugin.Supervisor.stop_others(instance, known)
+    for id <- Processes.ids(instance),
+        not is_map_key(state.plugins, id),
+        do: Processes.stop(instance, id, nil)
 
     underway = for %{state: state} = info <- all, state in [:loading, :draining], do: info
     state = underway |> Enum.reverse() |> Enum.reduce(state, &undo/2)
@@ -47,14 +48,12 @@ defmodule Pipeline.Plugin.Manager.Recovery do
   def restart(ids, state) do
     {lost, state} =
       Enum.flat_map_reduce(ids, state, fn id, state ->
-        %{module: module, config: config} = state.plugins[id]
+        case ensure(state, id) do
+          {:ok, state} ->
+            {[], state}
 
-        case Pipeline.Plugin.Supervisor.ensure_plugin(module, id, config, state.instance) do
-          {:ok, supervisor} ->
-            {[], State.watch(state, id, supervisor)}
-
-          {:error, reason} ->
-            error = %LoadError{plugin: id, module: module, step: :init, reason: reason}
+          {:error, reason, state} ->
+            error = %LoadError{plugin: id, module: state.plugins[id].module, step: :init, reason: reason}
             Logger.error("a plugin that was running is lost: " <> Exception.message(error))
             {[{id, reason}], state}
         end
@@ -62,6 +61,46 @@ defmodule Pipeline.Plugin.Manager.Recovery do
 
     # A held plugin's process is stopped in vain where it is lost too.
     Enum.reduce(lost, state, fn {id, reason}, state -> fail(state, id, reason) end)
+  end
+
+  defp ensure(%State{} = state, id) do
+    case Processes.find(state.instance, id) do
+      nil -> start(state, id)
+      {_pid, restarts} -> {:ok, keep(state, id, restarts)}
+    end
+  end
+
+  @doc "Starts the process of a plugin that is started, which has none. It runs its start/1 by itself."
+  @spec start(State.t(), Pipeline.Plugin.plugin_id()) :: {:ok, State.t()} | {:error, term, State.t()}
+  def start(%State{instance: instance} = state, id) do
+    # First noted, so that nobody starts it with those that it had.
+    state = keep(state, id, Restarts.new())
+    info = state.plugins[id]
+
+    child = %Child{
+      instance: instance,
+      module: info.module,
+      id: id,
+      config: info.config,
+      limits: info.limits,
+      restarts: info.restarts,
+      starter: self(),
+      then: :start
+    }
+
+    case Pipeline.Plugin.Supervisor.start_child(child, 30_000) do
+      {:ok, _pid} -> {:ok, state}
+      # It was being started again.
+      {:error, {:already_started, _pid}} -> ensure(state, id)
+      {:error, reason} -> {:error, reason, state}
+    end
+  end
+
+  defp keep(state, id, restarts) do
+    case state.plugins[id] do
+      %{restarts: ^restarts} -> state
+      _ -> State.note(state, [id], &Map.put(&1, :restarts, restarts))
+    end
   end
 
   @doc "A plugin that ran does not any more: it loses its hooks, and those that need it are held."
@@ -83,8 +122,6 @@ defmodule Pipeline.Plugin.Manager.Recovery do
     )
 
     state = State.note(state, [id], &Map.delete(&1, :upgrade))
-    supervisor = Names.whereis(state.instance, {:supervisor, id})
-    state = if supervisor, do: State.watch(state, id, supervisor), else: state
     fail(state, id, reason)
   end
 
@@ -93,9 +130,7 @@ defmodule Pipeline.Plugin.Manager.Recovery do
     Logger.warning("plugin #{inspect(id)} was #{half} when its manager ended; #{consequence(info)}")
     state = Retire.remove_hooks(state, [id])
 
-    if supervisor = Names.whereis(state.instance, {:supervisor, id}) do
-      Pipeline.Plugin.Supervisor.stop_plugin(supervisor, instance: state.instance)
-    end
+    state = State.stop(state, id)
 
     case target(info) do
       nil ->
@@ -103,7 +138,7 @@ defmodule Pipeline.Plugin.Manager.Recovery do
 
       {to, reason} ->
         State.update(state, [id], fn info ->
-          info |> Map.drop([:phase, :leaves_for]) |> Lifecycle.enter!(to, reason)
+          info |> Map.drop([:leaves_for]) |> Lifecycle.enter!(to, reason)
         end)
     end
   end

@@ -8,9 +8,12 @@ defmodule Pipeline.Plugin.Manager.Server do
   require Logger
 
   alias Pipeline.Hook.Table
-  alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Anchor, Config, Dependents, Events, Lifecycle, LoadError, Names, Store}
+  alias Pipeline.Plugin.{Anchor, Config, Dependents, Events, Lifecycle, LoadError, Names, Restarts, Store}
   alias Pipeline.Plugin.Manager.{Candidate, Hold, Load, Recovery, Retire, State, Upgrade, Wanted}
+
+  # From how many plugins on, and how many words each, room is made for a load.
+  @many 50
+  @words 200
 
   @spec start_link(keyword) :: GenServer.on_start()
   def start_link(opts), do: GenServer.start_link(__MODULE__, opts, name: name(opts[:name]))
@@ -59,15 +62,17 @@ defmodule Pipeline.Plugin.Manager.Server do
   def handle_call(:await_ready, _from, state), do: {:reply, :ignore, state}
 
   def handle_call({:load, plugins, timeout}, _from, state) do
-    with {:ok, candidates} <- Candidate.prepare(plugins, state.plugins),
-         :ok <- check_enabled(candidates, state),
-         :ok <- announce(candidates, state),
-         {:ok, candidates} <- Load.resolve(state, candidates),
-         {:ok, ids, state} <- Load.run(state, candidates, timeout) do
-      {:reply, {:ok, ids}, Hold.release(state)}
-    else
-      {:error, error} -> {:reply, {:error, error}, state}
-    end
+    with_room(length(plugins), fn ->
+      with {:ok, candidates} <- Candidate.prepare(plugins, state.plugins),
+           :ok <- check_enabled(candidates, state),
+           :ok <- announce(candidates, state),
+           {:ok, candidates} <- Load.resolve(state, candidates),
+           {:ok, ids, state} <- Load.run(state, candidates, timeout) do
+        {:reply, {:ok, ids}, Hold.release(state)}
+      else
+        {:error, error} -> {:reply, {:error, error}, state}
+      end
+    end)
   end
 
   def handle_call({:unload, id, cascade?, patience}, {caller, _tag}, state) do
@@ -121,11 +126,9 @@ defmodule Pipeline.Plugin.Manager.Server do
     with :ok <- check_loaded(id, state),
          :ok <- check_runs(id, state),
          :ok <- check_caller(caller, [id], state) do
-      {supervisor, _monitor} = state.supervisors[id]
-
-      case Plugin.Supervisor.restart_process(supervisor) do
-        :ok -> {:reply, :ok, state}
-        {:error, reason} -> {:reply, {:error, reason}, Recovery.fail(state, id, reason)}
+      case state |> State.stop(id) |> Recovery.start(id) do
+        {:ok, state} -> {:reply, :ok, state}
+        {:error, reason, state} -> {:reply, {:error, reason}, Recovery.fail(state, id, reason)}
       end
     else
       error -> {:reply, error, state}
@@ -175,20 +178,31 @@ defmodule Pipeline.Plugin.Manager.Server do
     {:noreply, %{state | traces: traces}}
   end
 
-  def handle_info({:DOWN, monitor, :process, _pid, reason}, state) do
-    case state.monitors do
-      %{^monitor => id} -> {:noreply, lost(id, reason, State.unwatch(state, id))}
-      %{} -> {:noreply, state}
-    end
+  # The plugin supervisor has, unless the plugin was started anew since.
+  def handle_info({:given_up, id, restarts}, state) do
+    if match?(%{restarts: ^restarts}, state.plugins[id]) and Restarts.over?(restarts),
+      do: {:noreply, Recovery.fail(state, id, :shutdown)},
+      else: {:noreply, state}
   end
 
   def handle_info(_message, state), do: {:noreply, state}
+
+  # A heap that grows with a load of many is copied again and again meanwhile.
+  defp with_room(count, load) when count < @many, do: load.()
+
+  defp with_room(count, load) do
+    usual = Process.flag(:min_heap_size, count * @words)
+    :erlang.garbage_collect()
+    reply = load.()
+    Process.flag(:min_heap_size, usual)
+    reply
+  end
 
   # A trace is over when its process has ended.
   defp watch(trace, state), do: put_in(state.traces[Process.monitor(trace.pid)], trace)
 
   defp announce(candidates, state) do
-    Enum.each(candidates, &Lifecycle.announce(&1.info, state.instance))
+    Lifecycle.announce(Enum.map(candidates, & &1.info), state.instance)
   end
 
   # The configured plugins
@@ -263,7 +277,9 @@ defmodule Pipeline.Plugin.Manager.Server do
   end
 
   defp check_runs(id, state) do
-    if is_map_key(state.supervisors, id), do: :ok, else: {:error, {state.plugins[id].state, id}}
+    with %{state: other} when other != :started <- state.plugins[id],
+         do: {:error, {other, id}},
+         else: (_ -> :ok)
   end
 
   defp leaving(id, true, state), do: {:ok, Dependents.all(State.running(state), [id]) ++ [id]}
@@ -299,8 +315,16 @@ defmodule Pipeline.Plugin.Manager.Server do
       {id, :stopped, _reason} = List.last(leaving)
 
       case State.note_disabled(state, id, :enabled) do
-        {:ok, state} -> {:reply, error, state}
-        {:error, _} -> {:reply, error, state}
+        {:ok, state} ->
+          {:reply, error, state}
+
+        {:error, failure} ->
+          Logger.error(
+            "plugin #{inspect(id)} goes on, and the store has it disabled after a restart all the same: " <>
+              Exception.message(failure)
+          )
+
+          {:reply, error, state}
       end
     end
   end
@@ -310,17 +334,6 @@ defmodule Pipeline.Plugin.Manager.Server do
     case Retire.run(state, leaving, %{timeout: timeout, force: force, but: [caller]}) do
       {:ok, state} -> {:reply, :ok, state}
       {:error, reason, state} -> {:reply, {:error, reason}, state}
-    end
-  end
-
-  # The supervisor of a plugin ended, which nobody here asked for.
-  defp lost(id, reason, state) do
-    cond do
-      # All plugins are ending, and so is this manager: the next one starts them again.
-      not Plugin.Supervisor.running?(state.instance) -> state
-      # It gave the plugin up.
-      reason == :shutdown -> Recovery.fail(state, id, reason)
-      true -> Recovery.restart([id], state)
     end
   end
 end

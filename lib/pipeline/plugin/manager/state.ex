@@ -1,10 +1,10 @@
 defmodule Pipeline.Plugin.Manager.State do
   @moduledoc false
-  # What a manager knows: a copy of the registry, which it writes alone, and the supervisors that it watches.
+  # What a manager knows: a copy of the registry, which it writes alone.
 
   alias Pipeline.Hook.Table
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Lifecycle, Registry, Store}
+  alias Pipeline.Plugin.{Lifecycle, Processes, Registry, Store}
 
   # Milliseconds.
   @settle_after 100
@@ -14,8 +14,6 @@ defmodule Pipeline.Plugin.Manager.State do
     :spec,
     :store,
     plugins: %{},
-    supervisors: %{},
-    monitors: %{},
     traces: %{},
     settling?: false
   ]
@@ -25,8 +23,6 @@ defmodule Pipeline.Plugin.Manager.State do
           spec: module | nil,
           store: Store.t() | nil,
           plugins: %{Plugin.plugin_id() => Lifecycle.info()},
-          supervisors: %{Plugin.plugin_id() => {pid, monitor :: reference}},
-          monitors: %{(monitor :: reference) => Plugin.plugin_id()},
           # By the monitor of the process of each.
           traces: %{reference => Pipeline.Hook.Trace.t()},
           # Whether it has told itself to settle the chains that it has changed.
@@ -83,7 +79,7 @@ defmodule Pipeline.Plugin.Manager.State do
   @doc "Tells the last transition of plugins to who has subscribed."
   @spec announce(t, [Plugin.plugin_id()]) :: :ok
   def announce(%__MODULE__{} = state, ids) do
-    Enum.each(ids, &Lifecycle.announce(state.plugins[&1], state.instance))
+    Lifecycle.announce(for(id <- ids, do: state.plugins[id]), state.instance)
   end
 
   @doc "Whether an operator has disabled a plugin, by what outlives the VM."
@@ -122,46 +118,10 @@ defmodule Pipeline.Plugin.Manager.State do
     %{state | settling?: true}
   end
 
-  @doc "Watches the supervisor of a plugin."
-  @spec watch(t, Plugin.plugin_id(), pid) :: t
-  def watch(%__MODULE__{} = state, id, supervisor) do
-    monitor = Process.monitor(supervisor)
-
-    %{
-      state
-      | monitors: Map.put(state.monitors, monitor, id),
-        supervisors: Map.put(state.supervisors, id, {supervisor, monitor})
-    }
-  end
-
   @doc "Ends the process of a plugin, if there is one."
   @spec stop(t, Plugin.plugin_id()) :: t
   def stop(%__MODULE__{} = state, id) do
-    supervisor = state.supervisors[id]
-    state = unwatch(state, id)
-
-    with {pid, _monitor} <- supervisor do
-      Plugin.Supervisor.stop_plugin(pid, instance: state.instance)
-    end
-
+    :ok = Processes.stop(state.instance, id, state.plugins[id][:restarts])
     state
-  end
-
-  @doc "Watches no longer."
-  @spec unwatch(t, Plugin.plugin_id()) :: t
-  def unwatch(%__MODULE__{} = state, id) do
-    case state.supervisors do
-      %{^id => {_pid, monitor}} ->
-        Process.demonitor(monitor, [:flush])
-
-        %{
-          state
-          | monitors: Map.delete(state.monitors, monitor),
-            supervisors: Map.delete(state.supervisors, id)
-        }
-
-      %{} ->
-        state
-    end
   end
 end

@@ -15,16 +15,15 @@ defmodule Pipeline.Plugin.Resources.Monitor do
   @spec start_link(keyword) :: GenServer.on_start()
   def start_link(opts), do: GenServer.start_link(__MODULE__, opts, name: Names.via(opts[:name], :monitor))
 
-  @doc "Tells that the process of a plugin has started. Whoever starts one does not wait."
-  @spec watch(GenServer.on_start(), atom, Pipeline.Plugin.plugin_id(), Limits.t()) :: GenServer.on_start()
-  def watch({:ok, pid} = started, instance, id, limits) do
-    # A plugin that runs already, for all that the registry knows, comes back.
-    again? = to_run?(instance, id)
-    GenServer.cast(Names.via(instance, :monitor), {:watch, id, pid, limits, now(), again?})
-    started
-  end
+  @doc """
+  Tells that processes of plugins have started, and whether they ran before. Whoever starts them does not wait.
+  """
+  @spec watch(atom, [{Pipeline.Plugin.plugin_id(), pid, Limits.t(), again? :: boolean}]) :: :ok
+  def watch(instance, started), do: GenServer.cast(Names.via(instance, :monitor), {:watch, started, now()})
 
-  def watch(not_started, _instance, _id, _limits), do: not_started
+  @doc "Whether a plugin is to have a process, for all that the registry knows. One that starts then comes back."
+  @spec to_run?(atom, Pipeline.Plugin.plugin_id()) :: boolean
+  def to_run?(instance, id), do: match?(%{state: :started}, Registry.get(Registry.of(instance), id))
 
   @spec sample(atom) :: [Pipeline.Plugin.Resources.exceeded()]
   def sample(instance) do
@@ -50,7 +49,7 @@ defmodule Pipeline.Plugin.Resources.Monitor do
       interval: opts[:sample_interval] || @interval,
       # id => track
       plugins: %{},
-      # monitor of a process => {:plugin, id}, or {:action, pid} of the plugin's process that it deals with
+      # monitor of a process => {:plugin, track as it began}, or {:action, pid} of the plugin's process that it deals with
       monitors: %{},
       # pids of plugins about which something is being done
       busy: MapSet.new()
@@ -69,13 +68,8 @@ defmodule Pipeline.Plugin.Resources.Monitor do
   end
 
   @impl GenServer
-  def handle_cast({:watch, id, pid, limits, at, again?}, state) do
-    case state.plugins do
-      # Found already.
-      %{^id => %Track{pid: ^pid}} -> {:noreply, state}
-      %{^id => %Track{restarts: n}} when again? -> {:noreply, enter(state, id, pid, limits, at, n && n + 1)}
-      %{} -> {:noreply, enter(state, id, pid, limits, at, if(again?, do: nil, else: 0))}
-    end
+  def handle_cast({:watch, started, at}, state) do
+    {:noreply, Enum.reduce(started, state, &take(&1, at, &2))}
   end
 
   @impl GenServer
@@ -96,10 +90,10 @@ defmodule Pipeline.Plugin.Resources.Monitor do
     {:noreply, schedule(state)}
   end
 
-  def handle_info({:DOWN, monitor, :process, pid, reason}, state) do
+  def handle_info({:DOWN, monitor, :process, _pid, reason}, state) do
     case Map.pop(state.monitors, monitor) do
-      {{:plugin, id}, monitors} ->
-        {:noreply, ended(%{state | monitors: monitors}, id, pid, reason)}
+      {{:plugin, track}, monitors} ->
+        {:noreply, ended(%{state | monitors: monitors}, track, reason)}
 
       {{:action, of}, monitors} ->
         {:noreply, %{state | monitors: monitors, busy: MapSet.delete(state.busy, of)}}
@@ -118,23 +112,34 @@ defmodule Pipeline.Plugin.Resources.Monitor do
     state
   end
 
+  defp take({id, pid, limits, again?}, at, state) do
+    case state.plugins do
+      # Found already.
+      %{^id => %Track{pid: ^pid}} -> state
+      %{^id => %Track{restarts: n}} when again? -> enter(state, id, pid, limits, at, n && n + 1)
+      %{} -> enter(state, id, pid, limits, at, if(again?, do: nil, else: 0))
+    end
+  end
+
   defp enter(state, id, pid, limits, at, restarts) do
     track = %Track{id: id, pid: pid, limits: limits, started_at: at, restarts: restarts}
 
     %{
       state
       | plugins: Map.put(state.plugins, id, track),
-        monitors: Map.put(state.monitors, Process.monitor(pid), {:plugin, id})
+        monitors: Map.put(state.monitors, Process.monitor(pid), {:plugin, track})
     }
   end
 
-  defp ended(state, id, pid, reason) do
+  defp ended(state, %Track{id: id, pid: pid} = began, reason) do
+    for exceeded <- Track.killed(began, reason), do: report(exceeded, state)
+
     case state.plugins do
+      # The number of restarts is kept for the process that comes next, if one does.
       %{^id => %Track{pid: ^pid} = track} ->
-        for exceeded <- Track.killed(track, reason), do: report(exceeded, state)
-        # The number of restarts is kept for the process that comes next, if one does.
         keep(state, id, to_run?(state.instance, id) && %{track | pid: nil})
 
+      # The start of the next one can be told ahead of the end of this one.
       %{} ->
         state
     end
@@ -183,11 +188,6 @@ defmodule Pipeline.Plugin.Resources.Monitor do
   defp report(exceeded, state) do
     Logger.warning(Action.sentence(exceeded))
     Events.emit(:plugin_limit_exceeded, exceeded, instance: state.instance)
-  end
-
-  # Whether it is to have a process, for all that the registry knows.
-  defp to_run?(instance, id) do
-    match?(%{state: :started}, Registry.get(Registry.of(instance), id))
   end
 
   defp now, do: System.monotonic_time()

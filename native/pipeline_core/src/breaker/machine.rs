@@ -78,6 +78,11 @@ impl Breaker {
         self.load().state()
     }
 
+    /// How often it has opened.
+    pub fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
+    }
+
     /// Its state and what it has counted.
     pub fn counts(&self, now: u64) -> Counts {
         let word = self.load();
@@ -90,7 +95,7 @@ impl Breaker {
         Counts {
             state: word.state(),
             failures,
-            opened: self.opened.load(Ordering::Relaxed),
+            opened: self.opened(),
             refused: self.refused.load(Ordering::Relaxed),
         }
     }

@@ -24,6 +24,8 @@
 //! # Ok::<_, pipeline_core::breaker::SettingsError>(())
 //! ```
 //!
+//! Hooks of chains have one with a clock: a [`Circuit`](crate::hook::Circuit).
+//!
 //! The states and their names are those of M. Nygard, *Release It!* (2007).
 
 mod atomics;

@@ -1,5 +1,8 @@
+use serde::{Deserialize, Serialize};
+
 /// Whether a breaker lets callers through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// All of them.
     Closed,
@@ -10,7 +13,8 @@ pub enum State {
 }
 
 /// Why a breaker changed its state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// There were too many failures within the window.
     Failures,

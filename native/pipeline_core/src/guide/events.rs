@@ -6,7 +6,7 @@
 //! # What a host tells
 //!
 //! [`Host::events`](crate::host::Host::events) is a bus of [`HostEvent`](crate::host::HostEvent)s: plugins loaded,
-//! unloaded and failed, hooks failed in runs.
+//! unloaded and failed, hooks failed in runs, circuits of hooks opened and closed.
 //!
 //! ```
 //! use std::num::NonZeroU16;

@@ -44,6 +44,48 @@
 //! under the name of the hook that failed, anything else deals with it. When a hook that is skipped has called `next`,
 //! what `next` gave stands: nothing runs twice.
 //!
+//! # Circuits
+//!
+//! A hook with a [`Circuit`](crate::hook::Circuit) is not called for a while when it has failed too often. That does to the
+//! run what a failure of it would do, with [`Cause::CircuitOpen`](crate::hook::Cause::CircuitOpen) for a reason, and is
+//! none: what a family [calls a refusal](crate::hook::ContextFamily::is_refusal), and what fails behind a `next`, does not
+//! count either.
+//!
+//! ```
+//! use pipeline_core::breaker::{Settings, State};
+//! use pipeline_core::hook::{Attachment, Cause, Chain, ContextFamily, Flow, Hook, OnError};
+//!
+//! # struct Texts;
+//! # impl ContextFamily for Texts {
+//! #     type Context<'a> = String;
+//! #     type Error = &'static str;
+//! # }
+//! // Open after 3 failures in 10 s; after 5 s the next run calls the hook, and closes it if that passes.
+//! let second = 1_000_000_000;
+//! let settings = Settings::new(3, 10 * second, 5 * second, 1)?;
+//! let remote = Hook::<Texts>::before(|_: &mut String| -> Result<Flow, _> { Err("no answer") })
+//!     .on_error(OnError::Skip)
+//!     .circuit(settings);
+//! let chain = Chain::new("publish", vec![Attachment::new("spelling", 1, remote)], |_| &[])?
+//!     .on_circuit_change(|change| println!("{} on {}: {:?}", change.plugin, change.point, change.to));
+//!
+//! let mut skipped = Vec::new();
+//! for _ in 0..4 {
+//!     chain.run(&mut "hello".to_owned(), |_| Ok(()), &mut skipped)?;
+//! }
+//! assert_eq!(skipped[3].cause, Cause::CircuitOpen);
+//! let (_, plugin, circuit) = chain.circuits().next().unwrap();
+//! assert_eq!((circuit.state(), circuit.counts().refused), (State::Open, 1));
+//! assert_eq!(chain.reset_circuits(plugin), 1);
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A [`Host`](crate::host::Host) tells changes on its bus and closes circuits by
+//! [`Host::reset_circuits`](crate::host::Host::reset_circuits). A circuit lives as long as its hook is attached, whatever
+//! else comes to the point.
+//!
+//! # On the bus
+//!
 //! A [`Host`](crate::host::Host) tells of every failure on its [bus](crate::guide::events), also of those that a run
 //! skips, so that a log does not depend on every caller.
 //!

@@ -1,4 +1,4 @@
-use super::order::{Entry, order};
+use super::order::{Entry, order, place_by_builders};
 use super::{ChainError, Kind};
 use crate::plugin::{DEFAULT_PRIORITY, Name, PluginId};
 
@@ -32,26 +32,7 @@ impl<H> Attachment<H> {
         }
     }
 
-    /// Sets the priority.
-    #[must_use]
-    pub fn priority(mut self, priority: i64) -> Self {
-        self.priority = priority;
-        self
-    }
-
-    /// Puts the hook just before those of a plugin.
-    #[must_use]
-    pub fn before(mut self, plugin: impl Into<PluginId>) -> Self {
-        self.before.push(plugin.into());
-        self
-    }
-
-    /// Puts the hook just after those of a plugin.
-    #[must_use]
-    pub fn after(mut self, plugin: impl Into<PluginId>) -> Self {
-        self.after.push(plugin.into());
-        self
-    }
+    place_by_builders!();
 }
 
 /// The attachments of a point in the order in which they run.

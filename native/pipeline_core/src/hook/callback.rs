@@ -1,21 +1,25 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::rescue::{ByClone, RescueRef};
-use super::{After, Around, Before, ContextFamily, Kind, Next, OnError, Replace, WrapError};
+use super::listing::Listed;
+use super::policy::Policy;
+use super::step::{AfterStep, Ahead, BeforeStep, Behind};
+use super::{
+    After, Around, Before, Circuit, ContextFamily, Kind, Next, OnError, Replace, WrapError,
+};
 
 /// A hook of a chain, of any kind, with what its failure does to the run.
 pub struct Hook<F: ContextFamily> {
     pub(super) call: Call<F>,
-    /// `Some` when a failure is skipped.
-    pub(super) rescue: Option<RescueRef<F>>,
+    pub(super) policy: Policy<F>,
 }
 
 pub(super) enum Call<F: ContextFamily> {
     Around(Arc<dyn Around<F>>),
-    Before(Arc<dyn Before<F>>),
+    Before(Arc<dyn BeforeStep<F>>),
     Replace(Arc<dyn Replace<F>>),
-    After(Arc<dyn After<F>>),
+    After(Arc<dyn AfterStep<F>>),
 }
 
 impl<F: ContextFamily> Hook<F> {
@@ -26,7 +30,7 @@ impl<F: ContextFamily> Hook<F> {
 
     /// A hook that runs ahead of the base operation.
     pub fn before(hook: impl Before<F> + 'static) -> Self {
-        Self::halting(Call::Before(Arc::new(hook)))
+        Self::halting(Call::Before(Arc::new(Ahead(hook))))
     }
 
     /// A hook that stands in for the base operation.
@@ -36,7 +40,7 @@ impl<F: ContextFamily> Hook<F> {
 
     /// A hook that runs on the result.
     pub fn after(hook: impl After<F> + 'static) -> Self {
-        Self::halting(Call::After(Arc::new(hook)))
+        Self::halting(Call::After(Arc::new(Behind(hook))))
     }
 
     /// As [`Hook::around`], for a closure. Its signature ties the lifetimes of context and `next` together, which a
@@ -69,7 +73,8 @@ impl<F: ContextFamily> Hook<F> {
     }
 
     fn halting(call: Call<F>) -> Self {
-        Self { call, rescue: None }
+        let policy = Policy::default();
+        Self { call, policy }
     }
 
     /// Says what a failure does to the run. Skipping copies the context before each call, and after each `next`, so
@@ -79,10 +84,16 @@ impl<F: ContextFamily> Hook<F> {
     where
         for<'c> F::Context<'c>: Clone,
     {
-        self.rescue = match on_error {
-            OnError::Halt => None,
-            OnError::Skip => Some(&ByClone),
-        };
+        self.policy.set_on_error(on_error);
+        self
+    }
+
+    /// Gives it a circuit, or one with these [`Settings`](crate::breaker::Settings): while that is open the hook is
+    /// not called, which is told as [`Cause::CircuitOpen`](super::Cause::CircuitOpen) and does what a failure does to
+    /// the run. Clones of the hook share it.
+    #[must_use]
+    pub fn circuit(mut self, circuit: impl Into<Circuit>) -> Self {
+        self.policy.circuit = Some(circuit.into());
         self
     }
 
@@ -97,6 +108,24 @@ impl<F: ContextFamily> Hook<F> {
     }
 }
 
+impl<F: ContextFamily> Listed for Hook<F> {
+    fn kind(&self) -> Kind {
+        Self::kind(self)
+    }
+
+    fn on_error(&self) -> OnError {
+        self.policy.on_error()
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        None
+    }
+
+    fn circuit(&self) -> Option<&Circuit> {
+        self.policy.circuit.as_ref()
+    }
+}
+
 impl<F: ContextFamily> Clone for Hook<F> {
     fn clone(&self) -> Self {
         let call = match &self.call {
@@ -105,8 +134,8 @@ impl<F: ContextFamily> Clone for Hook<F> {
             Call::Replace(hook) => Call::Replace(hook.clone()),
             Call::After(hook) => Call::After(hook.clone()),
         };
-        let rescue = self.rescue;
-        Self { call, rescue }
+        let policy = self.policy.clone();
+        Self { call, policy }
     }
 }
 

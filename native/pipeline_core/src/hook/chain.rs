@@ -2,20 +2,43 @@ use std::fmt;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
-use super::attachment::in_order;
 use super::callback::Call;
-use super::chain_error::{ChainError, MAX_NESTING};
+use super::listing::Listing;
+use super::policy::Policy;
 use super::rescue::RescueRef;
+use super::step::{Step, guarded, rescued};
+use super::told::tell_by_listing;
 use super::{
-    After, Around, Attachment, Before, Cause, ChainDescription, ContextFamily, Failure, Hook,
-    HookDescription, HookError, Kind, OnError, Replace,
+    Around, Attachment, Cause, ChainError, ContextFamily, Failure, Hook, HookError, Kind, Replace,
 };
 use crate::plugin::{Name, PluginId};
 
-/// One hook of a chain.
-pub(super) struct Step<F: ContextFamily, H: ?Sized> {
+/// An around or replace hook of a chain.
+pub(super) struct Wrap<F: ContextFamily, H: ?Sized> {
     pub(super) hook: Arc<H>,
-    pub(super) rescue: Option<RescueRef<F>>,
+    /// What applies to its calls, if anything does.
+    pub(super) policy: Option<Box<Policy<F>>>,
+}
+
+impl<F: ContextFamily, H: ?Sized> Wrap<F, H> {
+    fn new(hook: Arc<H>, policy: Policy<F>) -> Self {
+        let policy = policy.unless_plain();
+        Self { hook, policy }
+    }
+
+    pub(super) fn rescue(&self) -> Option<RescueRef<F>> {
+        self.policy.as_ref()?.rescue
+    }
+}
+
+/// A before or after hook with what applies to its calls.
+fn flat<F: ContextFamily>(step: Arc<dyn Step<F>>, policy: &Policy<F>) -> Arc<dyn Step<F>> {
+    let step = rescued(step, policy.rescue);
+    if policy.circuit.is_some() {
+        guarded(step)
+    } else {
+        step
+    }
 }
 
 /// The hooks of one point in the order in which they run:
@@ -50,13 +73,11 @@ pub(super) struct Step<F: ContextFamily, H: ?Sized> {
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 pub struct Chain<F: ContextFamily> {
-    point: Name,
-    pub(super) arounds: Vec<Step<F, dyn Around<F>>>,
-    pub(super) befores: Vec<Step<F, dyn Before<F>>>,
-    pub(super) replaces: Vec<Step<F, dyn Replace<F>>>,
-    pub(super) afters: Vec<Step<F, dyn After<F>>>,
-    /// The hooks in the order above.
-    listed: Vec<HookDescription>,
+    pub(super) listing: Listing,
+    pub(super) arounds: Vec<Wrap<F, dyn Around<F>>>,
+    pub(super) befores: Vec<Arc<dyn Step<F>>>,
+    pub(super) replaces: Vec<Wrap<F, dyn Replace<F>>>,
+    pub(super) afters: Vec<Arc<dyn Step<F>>>,
 }
 
 impl<F: ContextFamily> Chain<F> {
@@ -71,79 +92,43 @@ impl<F: ContextFamily> Chain<F> {
         dependencies: impl Fn(&PluginId) -> &'d [PluginId],
     ) -> Result<Self, ChainError> {
         let mut chain = Self::empty(point);
-        for attachment in in_order(&chain.point, hooks, Hook::kind, dependencies)? {
-            chain.listed.push(HookDescription {
-                kind: attachment.hook.kind(),
-                plugin: attachment.plugin,
-                priority: attachment.priority,
-                on_error: attachment
-                    .hook
-                    .rescue
-                    .map_or(OnError::Halt, |_| OnError::Skip),
-                timeout: None,
-            });
-            let Hook { call, rescue } = attachment.hook;
-            match call {
-                Call::Around(hook) => chain.arounds.push(Step { hook, rescue }),
-                Call::Before(hook) => chain.befores.push(Step { hook, rescue }),
-                Call::Replace(hook) => chain.replaces.push(Step { hook, rescue }),
-                Call::After(hook) => chain.afters.push(Step { hook, rescue }),
-            }
-        }
-        let count = chain.arounds.len() + chain.replaces.len();
-        if count > MAX_NESTING {
-            return Err(ChainError::TooDeep {
-                point: chain.point,
-                count,
-            });
-        }
+        let point = chain.point().clone();
+        chain.listing = Listing::order(point, hooks, dependencies, |hook| chain.push(hook))?;
         Ok(chain)
+    }
+
+    fn push(&mut self, Hook { call, policy }: Hook<F>) {
+        match call {
+            Call::Around(hook) => self.arounds.push(Wrap::new(hook, policy)),
+            Call::Before(hook) => self.befores.push(flat(hook, &policy)),
+            Call::Replace(hook) => self.replaces.push(Wrap::new(hook, policy)),
+            Call::After(hook) => self.afters.push(flat(hook, &policy)),
+        }
     }
 
     /// A chain without hooks.
     pub fn empty(point: impl Into<Name>) -> Self {
         Self {
-            point: point.into(),
+            listing: Listing::empty(point),
             arounds: Vec::new(),
             befores: Vec::new(),
             replaces: Vec::new(),
             afters: Vec::new(),
-            listed: Vec::new(),
         }
     }
 
-    /// The point whose hooks these are.
-    pub fn point(&self) -> &Name {
-        &self.point
-    }
+    tell_by_listing!();
 
     /// Kind and plugin of each hook, in the order: around, before, replace, after.
     pub fn hooks(&self) -> impl Iterator<Item = (Kind, &PluginId)> {
-        self.listed.iter().map(|hook| (hook.kind, &hook.plugin))
-    }
-
-    /// The chain as data.
-    pub fn describe(&self) -> ChainDescription {
-        ChainDescription {
-            point: self.point.clone(),
-            hooks: self.listed.clone(),
-        }
-    }
-
-    /// How many hooks there are.
-    pub fn len(&self) -> usize {
-        self.listed.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.listed.is_empty()
+        let hooks = self.listing.hooks().iter();
+        hooks.map(|hook| (hook.kind, &hook.plugin))
     }
 
     /// Runs the hooks around `core` on `context`, which holds the result afterwards.
     ///
-    /// Failures of hooks that are skipped are added to `skipped`, in the order in which they happened. When the run
-    /// fails, the context stands as the failure left it.
+    /// Failures of hooks that are skipped are added to `skipped`, in the order in which they happened; so are hooks left
+    /// out for their open [`Circuit`](super::Circuit). When the run fails, the context stands as the failure left it.
     ///
     /// # Errors
     ///
@@ -179,21 +164,14 @@ impl<F: ContextFamily> Chain<F> {
         index: usize,
         cause: Cause<F::Error>,
     ) -> HookError<F::Error> {
-        let before = self.listed.partition_point(|hook| hook.kind < kind);
-        HookError {
-            plugin: self.listed[before + index].plugin.clone(),
-            point: self.point.clone(),
-            kind,
-            index,
-            cause,
-        }
+        self.listing.error(kind, index, cause)
     }
 }
 
 impl<F: ContextFamily> fmt::Debug for Chain<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Chain")
-            .field("point", &self.point)
+            .field("point", self.point())
             .field("hooks", &self.hooks().collect::<Vec<_>>())
             .finish_non_exhaustive()
     }

@@ -3,6 +3,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Kind, OnError};
+use crate::breaker::Settings;
 use crate::plugin::{Name, PluginId};
 
 /// The hooks of a point as data, in the order in which they run.
@@ -50,4 +51,7 @@ pub struct HookDescription {
     /// How long it may take, if that is limited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
+    /// When its circuit opens, and how that closes, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub circuit: Option<Settings>,
 }

@@ -29,6 +29,12 @@ pub enum Cause<E> {
     /// The runtime of a blocking hook shut down before it called the hook.
     #[error("was not called, since its runtime shuts down")]
     Aborted,
+    /// It was not called, since its [`Circuit`](super::Circuit) is open.
+    #[error(
+        "was not called: it has failed too often and its circuit is open; it is tried again after its cool-down, or close \
+         it with `reset_circuits`"
+    )]
+    CircuitOpen,
 }
 
 /// The failure of one hook.
@@ -62,6 +68,7 @@ impl<E> HookError<E> {
                 Cause::Stray => Cause::Stray,
                 Cause::TimedOut(limit) => Cause::TimedOut(*limit),
                 Cause::Aborted => Cause::Aborted,
+                Cause::CircuitOpen => Cause::CircuitOpen,
             },
         }
     }

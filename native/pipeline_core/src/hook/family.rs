@@ -7,4 +7,12 @@ pub trait ContextFamily: 'static {
     type Context<'a>;
     /// Why a hook of this family refused or failed.
     type Error: Send + 'static;
+
+    /// Whether an error is an answer of the hook rather than a failure to do its work, which the [`Circuit`] of a hook
+    /// does not count. By default none is.
+    ///
+    /// [`Circuit`]: super::Circuit
+    fn is_refusal(_error: &Self::Error) -> bool {
+        false
+    }
 }

@@ -1,8 +1,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use super::chain::Step;
 use super::failure::panic_message;
-use super::{Cause, Chain, ContextFamily, Failure, Flow, HookError, Kind};
+use super::step::{End, Step};
+use super::{Cause, Chain, ContextFamily, Failure, Flow, HookError, Kind, OnError};
 
 impl<F: ContextFamily> Chain<F> {
     /// The part inside the arounds: before hooks, `base`, after hooks.
@@ -18,64 +19,120 @@ impl<F: ContextFamily> Chain<F> {
         ) -> Result<(), Failure<F::Error>>,
         skipped: &mut Vec<HookError<F::Error>>,
     ) -> Result<(), Failure<F::Error>> {
-        let flow = self.run_flat(
-            Kind::Before,
-            &self.befores,
-            context,
-            skipped,
-            |step, context| step.hook.before(context),
-        )?;
+        let flow = self.run_flat(Kind::Before, &self.befores, context, skipped)?;
         if flow == Flow::Continue {
             base(context, skipped)?;
         }
-        self.run_flat(
-            Kind::After,
-            &self.afters,
-            context,
-            skipped,
-            |step, context| step.hook.after(context).map(|()| Flow::Continue),
-        )?;
+        self.run_flat(Kind::After, &self.afters, context, skipped)?;
         Ok(())
     }
 
-    /// Calls hooks one after the other until one answers.
-    fn run_flat<'c, H: ?Sized>(
+    /// Calls hooks one after the other until one answers or fails the run.
+    #[inline]
+    fn run_flat(
         &self,
         kind: Kind,
-        steps: &[Step<F, H>],
-        context: &mut F::Context<'c>,
+        steps: &[Arc<dyn Step<F>>],
+        context: &mut F::Context<'_>,
         skipped: &mut Vec<HookError<F::Error>>,
-        call: impl Fn(&Step<F, H>, &mut F::Context<'c>) -> Result<Flow, F::Error>,
     ) -> Result<Flow, Failure<F::Error>> {
-        let mut at = 0;
-        while at < steps.len() {
-            let mut saved = None;
-            // One guard for all hooks up to the first that fails; `at` tells which one that was.
-            let outcome = catch_unwind(AssertUnwindSafe(|| {
-                for step in &steps[at..] {
-                    if let Some(rescue) = step.rescue {
-                        saved = Some(rescue.copy(context));
-                    }
-                    match call(step, context) {
-                        Ok(Flow::Continue) => at += 1,
-                        other => return other,
-                    }
-                }
-                Ok(Flow::Continue)
-            }));
-            let cause = match outcome {
-                Ok(Ok(flow)) => return Ok(flow),
-                Ok(Err(error)) => Cause::Failed(error),
-                Err(payload) => Cause::Panicked(panic_message(&*payload)),
-            };
-            let error = self.error(kind, at, cause);
-            let Some(saved) = saved.filter(|_| steps[at].rescue.is_some()) else {
-                return Err(Failure::Hook(error));
-            };
-            *context = saved;
-            skipped.push(error);
-            at += 1;
+        if steps.is_empty() {
+            return Ok(Flow::Continue);
         }
-        Ok(Flow::Continue)
+        let mut cause = None;
+        match call(steps, context, &mut cause) {
+            (End::Continue, _) => Ok(Flow::Continue),
+            (End::Answer, _) => Ok(Flow::Answer),
+            ended => self.go_on(kind, steps, ended, cause, context, skipped),
+        }
     }
+
+    /// As [`Chain::run_flat`] from the first hook on that failed or has a circuit.
+    #[cold]
+    fn go_on(
+        &self,
+        kind: Kind,
+        steps: &[Arc<dyn Step<F>>],
+        (mut end, mut at): (End, usize),
+        mut cause: Option<Cause<F::Error>>,
+        context: &mut F::Context<'_>,
+        skipped: &mut Vec<HookError<F::Error>>,
+    ) -> Result<Flow, Failure<F::Error>> {
+        loop {
+            if end == End::Guarded {
+                end = self.call_guarded(kind, at, &*steps[at], context, &mut cause);
+            }
+            if end == End::Answer {
+                return Ok(Flow::Answer);
+            }
+            if let Some(cause) = cause.take() {
+                let error = self.error(kind, at, cause);
+                if end == End::Failed {
+                    return Err(Failure::Hook(error));
+                }
+                skipped.push(error);
+            }
+            let (next, further) = call(&steps[at + 1..], context, &mut cause);
+            if next == End::Continue {
+                return Ok(Flow::Continue);
+            }
+            (end, at) = (next, at + 1 + further);
+        }
+    }
+
+    /// Calls one hook if its circuit lets it.
+    fn call_guarded(
+        &self,
+        kind: Kind,
+        index: usize,
+        step: &dyn Step<F>,
+        context: &mut F::Context<'_>,
+        cause: &mut Option<Cause<F::Error>>,
+    ) -> End {
+        let circuit = self.listing.circuit(kind, index);
+        let admitted = match self.listing.admit(kind, index, circuit) {
+            Ok(admitted) => admitted,
+            Err(open) => {
+                *cause = Some(open);
+                return match self.listing.on_error(kind, index) {
+                    OnError::Skip => End::Skipped,
+                    OnError::Halt => End::Failed,
+                };
+            }
+        };
+        let end = caught(cause, |cause| step.call_admitted(context, cause));
+        admitted.ended::<F>(cause.as_ref());
+        end
+    }
+}
+
+/// Calls hooks up to the first that does not simply go on, and tells how many did. One guard does for all of them.
+///
+/// Not inlined: every run would then save and restore what only a failure needs, and that took 3 ns.
+#[inline(never)]
+fn call<F: ContextFamily>(
+    steps: &[Arc<dyn Step<F>>],
+    context: &mut F::Context<'_>,
+    cause: &mut Option<Cause<F::Error>>,
+) -> (End, usize) {
+    let mut at = 0;
+    let end = caught(cause, |cause| {
+        for step in steps {
+            match step.call(context, cause) {
+                End::Continue => at += 1,
+                end => return end,
+            }
+        }
+        End::Continue
+    });
+    (end, at)
+}
+
+/// A panic is a failure.
+#[inline]
+fn caught<E>(cause: &mut Option<Cause<E>>, call: impl FnOnce(&mut Option<Cause<E>>) -> End) -> End {
+    catch_unwind(AssertUnwindSafe(|| call(cause))).unwrap_or_else(|payload| {
+        *cause = Some(Cause::Panicked(panic_message(&*payload)));
+        End::Failed
+    })
 }

@@ -1,10 +1,12 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::attachment::in_order;
 use super::failure::panic_message;
-use super::{Attachment, Cause, ChainError, ContextFamily, HookError, Kind, OnError};
+use super::listing::{Listed, Listing};
+use super::told::tell_by_listing;
+use super::{Attachment, Cause, ChainError, Circuit, ContextFamily, HookError, Kind, OnError};
 use crate::plugin::{Name, PluginId};
 
 /// A hook on a point that is no chain: it is called with the context and gives a value.
@@ -17,6 +19,7 @@ pub trait Listen<F: ContextFamily, V>: Send + Sync {
 pub struct Listener<F: ContextFamily, V> {
     hook: Arc<dyn Listen<F, V>>,
     on_error: OnError,
+    circuit: Option<Circuit>,
 }
 
 impl<F: ContextFamily, V> Listener<F, V> {
@@ -25,6 +28,7 @@ impl<F: ContextFamily, V> Listener<F, V> {
         Self {
             hook: Arc::new(hook),
             on_error: OnError::Halt,
+            circuit: None,
         }
     }
 
@@ -34,6 +38,31 @@ impl<F: ContextFamily, V> Listener<F, V> {
         self.on_error = on_error;
         self
     }
+
+    /// Gives it a circuit, as [`Hook::circuit`](super::Hook::circuit) does.
+    #[must_use]
+    pub fn circuit(mut self, circuit: impl Into<Circuit>) -> Self {
+        self.circuit = Some(circuit.into());
+        self
+    }
+}
+
+impl<F: ContextFamily, V> Listed for Listener<F, V> {
+    fn kind(&self) -> Kind {
+        Kind::Listen
+    }
+
+    fn on_error(&self) -> OnError {
+        self.on_error
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        None
+    }
+
+    fn circuit(&self) -> Option<&Circuit> {
+        self.circuit.as_ref()
+    }
 }
 
 impl<F: ContextFamily, V> Clone for Listener<F, V> {
@@ -41,6 +70,7 @@ impl<F: ContextFamily, V> Clone for Listener<F, V> {
         Self {
             hook: self.hook.clone(),
             on_error: self.on_error,
+            circuit: self.circuit.clone(),
         }
     }
 }
@@ -55,7 +85,7 @@ impl<F: ContextFamily, V> fmt::Debug for Listener<F, V> {
 
 /// The listeners of one point, in the order in which they are called.
 pub struct Listeners<F: ContextFamily, V> {
-    point: Name,
+    listing: Listing,
     hooks: Vec<Listener<F, V>>,
     plugins: Vec<PluginId>,
 }
@@ -71,16 +101,13 @@ impl<F: ContextFamily, V> Listeners<F, V> {
         hooks: Vec<Attachment<Listener<F, V>>>,
         dependencies: impl Fn(&PluginId) -> &'d [PluginId],
     ) -> Result<Self, ChainError> {
-        let point = point.into();
-        let ordered = in_order(&point, hooks, |_| Kind::Listen, dependencies)?;
-        let (plugins, hooks) = ordered
-            .into_iter()
-            .map(|hook| (hook.plugin, hook.hook))
-            .unzip();
+        let mut ordered = Vec::with_capacity(hooks.len());
+        let listing = Listing::order(point, hooks, dependencies, |hook| ordered.push(hook))?;
+        let plugins = listing.hooks().iter().map(|hook| hook.plugin.clone());
         Ok(Self {
-            point,
-            hooks,
-            plugins,
+            plugins: plugins.collect(),
+            listing,
+            hooks: ordered,
         })
     }
 
@@ -88,6 +115,8 @@ impl<F: ContextFamily, V> Listeners<F, V> {
     pub fn plugins(&self) -> &[PluginId] {
         &self.plugins
     }
+
+    tell_by_listing!();
 
     /// Mode `:collect`: the values of all, in order.
     ///
@@ -130,19 +159,21 @@ impl<F: ContextFamily, V> Listeners<F, V> {
     }
 
     fn call(&self, index: usize, context: &F::Context<'_>) -> Result<V, HookError<F::Error>> {
-        let hook = &self.hooks[index].hook;
-        let cause = match catch_unwind(AssertUnwindSafe(|| hook.listen(context))) {
-            Ok(Ok(value)) => return Ok(value),
-            Ok(Err(error)) => Cause::Failed(error),
-            Err(payload) => Cause::Panicked(panic_message(&*payload)),
+        let Listener { hook, circuit, .. } = &self.hooks[index];
+        let admitted = self
+            .listing
+            .admit(Kind::Listen, index, circuit.as_ref())
+            .map_err(|cause| self.error(index, cause))?;
+        let result = match catch_unwind(AssertUnwindSafe(|| hook.listen(context))) {
+            Ok(result) => result.map_err(Cause::Failed),
+            Err(payload) => Err(Cause::Panicked(panic_message(&*payload))),
         };
-        Err(HookError {
-            plugin: self.plugins[index].clone(),
-            point: self.point.clone(),
-            kind: Kind::Listen,
-            index,
-            cause,
-        })
+        admitted.ended::<F>(result.as_ref().err());
+        result.map_err(|cause| self.error(index, cause))
+    }
+
+    fn error(&self, index: usize, cause: Cause<F::Error>) -> HookError<F::Error> {
+        self.listing.error(Kind::Listen, index, cause)
     }
 }
 
@@ -169,7 +200,7 @@ impl<F: ContextFamily, V> Listeners<F, Option<V>> {
 impl<F: ContextFamily, V> fmt::Debug for Listeners<F, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Listeners")
-            .field("point", &self.point)
+            .field("point", self.listing.point())
             .field("plugins", &self.plugins)
             .finish_non_exhaustive()
     }

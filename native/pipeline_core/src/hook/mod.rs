@@ -1,7 +1,8 @@
 //! Hooks: what they are called with, the kinds they come in, the order they stand in, and the chains they form.
 //!
 //! A hook changes its context in place. [`Before`], [`After`], [`Around`] and [`Replace`] hooks of one point form a
-//! [`Chain`]; [`Listen`] hooks stand on points of their own, as [`Listeners`]. Functions and closures are hooks too.
+//! [`Chain`]; [`Listen`] hooks stand on points of their own, as [`Listeners`]. Functions and closures are hooks too. A [`Circuit`] keeps
+//! a hook that fails too often from being called for a while.
 
 mod around;
 #[cfg(feature = "async")]
@@ -10,6 +11,7 @@ mod attachment;
 mod callback;
 mod chain;
 mod chain_error;
+mod circuit;
 mod closure;
 mod description;
 mod failure;
@@ -17,17 +19,23 @@ mod family;
 mod flat;
 mod kind;
 mod listen;
+mod listing;
 mod next;
 mod on_error;
 pub mod order;
 mod point;
+mod policy;
 mod rescue;
+mod step;
+mod told;
+mod wrap;
 
 pub use around::{Around, Inner, Replace, WrapError};
 pub use attachment::Attachment;
 pub use callback::Hook;
 pub use chain::Chain;
 pub use chain_error::{ChainError, MAX_NESTING};
+pub use circuit::{Circuit, CircuitChange};
 pub use description::{ChainDescription, HookDescription};
 pub(crate) use failure::panic_message;
 pub use failure::{Cause, Failure, HookError};

@@ -1,37 +1,44 @@
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
 
 use super::failure::panic_message;
 use super::rescue::RescueRef;
-use super::{Cause, Chain, ContextFamily, Failure, HookError, Inner, Kind, WrapError};
+use super::{Cause, Chain, ContextFamily, Failure, HookError, Inner, WrapError};
 
 /// The base operation, as the inside of a chain sees it.
-type Core<'r, 'c, F> = dyn FnMut(&mut <F as ContextFamily>::Context<'c>) -> Result<(), <F as ContextFamily>::Error>
+pub(super) type Core<'r, 'c, F> = dyn FnMut(&mut <F as ContextFamily>::Context<'c>) -> Result<(), <F as ContextFamily>::Error>
     + 'r;
 
-type Skipped<F> = Vec<HookError<<F as ContextFamily>::Error>>;
+pub(super) type Skipped<F> = Vec<HookError<<F as ContextFamily>::Error>>;
 
 /// What an [`Around`](super::Around) or [`Replace`](super::Replace) hook wraps.
 pub struct Next<'r, 'c, F: ContextFamily> {
-    chain: &'r Chain<F>,
-    rest: Rest,
-    core: &'r mut Core<'r, 'c, F>,
-    skipped: &'r mut Skipped<F>,
+    pub(super) chain: &'r Chain<F>,
+    pub(super) rest: Rest,
+    pub(super) core: &'r mut Core<'r, 'c, F>,
+    pub(super) skipped: &'r mut Skipped<F>,
     /// `Some` when the hook's own failure is skipped: then what `next` gave is kept.
-    rescue: Option<RescueRef<F>>,
-    last: Last<F::Context<'c>>,
-    failure: Option<Failure<F::Error>>,
+    pub(super) rescue: Option<RescueRef<F>>,
+    pub(super) last: Last<F::Context<'c>>,
+    pub(super) failure: Option<Failure<F::Error>>,
 }
 
 /// Where the inside begins: at this around, or at this replace hook.
 #[derive(Clone, Copy)]
-enum Rest {
+pub(super) enum Rest {
     Arounds(usize),
     Replaces(usize),
 }
 
+/// How a hook that wraps others failed.
+pub(super) enum Ended<E> {
+    /// What it wraps did, and it handed that on.
+    Inside(Failure<E>),
+    Itself(Cause<E>),
+}
+
 /// What came of the last call.
-enum Last<C> {
+pub(super) enum Last<C> {
     NotCalled,
     Done(Option<C>),
     Failed,
@@ -43,16 +50,9 @@ impl<'c, F: ContextFamily> Next<'_, 'c, F> {
     /// # Errors
     ///
     /// [`Inner`] when the inside failed; [`Next::failure`] then says how.
+    #[inline]
     pub fn call(&mut self, context: &mut F::Context<'c>) -> Result<(), Inner<F::Error>> {
-        let result = match self.rest {
-            Rest::Arounds(from) => self
-                .chain
-                .run_arounds(from, context, self.core, self.skipped),
-            Rest::Replaces(from) => self
-                .chain
-                .run_replaces(from, context, self.core, self.skipped),
-        };
-        match result {
+        match self.run_rest(context) {
             Ok(()) => {
                 self.last = Last::Done(self.rescue.map(|rescue| rescue.copy(context)));
                 Ok(())
@@ -70,25 +70,45 @@ impl<'c, F: ContextFamily> Next<'_, 'c, F> {
         self.failure.as_ref()
     }
 
+    fn run_rest(&mut self, context: &mut F::Context<'c>) -> Result<(), Failure<F::Error>> {
+        match self.rest {
+            Rest::Arounds(from) => self
+                .chain
+                .run_arounds(from, context, self.core, self.skipped),
+            Rest::Replaces(from) => self
+                .chain
+                .run_replaces(from, context, self.core, self.skipped),
+        }
+    }
+
+    /// Tells the hook's own failure from one that it hands on.
+    #[cold]
+    pub(super) fn blame(
+        &mut self,
+        failed: thread::Result<Result<(), WrapError<F::Error>>>,
+    ) -> Ended<F::Error> {
+        Ended::Itself(match failed {
+            Ok(Err(WrapError::Own(error))) => Cause::Failed(error),
+            Ok(_) => match self.failure.take() {
+                Some(failure) => return Ended::Inside(failure),
+                None => Cause::Stray,
+            },
+            Err(payload) => Cause::Panicked(panic_message(&*payload)),
+        })
+    }
+
     /// What stands when the hook is skipped: what `next` gave, or gives now if it was not called.
-    fn yielded(
+    pub(super) fn yielded(
         mut self,
         context: &mut F::Context<'c>,
-        saved: F::Context<'c>,
+        saved: Option<F::Context<'c>>,
     ) -> Result<(), Failure<F::Error>> {
         match self.last {
             Last::NotCalled => {
-                *context = saved;
-                match self.rest {
-                    Rest::Arounds(from) => {
-                        self.chain
-                            .run_arounds(from, context, self.core, self.skipped)
-                    }
-                    Rest::Replaces(from) => {
-                        self.chain
-                            .run_replaces(from, context, self.core, self.skipped)
-                    }
+                if let Some(saved) = saved {
+                    *context = saved;
                 }
+                self.run_rest(context)
             }
             Last::Done(given) => {
                 if let Some(given) = given {
@@ -106,94 +126,5 @@ impl<F: ContextFamily> fmt::Debug for Next<'_, '_, F> {
         f.debug_struct("Next")
             .field("point", self.chain.point())
             .finish_non_exhaustive()
-    }
-}
-
-impl<F: ContextFamily> Chain<F> {
-    /// The arounds from this one on, and what they wrap. The depth is bounded by `MAX_NESTING`.
-    pub(super) fn run_arounds<'c>(
-        &self,
-        from: usize,
-        context: &mut F::Context<'c>,
-        core: &mut Core<'_, 'c, F>,
-        skipped: &mut Skipped<F>,
-    ) -> Result<(), Failure<F::Error>> {
-        let Some(step) = self.arounds.get(from) else {
-            return self.run_inside(
-                context,
-                |context, skipped| self.run_replaces(0, context, core, skipped),
-                skipped,
-            );
-        };
-        let next = self.next(Rest::Arounds(from + 1), core, skipped, step.rescue);
-        self.wrap(Kind::Around, from, context, next, |context, next| {
-            step.hook.around(context, next)
-        })
-    }
-
-    /// The replace hooks from this one on, and finally the base operation.
-    fn run_replaces<'c>(
-        &self,
-        from: usize,
-        context: &mut F::Context<'c>,
-        core: &mut Core<'_, 'c, F>,
-        skipped: &mut Skipped<F>,
-    ) -> Result<(), Failure<F::Error>> {
-        let Some(step) = self.replaces.get(from) else {
-            // Its panic passes through hooks that are not to blame for it.
-            return match catch_unwind(AssertUnwindSafe(|| core(context))) {
-                Ok(result) => result.map_err(Failure::Core),
-                Err(payload) => Err(Failure::CorePanicked(payload)),
-            };
-        };
-        let next = self.next(Rest::Replaces(from + 1), core, skipped, step.rescue);
-        self.wrap(Kind::Replace, from, context, next, |context, next| {
-            step.hook.replace(context, next)
-        })
-    }
-
-    fn next<'r, 'c>(
-        &'r self,
-        rest: Rest,
-        core: &'r mut Core<'_, 'c, F>,
-        skipped: &'r mut Skipped<F>,
-        rescue: Option<RescueRef<F>>,
-    ) -> Next<'r, 'c, F> {
-        Next {
-            chain: self,
-            rest,
-            core,
-            skipped,
-            rescue,
-            last: Last::NotCalled,
-            failure: None,
-        }
-    }
-
-    /// Calls one hook that wraps others, and tells its own failure from one that it hands on.
-    fn wrap<'r, 'c>(
-        &self,
-        kind: Kind,
-        index: usize,
-        context: &mut F::Context<'c>,
-        mut next: Next<'r, 'c, F>,
-        call: impl FnOnce(&mut F::Context<'c>, &mut Next<'r, 'c, F>) -> Result<(), WrapError<F::Error>>,
-    ) -> Result<(), Failure<F::Error>> {
-        let saved = next.rescue.map(|rescue| rescue.copy(context));
-        let cause = match catch_unwind(AssertUnwindSafe(|| call(context, &mut next))) {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(WrapError::Own(error))) => Cause::Failed(error),
-            Ok(Err(WrapError::Inner(_))) => match next.failure.take() {
-                Some(failure) => return Err(failure),
-                None => Cause::Stray,
-            },
-            Err(payload) => Cause::Panicked(panic_message(&*payload)),
-        };
-        let error = self.error(kind, index, cause);
-        let Some(saved) = saved else {
-            return Err(Failure::Hook(error));
-        };
-        next.skipped.push(error);
-        next.yielded(context, saved)
     }
 }

@@ -1,7 +1,9 @@
+use super::HostEvent;
 use super::points::{Chains, Points};
+use crate::events::EventBus;
 #[cfg(feature = "async")]
 use crate::hook::asynchronous::{AsyncChain, AsyncHook};
-use crate::hook::{Chain, ChainError, ContextFamily, Hook};
+use crate::hook::{Chain, ChainError, CircuitChange, ContextFamily, Hook};
 use crate::plugin::PluginId;
 
 /// What a plugin attached.
@@ -48,14 +50,22 @@ impl<F: ContextFamily> AllPoints<F> {
         &mut self,
         current: &AllChains<F>,
         dependencies: impl Fn(&PluginId) -> &'d [PluginId],
+        events: &EventBus<HostEvent>,
     ) -> Result<AllChains<F>, ChainError> {
+        let tell = || {
+            let events = events.clone();
+            move |change: &CircuitChange| {
+                let change = change.clone();
+                events.emit(HostEvent::HookCircuit { change });
+            }
+        };
         Ok(AllChains {
             sync: self.sync.chains(&current.sync, |point, hooks| {
-                Chain::new(point, hooks, &dependencies)
+                Ok(Chain::new(point, hooks, &dependencies)?.on_circuit_change(tell()))
             })?,
             #[cfg(feature = "async")]
             waiting: self.waiting.chains(&current.waiting, |point, hooks| {
-                AsyncChain::new(point, hooks, &dependencies)
+                Ok(AsyncChain::new(point, hooks, &dependencies)?.on_circuit_change(tell()))
             })?,
         })
     }

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{HostError, Stage};
 use crate::events::Event;
-use crate::hook::HookError;
+use crate::hook::{CircuitChange, HookError};
 use crate::plugin::PluginId;
 
 /// What a [`Host`](super::Host) tells on its bus.
@@ -34,12 +34,17 @@ pub enum HostEvent {
         /// What the error or the panic said.
         message: String,
     },
-    /// A hook failed in a run.
+    /// A hook failed in a run. One that was not called for its open circuit has not failed.
     HookFailed {
         /// Which hook, and how. Its own error is with the caller of the run.
         error: HookError<()>,
         /// Whether the run went on without it.
         skipped: bool,
+    },
+    /// The circuit of a hook has opened, half-opened or closed.
+    HookCircuit {
+        /// Which hook, and how.
+        change: CircuitChange,
     },
 }
 
@@ -74,6 +79,7 @@ impl Event for HostEvent {
             Self::PluginUnloaded { .. } => "plugin_unloaded",
             Self::PluginFailed { .. } => "plugin_failed",
             Self::HookFailed { .. } => "hook_failed",
+            Self::HookCircuit { .. } => "hook_circuit",
         }
     }
 }

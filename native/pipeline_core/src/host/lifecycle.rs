@@ -101,7 +101,9 @@ impl<F: ContextFamily> Host<F> {
             next.add(manifest, plugin.clone(), hooks);
             added.push((id, plugin));
         }
-        let chains = self.view.read(|view| next.chains(&view.chains))?;
+        let chains = self
+            .view
+            .read(|view| next.chains(&view.chains, &self.events))?;
 
         for (started, (id, plugin)) in added.iter().enumerate() {
             if let Err(error) = guarded(id, Stage::Start, || plugin.start()) {
@@ -133,7 +135,9 @@ impl<F: ContextFamily> Host<F> {
             let plugin = id.clone();
             return Err(HostError::RequiredBy { plugin, dependents });
         }
-        let chains = self.view.read(|view| next.chains(&view.chains))?;
+        let chains = self
+            .view
+            .read(|view| next.chains(&view.chains, &self.events))?;
         self.publish(&mut state, next, chains);
         self.stop_unloaded(id, &*plugin)
     }
@@ -194,8 +198,8 @@ impl<F: ContextFamily> Host<F> {
             })
     }
 
-    /// The bus on which the host tells what happens: plugins loaded, unloaded and failed, hooks failed. In the order of
-    /// the loads and unloads.
+    /// The bus on which the host tells what happens: plugins loaded, unloaded and failed, hooks failed, circuits
+    /// changed. In the order of the loads and unloads.
     ///
     /// ```
     /// # use pipeline_core::hook::ContextFamily;
@@ -220,6 +224,19 @@ impl<F: ContextFamily> Host<F> {
     pub fn chain(&self, point: impl PointName<F>) -> Option<Arc<Chain<F>>> {
         self.view
             .read(|view| view.chains.sync.get(point.as_str()).cloned())
+    }
+
+    /// Closes the circuits of a plugin's hooks on a point, sync and async, whatever they have seen, and returns how many
+    /// there are.
+    pub fn reset_circuits(&self, point: impl PointName<F>, plugin: &PluginId) -> usize {
+        let sync = self.chain(point);
+        let count = sync.map_or(0, |chain| chain.reset_circuits(plugin));
+        #[cfg(feature = "async")]
+        let count = {
+            let waiting = self.async_chain(point);
+            count + waiting.map_or(0, |chain| chain.reset_circuits(plugin))
+        };
+        count
     }
 
     /// The manifests of what is loaded now.

@@ -1,6 +1,6 @@
 use super::HostEvent;
 use crate::events::EventBus;
-use crate::hook::HookError;
+use crate::hook::{Cause, HookError};
 
 /// Tells of the hooks that a run skips, also when it panics or is dropped.
 pub(super) struct Report<'r, E> {
@@ -35,6 +35,9 @@ impl<'r, E> Report<'r, E> {
     }
 
     fn tell(&self, error: &HookError<E>, skipped: bool) {
+        if matches!(error.cause, Cause::CircuitOpen) {
+            return;
+        }
         let error = error.without_details();
         self.events.emit(HostEvent::HookFailed { error, skipped });
     }

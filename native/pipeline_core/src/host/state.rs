@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use super::attached::{AllChains, AllPoints, Hooks};
-use super::{HostError, Plugin};
+use super::{HostError, HostEvent, Plugin};
+use crate::events::EventBus;
 use crate::hook::ContextFamily;
 use crate::plugin::{Manifest, Needs, PluginId};
 use crate::registry::{Map, Snapshot};
@@ -80,9 +81,13 @@ impl<F: ContextFamily> State<F> {
     }
 
     /// The chains as they are after the changes, of which `current` has none yet.
-    pub(super) fn chains(&mut self, current: &AllChains<F>) -> Result<AllChains<F>, HostError> {
+    pub(super) fn chains(
+        &mut self,
+        current: &AllChains<F>,
+        events: &EventBus<HostEvent>,
+    ) -> Result<AllChains<F>, HostError> {
         let dependencies = |id: &PluginId| self.dependencies.get(id).map_or(&[][..], |ids| ids);
-        Ok(self.hooks.chains(current, dependencies)?)
+        Ok(self.hooks.chains(current, dependencies, events)?)
     }
 }
 

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Name, PluginId};
+use crate::hook::order::place_by_builders;
 use crate::hook::{Kind, OnError};
 
 /// The priority of a hook that declares none.
@@ -46,26 +47,7 @@ impl DeclaredHook {
         }
     }
 
-    /// Sets the priority.
-    #[must_use]
-    pub fn priority(mut self, priority: i64) -> Self {
-        self.priority = priority;
-        self
-    }
-
-    /// Puts the hook just before those of a plugin.
-    #[must_use]
-    pub fn before(mut self, plugin: impl Into<PluginId>) -> Self {
-        self.before.push(plugin.into());
-        self
-    }
-
-    /// Puts the hook just after those of a plugin.
-    #[must_use]
-    pub fn after(mut self, plugin: impl Into<PluginId>) -> Self {
-        self.after.push(plugin.into());
-        self
-    }
+    place_by_builders!();
 
     /// Says what a failure does to the run.
     #[must_use]

@@ -3,6 +3,11 @@
 
 #[cfg(not(loom))]
 pub(super) use parking_lot::Mutex;
+#[cfg(not(loom))]
+pub(super) use std::sync::atomic::AtomicBool;
+
+#[cfg(loom)]
+pub(super) use loom::sync::atomic::AtomicBool;
 
 #[cfg(loom)]
 pub(super) struct Mutex<T>(loom::sync::Mutex<T>);

@@ -36,12 +36,7 @@ impl<E: Entry> Registry<E> {
         &self,
         entries: impl IntoIterator<Item = E>,
     ) -> Result<Vec<Arc<E>>, RegistryError<E::Id>> {
-        self.change(|snapshot| {
-            entries
-                .into_iter()
-                .map(|entry| snapshot.register(entry))
-                .collect()
-        })
+        self.change_each(entries, Snapshot::register)
     }
 
     /// Puts an entry in place of the one with its id, and returns the latter. It keeps its place in load order.
@@ -62,12 +57,7 @@ impl<E: Entry> Registry<E> {
         &self,
         entries: impl IntoIterator<Item = E>,
     ) -> Result<Vec<Arc<E>>, RegistryError<E::Id>> {
-        self.change(|snapshot| {
-            entries
-                .into_iter()
-                .map(|entry| snapshot.replace(entry))
-                .collect()
-        })
+        self.change_each(entries, Snapshot::replace)
     }
 
     /// Takes an entry out and returns it.
@@ -142,6 +132,19 @@ impl<E: Entry> Registry<E> {
     /// [`ChangesError`] when the generation lies too far back or has not been yet.
     pub fn changed_since(&self, generation: u64) -> Result<Changes<E::Id>, ChangesError> {
         self.read(|snapshot| snapshot.changed_since(generation))
+    }
+
+    fn change_each(
+        &self,
+        entries: impl IntoIterator<Item = E>,
+        change: impl Fn(&mut Snapshot<E>, E) -> Result<Arc<E>, RegistryError<E::Id>>,
+    ) -> Result<Vec<Arc<E>>, RegistryError<E::Id>> {
+        self.change(|snapshot| {
+            entries
+                .into_iter()
+                .map(|entry| change(snapshot, entry))
+                .collect()
+        })
     }
 
     fn change<R>(

@@ -7,34 +7,62 @@ use super::map::Map;
 /// From a key to what is filed under it, each with its place in an order.
 #[derive(Clone)]
 pub(super) struct Index<K, P, V> {
-    files: Map<K, OrdMap<P, V>>,
+    files: Map<K, File<P, V>>,
+}
+
+/// Most keys have one file, for which a tree is not worth its memory.
+#[derive(Clone)]
+enum File<P, V> {
+    One(P, V),
+    Many(OrdMap<P, V>),
 }
 
 impl<K: Clone + Eq + Hash, P: Clone + Ord, V: Clone> Index<K, P, V> {
     pub(super) fn insert(&mut self, key: K, place: P, value: V) {
-        self.files.entry(key).or_default().insert(place, value);
+        let Some(file) = self.files.get_mut(&key) else {
+            self.files.insert(key, File::One(place, value));
+            return;
+        };
+        match file {
+            File::Many(files) => {
+                files.insert(place, value);
+            }
+            File::One(other, first) if *other != place => {
+                let first = (other.clone(), first.clone());
+                *file = File::Many(OrdMap::from_iter([first, (place, value)]));
+            }
+            File::One(_, only) => *only = value,
+        }
     }
 
     /// Takes what is filed, and a key with the last of its files.
     pub(super) fn remove(&mut self, key: &K, place: &P) {
-        let emptied = self.files.get_mut(key).is_some_and(|file| {
-            file.remove(place);
-            file.is_empty()
-        });
+        let Some(file) = self.files.get_mut(key) else {
+            return;
+        };
+        let emptied = match file {
+            File::One(only, _) => only == place,
+            File::Many(files) => {
+                files.remove(place);
+                if let (1, Some((place, value))) = (files.len(), files.get_min()) {
+                    *file = File::One(place.clone(), value.clone());
+                }
+                false
+            }
+        };
         if emptied {
             self.files.remove(key);
         }
     }
 
     pub(super) fn under<'s>(&'s self, key: &K) -> impl Iterator<Item = &'s V> + use<'s, K, P, V> {
-        let file = self.files.get(key);
-        // Most keys have one file, for which a walk through a tree is not worth setting up.
-        let only = file.filter(|file| file.len() == 1);
-        let many = file.filter(|file| file.len() > 1);
-        only.and_then(OrdMap::get_min)
-            .map(|(_, value)| value)
-            .into_iter()
-            .chain(many.into_iter().flat_map(|file| file.values()))
+        let (only, many) = match self.files.get(key) {
+            Some(File::One(_, value)) => (Some(value), None),
+            Some(File::Many(files)) => (None, Some(files)),
+            None => (None, None),
+        };
+        only.into_iter()
+            .chain(many.into_iter().flat_map(|files| files.values()))
     }
 }
 

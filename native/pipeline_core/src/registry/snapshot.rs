@@ -102,7 +102,10 @@ impl<E: Entry> Snapshot<E> {
 
     pub(crate) fn replace(&mut self, entry: E) -> Result<Arc<E>, RegistryError<E::Id>> {
         let (place, old) = self.known(entry.id())?;
-        self.unfile(place, &old);
+        // Most replacements are found as before, and filed over what they replace.
+        if !(old.capabilities().eq(entry.capabilities()) && old.providers().eq(entry.providers())) {
+            self.unfile(place, &old);
+        }
         self.file(place, entry);
         Ok(old)
     }

@@ -1,6 +1,6 @@
 //! What no case of the table can say: messages, limits, borrowed contexts, the order as seen from outside.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use pipeline_core::hook::order::{Contradiction, Precedence, Reason};
 use pipeline_core::hook::{
@@ -88,6 +88,57 @@ fn a_payload_that_is_no_text_is_told_so() {
 
 thread_local! {
     static SMUGGLED: RefCell<Option<Inner<String>>> = const { RefCell::new(None) };
+}
+
+/// A number whose copies run out.
+struct Scarce {
+    number: u64,
+    copies: Cell<u32>,
+}
+
+impl Clone for Scarce {
+    fn clone(&self) -> Self {
+        let left = self.copies.get().checked_sub(1);
+        self.copies.set(left.expect("no copy is left"));
+        Self {
+            number: self.number,
+            copies: self.copies.clone(),
+        }
+    }
+}
+
+impl ContextFamily for Scarce {
+    type Context<'a> = Scarce;
+    type Error = &'static str;
+}
+
+#[test]
+fn a_context_that_cannot_be_copied_fails_the_run_and_keeps_what_was_done() {
+    let double = || {
+        Hook::<Scarce>::before(|context: &mut Scarce| {
+            context.number *= 2;
+            Ok(Flow::Continue)
+        })
+        .on_error(OnError::Skip)
+    };
+    let hooks = vec![
+        Attachment::new("a", 1, double()),
+        Attachment::new("b", 2, double()),
+    ];
+    let chain = Chain::new("point", hooks, |_| &[]).unwrap();
+    let mut context = Scarce {
+        number: 1,
+        copies: Cell::new(1),
+    };
+    let mut skipped = Vec::new();
+    let failure = chain
+        .run(&mut context, |_| Ok(()), &mut skipped)
+        .unwrap_err();
+    assert_eq!(
+        failure.to_string(),
+        "the before hook of b on point panicked: no copy is left"
+    );
+    assert_eq!((context.number, skipped.len()), (2, 0));
 }
 
 #[test]

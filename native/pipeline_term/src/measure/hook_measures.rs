@@ -6,6 +6,7 @@ pub(crate) struct HookMeasures {
     failures: AtomicU64,
     skips: AtomicU64,
     answers: AtomicU64,
+    ends: AtomicU64,
     /// Of the runs that were timed.
     pub(crate) times: Histogram,
 }
@@ -16,6 +17,7 @@ impl HookMeasures {
             failures: AtomicU64::new(0),
             skips: AtomicU64::new(0),
             answers: AtomicU64::new(0),
+            ends: AtomicU64::new(0),
             times: Histogram::new(),
         }
     }
@@ -35,6 +37,17 @@ impl HookMeasures {
     /// It answered early, which ended the run.
     pub(crate) fn answered(&self) {
         self.answers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It was not called, for its open circuit, which ended the run.
+    #[cold]
+    pub(crate) fn not_called(&self) {
+        self.ends.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many runs got no further than to it.
+    pub(crate) fn ended(&self) -> u64 {
+        self.failures() + self.answers() + self.ends.load(Ordering::Relaxed)
     }
 
     pub(crate) fn failures(&self) -> u64 {

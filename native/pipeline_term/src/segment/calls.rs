@@ -1,5 +1,6 @@
 //! The calls that run segments, exported as `run_segment/2` and `run_segment_dirty/2`.
 
+use super::Events;
 use super::metered::{Ran, Stage};
 use super::resource::SEGMENTS;
 use crate::vm::{Bare, Call, Departure, RESUMED, export};
@@ -57,7 +58,7 @@ fn handed_over<'a>(env: Env<'a>, segment: Term<'a>, stage: &Stage<'a>) -> [Bare<
         segment,
         stage.context.within(env),
         stage.next.encode(env),
-        stage.skipped.encode(env),
+        (&stage.events.skipped, &stage.events.moved).encode(env),
         (stage.elapsed, stage.sampled).encode(env),
     ]
     .map(|term| Bare::of(term, env))
@@ -66,13 +67,14 @@ fn handed_over<'a>(env: Env<'a>, segment: Term<'a>, stage: &Stage<'a>) -> [Bare<
 /// The stage that was handed over.
 fn taken_over<'a>(
     env: Env<'a>,
-    [_, context, next, skipped, time]: [Term<'a>; RESUMED],
+    [_, context, next, events, time]: [Term<'a>; RESUMED],
 ) -> Option<Stage<'a>> {
     let (elapsed, sampled) = time.decode().ok()?;
+    let (skipped, moved) = events.decode().ok()?;
     Some(Stage {
         context: Bare::of(context, env),
         next: next.decode().ok()?,
-        skipped: skipped.decode().ok()?,
+        events: Events { skipped, moved },
         elapsed,
         sampled,
     })

@@ -1,3 +1,4 @@
+use crate::circuit::Circuit;
 use crate::hook::{Hook, Phase};
 use thiserror::Error;
 
@@ -19,6 +20,25 @@ pub(super) struct Step {
     pub(super) hook: Hook,
     /// What becomes of a run in which it fails.
     pub(super) on_error: OnError,
+    /// What keeps it from being called while it fails too often.
+    pub(super) circuit: Option<Circuit>,
+    plain: bool,
+}
+
+impl Step {
+    pub(super) fn new(hook: Hook, on_error: OnError, circuit: Option<Circuit>) -> Self {
+        Self {
+            plain: on_error != OnError::Skip && circuit.is_none(),
+            hook,
+            on_error,
+            circuit,
+        }
+    }
+
+    /// Whether there is nothing to it but the call.
+    pub(super) fn is_plain(&self) -> bool {
+        self.plain
+    }
 }
 
 /// Hooks of one phase that run one after the other over one overlay.

@@ -1,6 +1,6 @@
 use super::outcome;
 use super::run::{Run, Stop};
-use super::{End, Segment};
+use super::{End, Events, Segment};
 use crate::context::{TermContext, Work};
 use crate::measure::{SegmentMeasures, is_sampled};
 use crate::schedule::{Average, Budget, Reading, Watch, now, report_timeslice};
@@ -30,8 +30,8 @@ pub(super) struct Stage<'a> {
     pub(super) context: Bare<'a>,
     /// The hook that is next.
     pub(super) next: usize,
-    /// Those that failed and were skipped, as the caller gets them.
-    pub(super) skipped: Vec<Term<'a>>,
+    /// What happened so far.
+    pub(super) events: Events<'a>,
     /// What the run has taken, in nanoseconds.
     pub(super) elapsed: u64,
     /// Whether the times of its hooks are recorded.
@@ -68,7 +68,7 @@ impl Metered {
         let mut run = Run::new(&self.segment, TermContext::with_work(env, context, work), 0);
         match run.go_on(&mut watch) {
             Stop::End(end) => {
-                let returned = self.returned(env, &run, Vec::new(), &end);
+                let returned = self.returned(env, &run, Events::default(), &end);
                 if let Some(elapsed) = watch.elapsed(run.work()) {
                     self.took(elapsed, sampled, timed);
                     if self.budget != Budget::INFINITE {
@@ -90,7 +90,7 @@ impl Metered {
         Stage {
             context: Bare::of(context, env),
             next: 0,
-            skipped: Vec::new(),
+            events: Events::default(),
             elapsed: 0,
             sampled: is_sampled(self.measures.starts_dirty()),
         }
@@ -104,7 +104,11 @@ impl Metered {
         Stage {
             context: run.written(),
             next: run.next(),
-            skipped: self.skipped(env, run),
+            events: {
+                let mut events = Events::default();
+                self.happened(env, run, &mut events);
+                events
+            },
             elapsed,
             sampled,
         }
@@ -118,7 +122,7 @@ impl Metered {
         let context = TermContext::with_work(env, stage.context.within(env), work);
         let mut run = Run::new(&self.segment, context, stage.next);
         let end = run.finish(&mut watch);
-        let returned = self.returned(env, &run, stage.skipped, &end);
+        let returned = self.returned(env, &run, stage.events, &end);
         if let Some(elapsed) = watch.elapsed(run.work()) {
             self.took(elapsed, stage.sampled, true);
         }
@@ -130,30 +134,32 @@ impl Metered {
         &self,
         env: Env<'a>,
         run: &Run<'_, 'a>,
-        mut skipped: Vec<Term<'a>>,
+        mut events: Events<'a>,
         end: &End<'a>,
     ) -> Bare<'a> {
         match end {
             End::Done(_) | End::Declined(_) => {}
             End::Answer(index, _) => self.measures.hooks[*index].answered(),
             End::Fault(index, _) => self.measures.hooks[*index].failed(),
+            End::NotCalled(index) => self.measures.hooks[*index].not_called(),
         }
-        if !run.skipped().is_empty() {
-            skipped.extend(self.skipped(env, run));
+        if !(run.skipped().is_empty() && run.moved().is_empty()) {
+            self.happened(env, run, &mut events);
         }
-        Bare::of(outcome::returned(env, &skipped, end), env)
+        Bare::of(outcome::returned(env, &events, end), env)
     }
 
-    /// Counts the hooks that were skipped, and makes what the caller gets of them.
+    /// Counts the hooks that were skipped, and makes what the caller gets of them and of circuits that changed.
     #[inline]
-    fn skipped<'a>(&self, env: Env<'a>, run: &Run<'_, 'a>) -> Vec<Term<'a>> {
-        let skips = run.skipped().iter();
-        skips
-            .map(|skip| {
+    fn happened<'a>(&self, env: Env<'a>, run: &Run<'_, 'a>, events: &mut Events<'a>) {
+        for skip in run.skipped() {
+            if skip.fault.is_some() {
                 self.measures.hooks[skip.index].skipped();
-                skip.encode(env)
-            })
-            .collect()
+            }
+            events.skipped.push(skip.encode(env));
+        }
+        let moved = run.moved().iter();
+        events.moved.extend(moved.map(|moved| moved.encode(env)));
     }
 
     /// Counts in what a run took: in the average if it was `timed` from its beginning on, and in any case if that was

@@ -13,5 +13,5 @@ pub(crate) use calls::Resume;
 use fused::{OnError, Segment, SegmentError, Step};
 pub(crate) use nifs::{HookResource, one_of};
 pub(crate) use outcome::Fault;
-use outcome::{End, Skip};
+use outcome::{End, Events, Moved, Skip};
 pub use resource::load;

@@ -4,6 +4,7 @@ use super::resource::SEGMENTS;
 use super::{OnError, Segment, SegmentError, Step};
 use crate::around::AroundResource;
 use crate::blocking::AsyncResource;
+use crate::circuit::{BreakerResource, Circuit};
 use crate::data::{AtomName, Data, fixed_atom};
 use crate::hook::{
     ConfigError, ConfigProblem, Configured, Hook, LookupError, PathElement, Phase, Registration,
@@ -82,7 +83,7 @@ fn native_hook<'a>(env: Env<'a>, given: Term<'a>, config: Term<'a>) -> NifResult
     })
 }
 
-/// A segment of `[{hook, on_error}]` that may keep a normal scheduler for `budget` microseconds or for `:infinity`, or
+/// A segment of `[{hook, on_error}]`, or `{hook, on_error, breaker}` for one with a circuit, that may keep a normal scheduler for `budget` microseconds or for `:infinity`, or
 /// `{:error, {:wrong_phase, index, name}}`.
 #[rustler::nif]
 fn segment<'a>(
@@ -107,19 +108,9 @@ fn segment<'a>(
     // Checks that the list is proper: decoding an improper one panics.
     steps.list_length()?;
     let steps = steps
-        .decode::<Vec<(ResourceArc<HookResource>, Term<'a>)>>()?
+        .decode::<Vec<Term<'a>>>()?
         .into_iter()
-        .map(|(hook, on_error)| {
-            let choices = [
-                (halt(), OnError::Halt),
-                (skip(), OnError::Skip),
-                (raise(), OnError::Raise),
-            ];
-            Ok(Step {
-                hook: hook.0.clone(),
-                on_error: one_of(on_error, choices)?,
-            })
-        })
+        .map(step)
         .collect::<NifResult<Vec<_>>>()?;
     match Segment::new(phase, steps) {
         Ok(segment) => SEGMENTS
@@ -129,6 +120,27 @@ fn segment<'a>(
             Ok((error(), (wrong_phase(), index, name)).encode(env))
         }
     }
+}
+
+fn step(term: Term<'_>) -> NifResult<Step> {
+    type Held = ResourceArc<HookResource>;
+    let (hook, on_error, circuit) = if let Ok((hook, on_error)) = term.decode::<(Held, Term<'_>)>()
+    {
+        (hook, on_error, None)
+    } else {
+        let watched = term.decode::<(Held, Term<'_>, ResourceArc<BreakerResource>)>()?;
+        (watched.0, watched.1, Some(Circuit::new(watched.2)))
+    };
+    let choices = [
+        (halt(), OnError::Halt),
+        (skip(), OnError::Skip),
+        (raise(), OnError::Raise),
+    ];
+    Ok(Step::new(
+        hook.0.clone(),
+        one_of(on_error, choices)?,
+        circuit,
+    ))
 }
 
 const NOT_LOADED: &str = "pipeline_term was not loaded: call pipeline_term::library!, or \

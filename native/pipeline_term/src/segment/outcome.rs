@@ -1,8 +1,9 @@
+use crate::circuit::Change;
 use crate::failure::Failure;
 use crate::vm::Bare;
 use rustler::{Encoder, Env, Term};
 
-rustler::atoms! { answer, declined, failed, ok, refused, skipped }
+rustler::atoms! { answer, circuits, declined, failed, nil, not_called, ok, refused, skipped }
 
 /// The end of a run.
 #[repr(u8)]
@@ -15,14 +16,25 @@ pub(super) enum End<'a> {
     Declined(Bare<'a>),
     /// The hook at this place did not do its work.
     Fault(usize, Box<Fault<'a>>),
+    /// The circuit of the hook at this place is open.
+    NotCalled(usize),
 }
 
-/// A hook that failed and was skipped.
+/// A hook that was skipped.
 pub(super) struct Skip<'a> {
     /// Its place in the segment, counted from 0.
     pub(super) index: usize,
-    /// What happened.
-    pub(super) fault: Fault<'a>,
+    /// How it failed; `None` if it was not called, for its open circuit.
+    pub(super) fault: Option<Fault<'a>>,
+}
+
+/// A circuit that changed its state.
+pub(super) struct Moved {
+    /// The place of its hook.
+    pub(super) index: usize,
+    pub(super) change: Change,
+    /// How often it has opened.
+    pub(super) opened: u64,
 }
 
 /// A failure as the caller sees it.
@@ -45,24 +57,39 @@ impl<'a> Fault<'a> {
     }
 }
 
-/// What the caller gets: the end, or `{:skipped, [{index, :refused | :failed, reason}], end}` if hooks were skipped.
+/// What happened on the way to the end, as the caller gets it.
+#[derive(Default)]
+pub(super) struct Events<'a> {
+    /// `{index, :refused | :failed, reason}` or `{index, :not_called, nil}`, of hooks that were skipped.
+    pub(super) skipped: Vec<Term<'a>>,
+    /// `{index, {from, to, reason}, opened}`, of circuits.
+    pub(super) moved: Vec<Term<'a>>,
+}
+
+/// What the caller gets: the end, or `{:skipped, [skip], end}` if hooks were skipped; and either as the last of
+/// `{:circuits, [change], _}` if circuits changed.
 #[inline]
-pub(super) fn returned<'a>(env: Env<'a>, skips: &[Term<'a>], end: &End<'a>) -> Term<'a> {
-    if skips.is_empty() {
-        end.to_term(env)
-    } else {
-        (skipped(), skips, end.to_term(env)).encode(env)
+pub(super) fn returned<'a>(env: Env<'a>, events: &Events<'a>, end: &End<'a>) -> Term<'a> {
+    let mut term = end.to_term(env);
+    if !events.skipped.is_empty() {
+        term = (skipped(), &events.skipped, term).encode(env);
     }
+    if !events.moved.is_empty() {
+        term = (circuits(), &events.moved, term).encode(env);
+    }
+    term
 }
 
 impl<'a> End<'a> {
-    /// `{:ok, context}`, `{:answer, index, context}`, `{:declined, context}`, `{:refused, index, reason}` or `{:failed, index, message}`.
+    /// `{:ok, context}`, `{:answer, index, context}`, `{:declined, context}`, `{:refused, index, reason}`, `{:failed, index, message}` or
+    /// `{:not_called, index, nil}`.
     #[inline]
     fn to_term(&self, env: Env<'a>) -> Term<'a> {
         match self {
             Self::Done(context) => (ok(), context.within(env)).encode(env),
             Self::Answer(index, context) => (answer(), index, context.within(env)).encode(env),
             Self::Declined(context) => (declined(), context.within(env)).encode(env),
+            Self::NotCalled(index) => (not_called(), index, nil()).encode(env),
             Self::Fault(index, fault) => match &**fault {
                 Fault::Refused(reason) => (refused(), index, reason).encode(env),
                 Fault::Failed(message) => (failed(), index, message).encode(env),
@@ -74,8 +101,15 @@ impl<'a> End<'a> {
 impl Encoder for Skip<'_> {
     fn encode<'b>(&self, env: Env<'b>) -> Term<'b> {
         match &self.fault {
-            Fault::Refused(reason) => (self.index, refused(), reason).encode(env),
-            Fault::Failed(message) => (self.index, failed(), message).encode(env),
+            None => (self.index, not_called(), nil()).encode(env),
+            Some(Fault::Refused(reason)) => (self.index, refused(), reason).encode(env),
+            Some(Fault::Failed(message)) => (self.index, failed(), message).encode(env),
         }
+    }
+}
+
+impl Encoder for Moved {
+    fn encode<'b>(&self, env: Env<'b>) -> Term<'b> {
+        (self.index, self.change, self.opened).encode(env)
     }
 }

@@ -1,11 +1,13 @@
 #![allow(clippy::inline_always, reason = "a run is built in place, not copied")]
 
-use super::{End, Fault, OnError, Segment, Skip};
+use super::{End, Fault, Moved, OnError, Segment, Skip, Step};
+use crate::circuit::{Change, Circuit};
 use crate::context::{TermContext, Work};
 use crate::failure::Failure;
 use crate::hook::{Flow, Phase};
-use crate::schedule::Watch;
+use crate::schedule::{Watch, now};
 use crate::vm::Bare;
+use pipeline_core::breaker::{Admission, Breaker, Permit, Transition};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A segment on its way: what has been written, and which hook is next.
@@ -14,6 +16,20 @@ pub(super) struct Run<'s, 'a> {
     context: TermContext<'a>,
     next: usize,
     skipped: Vec<Skip<'a>>,
+    /// That of the hook that is called, if it has a circuit.
+    permit: Option<Permit>,
+    moved: Vec<Moved>,
+}
+
+/// What became of a call that is not plain.
+#[repr(u8)]
+enum Called {
+    /// What it gave.
+    Gave(Result<Flow, Failure>),
+    /// The hook is left out.
+    Skipped,
+    /// The hook may not be called, and not be left out.
+    Refused,
 }
 
 /// Why a run stopped.
@@ -34,6 +50,8 @@ impl<'s, 'a> Run<'s, 'a> {
             context,
             next,
             skipped: Vec::new(),
+            permit: None,
+            moved: Vec::new(),
         }
     }
 
@@ -69,11 +87,18 @@ impl<'s, 'a> Run<'s, 'a> {
     fn call_hooks(&mut self, watch: &mut Watch<'_>) -> Stop<'a> {
         let phase = self.segment.phase();
         while let Some(step) = self.segment.steps().get(self.next) {
-            let skip = step.on_error == OnError::Skip;
-            if skip {
-                self.context.checkpoint();
-            }
-            let result = step.hook.call(phase, &mut self.context);
+            let result = if step.is_plain() {
+                step.hook.call(phase, &mut self.context)
+            } else {
+                match self.call_watched(step, phase) {
+                    Called::Gave(result) => result,
+                    Called::Skipped => {
+                        self.next += 1;
+                        continue;
+                    }
+                    Called::Refused => return Stop::End(End::NotCalled(self.next)),
+                }
+            };
             let overrun = self.is_overrun(watch);
             match result {
                 Ok(Flow::Answer) if phase == Phase::Before => {
@@ -83,12 +108,7 @@ impl<'s, 'a> Run<'s, 'a> {
                 Ok(Flow::Decline) if phase == Phase::Replace => {
                     return Stop::End(End::Declined(self.written()));
                 }
-                Ok(_) => {
-                    if skip {
-                        self.context.commit();
-                    }
-                    self.next += 1;
-                }
+                Ok(_) => self.next += 1,
                 Err(failure) => {
                     if let Some(end) = self.failed(failure) {
                         return Stop::End(end);
@@ -100,6 +120,54 @@ impl<'s, 'a> Run<'s, 'a> {
             }
         }
         Stop::End(End::Done(self.written()))
+    }
+
+    /// Calls a hook that may be skipped or has a circuit, if that lets it.
+    #[inline(never)]
+    fn call_watched(&mut self, step: &Step, phase: Phase) -> Called {
+        let skip = step.on_error == OnError::Skip;
+        let breaker = step.circuit.as_ref().map(Circuit::breaker);
+        let mut on_trial = false;
+        if let Some(breaker) = breaker {
+            self.permit = match breaker.admit(now) {
+                Admission::Admitted(permit) => Some(permit),
+                Admission::Trial(permit, moved) => {
+                    self.moves(breaker, moved);
+                    on_trial = true;
+                    Some(permit)
+                }
+                Admission::Refused if skip => {
+                    let index = self.next;
+                    self.skipped.push(Skip { index, fault: None });
+                    return Called::Skipped;
+                }
+                Admission::Refused => return Called::Refused,
+            };
+        }
+        if skip {
+            self.context.checkpoint();
+        }
+        let result = step.hook.call(phase, &mut self.context);
+        if result.is_ok() {
+            if skip {
+                self.context.commit();
+            }
+            if let (Some(breaker), Some(permit)) = (breaker, self.permit.take())
+                && on_trial
+            {
+                self.moves(breaker, breaker.passed(permit));
+            }
+        }
+        Called::Gave(result)
+    }
+
+    fn moves(&mut self, breaker: &Breaker, moved: Option<Transition>) {
+        let index = self.next;
+        self.moved.extend(moved.map(|transition| Moved {
+            index,
+            change: Change(transition),
+            opened: breaker.opened(),
+        }));
     }
 
     /// Whether the hook that was called took the run over its budget, if it is time to look.
@@ -114,11 +182,21 @@ impl<'s, 'a> Run<'s, 'a> {
     #[cold]
     fn failed(&mut self, failure: Failure) -> Option<End<'a>> {
         let index = self.next;
+        let step = &self.segment.steps()[index];
+        if let (Some(circuit), Some(permit)) = (&step.circuit, self.permit.take()) {
+            let breaker = circuit.breaker();
+            let moved = match failure {
+                Failure::Refused(_) => breaker.passed(permit),
+                _ => breaker.failed(permit, now()),
+            };
+            self.moves(breaker, moved);
+        }
         let fault = Fault::of(failure, self.context.env());
-        if self.segment.steps()[index].on_error != OnError::Skip {
+        if step.on_error != OnError::Skip {
             return Some(End::Fault(index, Box::new(fault)));
         }
         self.context.rollback();
+        let fault = Some(fault);
         self.skipped.push(Skip { index, fault });
         self.next += 1;
         None
@@ -139,8 +217,13 @@ impl<'s, 'a> Run<'s, 'a> {
         self.next
     }
 
-    /// The hooks that failed and were skipped.
+    /// The hooks that were skipped.
     pub(super) fn skipped(&self) -> &[Skip<'a>] {
         &self.skipped
+    }
+
+    /// The circuits that changed.
+    pub(super) fn moved(&self) -> &[Moved] {
+        &self.moved
     }
 }

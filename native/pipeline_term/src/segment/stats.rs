@@ -67,7 +67,7 @@ fn hook_stats<'a>(env: Env<'a>, metered: &Metered, runs_in_all: u64) -> NifResul
         .map(|(step, measures)| {
             let pairs = hook_pairs(env, measures, left);
             // A run may have ended since they were counted.
-            left = left.saturating_sub(measures.failures() + measures.answers());
+            left = left.saturating_sub(measures.ended());
             let mut pairs = pairs;
             pairs.push((name(), step.hook.registration().name.encode(env)));
             Term::map_from_pairs(env, &pairs)

@@ -24,7 +24,7 @@ struct RateLimit {
 struct RateLimitConfig {
     /// How many runs within `per_ms`; that many may come at once.
     limit: NonZeroU32,
-    /// Milliseconds.
+    /// Milliseconds, at most a year's.
     #[serde(default = "second")]
     per_ms: u64,
     key: Option<Path>,
@@ -34,9 +34,16 @@ fn second() -> u64 {
     1000
 }
 
+/// The limiter counts nanoseconds in 64 bits.
+const YEAR_MS: u64 = 365 * 24 * 3_600_000;
+
 #[derive(Debug, Error)]
-#[error("limit in per_ms is more than one run per nanosecond; give a longer time")]
-struct TooFast;
+enum Mistake {
+    #[error("limit in per_ms is more than one run per nanosecond; give a longer time")]
+    TooFast,
+    #[error("no rate is counted over more than a year: expected at most {YEAR_MS}, found {0}")]
+    TooLong(u64),
+}
 
 /// What runs are counted under.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -94,8 +101,11 @@ impl NativeHook for RateLimit {
     type Config = RateLimitConfig;
 
     fn configure(config: RateLimitConfig) -> Result<Self, ConfigError> {
+        if config.per_ms > YEAR_MS {
+            return Err(ConfigError::at("per_ms", Mistake::TooLong(config.per_ms)));
+        }
         let quota = Quota::with_period(Duration::from_millis(config.per_ms) / config.limit.get())
-            .ok_or_else(|| ConfigError::at("per_ms", TooFast))?
+            .ok_or_else(|| ConfigError::at("per_ms", Mistake::TooFast))?
             .allow_burst(config.limit);
         Ok(Self {
             key: config.key,

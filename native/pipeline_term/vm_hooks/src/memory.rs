@@ -1,4 +1,4 @@
-//! What is alive of the memory that this library has allocated, which the VM knows nothing of.
+//! What this library has allocated and not given back, which the VM knows nothing of.
 
 use pipeline_alloc::{Counting, live};
 use pipeline_term::rustler;
@@ -6,7 +6,7 @@ use pipeline_term::rustler;
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// `{bytes, blocks}`.
+/// `{bytes, blocks}` more than at the first call, which begins the count.
 #[rustler::nif]
 fn memory() -> (i64, i64) {
     let live = live();

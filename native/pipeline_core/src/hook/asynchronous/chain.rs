@@ -7,31 +7,27 @@ use super::limits::Limits;
 use super::next::Inside;
 use super::run_error::{Place, Stop};
 use super::{AsyncCore, AsyncFamily, AsyncHook, Owned, RunError, Running};
-use crate::hook::attachment::in_order;
-use crate::hook::rescue::RescueRef;
-use crate::hook::{
-    Attachment, Cause, ChainDescription, ChainError, ContextFamily, Failure, HookDescription,
-    HookError, Kind, MAX_NESTING, OnError,
-};
+use crate::hook::listing::Listing;
+use crate::hook::policy::Policy;
+use crate::hook::told::tell_by_listing;
+use crate::hook::{Attachment, Cause, ChainError, ContextFamily, Failure, HookError, Kind};
 use crate::plugin::{Name, PluginId};
 
 /// One hook of a chain.
 pub(super) struct Step<F: ContextFamily, H: ?Sized> {
     pub(super) hook: Arc<H>,
-    pub(super) rescue: Option<RescueRef<F>>,
+    pub(super) policy: Policy<F>,
     pub(super) timeout: Option<Duration>,
 }
 
 /// The async hooks of one point in the order in which they run; see [`Chain`](crate::hook::Chain), which it equals but
 /// for the waiting. An example stands in the [module documentation](super).
 pub struct AsyncChain<F: ContextFamily> {
-    point: Name,
+    pub(super) listing: Listing,
     pub(super) arounds: Vec<Step<F, dyn CallWrap<F>>>,
     pub(super) befores: Vec<Step<F, dyn CallFlat<F>>>,
     pub(super) replaces: Vec<Step<F, dyn CallWrap<F>>>,
     pub(super) afters: Vec<Step<F, dyn CallFlat<F>>>,
-    /// The hooks in the order above.
-    listed: Vec<HookDescription>,
 }
 
 impl<F: ContextFamily> AsyncChain<F> {
@@ -46,91 +42,56 @@ impl<F: ContextFamily> AsyncChain<F> {
         dependencies: impl Fn(&PluginId) -> &'d [PluginId],
     ) -> Result<Self, ChainError> {
         let mut chain = Self::empty(point);
-        for attachment in in_order(&chain.point, hooks, AsyncHook::kind, dependencies)? {
-            chain.push(attachment);
-        }
-        let count = chain.arounds.len() + chain.replaces.len();
-        if count > MAX_NESTING {
-            return Err(ChainError::TooDeep {
-                point: chain.point,
-                count,
-            });
-        }
+        let point = chain.point().clone();
+        chain.listing = Listing::order(point, hooks, dependencies, |hook| chain.push(hook))?;
         Ok(chain)
     }
 
-    fn push(&mut self, attachment: Attachment<AsyncHook<F>>) {
+    fn push(&mut self, hook: AsyncHook<F>) {
         let AsyncHook {
             kind,
             call,
-            rescue,
+            policy,
             timeout,
-        } = attachment.hook;
-        self.listed.push(HookDescription {
-            kind,
-            plugin: attachment.plugin,
-            priority: attachment.priority,
-            on_error: rescue.map_or(OnError::Halt, |_| OnError::Skip),
-            timeout,
-        });
-        match (kind, call) {
-            (Kind::Around, Call::Wrap(hook)) => self.arounds.push(Step {
-                hook,
-                rescue,
-                timeout,
-            }),
-            (_, Call::Wrap(hook)) => self.replaces.push(Step {
-                hook,
-                rescue,
-                timeout,
-            }),
-            (Kind::Before, Call::Flat(hook)) => self.befores.push(Step {
-                hook,
-                rescue,
-                timeout,
-            }),
-            (_, Call::Flat(hook)) => self.afters.push(Step {
-                hook,
-                rescue,
-                timeout,
-            }),
+        } = hook;
+        match call {
+            Call::Wrap(hook) => {
+                let wrapping = match kind {
+                    Kind::Around => &mut self.arounds,
+                    _ => &mut self.replaces,
+                };
+                wrapping.push(Step {
+                    hook,
+                    policy,
+                    timeout,
+                });
+            }
+            Call::Flat(hook) => {
+                let flat = match kind {
+                    Kind::Before => &mut self.befores,
+                    _ => &mut self.afters,
+                };
+                flat.push(Step {
+                    hook,
+                    policy,
+                    timeout,
+                });
+            }
         }
     }
 
     /// A chain without hooks.
     pub fn empty(point: impl Into<Name>) -> Self {
         Self {
-            point: point.into(),
+            listing: Listing::empty(point),
             arounds: Vec::new(),
             befores: Vec::new(),
             replaces: Vec::new(),
             afters: Vec::new(),
-            listed: Vec::new(),
         }
     }
 
-    /// The point whose hooks these are.
-    pub fn point(&self) -> &Name {
-        &self.point
-    }
-
-    /// The chain as data: its hooks in the order: around, before, replace, after.
-    pub fn describe(&self) -> ChainDescription {
-        ChainDescription {
-            point: self.point.clone(),
-            hooks: self.listed.clone(),
-        }
-    }
-
-    /// How many hooks there are.
-    pub fn len(&self) -> usize {
-        self.listed.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.listed.is_empty()
-    }
+    tell_by_listing!();
 
     /// The error of one hook.
     #[cold]
@@ -140,26 +101,15 @@ impl<F: ContextFamily> AsyncChain<F> {
         index: usize,
         cause: Cause<F::Error>,
     ) -> HookError<F::Error> {
-        HookError {
-            plugin: self.plugin(kind, index).clone(),
-            point: self.point.clone(),
-            kind,
-            index,
-            cause,
-        }
-    }
-
-    fn plugin(&self, kind: Kind, index: usize) -> &PluginId {
-        let before = self.listed.partition_point(|hook| hook.kind < kind);
-        &self.listed[before + index].plugin
+        self.listing.error(kind, index, cause)
     }
 }
 
 impl<F: AsyncFamily> AsyncChain<F> {
     /// Runs the hooks around `core` on `context`, which holds the result afterwards.
     ///
-    /// Failures of hooks that are skipped are added to `skipped`, in the order in which they happened. When the run
-    /// fails or its future is dropped, the context stands as that left it.
+    /// Failures of hooks that are skipped are added to `skipped`, in the order in which they happened; so are hooks left
+    /// out for their open [`Circuit`](crate::hook::Circuit). When the run fails or its future is dropped, the context stands as that left it.
     ///
     /// # Errors
     ///
@@ -206,7 +156,7 @@ impl<F: AsyncFamily> AsyncChain<F> {
             Ok(result) => return result.map_err(RunError::or_panic),
             Err(stop) => stop,
         };
-        let point = self.point.clone();
+        let point = self.point().clone();
         let running = self.running(place);
         Err(match stop {
             Stop::Deadline => RunError::DeadlineExceeded { point, running },
@@ -235,7 +185,7 @@ impl<F: AsyncFamily> AsyncChain<F> {
             Place::Nothing => Running::Nothing,
             Place::Core => Running::Core,
             Place::Hook(kind, index) => Running::Hook {
-                plugin: self.plugin(kind, index).clone(),
+                plugin: self.listing.plugin(kind, index).clone(),
                 kind,
                 index,
             },
@@ -246,8 +196,8 @@ impl<F: AsyncFamily> AsyncChain<F> {
 impl<F: ContextFamily> fmt::Debug for AsyncChain<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AsyncChain")
-            .field("point", &self.point)
-            .field("hooks", &self.listed)
+            .field("point", self.point())
+            .field("hooks", &self.listing.hooks())
             .finish_non_exhaustive()
     }
 }

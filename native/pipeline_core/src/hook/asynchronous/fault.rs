@@ -23,6 +23,13 @@ impl<E> Fault<E> {
 }
 
 impl<E> Fault<E> {
+    pub(super) fn cause(&self) -> &Cause<E> {
+        match self {
+            Self::Own(cause) => cause,
+            Self::Inner(error) => &error.cause,
+        }
+    }
+
     pub(super) fn own(error: E) -> Self {
         Self::Own(Cause::Failed(error))
     }

@@ -1,12 +1,14 @@
 use tokio::time::timeout;
 
+use super::callback::{CallFlat, FlatResult};
 use super::chain::Step;
 use super::fault::Fault;
 use super::guard::guarded;
 use super::next::Inside;
 use super::run_error::Place;
-use super::{AsyncFamily, Owned, callback};
-use crate::hook::{Failure, Flow, Kind};
+use super::{AsyncFamily, Owned};
+use crate::hook::policy::Policy;
+use crate::hook::{Failure, Flow, HookError, Kind};
 
 impl<F: AsyncFamily> Inside<'_, F> {
     /// The part inside the arounds: before hooks, the replace hooks with the base operation, after hooks.
@@ -27,36 +29,57 @@ impl<F: AsyncFamily> Inside<'_, F> {
     async fn run_each(
         &mut self,
         kind: Kind,
-        steps: &[Step<F, dyn callback::CallFlat<F>>],
+        steps: &[Step<F, dyn CallFlat<F>>],
         context: &mut Owned<F>,
     ) -> Result<Flow, Failure<F::Error>> {
+        let chain = self.chain;
         for (index, step) in steps.iter().enumerate() {
             *self.place = Place::Hook(kind, index);
-            let saved = step.rescue.map(|rescue| rescue.copy(context));
-            let call = guarded(step.hook.call(context, self.skipped));
-            let result = match step.timeout {
-                None => call.await,
-                Some(limit) => match timeout(limit, call).await {
-                    Ok(result) => result,
-                    Err(_) => Ok(Err(Fault::timed_out(limit))),
-                },
+            let Policy { rescue, circuit } = &step.policy;
+            let mut saved = None;
+            let result = match chain.listing.admit(kind, index, circuit.as_ref()) {
+                Err(open) => Err(Fault::Own(open)),
+                Ok(admitted) => {
+                    saved = rescue.map(|rescue| rescue.copy(context));
+                    let result = call(step, context, self.skipped).await;
+                    admitted.ended::<F>(result.as_ref().err().map(Fault::cause));
+                    result
+                }
             };
             let fault = match result {
-                Ok(Ok(Flow::Continue)) => continue,
-                Ok(Ok(Flow::Answer)) => return Ok(Flow::Answer),
-                Ok(Err(fault)) => fault,
-                Err(payload) => Fault::panicked(&*payload),
+                Ok(Flow::Continue) => continue,
+                Ok(Flow::Answer) => return Ok(Flow::Answer),
+                Err(fault) => fault,
             };
             let error = match fault {
                 Fault::Own(cause) => self.chain.error(kind, index, cause),
                 Fault::Inner(error) => error,
             };
-            let Some(saved) = saved else {
+            if rescue.is_none() {
                 return Err(Failure::Hook(error));
-            };
-            *context = saved;
+            }
+            if let Some(saved) = saved {
+                *context = saved;
+            }
             self.skipped.push(error);
         }
         Ok(Flow::Continue)
     }
+}
+
+/// Calls a hook, for as long as it may take.
+async fn call<F: AsyncFamily>(
+    step: &Step<F, dyn CallFlat<F>>,
+    context: &mut Owned<F>,
+    skipped: &mut Vec<HookError<F::Error>>,
+) -> FlatResult<F> {
+    let call = guarded(step.hook.call(context, skipped));
+    let result = match step.timeout {
+        None => call.await,
+        Some(limit) => match timeout(limit, call).await {
+            Ok(result) => result,
+            Err(_) => return Err(Fault::timed_out(limit)),
+        },
+    };
+    result.unwrap_or_else(|payload| Err(Fault::panicked(&*payload)))
 }

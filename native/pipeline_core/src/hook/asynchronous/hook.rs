@@ -8,16 +8,16 @@ use super::callback::{
 use super::{
     AsyncAfter, AsyncAround, AsyncBefore, AsyncFamily, AsyncNext, AsyncReplace, BoxFuture, Owned,
 };
-use crate::hook::rescue::{ByClone, RescueRef};
-use crate::hook::{ContextFamily, Flow, Kind, OnError, WrapError};
+use crate::hook::listing::Listed;
+use crate::hook::policy::Policy;
+use crate::hook::{Circuit, ContextFamily, Flow, Kind, OnError, WrapError};
 
 /// A hook of an [`AsyncChain`](super::AsyncChain), of any kind, with what its failure does to the run and how long it
 /// may take.
 pub struct AsyncHook<F: ContextFamily> {
     pub(super) kind: Kind,
     pub(super) call: Call<F>,
-    /// `Some` when a failure is skipped.
-    pub(super) rescue: Option<RescueRef<F>>,
+    pub(super) policy: Policy<F>,
     pub(super) timeout: Option<Duration>,
 }
 
@@ -123,7 +123,7 @@ impl<F: AsyncFamily> AsyncHook<F> {
         Self {
             kind,
             call,
-            rescue: None,
+            policy: Policy::default(),
             timeout: None,
         }
     }
@@ -176,10 +176,15 @@ impl<F: ContextFamily> AsyncHook<F> {
     where
         for<'c> F::Context<'c>: Clone,
     {
-        self.rescue = match on_error {
-            OnError::Halt => None,
-            OnError::Skip => Some(&ByClone),
-        };
+        self.policy.set_on_error(on_error);
+        self
+    }
+
+    /// Gives it a circuit, as [`Hook::circuit`](crate::hook::Hook::circuit) does. A call whose future is dropped has
+    /// neither passed nor failed.
+    #[must_use]
+    pub fn circuit(mut self, circuit: impl Into<Circuit>) -> Self {
+        self.policy.circuit = Some(circuit.into());
         self
     }
 
@@ -189,12 +194,30 @@ impl<F: ContextFamily> AsyncHook<F> {
     }
 }
 
+impl<F: ContextFamily> Listed for AsyncHook<F> {
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn on_error(&self) -> OnError {
+        self.policy.on_error()
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    fn circuit(&self) -> Option<&Circuit> {
+        self.policy.circuit.as_ref()
+    }
+}
+
 impl<F: ContextFamily> Clone for AsyncHook<F> {
     fn clone(&self) -> Self {
         Self {
             kind: self.kind,
             call: self.call.clone(),
-            rescue: self.rescue,
+            policy: self.policy.clone(),
             timeout: self.timeout,
         }
     }

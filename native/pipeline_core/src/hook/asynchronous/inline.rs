@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::blocking::Blocking;
-use super::callback::{CallFlat, FlatResult};
+use super::callback::{Call, CallFlat, FlatResult};
 use super::fault::Fault;
 use super::{AsyncFamily, AsyncHook, BoxFuture, Owned};
 use crate::hook::callback::Call as SyncCall;
@@ -24,7 +24,7 @@ pub struct SyncHookError {
 /// Sync hooks in an async chain.
 impl<F: AsyncFamily> AsyncHook<F> {
     /// A sync before or after hook, called in place: it holds its thread up while it computes. What it says about
-    /// failures is kept.
+    /// failures is kept, and so is its circuit.
     ///
     /// ```
     /// # use pipeline_core::hook::ContextFamily;
@@ -50,15 +50,11 @@ impl<F: AsyncFamily> AsyncHook<F> {
     ///
     /// [`SyncHookError`] for an around or replace hook, whose `next` does not wait.
     pub fn sync(hook: &Hook<F>) -> Result<Self, SyncHookError> {
-        let made = match &hook.call {
-            SyncCall::Before(before) => Self::flat(Kind::Before, InlineBefore(before.clone())),
-            SyncCall::After(after) => Self::flat(Kind::After, InlineAfter(after.clone())),
-            SyncCall::Around(_) | SyncCall::Replace(_) => {
-                return Err(SyncHookError { kind: hook.kind() });
-            }
-        };
-        let rescue = hook.rescue;
-        Ok(Self { rescue, ..made })
+        Self::beside(
+            hook,
+            |before| Arc::new(InlineBefore(before)),
+            |after| Arc::new(InlineAfter(after)),
+        )
     }
 
     /// As [`AsyncHook::sync`], on a thread for what takes long ([`tokio::task::spawn_blocking`]), so that nothing else
@@ -74,15 +70,31 @@ impl<F: AsyncFamily> AsyncHook<F> {
     where
         Owned<F>: Default,
     {
-        let made = match &hook.call {
-            SyncCall::Before(before) => Self::flat(Kind::Before, Blocking(before.clone())),
-            SyncCall::After(after) => Self::flat(Kind::After, Blocking(after.clone())),
-            SyncCall::Around(_) | SyncCall::Replace(_) => {
-                return Err(SyncHookError { kind: hook.kind() });
-            }
+        Self::beside(
+            hook,
+            |before| Arc::new(Blocking::<dyn Before<F>>(before)),
+            |after| Arc::new(Blocking::<dyn After<F>>(after)),
+        )
+    }
+
+    /// A hook that calls a sync one which wraps nothing, with the same to apply to its calls.
+    fn beside(
+        hook: &Hook<F>,
+        before: impl FnOnce(Arc<dyn Before<F>>) -> Arc<dyn CallFlat<F>>,
+        after: impl FnOnce(Arc<dyn After<F>>) -> Arc<dyn CallFlat<F>>,
+    ) -> Result<Self, SyncHookError> {
+        let kind = hook.kind();
+        let call = match &hook.call {
+            SyncCall::Before(hook) => before(hook.clone()),
+            SyncCall::After(hook) => after(hook.clone()),
+            SyncCall::Around(_) | SyncCall::Replace(_) => return Err(SyncHookError { kind }),
         };
-        let rescue = hook.rescue;
-        Ok(Self { rescue, ..made })
+        Ok(Self {
+            kind,
+            call: Call::Flat(call),
+            policy: hook.policy.clone(),
+            timeout: None,
+        })
     }
 
     /// A whole sync chain as one before hook, called in place around nothing. A failure inside names the hook of that

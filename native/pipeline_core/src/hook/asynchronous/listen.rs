@@ -3,7 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{BoxFuture, Owned, SharedFamily};
-use crate::hook::{ContextFamily, OnError};
+use crate::hook::listing::Listed;
+use crate::hook::{Circuit, ContextFamily, Kind, OnError};
 
 /// A hook on a point that is no chain: it is called with the context, may wait, and gives a value.
 ///
@@ -65,6 +66,7 @@ pub struct AsyncListener<F: ContextFamily, V> {
     pub(super) hook: Arc<dyn CallListen<F, V>>,
     pub(super) on_error: OnError,
     pub(super) timeout: Option<Duration>,
+    pub(super) circuit: Option<Circuit>,
 }
 
 impl<F, V> AsyncListener<F, V>
@@ -93,6 +95,7 @@ where
             hook,
             on_error: OnError::Halt,
             timeout: None,
+            circuit: None,
         }
     }
 
@@ -110,6 +113,31 @@ where
         self.timeout = Some(timeout);
         self
     }
+
+    /// Gives it a circuit, as [`AsyncHook::circuit`](super::AsyncHook::circuit) does.
+    #[must_use]
+    pub fn circuit(mut self, circuit: impl Into<Circuit>) -> Self {
+        self.circuit = Some(circuit.into());
+        self
+    }
+}
+
+impl<F: ContextFamily, V> Listed for AsyncListener<F, V> {
+    fn kind(&self) -> Kind {
+        Kind::Listen
+    }
+
+    fn on_error(&self) -> OnError {
+        self.on_error
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    fn circuit(&self) -> Option<&Circuit> {
+        self.circuit.as_ref()
+    }
 }
 
 impl<F: ContextFamily, V> Clone for AsyncListener<F, V> {
@@ -118,6 +146,7 @@ impl<F: ContextFamily, V> Clone for AsyncListener<F, V> {
             hook: self.hook.clone(),
             on_error: self.on_error,
             timeout: self.timeout,
+            circuit: self.circuit.clone(),
         }
     }
 }

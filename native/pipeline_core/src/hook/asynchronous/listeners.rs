@@ -8,12 +8,10 @@ use tokio::time::timeout;
 use super::guard::guarded;
 use super::listen::AsyncListener;
 use super::{Owned, SharedFamily};
-use crate::hook::attachment::in_order;
 use crate::hook::failure::panic_message;
-use crate::hook::{
-    Attachment, Cause, ChainDescription, ChainError, ContextFamily, HookDescription, HookError,
-    Kind, OnError,
-};
+use crate::hook::listing::Listing;
+use crate::hook::told::tell_by_listing;
+use crate::hook::{Attachment, Cause, ChainError, ContextFamily, HookError, Kind, OnError};
 use crate::plugin::{Name, PluginId};
 
 /// The async listeners of one point. They are called beside each other, as many at once as the run allows; what they
@@ -44,9 +42,8 @@ use crate::plugin::{Name, PluginId};
 /// # }
 /// ```
 pub struct AsyncListeners<F: ContextFamily, V> {
-    point: Name,
+    listing: Listing,
     hooks: Vec<AsyncListener<F, V>>,
-    listed: Vec<HookDescription>,
 }
 
 impl<F: ContextFamily, V> AsyncListeners<F, V> {
@@ -60,35 +57,15 @@ impl<F: ContextFamily, V> AsyncListeners<F, V> {
         hooks: Vec<Attachment<AsyncListener<F, V>>>,
         dependencies: impl Fn(&PluginId) -> &'d [PluginId],
     ) -> Result<Self, ChainError> {
-        let point = point.into();
-        let ordered = in_order(&point, hooks, |_| Kind::Listen, dependencies)?;
-        let (listed, hooks) = ordered
-            .into_iter()
-            .map(|attached| {
-                let described = HookDescription {
-                    kind: Kind::Listen,
-                    plugin: attached.plugin,
-                    priority: attached.priority,
-                    on_error: attached.hook.on_error,
-                    timeout: attached.hook.timeout,
-                };
-                (described, attached.hook)
-            })
-            .unzip();
+        let mut ordered = Vec::with_capacity(hooks.len());
+        let listing = Listing::order(point, hooks, dependencies, |hook| ordered.push(hook))?;
         Ok(Self {
-            point,
-            hooks,
-            listed,
+            listing,
+            hooks: ordered,
         })
     }
 
-    /// The listeners as data, in order.
-    pub fn describe(&self) -> ChainDescription {
-        ChainDescription {
-            point: self.point.clone(),
-            hooks: self.listed.clone(),
-        }
-    }
+    tell_by_listing!();
 }
 
 impl<F, V: Send> AsyncListeners<F, V>
@@ -170,25 +147,32 @@ where
     }
 
     async fn call(&self, index: usize, context: &Owned<F>) -> Result<V, HookError<F::Error>> {
-        let hook = &self.hooks[index];
-        let call = guarded(async { hook.hook.call(context).await });
-        let result = match hook.timeout {
+        let AsyncListener {
+            hook,
+            timeout: limit,
+            circuit,
+            ..
+        } = &self.hooks[index];
+        let admitted = self
+            .listing
+            .admit(Kind::Listen, index, circuit.as_ref())
+            .map_err(|cause| self.error(index, cause))?;
+        let call = guarded(async { hook.call(context).await });
+        let result = match limit {
             None => Ok(call.await),
-            Some(limit) => timeout(limit, call).await.map_err(|_| limit),
+            Some(limit) => timeout(*limit, call).await.map_err(|_| *limit),
         };
-        let cause = match result {
-            Ok(Ok(Ok(value))) => return Ok(value),
-            Ok(Ok(Err(error))) => Cause::Failed(error),
-            Ok(Err(payload)) => Cause::Panicked(panic_message(&*payload)),
-            Err(limit) => Cause::TimedOut(limit),
+        let result = match result {
+            Ok(Ok(result)) => result.map_err(Cause::Failed),
+            Ok(Err(payload)) => Err(Cause::Panicked(panic_message(&*payload))),
+            Err(limit) => Err(Cause::TimedOut(limit)),
         };
-        Err(HookError {
-            plugin: self.listed[index].plugin.clone(),
-            point: self.point.clone(),
-            kind: Kind::Listen,
-            index,
-            cause,
-        })
+        admitted.ended::<F>(result.as_ref().err());
+        result.map_err(|cause| self.error(index, cause))
+    }
+
+    fn error(&self, index: usize, cause: Cause<F::Error>) -> HookError<F::Error> {
+        self.listing.error(Kind::Listen, index, cause)
     }
 }
 
@@ -222,8 +206,8 @@ where
 impl<F: ContextFamily, V> fmt::Debug for AsyncListeners<F, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AsyncListeners")
-            .field("point", &self.point)
-            .field("hooks", &self.listed)
+            .field("point", self.listing.point())
+            .field("hooks", &self.listing.hooks())
             .finish_non_exhaustive()
     }
 }

@@ -6,6 +6,8 @@ use super::next::{Inside, Last, Outcome, Rest};
 use super::run_error::Place;
 use super::{AsyncFamily, AsyncNext, BoxFuture, Owned};
 use crate::hook::failure::panic_message;
+use crate::hook::next::Ended;
+use crate::hook::policy::Policy;
 use crate::hook::{Cause, Failure, Kind, WrapError};
 
 impl<'r, F: AsyncFamily> Inside<'r, F> {
@@ -54,46 +56,42 @@ impl<'r, F: AsyncFamily> Inside<'r, F> {
         context: &mut Owned<F>,
     ) -> Result<(), Failure<F::Error>> {
         *self.place = Place::Hook(kind, index);
-        let saved = step.rescue.map(|rescue| rescue.copy(context));
+        let chain = self.chain;
+        let Policy { rescue, circuit } = &step.policy;
+        let mut saved = None;
         let mut outcome = Outcome {
             last: Last::NotCalled,
             failure: None,
         };
-        let clock = step.timeout.map(|limit| (limit, Clock::new(limit)));
-        let result = {
-            let mut next = AsyncNext {
-                inside: self.reborrow(),
-                rest,
-                outcome: &mut outcome,
-                rescue: step.rescue,
-                clock: clock.as_ref().map(|(_, clock)| clock),
-            };
-            let call = guarded(step.hook.call(context, &mut next));
-            match &clock {
-                None => Ok(call.await),
-                Some((limit, clock)) => clock.limit(call).await.ok_or(*limit),
+        let ended = match chain.listing.admit(kind, index, circuit.as_ref()) {
+            Err(open) => Err(Ended::Itself(open)),
+            Ok(admitted) => {
+                saved = rescue.map(|rescue| rescue.copy(context));
+                let ended = self.attempt(step, rest, &mut outcome, context).await;
+                admitted.ended::<F>(match &ended {
+                    Err(Ended::Itself(cause)) => Some(cause),
+                    _ => None,
+                });
+                ended
             }
         };
-        let cause = match result {
-            Ok(Ok(Ok(()))) => return Ok(()),
-            Ok(Ok(Err(WrapError::Own(error)))) => Cause::Failed(error),
-            Ok(Ok(Err(WrapError::Inner(_)))) => match outcome.failure.take() {
-                Some(failure) => return Err(failure),
-                None => Cause::Stray,
-            },
-            Ok(Err(payload)) => Cause::Panicked(panic_message(&*payload)),
-            Err(limit) => Cause::TimedOut(limit),
+        let cause = match ended {
+            Ok(()) => return Ok(()),
+            Err(Ended::Inside(failure)) => return Err(failure),
+            Err(Ended::Itself(cause)) => cause,
         };
         let error = self.chain.error(kind, index, cause);
-        let Some(saved) = saved else {
+        if rescue.is_none() {
             return Err(Failure::Hook(error));
-        };
+        }
         // What stands when the hook is skipped: what `next` gave, or gives now if it was not called.
         match outcome.last {
             Last::Dropped => Err(Failure::Hook(error)),
             Last::NotCalled => {
                 self.skipped.push(error);
-                *context = saved;
+                if let Some(saved) = saved {
+                    *context = saved;
+                }
                 self.reborrow().run_rest(rest, context).await
             }
             Last::Done(given) => {
@@ -108,6 +106,41 @@ impl<'r, F: AsyncFamily> Inside<'r, F> {
                 outcome.failure.take().map_or(Ok(()), Err)
             }
         }
+    }
+
+    /// Calls a hook, and tells its own failure from one that it hands on.
+    async fn attempt(
+        &mut self,
+        step: &Step<F, dyn CallWrap<F>>,
+        rest: Rest,
+        outcome: &mut Outcome<F>,
+        context: &mut Owned<F>,
+    ) -> Result<(), Ended<F::Error>> {
+        let clock = step.timeout.map(|limit| (limit, Clock::new(limit)));
+        let result = {
+            let mut next = AsyncNext {
+                inside: self.reborrow(),
+                rest,
+                outcome: &mut *outcome,
+                rescue: step.policy.rescue,
+                clock: clock.as_ref().map(|(_, clock)| clock),
+            };
+            let call = guarded(step.hook.call(context, &mut next));
+            match &clock {
+                None => Ok(call.await),
+                Some((limit, clock)) => clock.limit(call).await.ok_or(*limit),
+            }
+        };
+        Err(Ended::Itself(match result {
+            Ok(Ok(Ok(()))) => return Ok(()),
+            Ok(Ok(Err(WrapError::Own(error)))) => Cause::Failed(error),
+            Ok(Ok(Err(WrapError::Inner(_)))) => match outcome.failure.take() {
+                Some(failure) => return Err(Ended::Inside(failure)),
+                None => Cause::Stray,
+            },
+            Ok(Err(payload)) => Cause::Panicked(panic_message(&*payload)),
+            Err(limit) => Cause::TimedOut(limit),
+        }))
     }
 
     /// In a box, since a future cannot hold one of its own kind.

@@ -28,9 +28,11 @@ mod constraint;
 mod contradiction;
 mod dependency;
 mod entry;
+mod placed;
 mod placement;
 mod precedence;
 
 pub use arrange::order;
 pub use contradiction::{Contradiction, Precedence, Reason};
 pub use entry::Entry;
+pub(crate) use placed::place_by_builders;

@@ -169,6 +169,58 @@ defmodule SegmentTest do
     assert run(:after, hooks, %{}) == {:ok, %{first: true, second: true}}
   end
 
+  describe "a segment with circuits" do
+    test "asks before each call and ends with the hook that is not called" do
+      breaker = breaker!(2)
+      segment = segment!([{:increment, %{field: :n}}, {:ending, %{how: :fail}, :halt, breaker}])
+      assert {:failed, 1, "the disk is full"} = VmHooks.run_segment(segment, %{})
+
+      assert {:circuits, [{1, {:closed, :open, :failures}, 1}], {:failed, 1, "the disk is full"}} =
+               VmHooks.run_segment_dirty(segment, %{})
+
+      assert VmHooks.run_segment(segment, %{}) == {:not_called, 1, nil}
+      assert VmHooks.run_segment_dirty(segment, %{}) == {:not_called, 1, nil}
+      assert {:open, 2, 1, 2} = VmHooks.breaker_counts(breaker)
+      assert %{hooks: [%{runs: 4}, %{runs: 4, failures: 2, skips: 0}]} = VmHooks.segment_stats(segment)
+
+      assert VmHooks.breaker_reset(breaker) == {:open, :closed, :reset}
+      assert {:failed, 1, _} = VmHooks.run_segment(segment, %{})
+    end
+
+    test "tells a trial's beginning and end" do
+      for {how, ended} <- [
+            fail: {:half_open, :open, :trial_failed},
+            panic: {:half_open, :open, :trial_failed},
+            refuse: {:half_open, :closed, :trials_passed},
+            answer: {:half_open, :closed, :trials_passed},
+            continue: {:half_open, :closed, :trials_passed}
+          ],
+          on_error <- [:halt, :skip, :raise] do
+        breaker = breaker!(1, 1)
+        permit = VmHooks.breaker_admit(breaker)
+        assert VmHooks.breaker_failed(breaker, permit) == {:closed, :open, :failures}
+        segment = segment!([{:ending, %{how: how}, on_error, breaker}])
+        assert {:circuits, [{0, {:open, :half_open, :cool_down}, 1}, {0, ^ended, _}], _} = trial(segment)
+      end
+    end
+
+    test "knows breakers of its own library only" do
+      hook = hook!(:increment, %{field: :n})
+
+      for bad <- [make_ref(), hook, nil, 1],
+          do: assert_raise(ArgumentError, fn -> VmHooks.segment(:before, [{hook, :halt, bad}]) end)
+    end
+
+    # Until the cool-down of a millisecond is over.
+    defp trial(segment) do
+      case VmHooks.run_segment(segment, %{}) do
+        {:not_called, 0, nil} -> trial(segment)
+        {:skipped, [{0, :not_called, nil}], {:ok, %{}}} -> trial(segment)
+        outcome -> outcome
+      end
+    end
+  end
+
   test "arounds and async hooks are no part of a segment" do
     for {name, config} <- [guard: %{count: :n}, pause: %{test: :t, count: :n, how: :continue}] do
       assert_raise ArgumentError, fn -> VmHooks.segment(:before, [{hook!(name, config), :halt}]) end
@@ -277,6 +329,7 @@ defmodule ConfigTest do
 
   test "hooks are listed" do
     listed = Map.new(VmHooks.native_hooks(), &{&1.name, &1})
+
     shipped =
       ~w(cache count_tokens drop increment json_schema put rate_limit redact rename require retry summarise template)
 

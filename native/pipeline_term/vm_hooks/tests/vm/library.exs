@@ -10,6 +10,12 @@ defmodule VmHooks do
   def segment_stats(_segment), do: :erlang.nif_error(:not_loaded)
   def run_segment(_segment, _context), do: :erlang.nif_error(:not_loaded)
   def run_segment_dirty(_segment, _context), do: :erlang.nif_error(:not_loaded)
+  def breaker_new(_failures, _window, _cool_down, _trials), do: :erlang.nif_error(:not_loaded)
+  def breaker_admit(_breaker), do: :erlang.nif_error(:not_loaded)
+  def breaker_failed(_breaker, _permit), do: :erlang.nif_error(:not_loaded)
+  def breaker_passed(_breaker, _permit), do: :erlang.nif_error(:not_loaded)
+  def breaker_reset(_breaker), do: :erlang.nif_error(:not_loaded)
+  def breaker_counts(_breaker), do: :erlang.nif_error(:not_loaded)
   def enter_around(_around, _context), do: :erlang.nif_error(:not_loaded)
   def enter_around_dirty(_around, _context), do: :erlang.nif_error(:not_loaded)
   def leave_around(_around, _visit, _context, _ended), do: :erlang.nif_error(:not_loaded)
@@ -41,10 +47,20 @@ defmodule VmHooksCase do
       phase,
       Enum.map(hooks, fn
         {name, config, on_error} -> {hook!(name, config), on_error}
+        {name, config, on_error, breaker} -> {hook!(name, config), on_error, breaker}
         {name, config} -> {hook!(name, config), :halt}
       end),
       budget
     )
+  end
+
+  @hour 3_600_000
+
+  def breaker!(failures), do: breaker!(failures, @hour)
+
+  def breaker!(failures, cool_down) do
+    {:ok, breaker} = VmHooks.breaker_new(failures, @hour, cool_down, 1)
+    breaker
   end
 
   def run(phase \\ :before, hooks, context) do

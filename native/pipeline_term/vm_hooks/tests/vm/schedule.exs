@@ -63,6 +63,30 @@ defmodule ScheduleTest do
              ]
     end
 
+    test "tells what became of circuits before the move and after" do
+      [first, second] = breakers = [breaker!(1), breaker!(1)]
+
+      segment =
+        budgeted([
+          {:ending, %{how: :fail}, :skip, first},
+          spin(:first),
+          {:ending, %{how: :panic}, :skip, second},
+          count()
+        ])
+
+      left = %{micros: @long, first: "normal", n: 1}
+
+      assert {:circuits, [{0, {:closed, :open, :failures}, 1}, {2, {:closed, :open, :failures}, 1}],
+              {:skipped, [{0, :failed, _}, {2, :failed, _}], {:ok, ^left}}} = call(segment, %{micros: @long})
+
+      for breaker <- breakers, do: assert({:open, 1, 1, 0} = VmHooks.breaker_counts(breaker))
+      assert %{moved: 1} = VmHooks.segment_stats(segment)
+      left = %{left | first: "dirty"}
+
+      assert call(segment, %{micros: @long}) ==
+               {:skipped, [{0, :not_called, nil}, {2, :not_called, nil}], {:ok, left}}
+    end
+
     test "moves when the hook that took so long was skipped" do
       segment = budgeted([skipped({:spin, %{micros: :micros, on: [:micros, :on]}}), spin(:second, :none)])
 

@@ -1,0 +1,14 @@
+defmodule Pipeline.Plugin.Graph.UnknownAtom do
+  @moduledoc false
+  # Stands for an atom that a manifest names and the VM does not know, so that a term with it can be inspected.
+
+  @enforce_keys [:name]
+  defstruct [:name]
+
+  @type t :: %__MODULE__{name: String.t()}
+
+  defimpl Inspect do
+    def inspect(%{name: "Elixir." <> name}, _opts), do: name
+    def inspect(%{name: name}, _opts), do: ":" <> name
+  end
+end

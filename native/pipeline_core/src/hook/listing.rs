@@ -1,0 +1,190 @@
+use std::time::Duration;
+
+use super::attachment::in_order;
+use super::circuit::{Admitted, Observer};
+use super::{
+    Attachment, Cause, ChainDescription, ChainError, Circuit, CircuitChange, HookDescription,
+    HookError, Kind, MAX_NESTING, OnError,
+};
+use crate::breaker::Transition;
+use crate::plugin::{Name, PluginId};
+
+/// A hook as far as it is listed.
+pub(super) trait Listed {
+    fn kind(&self) -> Kind;
+    fn on_error(&self) -> OnError;
+    fn timeout(&self) -> Option<Duration>;
+    fn circuit(&self) -> Option<&Circuit>;
+}
+
+/// The hooks of one point by name, in the order in which they run: what a chain tells of them.
+pub(super) struct Listing {
+    point: Name,
+    hooks: Vec<HookDescription>,
+    /// Those of the hooks that have one, with their place among all.
+    circuits: Vec<(usize, Circuit)>,
+    observer: Option<Observer>,
+}
+
+impl Listing {
+    /// Of a point without hooks.
+    pub(super) fn empty(point: impl Into<Name>) -> Self {
+        Self {
+            point: point.into(),
+            hooks: Vec::new(),
+            circuits: Vec::new(),
+            observer: None,
+        }
+    }
+
+    /// Orders hooks, and hands each to `take` in its turn. `dependencies` gives the ids that a plugin depends on
+    /// directly.
+    pub(super) fn order<'d, H: Listed>(
+        point: impl Into<Name>,
+        hooks: Vec<Attachment<H>>,
+        dependencies: impl Fn(&PluginId) -> &'d [PluginId],
+        mut take: impl FnMut(H),
+    ) -> Result<Self, ChainError> {
+        let mut listing = Self::empty(point);
+        for attachment in in_order(&listing.point, hooks, H::kind, dependencies)? {
+            let hook = attachment.hook;
+            if let Some(circuit) = hook.circuit() {
+                listing
+                    .circuits
+                    .push((listing.hooks.len(), circuit.clone()));
+            }
+            listing.hooks.push(HookDescription {
+                kind: hook.kind(),
+                plugin: attachment.plugin,
+                priority: attachment.priority,
+                on_error: hook.on_error(),
+                timeout: hook.timeout(),
+                circuit: hook.circuit().map(Circuit::settings),
+            });
+            take(hook);
+        }
+        let wrapping = |hook: &&HookDescription| matches!(hook.kind, Kind::Around | Kind::Replace);
+        let count = listing.hooks.iter().filter(wrapping).count();
+        if count > MAX_NESTING {
+            return Err(ChainError::TooDeep {
+                point: listing.point,
+                count,
+            });
+        }
+        Ok(listing)
+    }
+
+    pub(super) fn point(&self) -> &Name {
+        &self.point
+    }
+
+    pub(super) fn hooks(&self) -> &[HookDescription] {
+        &self.hooks
+    }
+
+    pub(super) fn describe(&self) -> ChainDescription {
+        ChainDescription {
+            point: self.point.clone(),
+            hooks: self.hooks.clone(),
+        }
+    }
+
+    /// Whose hook that of this kind and place is.
+    pub(super) fn plugin(&self, kind: Kind, index: usize) -> &PluginId {
+        &self.hooks[self.first(kind) + index].plugin
+    }
+
+    pub(super) fn on_error(&self, kind: Kind, index: usize) -> OnError {
+        self.hooks[self.first(kind) + index].on_error
+    }
+
+    /// The error of one hook.
+    #[cold]
+    pub(super) fn error<E>(&self, kind: Kind, index: usize, cause: Cause<E>) -> HookError<E> {
+        HookError {
+            plugin: self.plugin(kind, index).clone(),
+            point: self.point.clone(),
+            kind,
+            index,
+            cause,
+        }
+    }
+
+    /// Asks the circuit of a hook, if it has one, for a call; an open one gives the cause that it is not called for.
+    #[inline]
+    pub(super) fn admit<'l, E>(
+        &'l self,
+        kind: Kind,
+        index: usize,
+        circuit: Option<&'l Circuit>,
+    ) -> Result<Admitted<'l>, Cause<E>> {
+        match circuit {
+            None => Ok(Admitted::FREELY),
+            Some(circuit) => Admitted::ask(self, kind, index, circuit).ok_or(Cause::CircuitOpen),
+        }
+    }
+
+    /// Where the hooks of a kind begin.
+    fn first(&self, kind: Kind) -> usize {
+        self.hooks.partition_point(|hook| hook.kind < kind)
+    }
+}
+
+/// Circuits.
+impl Listing {
+    pub(super) fn observe(&mut self, observer: impl Fn(&CircuitChange) + Send + Sync + 'static) {
+        // A chain without circuits has nothing to tell.
+        if !self.circuits.is_empty() {
+            self.observer = Some(Box::new(observer));
+        }
+    }
+
+    pub(super) fn circuits(&self) -> impl Iterator<Item = (Kind, &PluginId, &Circuit)> {
+        self.circuits.iter().map(|(at, circuit)| {
+            let hook = &self.hooks[*at];
+            (hook.kind, &hook.plugin, circuit)
+        })
+    }
+
+    /// That of the hook of this kind and place.
+    pub(super) fn circuit(&self, kind: Kind, index: usize) -> Option<&Circuit> {
+        let place = self.first(kind) + index;
+        let at = self.circuits.binary_search_by_key(&place, |(at, _)| *at);
+        at.ok().map(|at| &self.circuits[at].1)
+    }
+
+    /// Closes those of a plugin, and says how many it has.
+    pub(super) fn reset_circuits(&self, plugin: &PluginId) -> usize {
+        let of_plugin = |(at, _): &&(usize, Circuit)| self.hooks[*at].plugin == *plugin;
+        self.circuits
+            .iter()
+            .filter(of_plugin)
+            .map(|(at, circuit)| {
+                let kind = self.hooks[*at].kind;
+                self.tell(kind, at - self.first(kind), circuit, circuit.reset());
+            })
+            .count()
+    }
+
+    /// Tells of a change, if there was one.
+    pub(super) fn tell(
+        &self,
+        kind: Kind,
+        index: usize,
+        circuit: &Circuit,
+        moved: Option<Transition>,
+    ) {
+        if let (Some(Transition { from, to, reason }), Some(observer)) = (moved, &self.observer) {
+            observer(&CircuitChange {
+                plugin: self.plugin(kind, index).clone(),
+                point: self.point.clone(),
+                kind,
+                index,
+                from,
+                to,
+                reason,
+                opened: circuit.opened(),
+            });
+        }
+    }
+}

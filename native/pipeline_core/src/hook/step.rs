@@ -1,0 +1,146 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::failure::panic_message;
+use super::rescue::RescueRef;
+use super::{After, Before, Cause, ContextFamily, Flow};
+
+/// A before or after hook as a run calls it.
+///
+/// How the call ended fits a register, whatever the errors of the family are like: the cause goes to a place beside,
+/// which only failures touch.
+pub(super) trait Step<F: ContextFamily>: Send + Sync {
+    /// Sets `cause` when it ends in [`End::Failed`] or [`End::Skipped`].
+    fn call(&self, context: &mut F::Context<'_>, cause: &mut Option<Cause<F::Error>>) -> End;
+
+    /// The same, of one that ended in [`End::Guarded`], once its circuit has let it through.
+    fn call_admitted(
+        &self,
+        context: &mut F::Context<'_>,
+        cause: &mut Option<Cause<F::Error>>,
+    ) -> End {
+        self.call(context, cause)
+    }
+}
+
+/// How a step ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The next hook is to run.
+    Continue,
+    /// The context is the result.
+    Answer,
+    /// The hook failed, and with it the run.
+    Failed,
+    /// The hook failed, and the run goes on as if it were not there.
+    Skipped,
+    /// The hook was not called: its circuit is to be asked first.
+    Guarded,
+}
+
+/// A [`Before`] hook that is a step, too. A chain holds it as the one, an async chain as the other.
+pub(super) trait BeforeStep<F: ContextFamily>: Before<F> + Step<F> {}
+
+/// An [`After`] hook that is a step, too.
+pub(super) trait AfterStep<F: ContextFamily>: After<F> + Step<F> {}
+
+/// A [`Before`] hook, on another cache line than the counts of the `Arc` it is in: each chain that is built or dropped
+/// writes to those, while others run.
+#[repr(align(64))]
+pub(super) struct Ahead<H>(pub(super) H);
+
+/// As [`Ahead`], for an [`After`] hook.
+#[repr(align(64))]
+pub(super) struct Behind<H>(pub(super) H);
+
+impl<F: ContextFamily, H: Before<F>> Before<F> for Ahead<H> {
+    fn before(&self, context: &mut F::Context<'_>) -> Result<Flow, F::Error> {
+        self.0.before(context)
+    }
+}
+
+impl<F: ContextFamily, H: Before<F>> Step<F> for Ahead<H> {
+    fn call(&self, context: &mut F::Context<'_>, cause: &mut Option<Cause<F::Error>>) -> End {
+        match self.0.before(context) {
+            Ok(Flow::Continue) => End::Continue,
+            Ok(Flow::Answer) => End::Answer,
+            Err(error) => failed(error, cause),
+        }
+    }
+}
+
+impl<F: ContextFamily, H: Before<F>> BeforeStep<F> for Ahead<H> {}
+
+impl<F: ContextFamily, H: After<F>> After<F> for Behind<H> {
+    fn after(&self, result: &mut F::Context<'_>) -> Result<(), F::Error> {
+        self.0.after(result)
+    }
+}
+
+impl<F: ContextFamily, H: After<F>> Step<F> for Behind<H> {
+    fn call(&self, result: &mut F::Context<'_>, cause: &mut Option<Cause<F::Error>>) -> End {
+        match self.0.after(result) {
+            Ok(()) => End::Continue,
+            Err(error) => failed(error, cause),
+        }
+    }
+}
+
+impl<F: ContextFamily, H: After<F>> AfterStep<F> for Behind<H> {}
+
+fn failed<E>(error: E, cause: &mut Option<Cause<E>>) -> End {
+    *cause = Some(Cause::Failed(error));
+    End::Failed
+}
+
+/// A step whose failure is undone.
+struct Rescued<F: ContextFamily> {
+    step: Arc<dyn Step<F>>,
+    rescue: RescueRef<F>,
+}
+
+/// The step, its failures undone where there is a way to.
+pub(super) fn rescued<F: ContextFamily>(
+    step: Arc<dyn Step<F>>,
+    rescue: Option<RescueRef<F>>,
+) -> Arc<dyn Step<F>> {
+    match rescue {
+        Some(rescue) => Arc::new(Rescued { step, rescue }),
+        None => step,
+    }
+}
+
+impl<F: ContextFamily> Step<F> for Rescued<F> {
+    fn call(&self, context: &mut F::Context<'_>, cause: &mut Option<Cause<F::Error>>) -> End {
+        let saved = self.rescue.copy(context);
+        match catch_unwind(AssertUnwindSafe(|| self.step.call(context, cause))) {
+            Ok(End::Failed) => {}
+            Ok(end) => return end,
+            Err(payload) => *cause = Some(Cause::Panicked(panic_message(&*payload))),
+        }
+        *context = saved;
+        End::Skipped
+    }
+}
+
+/// A step with a circuit, which the chain asks: it knows whose it is, and who is told.
+struct Guarded<F: ContextFamily>(Arc<dyn Step<F>>);
+
+/// The step, to be called once its circuit has let it through.
+pub(super) fn guarded<F: ContextFamily>(step: Arc<dyn Step<F>>) -> Arc<dyn Step<F>> {
+    Arc::new(Guarded(step))
+}
+
+impl<F: ContextFamily> Step<F> for Guarded<F> {
+    fn call(&self, _: &mut F::Context<'_>, _: &mut Option<Cause<F::Error>>) -> End {
+        End::Guarded
+    }
+
+    fn call_admitted(
+        &self,
+        context: &mut F::Context<'_>,
+        cause: &mut Option<Cause<F::Error>>,
+    ) -> End {
+        self.0.call(context, cause)
+    }
+}

@@ -1,0 +1,135 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::next::{Core, Ended, Last, Rest, Skipped};
+use super::policy::Policy;
+use super::rescue::RescueRef;
+use super::{Chain, ContextFamily, Failure, Kind, Next, WrapError};
+
+impl<F: ContextFamily> Chain<F> {
+    /// The arounds from this one on, and what they wrap. The depth is bounded by `MAX_NESTING`.
+    pub(super) fn run_arounds<'c>(
+        &self,
+        from: usize,
+        context: &mut F::Context<'c>,
+        core: &mut Core<'_, 'c, F>,
+        skipped: &mut Skipped<F>,
+    ) -> Result<(), Failure<F::Error>> {
+        let Some(step) = self.arounds.get(from) else {
+            return self.run_inside(
+                context,
+                |context, skipped| self.run_replaces(0, context, core, skipped),
+                skipped,
+            );
+        };
+        let next = self.next(Rest::Arounds(from + 1), core, skipped, step.rescue());
+        let call = |context: &mut F::Context<'c>, next: &mut Next<'_, 'c, F>| {
+            step.hook.around(context, next)
+        };
+        match &step.policy {
+            None => self.wrap(Kind::Around, from, context, next, call),
+            Some(policy) => self.wrap_by(policy, Kind::Around, from, context, next, call),
+        }
+    }
+
+    /// The replace hooks from this one on, and finally the base operation.
+    pub(super) fn run_replaces<'c>(
+        &self,
+        from: usize,
+        context: &mut F::Context<'c>,
+        core: &mut Core<'_, 'c, F>,
+        skipped: &mut Skipped<F>,
+    ) -> Result<(), Failure<F::Error>> {
+        let Some(step) = self.replaces.get(from) else {
+            // Its panic passes through hooks that are not to blame for it.
+            return match catch_unwind(AssertUnwindSafe(|| core(context))) {
+                Ok(result) => result.map_err(Failure::Core),
+                Err(payload) => Err(Failure::CorePanicked(payload)),
+            };
+        };
+        let next = self.next(Rest::Replaces(from + 1), core, skipped, step.rescue());
+        let call = |context: &mut F::Context<'c>, next: &mut Next<'_, 'c, F>| {
+            step.hook.replace(context, next)
+        };
+        match &step.policy {
+            None => self.wrap(Kind::Replace, from, context, next, call),
+            Some(policy) => self.wrap_by(policy, Kind::Replace, from, context, next, call),
+        }
+    }
+
+    fn next<'r, 'c>(
+        &'r self,
+        rest: Rest,
+        core: &'r mut Core<'_, 'c, F>,
+        skipped: &'r mut Skipped<F>,
+        rescue: Option<RescueRef<F>>,
+    ) -> Next<'r, 'c, F> {
+        Next {
+            chain: self,
+            rest,
+            core,
+            skipped,
+            rescue,
+            last: Last::NotCalled,
+            failure: None,
+        }
+    }
+
+    /// Calls one hook that wraps others.
+    fn wrap<'r, 'c>(
+        &self,
+        kind: Kind,
+        index: usize,
+        context: &mut F::Context<'c>,
+        mut next: Next<'r, 'c, F>,
+        call: impl FnOnce(&mut F::Context<'c>, &mut Next<'r, 'c, F>) -> Result<(), WrapError<F::Error>>,
+    ) -> Result<(), Failure<F::Error>> {
+        match catch_unwind(AssertUnwindSafe(|| call(context, &mut next))) {
+            Ok(Ok(())) => Ok(()),
+            failed => Err(match next.blame(failed) {
+                Ended::Inside(failure) => failure,
+                Ended::Itself(cause) => Failure::Hook(self.error(kind, index, cause)),
+            }),
+        }
+    }
+
+    /// As [`Chain::wrap`], for a hook that may be skipped or has a circuit.
+    #[inline(never)]
+    fn wrap_by<'r, 'c>(
+        &self,
+        policy: &Policy<F>,
+        kind: Kind,
+        index: usize,
+        context: &mut F::Context<'c>,
+        mut next: Next<'r, 'c, F>,
+        call: impl FnOnce(&mut F::Context<'c>, &mut Next<'r, 'c, F>) -> Result<(), WrapError<F::Error>>,
+    ) -> Result<(), Failure<F::Error>> {
+        let mut saved = None;
+        let circuit = policy.circuit.as_ref();
+        let ended = match self.listing.admit(kind, index, circuit) {
+            Err(open) => Err(Ended::Itself(open)),
+            Ok(admitted) => {
+                saved = policy.rescue.map(|rescue| rescue.copy(context));
+                let ended = match catch_unwind(AssertUnwindSafe(|| call(context, &mut next))) {
+                    Ok(Ok(())) => Ok(()),
+                    failed => Err(next.blame(failed)),
+                };
+                admitted.ended::<F>(match &ended {
+                    Err(Ended::Itself(cause)) => Some(cause),
+                    _ => None,
+                });
+                ended
+            }
+        };
+        let cause = match ended {
+            Ok(()) => return Ok(()),
+            Err(Ended::Inside(failure)) => return Err(failure),
+            Err(Ended::Itself(cause)) => cause,
+        };
+        let error = self.error(kind, index, cause);
+        if policy.rescue.is_none() {
+            return Err(Failure::Hook(error));
+        }
+        next.skipped.push(error);
+        next.yielded(context, saved)
+    }
+}
