@@ -119,14 +119,16 @@ defmodule Pipeline.LeakCheck do
   @doc """
   Fails where more is there than before, and names it.
 
-  Also where less is: something that should have stayed has gone. Of the words of processes a thousand more are allowed,
-  and of native memory as much as the collector of the core may hold back, or as `:native` says (`%{bytes: _, blocks: _}`).
+  Also where less is: something that should have stayed has gone. Of the words of processes a thousand more are allowed, or
+  as many as `:words` says, and of native memory as much as the collector of the core may hold back, or as `:native` says
+  (`%{bytes: _, blocks: _}`).
   """
   @spec assert_flat(t, t, keyword) :: :ok
   def assert_flat(before, later, opts \\ []) do
     differences =
       Difference.counted(before.counted, later.counted) ++
-        Difference.words(before.words, later.words, @words) ++ of_vm(before, later, opts[:native] || @native)
+        Difference.words(before.words, later.words, opts[:words] || @words) ++
+        of_vm(before, later, opts[:native] || @native)
 
     case differences do
       [] ->

@@ -99,7 +99,7 @@ defmodule Pipeline.Plugin.Processes do
   @impl GenServer
   def handle_call({:start, children}, _from, state) do
     {results, {state, watched}} = Enum.map_reduce(children, {state, []}, &start_one/2)
-    Monitor.watch(state.instance, watched)
+    Monitor.watch(state.instance, watched, :told)
     {:reply, results, state}
   end
 
@@ -120,12 +120,13 @@ defmodule Pipeline.Plugin.Processes do
   end
 
   @impl GenServer
-  def handle_info({:EXIT, pid, _reason}, state) do
+  def handle_info({:EXIT, pid, reason}, state) do
     case Map.pop(state.children, pid) do
       {nil, _} ->
         {:noreply, state}
 
       {%Child{} = child, children} ->
+        Monitor.ended(state.instance, child.id, child.limits, reason)
         :ets.delete(@table, {state.instance, child.id})
         {:noreply, ended(child, %{state | children: children})}
     end
@@ -163,7 +164,7 @@ defmodule Pipeline.Plugin.Processes do
   defp ended(%Child{id: id, restarts: restarts} = child, %{instance: instance} = state) do
     with :again <- Restarts.begin(restarts), {:ok, child} <- as_it_is(child, instance) do
       {pid, state} = spawn_child(%{child | starter: nil}, state)
-      Monitor.watch(instance, [{id, pid, child.limits, Monitor.to_run?(instance, id)}])
+      Monitor.watch(instance, [{id, pid, child.limits, Monitor.to_run?(instance, id)}], :told)
       state
     else
       :no ->

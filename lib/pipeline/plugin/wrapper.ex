@@ -45,7 +45,7 @@ defmodule Pipeline.Plugin.Wrapper do
     ]
 
     with {:ok, pid} <- GenServer.start_link(__MODULE__, {module, id, instance, opts[:config] || %{}}, how) do
-      Monitor.watch(instance, [{id, pid, limits, Monitor.to_run?(instance, id)}])
+      Monitor.watch(instance, [{id, pid, limits, Monitor.to_run?(instance, id)}], :seen)
       {:ok, pid}
     end
   end

@@ -3,7 +3,6 @@ defmodule Pipeline.Plugin.ResourcesTest do
   use Pipeline.InstanceCase, async: true
 
   alias Pipeline.Plugin.{Names, Resources}
-  alias Pipeline.Plugin.Resources.Monitor
 
   @moduletag :capture_log
 
@@ -272,11 +271,15 @@ defmodule Pipeline.Plugin.ResourcesTest do
       assert {:error, {:crashed, :big, :killed}} = call(:big, {:keep, 1_000_000}, opts)
     end
 
-    test "is told also where the next process is there before the end of the last is known", %{opts: opts} do
+    test "is told also where the process ends before the monitor comes to it", %{opts: opts} do
+      monitor = Names.whereis(opts[:instance], :monitor)
+      :ok = :sys.suspend(monitor)
       load(:big, [max_heap: 400_000], opts)
-      :ok = Monitor.watch(opts[:instance], [{:big, self(), %{}, true}])
       assert {:error, {:crashed, :big, :killed}} = call(:big, {:keep, 1_000_000}, opts)
+      :ok = :sys.resume(monitor)
       assert_receive {:pipeline_event, {:plugin, :plugin_limit_exceeded}, %{id: :big, what: :max_heap}}
+      assert {:ok, %{restarts: 1}} = Resources.monitor_plugin(:big, opts)
+      refute_received {:pipeline_event, {:plugin, :plugin_limit_exceeded}, _}
     end
 
     test "holds while the plugin is initialised", %{opts: opts} do

@@ -17,9 +17,22 @@ defmodule Pipeline.Plugin.Resources.Monitor do
 
   @doc """
   Tells that processes of plugins have started, and whether they ran before. Whoever starts them does not wait.
+
+  Who says `:told` calls `ended/4` too: a process may have ended before it is watched, and nobody else then knows of what.
   """
-  @spec watch(atom, [{Pipeline.Plugin.plugin_id(), pid, Limits.t(), again? :: boolean}]) :: :ok
-  def watch(instance, started), do: GenServer.cast(Names.via(instance, :monitor), {:watch, started, now()})
+  @spec watch(atom, [{Pipeline.Plugin.plugin_id(), pid, Limits.t(), again? :: boolean}], :told | :seen) :: :ok
+  def watch(instance, started, ends) do
+    GenServer.cast(Names.via(instance, :monitor), {:watch, started, ends, now()})
+  end
+
+  @doc "Tells of what the process of a plugin has ended."
+  @spec ended(atom, Pipeline.Plugin.plugin_id(), Limits.t(), reason :: term) :: :ok
+  def ended(instance, id, limits, reason) do
+    case Track.killed(id, limits, reason) do
+      [] -> :ok
+      exceeded -> GenServer.cast(Names.via(instance, :monitor), {:exceeded, exceeded})
+    end
+  end
 
   @doc "Whether a plugin is to have a process, for all that the registry knows. One that starts then comes back."
   @spec to_run?(atom, Pipeline.Plugin.plugin_id()) :: boolean
@@ -49,7 +62,7 @@ defmodule Pipeline.Plugin.Resources.Monitor do
       interval: opts[:sample_interval] || @interval,
       # id => track
       plugins: %{},
-      # monitor of a process => {:plugin, track as it began}, or {:action, pid} of the plugin's process that it deals with
+      # monitor of a process => {:plugin, track as it began, ends}, or {:action, pid} of the plugin's process that it deals with
       monitors: %{},
       # pids of plugins about which something is being done
       busy: MapSet.new()
@@ -63,13 +76,20 @@ defmodule Pipeline.Plugin.Resources.Monitor do
     for %{id: id} = info <- Registry.list(Registry.of(instance)),
         pid = Names.whereis(instance, {:plugin, id}),
         reduce: state do
-      state -> enter(state, id, pid, Map.get(info, :limits, %{}), nil, nil)
+      state ->
+        limits = Map.get(info, :limits, %{})
+        enter(state, %Track{id: id, pid: pid, limits: limits, started_at: nil, restarts: nil}, :told)
     end
   end
 
   @impl GenServer
-  def handle_cast({:watch, started, at}, state) do
-    {:noreply, Enum.reduce(started, state, &take(&1, at, &2))}
+  def handle_cast({:watch, started, ends, at}, state) do
+    {:noreply, Enum.reduce(started, state, &take(&1, ends, at, &2))}
+  end
+
+  def handle_cast({:exceeded, exceeded}, state) do
+    for one <- exceeded, do: report(one, state)
+    {:noreply, state}
   end
 
   @impl GenServer
@@ -92,8 +112,8 @@ defmodule Pipeline.Plugin.Resources.Monitor do
 
   def handle_info({:DOWN, monitor, :process, _pid, reason}, state) do
     case Map.pop(state.monitors, monitor) do
-      {{:plugin, track}, monitors} ->
-        {:noreply, ended(%{state | monitors: monitors}, track, reason)}
+      {{:plugin, track, ends}, monitors} ->
+        {:noreply, gone(%{state | monitors: monitors}, track, ends, reason)}
 
       {{:action, of}, monitors} ->
         {:noreply, %{state | monitors: monitors, busy: MapSet.delete(state.busy, of)}}
@@ -112,27 +132,29 @@ defmodule Pipeline.Plugin.Resources.Monitor do
     state
   end
 
-  defp take({id, pid, limits, again?}, at, state) do
-    case state.plugins do
-      # Found already.
-      %{^id => %Track{pid: ^pid}} -> state
-      %{^id => %Track{restarts: n}} when again? -> enter(state, id, pid, limits, at, n && n + 1)
-      %{} -> enter(state, id, pid, limits, at, if(again?, do: nil, else: 0))
-    end
+  defp take({id, pid, limits, again?}, ends, at, state) do
+    restarts =
+      case state.plugins do
+        %{^id => %Track{restarts: n}} when again? -> n && n + 1
+        %{} -> if again?, do: nil, else: 0
+      end
+
+    # It may have been found already.
+    if match?(%{^id => %Track{pid: ^pid}}, state.plugins),
+      do: state,
+      else: enter(state, %Track{id: id, pid: pid, limits: limits, started_at: at, restarts: restarts}, ends)
   end
 
-  defp enter(state, id, pid, limits, at, restarts) do
-    track = %Track{id: id, pid: pid, limits: limits, started_at: at, restarts: restarts}
-
+  defp enter(state, track, ends) do
     %{
       state
-      | plugins: Map.put(state.plugins, id, track),
-        monitors: Map.put(state.monitors, Process.monitor(pid), {:plugin, track})
+      | plugins: Map.put(state.plugins, track.id, track),
+        monitors: Map.put(state.monitors, Process.monitor(track.pid), {:plugin, track, ends})
     }
   end
 
-  defp ended(state, %Track{id: id, pid: pid} = began, reason) do
-    for exceeded <- Track.killed(began, reason), do: report(exceeded, state)
+  defp gone(state, %Track{id: id, pid: pid, limits: limits}, ends, reason) do
+    if ends == :seen, do: for(exceeded <- Track.killed(id, limits, reason), do: report(exceeded, state))
 
     case state.plugins do
       # The number of restarts is kept for the process that comes next, if one does.

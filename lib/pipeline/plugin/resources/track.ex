@@ -38,12 +38,12 @@ defmodule Pipeline.Plugin.Resources.Track do
   end
 
   @doc "What the process that has ended was beyond, if the VM killed it for that."
-  @spec killed(t, reason :: term) :: [Resources.exceeded()]
-  def killed(%__MODULE__{limits: %{max_heap: {limit, :kill}}} = track, :killed) do
-    [%{id: track.id, what: :max_heap, limit: limit, value: nil, action: :kill}]
+  @spec killed(Pipeline.Plugin.plugin_id(), Limits.t(), reason :: term) :: [Resources.exceeded()]
+  def killed(id, %{max_heap: {limit, :kill}}, :killed) do
+    [%{id: id, what: :max_heap, limit: limit, value: nil, action: :kill}]
   end
 
-  def killed(%__MODULE__{}, _reason), do: []
+  def killed(_id, _limits, _reason), do: []
 
   @doc "What it adds to the figures."
   @spec tell(t, integer) :: map
