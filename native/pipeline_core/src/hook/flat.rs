@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -100,7 +101,8 @@ impl<F: ContextFamily> Chain<F> {
                 };
             }
         };
-        let end = caught(cause, |cause| step.call_admitted(context, cause));
+        let end = catch_unwind(AssertUnwindSafe(|| step.call_admitted(context, cause)));
+        let end = end.unwrap_or_else(|payload| panicked(&*payload, cause));
         admitted.ended::<F>(cause.as_ref());
         end
     }
@@ -116,7 +118,7 @@ fn call<F: ContextFamily>(
     cause: &mut Option<Cause<F::Error>>,
 ) -> (End, usize) {
     let mut at = 0;
-    let end = caught(cause, |cause| {
+    let end = catch_unwind(AssertUnwindSafe(|| {
         for step in steps {
             match step.call(context, cause) {
                 End::Continue => at += 1,
@@ -124,15 +126,13 @@ fn call<F: ContextFamily>(
             }
         }
         End::Continue
-    });
-    (end, at)
+    }));
+    (end.unwrap_or_else(|payload| panicked(&*payload, cause)), at)
 }
 
 /// A panic is a failure.
-#[inline]
-fn caught<E>(cause: &mut Option<Cause<E>>, call: impl FnOnce(&mut Option<Cause<E>>) -> End) -> End {
-    catch_unwind(AssertUnwindSafe(|| call(cause))).unwrap_or_else(|payload| {
-        *cause = Some(Cause::Panicked(panic_message(&*payload)));
-        End::Failed
-    })
+#[cold]
+fn panicked<E>(payload: &(dyn Any + Send), cause: &mut Option<Cause<E>>) -> End {
+    *cause = Some(Cause::Panicked(panic_message(payload)));
+    End::Failed
 }
