@@ -106,6 +106,15 @@ defmodule Pipeline.Hook.Chain do
 
   def trace(%__MODULE__{} = chain, traces), do: %{chain | traces: traces}
 
+  @doc "Whether the point is there: one that nobody declares is as long as it has hooks."
+  @spec standing?(t | nil) :: boolean
+  def standing?(nil), do: false
+  def standing?(%__MODULE__{} = chain), do: chain.entries != [] or chain.declared?
+
+  @doc "The chain if it is to be kept, for its point or for a trace of it."
+  @spec kept(t) :: t | nil
+  def kept(%__MODULE__{} = chain), do: if(standing?(chain) or chain.traces != [], do: chain)
+
   @doc "The chain as runs find it. Not made by `Dispatch`, whose code is not there for long (`Epoch`)."
   @spec published(t) :: published
   def published(%__MODULE__{traces: []} = chain) do

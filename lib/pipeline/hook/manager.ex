@@ -13,11 +13,11 @@ defmodule Pipeline.Hook.Manager do
   """
 
   alias Pipeline.Core
-  alias Pipeline.Hook.{Chain, Closures, Entry, Options, Table}
+  alias Pipeline.Hook.{Chain, Change, Closures, Entry, Options}
 
   defstruct chains: %{}, count: 0
 
-  @opaque t :: %__MODULE__{chains: Table.changes(), count: non_neg_integer}
+  @opaque t :: %__MODULE__{chains: Change.t(), count: non_neg_integer}
 
   @doc "A manager without hooks."
   @spec new() :: t
@@ -50,7 +50,7 @@ defmodule Pipeline.Hook.Manager do
           Entry.new(options, own[:plugin], manager.count, {:elixir, check_arity!(fun, kind)})
       end
 
-    case Table.add(manager.chains, fn _none -> nil end, nil, [entry], %{}, []) do
+    case Change.add(manager.chains, fn _none -> nil end, nil, [entry], %{}, []) do
       {:ok, chains} -> %{manager | chains: chains, count: manager.count + 1}
       {:error, message} -> raise ArgumentError, message
     end

@@ -8,19 +8,13 @@ defmodule Pipeline.Hook.Table do
   #
   # There is one writer, the manager of the instance.
 
-  alias Pipeline.Hook.{Chain, Dispatch, Entry, Order, Spec, Trace}
+  alias Pipeline.Hook.{Chain, Change, Dispatch, Trace}
   alias Pipeline.Plugin.Names
 
   # Milliseconds between two looks at a point whose keeper was killed, and how long its instance may be gone.
   @shortest 1
   @longest 50
   @patience 5_000
-
-  @typedoc "Points with the chain that they get, `nil` for none."
-  @type changes :: %{atom => Chain.t() | nil}
-
-  @typedoc "Finds the chain of a point as it is before the changes."
-  @type current :: (atom -> Chain.t() | nil)
 
   @typedoc "What stands in the term of a point while several points change."
   @type pending ::
@@ -156,7 +150,7 @@ defmodule Pipeline.Hook.Table do
   end
 
   @doc "Closes the points of changes, with the chains that they get by `commit/2` behind the door."
-  @spec prepare(atom, changes, pid) :: :ok
+  @spec prepare(atom, Change.t(), pid) :: :ok
   def prepare(instance, changes, keeper) do
     %{generation: generation} = index = index!(instance)
     keep_index(instance, index, MapSet.union(index.points, MapSet.new(Map.keys(changes))))
@@ -213,13 +207,13 @@ defmodule Pipeline.Hook.Table do
   def points(instance) do
     %{generation: generation, points: points} = index!(instance)
     now = :atomics.get(generation, 1)
-    found = for point <- points, standing?(chain(instance, point)), do: point
+    found = for point <- points, Chain.standing?(chain(instance, point)), do: point
     # A change in between would show as half of it.
     if :atomics.get(generation, 1) == now, do: found, else: points(instance)
   end
 
   @doc "Makes changes visible, all in one step."
-  @spec publish(atom, changes) :: :ok
+  @spec publish(atom, Change.t()) :: :ok
   def publish(instance, changes) do
     index = index!(instance)
     gone = for {point, nil} <- changes, do: point
@@ -283,69 +277,6 @@ defmodule Pipeline.Hook.Table do
     end
   end
 
-  @doc """
-  The changes by which the hooks of some plugins go.
-
-  A hook that stood before or after those of a plugin that leaves goes back to where its priority puts it, which can
-  contradict another hook's constraint. A plugin must be able to leave all the same: then the constraints on that point
-  are given up, and the second element tells what contradicted what.
-  """
-  @spec remove(current, atom, [atom], [Pipeline.Plugin.plugin_id()], map) :: {changes, [String.t()]}
-  def remove(current, instance, points, removed, dependencies) do
-    for point <- Enum.uniq(points),
-        chain = current.(point),
-        Enum.any?(chain.entries, &(&1.plugin in removed)),
-        reduce: {%{}, []} do
-      {changes, given_up} ->
-        case changed(chain, point, instance, [], removed, dependencies, []) do
-          {:ok, chain} ->
-            {Map.put(changes, point, chain), given_up}
-
-          {:error, sentence} ->
-            {:ok, chain} = changed(unconstrained(chain), point, instance, [], removed, dependencies, [])
-            {Map.put(changes, point, chain), [sentence | given_up]}
-        end
-    end
-  end
-
-  @doc """
-  The changes by which hooks come, on top of others.
-
-  `dependencies` maps each plugin to those it depends on; `specs` are those of the plugins that come.
-  """
-  @spec add(changes, current, atom | nil, [Entry.t()], map, [module]) :: {:ok, changes} | {:error, String.t()}
-  def add(changes, current, instance, entries, dependencies, specs) do
-    entries
-    |> Enum.group_by(& &1.point)
-    |> Enum.reduce_while({:ok, changes}, fn {point, new}, {:ok, changes} ->
-      old = Map.get_lazy(changes, point, fn -> current.(point) end)
-
-      case changed(old, point, instance, new, [], dependencies, specs) do
-        {:ok, chain} -> {:cont, {:ok, Map.put(changes, point, chain)}}
-        error -> {:halt, error}
-      end
-    end)
-  end
-
-  @doc "The changes by which hooks come in place of those that a plugin has."
-  @spec replace(atom, Pipeline.Plugin.plugin_id(), [Entry.t()], map, [module]) ::
-          {:ok, changes} | {:error, String.t()}
-  def replace(instance, plugin, entries, dependencies, specs) do
-    new = Enum.group_by(entries, & &1.point)
-    points = for point <- points(instance), plugin in plugins(chain(instance, point)), do: point
-
-    Enum.reduce_while(Enum.uniq(points ++ Map.keys(new)), {:ok, %{}}, fn point, {:ok, changes} ->
-      old = chain(instance, point)
-
-      case changed(old, point, instance, Map.get(new, point, []), [plugin], dependencies, specs) do
-        {:ok, chain} -> {:cont, {:ok, Map.put(changes, point, chain)}}
-        error -> {:halt, error}
-      end
-    end)
-  end
-
-  defp plugins(chain), do: Enum.map(chain.entries, & &1.plugin)
-
   defp publish_many(instance, changes, gone, generation) do
     next = :atomics.get(generation, 1) + 1
     changes = for {point, chain} <- changes, do: {point, chain && Chain.published(chain)}
@@ -383,13 +314,7 @@ defmodule Pipeline.Hook.Table do
 
   defp erase(instance, point), do: :persistent_term.erase(Dispatch.key(instance, point))
 
-  # A point that nobody declares is there as long as it has hooks; a trace of it stays.
-  defp standing?(nil), do: false
-  defp standing?(chain), do: chain.entries != [] or chain.declared?
-
-  defp kept(chain), do: if(standing?(chain) or chain.traces != [], do: chain)
-
-  defp traced(chain, traces), do: chain |> Chain.trace(traces) |> kept()
+  defp traced(chain, traces), do: chain |> Chain.trace(traces) |> Chain.kept()
 
   defp keep_index(instance, index, points) do
     if MapSet.equal?(index.points, points) do
@@ -403,56 +328,6 @@ defmodule Pipeline.Hook.Table do
     case :persistent_term.get({__MODULE__, instance}, nil) do
       nil -> raise ArgumentError, no_instance(instance)
       index -> index
-    end
-  end
-
-  defp unconstrained(chain) do
-    %{chain | entries: Enum.map(chain.entries, &%{&1 | before: [], after: []})}
-  end
-
-  defp changed(old, point, instance, new, removed, dependencies, specs) do
-    kept = if old, do: Enum.reject(old.entries, &(&1.plugin in removed)), else: []
-    declared? = old != nil and old.declared?
-    standing = if declared? or kept != [], do: old.mode
-
-    with {:ok, mode} <- mode(point, standing, specs),
-         :ok <- check_kinds(point, mode, new),
-         {:ok, entries} <- Order.sort(kept ++ new, dependencies) do
-      {:ok, point |> Chain.new(instance, mode, entries, old) |> kept()}
-    end
-  end
-
-  defp mode(point, standing, specs) do
-    wanted = specs |> Enum.map(&Spec.mode(&1, point)) |> Enum.reject(&is_nil/1)
-
-    case Enum.uniq(List.wrap(standing) ++ wanted) do
-      [] ->
-        {:ok, :chain}
-
-      [mode] ->
-        {:ok, mode}
-
-      [mode, other | _] ->
-        {:error,
-         "the hook point #{inspect(point)} runs as #{inspect(mode)} here and the plugin's spec declares it as " <>
-           "#{inspect(other)}: agree on one spec"}
-    end
-  end
-
-  defp check_kinds(point, mode, entries) do
-    case Enum.find(entries, &(&1.kind == :listen != (mode != :chain))) do
-      nil ->
-        :ok
-
-      %Entry{kind: :listen} ->
-        {:error,
-         "the hook point #{inspect(point)} is a chain and takes no :listen hooks: declare it in a " <>
-           "Pipeline.Hook.Spec with mode: :first, :collect or :notify"}
-
-      %Entry{kind: kind} ->
-        {:error,
-         "the hook point #{inspect(point)} runs as #{inspect(mode)} and takes :listen hooks only, " <>
-           "not #{inspect(kind)}"}
     end
   end
 

@@ -5,7 +5,7 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   require Logger
 
   alias Pipeline.Core
-  alias Pipeline.Hook.{Entry, Spec, Table}
+  alias Pipeline.Hook.{Change, Entry, Spec, Table}
   alias Pipeline.Plugin.{Dependents, LoadError}
   alias Pipeline.Plugin.Manager.{Candidate, State}
 
@@ -13,8 +13,8 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   @hooks_of_a_plugin 65_536
 
   @doc "The chains as they will be with the candidates' hooks. Native hooks are built here, so their config is checked."
-  @spec prepare([Candidate.t()], Table.current(), State.t()) ::
-          {:ok, Table.changes()} | {:error, LoadError.t()}
+  @spec prepare([Candidate.t()], Change.current(), State.t()) ::
+          {:ok, Change.t()} | {:error, LoadError.t()}
   def prepare(candidates, current, state) do
     if Enum.all?(candidates, &(declared_hooks(&1.module) == [])),
       do: {:ok, %{}},
@@ -24,7 +24,7 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   defp prepare_hooks(candidates, current, %State{instance: instance, spec: spec} = state) do
     loaded = State.running(state)
     dependencies = Dependents.graph(Enum.into(candidates, loaded, &{&1.manifest.id, &1.manifest}))
-    add = &Table.add(&2, current, instance, &1, dependencies, &3)
+    add = &Change.add(&2, current, instance, &1, dependencies, &3)
 
     with {:ok, prepared} <- entries_of_all(candidates, spec) do
       # All at once, so that each chain is put in order and compiled once; one by one to find whose fault it is.
@@ -61,22 +61,22 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   end
 
   @doc "The chains as they will be with the hooks of a plugin in place of those that it has."
-  @spec replace(Candidate.t(), State.t()) :: {:ok, Table.changes()} | {:error, LoadError.t()}
+  @spec replace(Candidate.t(), State.t()) :: {:ok, Change.t()} | {:error, LoadError.t()}
   def replace(%{manifest: %{id: id} = manifest} = candidate, %State{instance: instance} = state) do
     dependencies = state |> State.running() |> Map.put(id, manifest) |> Dependents.graph()
 
     with {:ok, [{_candidate, entries, specs}]} <- entries_of_all([candidate], state.spec),
-         {:error, sentence} <- Table.replace(instance, id, entries, dependencies, specs) do
+         {:error, sentence} <- Change.replace(instance, id, entries, dependencies, specs) do
       {:error, error(candidate, sentence)}
     end
   end
 
   @doc "The chains as they are and as they will be without the hooks of plugins."
-  @spec remove(Dependents.plugins(), map, atom) :: {before :: Table.changes(), Table.changes()}
+  @spec remove(Dependents.plugins(), map, atom) :: {before :: Change.t(), Change.t()}
   def remove(leaving, dependencies, instance) do
     # By what stands in the chains, whatever the manifests say.
     {changes, given_up} =
-      Table.remove(
+      Change.remove(
         &Table.chain(instance, &1),
         instance,
         Table.points(instance),

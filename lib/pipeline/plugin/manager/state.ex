@@ -2,7 +2,7 @@ defmodule Pipeline.Plugin.Manager.State do
   @moduledoc false
   # What a manager knows: a copy of the registry, which it writes alone.
 
-  alias Pipeline.Hook.Table
+  alias Pipeline.Hook.{Change, Table}
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Lifecycle, Processes, Registry, Store}
 
@@ -103,7 +103,7 @@ defmodule Pipeline.Plugin.Manager.State do
   end
 
   @doc "Makes changes of chains visible, all in one step."
-  @spec publish(t, Table.changes()) :: t
+  @spec publish(t, Change.t()) :: t
   def publish(%__MODULE__{} = state, changes) do
     Table.publish(state.instance, changes)
     settle_later(state)
