@@ -2,7 +2,7 @@
 //!
 //! This is the only file of the crate with `unsafe` in it. The argument:
 //!
-//! - `current` always holds a pointer that came from `Owned::new` of a [`Slot`] and of which nobody has a [`Half`]. It is
+//! - `current` always holds a pointer that came from `Owned::new` of a `Slot` and of which nobody has a `Half`. It is
 //!   set at construction and changes only in [`Published::try_update`], which swaps a new pointer in first and makes the
 //!   halves of the old one afterwards. So whoever loads it gets a live value.
 //! - A slot is destroyed when both of its halves are dropped: one by the writer that replaced it, the other by a function
