@@ -73,7 +73,7 @@ defmodule Pipeline.Plugin.DrainTest do
     task =
       Task.async(fn -> send(test, {:unloaded, Manager.unload_plugin(id, [instance: instance] ++ opts)}) end)
 
-    assert_receive {:pipeline_event, {:plugin, :plugin_state}, %{id: ^id, to: :draining}}, 2_000
+    assert_receive {:pipeline_event, {:plugin, :plugin_state}, %{id: ^id, to: :draining}}
     task
   end
 

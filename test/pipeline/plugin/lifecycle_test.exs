@@ -76,7 +76,7 @@ defmodule Pipeline.Plugin.LifecycleTest do
     if pid = Names.whereis(instance, {:plugin, id}) do
       monitor = Process.monitor(pid)
       Process.exit(pid, :kill)
-      assert_receive {:DOWN, ^monitor, :process, ^pid, _}, 2_000
+      assert_receive {:DOWN, ^monitor, :process, ^pid, _}
     end
 
     receive do

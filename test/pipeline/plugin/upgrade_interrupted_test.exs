@@ -121,7 +121,7 @@ defmodule Pipeline.Plugin.UpgradeInterruptedTest do
     # It may not live to answer.
     upgrade = fn -> exit({:result, Manager.upgrade_plugin(:changing, target, instance: instance)}) end
     {caller, monitor} = spawn_monitor(upgrade)
-    assert_receive {:DOWN, ^monitor, :process, ^caller, result}, 30_000
+    assert_receive {:DOWN, ^monitor, :process, ^caller, result}
     interrupted.(result)
     await_manager(instance)
     # All of them once more, on what is left.
@@ -160,7 +160,7 @@ defmodule Pipeline.Plugin.UpgradeInterruptedTest do
     # Nobody stands by any more.
     for keeper <- Task.Supervisor.children(Names.whereis(instance, :hook_tasks)) do
       monitor = Process.monitor(keeper)
-      assert_receive {:DOWN, ^monitor, :process, ^keeper, _}, 30_000
+      assert_receive {:DOWN, ^monitor, :process, ^keeper, _}
     end
 
     assert Table.keepers(instance) == []
@@ -181,7 +181,7 @@ defmodule Pipeline.Plugin.UpgradeInterruptedTest do
           end
         end)
 
-      assert_receive :traced, 30_000
+      assert_receive :traced
       _ = Code.ensure_loaded!(module)
       assert :erlang.trace_pattern(step, true, [:local]) > 0, inspect(step)
       on_exit(fn -> :erlang.trace_pattern(step, false, [:local]) end)
@@ -191,7 +191,7 @@ defmodule Pipeline.Plugin.UpgradeInterruptedTest do
       fn result ->
         # What it was to be killed at, it has come to.
         assert_receive {:DOWN, ^monitor, :process, ^killer, :normal}, 5_000, inspect(result)
-        assert_receive {:DOWN, ^ended, :process, ^manager, :killed}, 30_000
+        assert_receive {:DOWN, ^ended, :process, ^manager, :killed}
       end
     end
   end
@@ -276,7 +276,7 @@ defmodule Pipeline.Plugin.UpgradeInterruptedTest do
       )
     end)
 
-    assert_receive {:changing, plugin}, 30_000
+    assert_receive {:changing, plugin}
     [keeper] = Table.keepers(context.instance)
     # The new code is there, and runs wait.
     assert module.__plugin__().version == "2.0.0"
@@ -293,7 +293,7 @@ defmodule Pipeline.Plugin.UpgradeInterruptedTest do
         Hook.run(instance, :one, [], nil)
       end)
 
-    assert_receive {:running, pid}, 30_000
+    assert_receive {:running, pid}
     await_waiting(pid)
     task
   end
@@ -308,14 +308,14 @@ defmodule Pipeline.Plugin.UpgradeInterruptedTest do
   defp kill(pid) do
     monitor = Process.monitor(pid)
     Process.exit(pid, :kill)
-    assert_receive {:DOWN, ^monitor, :process, ^pid, _reason}, 30_000
+    assert_receive {:DOWN, ^monitor, :process, ^pid, _reason}
   end
 
   test "a keeper that is killed alone is in nobody's way", %{instance: instance} = context do
     %{module: module, plugin: plugin, keeper: keeper, run: run} = begin_upgrade(context)
     kill(keeper)
     send(plugin, :go)
-    assert_receive {:upgraded, {:ok, "2.0.0"}}, 30_000
+    assert_receive {:upgraded, {:ok, "2.0.0"}}
     assert Task.await(run) == {:ok, []}
     assert_agree(instance, module, 2)
   end
@@ -334,7 +334,7 @@ defmodule Pipeline.Plugin.UpgradeInterruptedTest do
        %{instance: instance} = context do
     %{module: module, plugin: plugin, run: run} = begin_upgrade(context)
     kill(plugin)
-    assert_receive {:upgraded, {:error, %LoadError{step: :code_change, reason: :killed}}}, 30_000
+    assert_receive {:upgraded, {:error, %LoadError{step: :code_change, reason: :killed}}}
     assert Task.await(run) == {:ok, ["1.0.0", "1.0.0"]}
     # It answers once it has started again what has ended.
     _ = instance |> Names.whereis(:plugins) |> Supervisor.which_children()
@@ -351,10 +351,10 @@ defmodule Pipeline.Plugin.UpgradeInterruptedTest do
     {:ok, :changing} = Manager.load_plugin(module, %{}, instance: instance)
     test = self()
     holder = spawn_link(fn -> _ = apply(module, :hold, [test]) end)
-    assert_receive {:holding, ^holder}, 30_000
+    assert_receive {:holding, ^holder}
 
     Task.start(fn -> Manager.upgrade_plugin(:changing, newer, instance: instance, extra: test) end)
-    assert_receive {:changing, _plugin}, 30_000
+    assert_receive {:changing, _plugin}
     run = async_run(instance)
 
     instance |> Names.whereis(:manager) |> kill()

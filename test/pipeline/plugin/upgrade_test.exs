@@ -350,7 +350,7 @@ defmodule Pipeline.Plugin.UpgradeTest do
       for pid <- dispatchers, reduce: MapSet.new() do
         results ->
           send(pid, {:stop, self()})
-          assert_receive {:ran, more}, 5_000
+          assert_receive {:ran, more}
           MapSet.union(results, more)
       end
     end
@@ -422,7 +422,7 @@ defmodule Pipeline.Plugin.UpgradeTest do
       {:ok, {"1.0.0", 1}} = call(:count, instance)
       test = self()
       Task.start(fn -> Manager.upgrade_plugin(:counting, newer, instance: instance, extra: test) end)
-      assert_receive {:changing, plugin}, 2_000
+      assert_receive {:changing, plugin}
       run = Task.async(fn -> step(instance) end)
 
       manager = Names.whereis(instance, :manager)
@@ -469,7 +469,7 @@ defmodule Pipeline.Plugin.UpgradeTest do
         end)
       end
 
-    for _ <- callers, do: assert_receive(:calling, 2_000)
+    for _ <- callers, do: assert_receive(:calling)
     for module <- versions, do: {:ok, _} = Manager.upgrade_plugin(:counting, module, instance: instance)
 
     counts = for {:ok, {_version, count}} <- callers |> Task.await_many(30_000) |> List.flatten(), do: count

@@ -79,13 +79,13 @@ defmodule Pipeline.Plugin.WaveTest do
       ids = for n <- 1..(places() + 1), do: :"plugin_#{n}"
       load = load(for(id <- ids, do: {told(id), [unquote(callback)]}), instance)
 
-      waiting = for _ <- 1..places(), do: assert_receive({unquote(callback), _id, _pid}, 5_000)
+      waiting = for _ <- 1..places(), do: assert_receive({unquote(callback), _id, _pid})
       refute_received {unquote(callback), _, _}
       {began, [last]} = Enum.split(Enum.sort(ids), places())
       assert Enum.sort(for {_, id, _} <- waiting, do: id) == began
 
       for {_, _, pid} <- waiting, do: send(pid, :go)
-      assert_receive {unquote(callback), ^last, pid}, 5_000
+      assert_receive {unquote(callback), ^last, pid}
       send(pid, :go)
       assert {:ok, loaded} = Task.await(load)
       assert loaded == Enum.sort(ids)
@@ -95,15 +95,15 @@ defmodule Pipeline.Plugin.WaveTest do
 
   test "none is initialised before what it needs", %{instance: instance} do
     load = load([{told(:needing, [:needed]), []}, {told(:needed), [:init]}, {told(:other), []}], instance)
-    assert_receive {:init, :needed, needed}, 5_000
+    assert_receive {:init, :needed, needed}
 
     if places() > 1 do
-      assert_receive {:init, :other, _}, 5_000
+      assert_receive {:init, :other, _}
     end
 
     refute_received {:init, :needing, _}
     send(needed, :go)
-    assert_receive {:init, :needing, _}, 5_000
+    assert_receive {:init, :needing, _}
     assert {:ok, ids} = Task.await(load)
     assert List.last(ids) == :needing
   end
@@ -112,12 +112,12 @@ defmodule Pipeline.Plugin.WaveTest do
     ids = for n <- 1..(places() + 1), do: :"plugin_#{n}"
     last = ids |> Enum.sort() |> List.last()
     load = load(for(id <- ids, do: {told(id), [:init]}), instance)
-    waiting = for _ <- 1..places(), do: assert_receive({:init, _id, _pid}, 5_000)
+    waiting = for _ <- 1..places(), do: assert_receive({:init, _id, _pid})
     [{_, failing, failing_pid} | others] = Enum.sort_by(waiting, &elem(&1, 1))
 
     monitor = Process.monitor(failing_pid)
     send(failing_pid, {:fail, :no_luck})
-    assert_receive {:DOWN, ^monitor, :process, _, _}, 5_000
+    assert_receive {:DOWN, ^monitor, :process, _, _}
     for {_, _, pid} <- others, do: send(pid, :go)
 
     assert {:error, %LoadError{plugin: ^failing, step: :init, reason: :no_luck}} = Task.await(load)
@@ -129,7 +129,7 @@ defmodule Pipeline.Plugin.WaveTest do
 
   test "when start/1 of one fails, all are stopped, those that need others first", %{instance: instance} do
     load = load([{told(:a), []}, {told(:b, [:a]), []}, {told(:c, [:b]), [:start]}], instance)
-    assert_receive {:start, :c, pid}, 5_000
+    assert_receive {:start, :c, pid}
     send(pid, {:fail, :no_luck})
     assert {:error, %LoadError{plugin: :c, step: :start, reason: :no_luck}} = Task.await(load)
     assert [:c, :b, :a] = for(_ <- 1..3, do: with({:stop, id, _} <- assert_receive({:stop, _, _}), do: id))
@@ -156,17 +156,17 @@ defmodule Pipeline.Plugin.WaveTest do
     {:ok, _} = Registry.replace(Registry.of(instance), put_in(info.config.wait, [:init]))
 
     Process.exit(slow, :kill)
-    assert_receive {:init, :slow, hanging} when hanging != slow, 5_000
+    assert_receive {:init, :slow, hanging} when hanging != slow
     Process.exit(other, :kill)
-    assert_receive {:start, :other, again} when again != other, 5_000
+    assert_receive {:start, :other, again} when again != other
     send(hanging, :go)
-    assert_receive {:start, :slow, ^hanging}, 5_000
+    assert_receive {:start, :slow, ^hanging}
 
     :ok = RPC.cast(:slow, {:wait, [:stop]}, instance: instance)
     unload = Task.async(fn -> Manager.unload_plugin(:slow, instance: instance) end)
-    assert_receive {:stop, :slow, ^hanging}, 5_000
+    assert_receive {:stop, :slow, ^hanging}
     Process.exit(again, :kill)
-    assert_receive {:start, :other, third} when third != again, 5_000
+    assert_receive {:start, :other, third} when third != again
     send(hanging, :go)
     assert Task.await(unload) == :ok
   end
@@ -175,10 +175,10 @@ defmodule Pipeline.Plugin.WaveTest do
     {:ok, _} = [{told(:crashing), []}] |> load(instance) |> Task.await()
     assert_receive {:start, :crashing, first}
     load = load([{told(:busy), [:init]}], instance)
-    assert_receive {:init, :busy, busy}, 5_000
+    assert_receive {:init, :busy, busy}
 
     Process.exit(first, :kill)
-    assert_receive {:start, :crashing, second} when second != first, 5_000
+    assert_receive {:start, :crashing, second} when second != first
     send(busy, :go)
     assert {:ok, [:busy]} = Task.await(load)
     assert %{pid: ^second, state: :started} = Manager.plugin_info(:crashing, instance: instance)
@@ -188,10 +188,10 @@ defmodule Pipeline.Plugin.WaveTest do
     {:ok, _} = [{told(:crashing), []}] |> load(instance) |> Task.await()
     :ok = Events.subscribe(self(), :plugin_failed, instance: instance)
     load = load([{told(:busy), [:init]}], instance)
-    assert_receive {:init, :busy, busy}, 5_000
+    assert_receive {:init, :busy, busy}
 
     for _ <- 1..4 do
-      assert_receive {:start, :crashing, pid}, 5_000
+      assert_receive {:start, :crashing, pid}
       monitor = Process.monitor(pid)
       Process.exit(pid, :kill)
       assert_receive {:DOWN, ^monitor, :process, ^pid, :killed}
@@ -200,7 +200,7 @@ defmodule Pipeline.Plugin.WaveTest do
     assert %{state: :started} = Manager.plugin_info(:crashing, instance: instance)
     send(busy, :go)
     assert {:ok, [:busy]} = Task.await(load)
-    assert_receive {:pipeline_event, {:plugin, :plugin_failed}, %{id: :crashing}}, 5_000
+    assert_receive {:pipeline_event, {:plugin, :plugin_failed}, %{id: :crashing}}
     assert %{state: :failed, pid: nil} = Manager.plugin_info(:crashing, instance: instance)
   end
 
