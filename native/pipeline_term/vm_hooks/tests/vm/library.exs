@@ -24,6 +24,7 @@ defmodule VmHooks do
   def cancel_hook(_run), do: :erlang.nif_error(:not_loaded)
   def run_core_alone(_case), do: :erlang.nif_error(:not_loaded)
   def finish_async(_run, _context), do: :erlang.nif_error(:not_loaded)
+  def memory, do: :erlang.nif_error(:not_loaded)
 end
 
 ExUnit.start()
