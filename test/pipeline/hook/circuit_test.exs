@@ -1,15 +1,14 @@
 defmodule Pipeline.Hook.CircuitTest do
   use Pipeline.InstanceCase, async: true
 
+  import Pipeline.FlakyPlugin
+
   alias Pipeline.Hook.Manager, as: Chains
 
   @hour 3_600_000
 
   # A plugin whose hook fails as the context says.
   defp load(instance, kind, opts) do
-    name = :"Elixir.Pipeline.TestPlugin#{System.unique_integer([:positive])}"
-    on_exit(fn -> Pipeline.InstanceCase.remove(name) end)
-
     body =
       quote do
         hook unquote(kind), :step, unquote(opts) do
@@ -22,10 +21,7 @@ defmodule Pipeline.Hook.CircuitTest do
         end
       end
 
-    Pipeline.InstanceCase.define(name, [id: :flaky], body, __ENV__)
-    {:ok, :flaky} = Manager.load_plugin(name, %{}, instance: instance)
-    :ok = Events.subscribe(self(), :hook_circuit, instance: instance)
-    :ok = Events.subscribe(self(), :hook_failed, instance: instance)
+    load_flaky(instance, body, __ENV__)
   end
 
   defp run(instance, fail \\ true), do: Hook.run(instance, :step, %{fail: fail}, nil)
@@ -40,19 +36,6 @@ defmodule Pipeline.Hook.CircuitTest do
     assert %{state: :open} = circuit(instance)
   end
 
-  # Runs until the cool-down is over and a run calls the hook.
-  defp trial(instance, fail) do
-    case run(instance, fail) do
-      {:error, %Hook.Error{reason: :circuit_open}} -> trial(instance, fail)
-      result -> result
-    end
-  end
-
-  defp assert_moved(from, to, reason, opened) do
-    assert_received {:pipeline_event, {:plugin, :hook_circuit},
-                     %{plugin: :flaky, point: :step, from: ^from, to: ^to, reason: ^reason, opened: ^opened}}
-  end
-
   for kind <- [:before, :after, :replace, :around] do
     @kind kind
 
@@ -62,11 +45,11 @@ defmodule Pipeline.Hook.CircuitTest do
       assert_moved(:closed, :open, :failures, 1)
       for _ <- 1..3, do: assert_received({:pipeline_event, {:plugin, :hook_failed}, _})
 
-      assert {:error, %Hook.Error{reason: %RuntimeError{}}} = trial(instance, true)
+      assert {:error, %Hook.Error{reason: %RuntimeError{}}} = trial(fn -> run(instance, true) end)
       assert_moved(:open, :half_open, :cool_down, 1)
       assert_moved(:half_open, :open, :trial_failed, 2)
 
-      assert {:ok, %{seen: true}} = trial(instance, false)
+      assert {:ok, %{seen: true}} = trial(fn -> run(instance, false) end)
       assert_moved(:open, :half_open, :cool_down, 2)
       assert_moved(:half_open, :closed, :trials_passed, 2)
       assert %{state: :closed, failures: 0, opened: 2} = circuit(instance)
@@ -157,7 +140,7 @@ defmodule Pipeline.Hook.CircuitTest do
   test "a trial that refuses has passed", %{instance: instance} do
     load(instance, :before, circuit: [failures: 1, cool_down: 1])
     open(instance, 1)
-    assert {:error, :refused} = trial(instance, :refuse)
+    assert {:error, :refused} = trial(fn -> run(instance, :refuse) end)
     assert %{state: :closed} = circuit(instance)
   end
 
@@ -171,9 +154,9 @@ defmodule Pipeline.Hook.CircuitTest do
   test "it closes after as many trials as it was told", %{instance: instance} do
     load(instance, :before, circuit: [failures: 1, cool_down: 1, trials: 2])
     open(instance, 1)
-    assert {:ok, _} = trial(instance, false)
+    assert {:ok, _} = trial(fn -> run(instance, false) end)
     assert %{state: :half_open} = circuit(instance)
-    assert {:ok, _} = trial(instance, false)
+    assert {:ok, _} = trial(fn -> run(instance, false) end)
     assert %{state: :closed} = circuit(instance)
   end
 

@@ -4,42 +4,9 @@ defmodule Pipeline.Plugin.ManagerRecoveryTest do
 
   alias Pipeline.Plugin.Names
 
-  # Its callbacks tell the test and wait for leave to go on where the configuration says so.
-  defmodule Gate do
-    defmacro __using__(_) do
-      quote do
-        @impl Pipeline.Plugin
-        def init(config), do: pass(config, :init)
-        @impl Pipeline.Plugin
-        def start(config), do: pass(config, :start)
-        @impl Pipeline.Plugin
-        def stop(config) do
-          {:ok, _} = pass(config, :stop)
-          :ok
-        end
-
-        defp pass(%{test: test} = config, callback) do
-          send(test, {callback, __plugin__().id, self()})
-
-          if callback in Map.get(config, :wait, []) do
-            # The test may be over by then.
-            monitor = Process.monitor(test)
-
-            receive do
-              :go -> :ok
-              {:DOWN, ^monitor, :process, ^test, _} -> :ok
-            end
-          end
-
-          {:ok, config}
-        end
-      end
-    end
-  end
-
   defp first do
     plugin id: :first do
-      use Gate
+      use Pipeline.Gated
       capability(:letters, [:a])
 
       hook :before, :step do
@@ -50,7 +17,7 @@ defmodule Pipeline.Plugin.ManagerRecoveryTest do
 
   defp second do
     plugin id: :second do
-      use Gate
+      use Pipeline.Gated
       depends_on(:first)
 
       hook :before, :step do

@@ -4,42 +4,6 @@ defmodule Pipeline.Plugin.WaveTest do
 
   alias Pipeline.Plugin.Names
 
-  # Its callbacks tell the test and wait for leave to go on where the configuration says so.
-  defmodule Told do
-    defmacro __using__(_) do
-      quote do
-        @impl Pipeline.Plugin
-        def init(config), do: pass(config, :init)
-        @impl Pipeline.Plugin
-        def start(config), do: pass(config, :start)
-        @impl Pipeline.Plugin
-        def stop(config) do
-          _ = pass(config, :stop)
-          :ok
-        end
-
-        @impl Pipeline.Plugin
-        def handle_message({:wait, callbacks}, config), do: {:ok, %{config | wait: callbacks}}
-        def handle_message(_down, config), do: {:ok, config}
-
-        defp pass(%{test: test, wait: wait} = config, callback) do
-          send(test, {callback, __plugin__().id, self()})
-          if callback in wait, do: wait(config), else: {:ok, config}
-        end
-
-        defp wait(%{test: test} = config) do
-          monitor = Process.monitor(test)
-
-          receive do
-            :go -> {:ok, config}
-            {:fail, reason} -> {:error, reason}
-            {:DOWN, ^monitor, :process, ^test, _} -> {:ok, config}
-          end
-        end
-      end
-    end
-  end
-
   defp told(id, needs \\ []) do
     name = :"Elixir.Pipeline.WavePlugin#{System.unique_integer([:positive])}"
 
@@ -49,7 +13,7 @@ defmodule Pipeline.Plugin.WaveTest do
         use Pipeline.Plugin, id: unquote(id), version: "1.0.0"
         @moduledoc false
         unquote_splicing(for need <- needs, do: quote(do: depends_on(unquote(need))))
-        use Told
+        use Pipeline.Gated
       end,
       __ENV__
     )

@@ -1,20 +1,17 @@
 defmodule Pipeline.Hook.Circuit.NativeTest do
   use Pipeline.InstanceCase, async: true
 
+  import Pipeline.FlakyPlugin
+
   alias Pipeline.Hook.Manager, as: Chains
 
   @hour 3_600_000
 
   # `put` writes into a map, and fails on anything else.
   defp load(instance, kind, opts) do
-    name = :"Elixir.Pipeline.TestPlugin#{System.unique_integer([:positive])}"
-    on_exit(fn -> Pipeline.InstanceCase.remove(name) end)
     opts = [native: :put, config: quote(do: %{field: :seen, value: true})] ++ opts
     body = quote do: hook(unquote(kind), :step, unquote(opts))
-    Pipeline.InstanceCase.define(name, [id: :flaky], body, __ENV__)
-    {:ok, :flaky} = Manager.load_plugin(name, %{}, instance: instance)
-    :ok = Events.subscribe(self(), :hook_circuit, instance: instance)
-    :ok = Events.subscribe(self(), :hook_failed, instance: instance)
+    load_flaky(instance, body, __ENV__)
   end
 
   defp run(instance, context), do: Hook.run(instance, :step, context, nil)
@@ -22,19 +19,6 @@ defmodule Pipeline.Hook.Circuit.NativeTest do
   defp stats(instance) do
     %{hooks: [stats]} = Hook.stats(:step, instance: instance)
     stats
-  end
-
-  # Runs until the cool-down is over and a run calls the hook.
-  defp trial(instance, context) do
-    case run(instance, context) do
-      {:error, %Hook.Error{reason: :circuit_open}} -> trial(instance, context)
-      result -> result
-    end
-  end
-
-  defp assert_moved(from, to, reason, opened) do
-    assert_received {:pipeline_event, {:plugin, :hook_circuit},
-                     %{plugin: :flaky, point: :step, from: ^from, to: ^to, reason: ^reason, opened: ^opened}}
   end
 
   for kind <- [:before, :after, :replace] do
@@ -48,11 +32,11 @@ defmodule Pipeline.Hook.Circuit.NativeTest do
       assert_moved(:closed, :open, :failures, 1)
       for _ <- 1..2, do: assert_received({:pipeline_event, {:plugin, :hook_failed}, _})
 
-      assert {:error, %Hook.Error{reason: %Hook.NativeError{}}} = trial(instance, :no_map)
+      assert {:error, %Hook.Error{reason: %Hook.NativeError{}}} = trial(fn -> run(instance, :no_map) end)
       assert_moved(:open, :half_open, :cool_down, 1)
       assert_moved(:half_open, :open, :trial_failed, 2)
 
-      assert trial(instance, %{}) == {:ok, %{seen: true}}
+      assert trial(fn -> run(instance, %{}) end) == {:ok, %{seen: true}}
       assert_moved(:open, :half_open, :cool_down, 2)
       assert_moved(:half_open, :closed, :trials_passed, 2)
       assert %{circuit: %{state: :closed, failures: 0, opened: 2}, failures: 3} = stats(instance)
