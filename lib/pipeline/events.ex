@@ -52,7 +52,7 @@ defmodule Pipeline.Events do
   """
 
   alias Pipeline.Events.{Record, Server, Subscription, Subscriptions}
-  alias Pipeline.Plugin.Suggestion
+  alias Pipeline.Options
 
   @type event :: term
   @type payload :: term
@@ -123,7 +123,7 @@ defmodule Pipeline.Events do
   """
   @spec recorded(keyword) :: [recorded]
   def recorded(opts \\ []) do
-    Suggestion.validate_options!(opts, [:instance, :since], "Pipeline.Events.recorded/1")
+    Options.validate!(opts, [:instance, :since], "Pipeline.Events.recorded/1")
     record = Record.of(opts[:instance] || Pipeline.Plugin)
 
     for {sequence, time, event, payload} <- if(record, do: Record.rows(record), else: []),
@@ -137,6 +137,6 @@ defmodule Pipeline.Events do
   defp instance([instance: name], _function), do: name || Pipeline.Plugin
 
   defp instance(opts, function) do
-    Suggestion.validate_options!(opts, [:instance], function)[:instance] || Pipeline.Plugin
+    Options.validate!(opts, [:instance], function)[:instance] || Pipeline.Plugin
   end
 end

@@ -65,8 +65,8 @@ defmodule Pipeline.Hook do
   `stats/2` shows how often a point ran, what its hooks did and how long they took. `trace/3` shows it run by run.
   """
 
-  alias Pipeline.Hook.{Chain, Circuit, Dispatch, Entry, NativeStep, Stats, Table, Trace, Tracer}
-  alias Pipeline.Plugin.Suggestion
+  alias Pipeline.Hook.{Chain, ChainStore, Circuit, Dispatch, NativeStep, Registration, Stats, Trace, Tracer}
+  alias Pipeline.{Native, Options}
 
   @typedoc "The kind of a hook."
   @type kind :: :before | :after | :around | :replace | :listen
@@ -126,9 +126,9 @@ defmodule Pipeline.Hook do
   """
   @spec chain(hook_name, keyword) :: [map]
   def chain(point, opts \\ []) do
-    Suggestion.validate_options!(opts, [:instance], "Pipeline.Hook.chain/2")
+    Options.validate!(opts, [:instance], "Pipeline.Hook.chain/2")
 
-    case Table.chain(opts[:instance] || @default, point) do
+    case ChainStore.chain(opts[:instance] || @default, point) do
       nil -> []
       chain -> describe(chain)
     end
@@ -169,9 +169,9 @@ defmodule Pipeline.Hook do
   """
   @spec stats(hook_name, keyword) :: map | nil
   def stats(point, opts) when is_atom(point) do
-    Suggestion.validate_options!(opts, [:instance], "Pipeline.Hook.stats/2")
+    Options.validate!(opts, [:instance], "Pipeline.Hook.stats/2")
 
-    with %Chain{} = chain <- Table.chain(opts[:instance] || @default, point), do: Stats.of(chain)
+    with %Chain{} = chain <- ChainStore.chain(opts[:instance] || @default, point), do: Stats.of(chain)
   end
 
   @doc """
@@ -182,10 +182,10 @@ defmodule Pipeline.Hook do
   def stats(point) when is_atom(point) and point != [], do: stats(point, [])
 
   def stats(opts) do
-    Suggestion.validate_options!(opts, [:instance], "Pipeline.Hook.stats/1")
+    Options.validate!(opts, [:instance], "Pipeline.Hook.stats/1")
     instance = opts[:instance] || @default
 
-    for point <- Table.points(instance),
+    for point <- ChainStore.points(instance),
         %{} = stats <- [stats(point, instance: instance)],
         into: %{},
         do: {point, stats}
@@ -202,10 +202,10 @@ defmodule Pipeline.Hook do
   """
   @spec reset_circuit(hook_name, Pipeline.Plugin.plugin_id(), keyword) :: :ok | {:error, :no_circuit}
   def reset_circuit(point, plugin, opts \\ []) do
-    Suggestion.validate_options!(opts, [:instance], "Pipeline.Hook.reset_circuit/3")
+    Options.validate!(opts, [:instance], "Pipeline.Hook.reset_circuit/3")
     instance = opts[:instance] || @default
 
-    with %Chain{entries: entries} <- Table.chain(instance, point),
+    with %Chain{entries: entries} <- ChainStore.chain(instance, point),
          [_ | _] = hooks <- Enum.filter(entries, &(&1.plugin == plugin and &1.circuit != nil)) do
       Enum.each(hooks, &Circuit.reset(&1, instance))
     else
@@ -265,12 +265,14 @@ defmodule Pipeline.Hook do
   """
   @spec points(keyword) :: [hook_name]
   def points(opts \\ []) do
-    Suggestion.validate_options!(opts, [:instance], "Pipeline.Hook.points/1")
-    (opts[:instance] || @default) |> Table.points() |> Enum.sort()
+    Options.validate!(opts, [:instance], "Pipeline.Hook.points/1")
+    (opts[:instance] || @default) |> ChainStore.points() |> Enum.sort()
   end
 
-  defp show(%Entry{} = entry, nil), do: Entry.describe(entry)
-  defp show(%Entry{} = entry, segment), do: entry |> Entry.describe() |> Map.put(:segment, segment)
+  defp show(%Registration{} = entry, nil), do: Registration.describe(entry)
+
+  defp show(%Registration{} = entry, segment),
+    do: entry |> Registration.describe() |> Map.put(:segment, segment)
 
   # Neighbours of one kind and one library share a native call.
   defp number_segments(entries) do
@@ -287,11 +289,11 @@ defmodule Pipeline.Hook do
   end
 
   # Of replace hooks the first one is enough, so each is a call of its own.
-  defp group(%Entry{call: {:native, _, _, _, _}, kind: :replace} = entry), do: entry
+  defp group(%Registration{call: %Native.Hook{}, kind: :replace} = entry), do: entry
 
-  defp group(%Entry{call: {:native, library, _, _, _}, kind: kind} = entry) do
+  defp group(%Registration{call: %Native.Hook{library: library}, kind: kind} = entry) do
     if NativeStep.alone?(entry), do: entry, else: {kind, library}
   end
 
-  defp group(%Entry{}), do: nil
+  defp group(%Registration{}), do: nil
 end

@@ -1,6 +1,6 @@
 defmodule Pipeline.Native do
   @moduledoc false
-  # The functions of the native library `pipeline_nif`. `Pipeline.Core` is their one caller.
+  # The functions of the native library `pipeline_nif`. The modules `Pipeline.Native.*` are their only callers.
 
   use Pipeline.Native.Library, otp_app: :pipeline_plugin, crate: :pipeline_nif
 

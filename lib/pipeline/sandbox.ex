@@ -35,7 +35,7 @@ defmodule Pipeline.Sandbox do
   """
 
   alias Pipeline.HeapLimit
-  alias Pipeline.Plugin.Suggestion
+  alias Pipeline.Options
   alias Pipeline.Sandbox.{Inspection, Worker}
 
   @timeout 5_000
@@ -74,7 +74,7 @@ defmodule Pipeline.Sandbox do
   """
   @spec run((() -> value), keyword) :: {:ok, value} | {:error, reason} when value: term
   def run(fun, opts \\ []) when is_function(fun, 0) do
-    Suggestion.validate_options!(
+    Options.validate!(
       opts,
       [:timeout, :max_heap, :allowed_modules],
       "Pipeline.Sandbox.run/2"

@@ -103,8 +103,8 @@ defmodule Pipeline.ClusterCase do
 
   @doc false
   def await_group_here(group, nodes) do
-    {_reference, _members} = :pg.monitor(Pipeline.Plugin.Cluster, group)
-    look(fn -> Enum.map(Pipeline.Plugin.Cluster.Scope.members(group), &node/1) == nodes end)
+    {_reference, _members} = :pg.monitor(Pipeline.Cluster, group)
+    look(fn -> Enum.map(Pipeline.Cluster.Scope.members(group), &node/1) == nodes end)
   end
 
   @doc "Waits on a node until, after a plugin event of these types, a plugin is in a state."
@@ -229,7 +229,7 @@ defmodule Pipeline.ClusterCase do
     emit_here(name, type, 1..1000, nodes: :all)
     emitted = emitted + 1000
     # What the connection does not take just now is none of it.
-    flood_here(name, type, count, emitted, emitted - Pipeline.Plugin.Cluster.dropped(instance: name))
+    flood_here(name, type, count, emitted, emitted - Pipeline.Cluster.dropped(instance: name))
   end
 
   @doc "How many payloads a collector on a node has, and how many it has missed by being slow."
@@ -310,11 +310,11 @@ defmodule Pipeline.ClusterCase do
     end
   end
 
-  defp member(seer, group, node), do: call(seer, Pipeline.Plugin.Cluster.Scope, :member, [group, node.node])
+  defp member(seer, group, node), do: call(seer, Pipeline.Cluster.Scope, :member, [group, node.node])
 
   @doc false
   def kill_here({name, role}) do
-    pid = Pipeline.Plugin.Names.whereis(name, role)
+    pid = Pipeline.Instance.Names.whereis(name, role)
     monitor = Process.monitor(pid)
     Process.exit(pid, :kill)
 
@@ -325,13 +325,13 @@ defmodule Pipeline.ClusterCase do
 
   @doc false
   def await_another_here(group, node, old) do
-    {_reference, _members} = :pg.monitor(Pipeline.Plugin.Cluster, group)
-    look(fn -> Pipeline.Plugin.Cluster.Scope.member(group, node) not in [nil, old] end)
+    {_reference, _members} = :pg.monitor(Pipeline.Cluster, group)
+    look(fn -> Pipeline.Cluster.Scope.member(group, node) not in [nil, old] end)
   end
 
   @doc "Kills the scope of :pg on a node, and waits until an instance there is in that which follows."
   def kill_scope(node, name, nodes) do
-    scope = call(node, :erlang, :whereis, [Pipeline.Plugin.Cluster])
+    scope = call(node, :erlang, :whereis, [Pipeline.Cluster])
     before = for role <- [:members, :inboxes], do: {{name, role}, member(node, {name, role}, node)}
     call(node, :erlang, :exit, [scope, :kill])
 

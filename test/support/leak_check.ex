@@ -17,7 +17,8 @@ defmodule Pipeline.LeakCheck do
 
   alias Pipeline.LeakCheck.Difference
   alias Pipeline.Measured
-  alias Pipeline.Plugin.{Manager, Names}
+  alias Pipeline.Plugin.Manager
+  alias Pipeline.Instance.Names
 
   # Milliseconds, for what has been told to end.
   @patience 10_000

@@ -30,7 +30,7 @@ defmodule Mix.Tasks.Compile.PipelineNative do
 
   @recursive true
 
-  alias Pipeline.Plugin.Suggestion
+  alias Pipeline.Options
 
   @impl Mix.Task.Compiler
   def run(_args) do
@@ -60,7 +60,7 @@ defmodule Mix.Tasks.Compile.PipelineNative do
     end
 
     for {crate, opts} <- crates do
-      case Suggestion.check_options(opts, [:path, :module], "#{inspect(crate)} in pipeline_native in mix.exs") do
+      case Options.check(opts, [:path, :module], "#{inspect(crate)} in pipeline_native in mix.exs") do
         :ok -> {crate, opts}
         {:error, message} -> Mix.raise(message)
       end

@@ -31,7 +31,7 @@ defmodule Mix.Tasks.Pipeline.Gen.Plugin do
 
   use Mix.Task
 
-  alias Pipeline.Plugin.Suggestion
+  alias Pipeline.Options
 
   @types ["provider", "handler", "validator", "extension"]
   @switches [type: :string, capability: :keep, native: :boolean, force: :boolean]
@@ -97,7 +97,7 @@ defmodule Mix.Tasks.Pipeline.Gen.Plugin do
         else: "#{option} needs a value. Write: " <> usage()
     else
       "unknown option #{option}." <>
-        Suggestion.did_you_mean(option, switches) <> " Known: #{Enum.join(switches, ", ")}"
+        Options.did_you_mean(option, switches) <> " Known: #{Enum.join(switches, ", ")}"
     end
   end
 
@@ -154,7 +154,7 @@ defmodule Mix.Tasks.Pipeline.Gen.Plugin do
   defp type!(type) do
     Mix.raise(
       "unknown type #{type}." <>
-        Suggestion.did_you_mean(type, @types) <> " Known: #{Enum.join(@types, ", ")}"
+        Options.did_you_mean(type, @types) <> " Known: #{Enum.join(@types, ", ")}"
     )
   end
 

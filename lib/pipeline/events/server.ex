@@ -5,7 +5,7 @@ defmodule Pipeline.Events.Server do
 
   use GenServer
 
-  alias Pipeline.Events.{Gauge, Replay, Subscription, Subscriptions}
+  alias Pipeline.Events.{Credit, Replay, Subscription, Subscriptions}
 
   @table Pipeline.Events.Subscribers
 
@@ -34,7 +34,7 @@ defmodule Pipeline.Events.Server do
   @spec dropped(pid) :: non_neg_integer
   def dropped(pid) do
     case :ets.lookup(@table, pid) do
-      [{_, gauge, _}] -> Gauge.dropped(gauge)
+      [{_, gauge, _}] -> Credit.dropped(gauge)
       [] -> 0
     end
   end
@@ -117,12 +117,12 @@ defmodule Pipeline.Events.Server do
   defp subscriber(pid, max, state) do
     case :ets.lookup(@table, pid) do
       [{_, gauge, rows}] ->
-        if max, do: Gauge.limit(gauge, max)
+        if max, do: Credit.limit(gauge, max)
         if max, do: look(pid)
         {gauge, rows, state}
 
       [] ->
-        gauge = Gauge.new(max || 10_000)
+        gauge = Credit.new(max || 10_000)
         :ets.insert(@table, {pid, gauge, []})
         {gauge, [], monitor(state, pid)}
     end
@@ -153,7 +153,7 @@ defmodule Pipeline.Events.Server do
 
   # A watcher is found by the subscriber that it watches, and that by the watcher.
   defp watch(state, pid, gauge) do
-    watcher = :erlang.spawn_opt(fn -> Gauge.watch(gauge, pid) end, [:link, priority: :high])
+    watcher = :erlang.spawn_opt(fn -> Credit.watch(gauge, pid) end, [:link, priority: :high])
     %{state | watchers: Map.merge(state.watchers, %{pid => watcher, watcher => {pid, :once}})}
   end
 end

@@ -3,7 +3,7 @@ defmodule Pipeline.Events.Subscription do
   # A subscription that a process is about to make or to end, its options checked.
 
   alias Pipeline.Events.{Pattern, Record, Replay, Server, Subscriptions}
-  alias Pipeline.Plugin.Suggestion
+  alias Pipeline.Options
 
   @enforce_keys [:instance, :event]
   defstruct [:instance, :event, :pattern, :max_queue, :replay, meta?: false]
@@ -22,7 +22,7 @@ defmodule Pipeline.Events.Subscription do
   @doc "Raises `ArgumentError` for options that are wrong. `tag` is that of a tuple whose second element the event is."
   @spec new!(term, keyword, String.t(), nil | :plugin) :: t
   def new!(event, opts, function, tag \\ nil) do
-    Suggestion.validate_options!(opts, [:instance, :match, :max_queue, :replay, :meta], function)
+    Options.validate!(opts, [:instance, :match, :max_queue, :replay, :meta], function)
 
     %__MODULE__{
       of!(event, Keyword.take(opts, [:instance, :match]), function, tag)
@@ -35,7 +35,7 @@ defmodule Pipeline.Events.Subscription do
   @doc "The same for one that is to end."
   @spec of!(term, keyword, String.t(), nil | :plugin) :: t
   def of!(event, opts, function, tag \\ nil) do
-    Suggestion.validate_options!(opts, [:instance, :match], function)
+    Options.validate!(opts, [:instance, :match], function)
 
     %__MODULE__{
       instance: opts[:instance] || Pipeline.Plugin,

@@ -10,12 +10,12 @@ defmodule Pipeline.Events.Subscriptions do
 
   use Supervisor
 
-  alias Pipeline.Events.{Backlog, Gauge, Pattern, Record, Replay, Server, Subscription}
+  alias Pipeline.Events.{Backlog, Credit, Pattern, Record, Replay, Server, Subscription}
 
   @table __MODULE__
 
   @typedoc "Where to send an event and in which form."
-  @type target :: {pid, Gauge.t(), meta? :: boolean, nil | Pattern.t(), nil | Replay.t()}
+  @type target :: {pid, Credit.t(), meta? :: boolean, nil | Pattern.t(), nil | Replay.t()}
   @type row :: {key :: term, target}
 
   @spec start_link(term) :: Supervisor.on_start()
@@ -30,7 +30,7 @@ defmodule Pipeline.Events.Subscriptions do
     Supervisor.init([Server], strategy: :one_for_one, max_restarts: 10, max_seconds: 5)
   end
 
-  @spec row(Subscription.t(), pid, Gauge.t(), nil | Replay.t()) :: row
+  @spec row(Subscription.t(), pid, Credit.t(), nil | Replay.t()) :: row
   def row(%{instance: instance, event: event, pattern: pattern, meta?: meta?}, pid, gauge, replay) do
     {if(pattern, do: instance, else: {instance, event}), {pid, gauge, meta?, pattern, replay}}
   end
@@ -83,15 +83,15 @@ defmodule Pipeline.Events.Subscriptions do
   defp deliver_to({pid, gauge, meta?, _pattern, replay}, plain, stamp) do
     message = if meta?, do: stamped(plain, stamp), else: plain
 
-    case replay && Replay.offer(replay, stamp, message, Gauge.limit(gauge)) do
+    case replay && Replay.offer(replay, stamp, message, Credit.limit(gauge)) do
       direct when direct in [nil, :direct] -> send_to(pid, gauge, message)
       :kept -> :ok
-      :full -> look(pid, Gauge.drop(gauge))
+      :full -> look(pid, Credit.drop(gauge))
     end
   end
 
   defp send_to(pid, gauge, message) do
-    case Gauge.take(gauge) do
+    case Credit.take(gauge) do
       :ok ->
         send(pid, message)
 

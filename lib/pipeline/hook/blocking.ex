@@ -4,13 +4,13 @@ defmodule Pipeline.Hook.Blocking do
   # waits for a thread. The run is cancelled when its time is up, and when the caller dies, since then nobody holds it
   # any more.
 
-  alias Pipeline.Core
-  alias Pipeline.Hook.{Entry, NativeStep}
+  alias Pipeline.Hook.{NativeStep, Registration}
+  alias Pipeline.Native
 
   @timeout 5_000
 
-  @spec fun(Entry.t()) :: function
-  def fun(%Entry{kind: kind} = entry) do
+  @spec fun(Registration.t()) :: function
+  def fun(%Registration{kind: kind} = entry) do
     timeout = entry.timeout || @timeout
 
     fn context, next ->
@@ -27,14 +27,14 @@ defmodule Pipeline.Hook.Blocking do
   defp run(entry, timeout, context) do
     reference = make_ref()
 
-    case Core.start_hook(entry.call, entry.kind, context, reference) do
+    case Native.Blocking.start(entry.call, entry.kind, context, reference) do
       {:started, run} ->
         receive do
           {^reference, answer} -> finish(entry, run, context, answer)
         after
           timeout ->
             # A run that is cancelled sends nothing any more; one that was quicker has sent its answer, or is about to.
-            if Core.cancel_hook(entry.call, run) do
+            if Native.Blocking.cancel(entry.call, run) do
               exit(:timeout)
             else
               receive do: ({^reference, answer} -> finish(entry, run, context, answer))
@@ -47,6 +47,6 @@ defmodule Pipeline.Hook.Blocking do
   end
 
   # What an async hook changes, it says of fields; the context has stayed here.
-  defp finish(entry, run, context, :finished), do: Core.finish_async(entry.call, run, context)
+  defp finish(entry, run, context, :finished), do: Native.Blocking.finish(entry.call, run, context)
   defp finish(_entry, _run, _context, outcome), do: outcome
 end

@@ -10,16 +10,18 @@ defmodule Pipeline.Hook.Chain do
   alias Pipeline.Hook.{
     Circuit,
     Closures,
-    Entry,
+    HookCounters,
     Listeners,
     NativeStep,
-    Runs,
+    PointCounters,
+    Registration,
     Segment,
     Skip,
-    Tally,
     TimeLimit,
     Traced
   }
+
+  alias Pipeline.Native
 
   defstruct [
     :point,
@@ -45,10 +47,11 @@ defmodule Pipeline.Hook.Chain do
 
   @typedoc "A chain as runs find it: what they need without looking into it."
   @type published ::
-          {mark, call :: (term -> result), around :: (term, step -> result), Runs.t(), Runs.limits(), t}
+          {mark, call :: (term -> result), around :: (term, step -> result), PointCounters.t(),
+           PointCounters.limits(), t}
 
   @typedoc "A hook, or several fused, ready to be closed around what comes next."
-  @type ready :: Segment.t() | {Entry.t(), function}
+  @type ready :: Segment.t() | {Registration.t(), function}
 
   @typedoc "The parts of a chain, the innermost first; of the after hooks also the closure."
   @type layers :: [ready | {:after, [ready], step}]
@@ -58,7 +61,7 @@ defmodule Pipeline.Hook.Chain do
           instance: atom | nil,
           mode: Pipeline.Hook.Spec.mode(),
           mark: mark,
-          entries: [Entry.t()],
+          entries: [Registration.t()],
           # Of a chain that is not closed yet there is nothing of these.
           layers: layers | nil,
           # The same with each native hook by itself, for runs that are traced.
@@ -66,16 +69,16 @@ defmodule Pipeline.Hook.Chain do
           call: (term -> result) | nil,
           around: (term, step -> result) | nil,
           # `nil` in a chain that belongs to no instance.
-          runs: Runs.t() | nil,
-          limits: Runs.limits() | nil,
+          runs: PointCounters.t() | nil,
+          limits: PointCounters.limits() | nil,
           traces: [Pipeline.Hook.Trace.t()],
           declared?: boolean
         }
 
   @doc "A chain in place of an old one, if there is one: what is counted of the point and of hooks that stay goes on."
-  @spec new(atom, atom | nil, Pipeline.Hook.Spec.mode(), [Entry.t()], t | nil) :: t
+  @spec new(atom, atom | nil, Pipeline.Hook.Spec.mode(), [Registration.t()], t | nil) :: t
   def new(point, instance, mode, entries, old \\ nil) do
-    runs = if instance, do: (old && old.runs) || Runs.new()
+    runs = if instance, do: (old && old.runs) || PointCounters.new()
     new? = old == nil or Enum.any?(entries, &(&1.tally == nil))
 
     %__MODULE__{
@@ -85,14 +88,14 @@ defmodule Pipeline.Hook.Chain do
       mark: {:"$pipeline_chain", System.unique_integer([:positive])},
       entries: if(runs && new?, do: Enum.map(entries, &count(&1, runs)), else: entries),
       runs: runs,
-      limits: if(runs, do: if(new?, do: Runs.limits(runs), else: old.limits)),
+      limits: if(runs, do: if(new?, do: PointCounters.limits(runs), else: old.limits)),
       declared?: old != nil and old.declared?
     }
     |> close(old)
     |> trace(if(old, do: old.traces, else: []))
   end
 
-  defp count(%Entry{tally: nil} = entry, runs), do: %{entry | tally: Tally.new(runs)}
+  defp count(%Registration{tally: nil} = entry, runs), do: %{entry | tally: HookCounters.new(runs)}
   defp count(entry, _runs), do: entry
 
   @doc "The chain with these traces."
@@ -149,7 +152,7 @@ defmodule Pipeline.Hook.Chain do
     |> Segment.fuse(kind, instance)
     |> Enum.map(fn
       %Segment{entries: entries} = segment -> Map.get(standing, {kind, entries}, segment)
-      %Entry{} = entry -> entry
+      %Registration{} = entry -> entry
     end)
   end
 
@@ -175,22 +178,25 @@ defmodule Pipeline.Hook.Chain do
   end
 
   defp ready(%Segment{} = segment, _instance), do: segment
-  defp ready(%Entry{circuit: nil} = entry, instance), do: {entry, fun(entry, instance)}
+  defp ready(%Registration{circuit: nil} = entry, instance), do: {entry, fun(entry, instance)}
 
-  defp ready(%Entry{} = entry, instance),
+  defp ready(%Registration{} = entry, instance),
     do: {entry, Circuit.wrap(entry, fun(entry, instance), instance)}
 
-  defp fun(%Entry{call: {:native, _, _, _, _}} = entry, _instance), do: NativeStep.fun(entry)
-  defp fun(%Entry{call: {:elixir, fun}, timeout: nil}, _instance), do: fun
+  defp fun(%Registration{call: %Native.Hook{}} = entry, _instance), do: NativeStep.fun(entry)
+  defp fun(%Registration{call: fun, timeout: nil}, _instance), do: fun
 
-  defp fun(%Entry{call: {:elixir, fun}, timeout: timeout} = entry, instance) do
+  defp fun(%Registration{call: fun, timeout: timeout} = entry, instance) do
     TimeLimit.wrap(fun, timeout, entry.max_heap, instance)
   end
 
   @doc "The closure of a hook around what comes next."
   @spec step(ready, step, atom | nil) :: step
   def step(%Segment{} = segment, next, instance), do: Segment.step(segment, next, instance)
-  def step({%Entry{on_error: :skip} = entry, fun}, next, instance), do: Skip.step(entry, fun, next, instance)
+
+  def step({%Registration{on_error: :skip} = entry, fun}, next, instance),
+    do: Skip.step(entry, fun, next, instance)
+
   def step({entry, fun}, next, instance), do: Closures.step(entry, fun, next, instance)
 
   @doc "The parts of a layer."
@@ -199,9 +205,9 @@ defmodule Pipeline.Hook.Chain do
   def readies(ready), do: [ready]
 
   @doc "The hooks that a closure is made of."
-  @spec hooks(ready) :: [Entry.t()]
+  @spec hooks(ready) :: [Registration.t()]
   def hooks(%Segment{entries: entries}), do: Tuple.to_list(entries)
-  def hooks({%Entry{} = entry, _fun}), do: [entry]
+  def hooks({%Registration{} = entry, _fun}), do: [entry]
 
   @doc "The same hook, telling an observer of failures that are skipped."
   @spec observe(ready, (Pipeline.Hook.Error.t() -> term), atom | nil) :: ready
@@ -210,10 +216,10 @@ defmodule Pipeline.Hook.Chain do
     %{segment | entries: List.to_tuple(observed)}
   end
 
-  def observe({%Entry{circuit: nil} = entry, fun}, observer, _instance),
+  def observe({%Registration{circuit: nil} = entry, fun}, observer, _instance),
     do: {%{entry | observer: observer}, fun}
 
   # Its function holds the entry too.
-  def observe({%Entry{} = entry, _fun}, observer, instance),
+  def observe({%Registration{} = entry, _fun}, observer, instance),
     do: ready(%{entry | observer: observer}, instance)
 end

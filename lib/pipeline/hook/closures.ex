@@ -5,7 +5,7 @@ defmodule Pipeline.Hook.Closures do
   #
   # The outermost gives the result of the run, so that a run needs no `try` besides those of its hooks.
 
-  alias Pipeline.Hook.{Chain, Entry, Failure}
+  alias Pipeline.Hook.{Chain, Failure, Registration}
 
   @type run :: (term -> Chain.result())
 
@@ -18,7 +18,7 @@ defmodule Pipeline.Hook.Closures do
     inside = Enum.reduce(inside, &Function.identity/1, &layer(&1, &2, instance))
 
     case outermost do
-      {%Entry{on_error: on_error} = entry, fun} when on_error != :skip ->
+      {%Registration{on_error: on_error} = entry, fun} when on_error != :skip ->
         fn context ->
           try do
             {:ok, fun.(context, inside)}
@@ -49,7 +49,7 @@ defmodule Pipeline.Hook.Closures do
     inside = Enum.reduce(inside, &guarded/2, &layer_around(&1, &2, instance))
 
     case outermost do
-      {%Entry{on_error: on_error} = entry, fun} when on_error != :skip ->
+      {%Registration{on_error: on_error} = entry, fun} when on_error != :skip ->
         fn context, core ->
           try do
             {:ok, fun.(context, fn context -> inside.(context, core) end)}
@@ -92,7 +92,7 @@ defmodule Pipeline.Hook.Closures do
   end
 
   @doc "The closure of an Elixir hook whose failure ends the run."
-  @spec step(Entry.t(), function, Chain.step(), atom | nil) :: Chain.step()
+  @spec step(Registration.t(), function, Chain.step(), atom | nil) :: Chain.step()
   def step(entry, fun, next, instance) do
     fn context ->
       try do
@@ -116,7 +116,8 @@ defmodule Pipeline.Hook.Closures do
     fn context, core -> rest.(inside.(context, core)) end
   end
 
-  defp layer_around({%Entry{on_error: on_error} = entry, fun}, inside, instance) when on_error != :skip do
+  defp layer_around({%Registration{on_error: on_error} = entry, fun}, inside, instance)
+       when on_error != :skip do
     fn context, core ->
       try do
         fun.(context, fn context -> inside.(context, core) end)

@@ -5,9 +5,9 @@ defmodule Pipeline.Hook.Dispatch do
   # A run has a frame of this module on its stack from before it looks its chain up until it ends, with the chain's mark.
   # By it `Pipeline.Hook.InFlight` finds the runs that began on a chain.
 
-  require Pipeline.Hook.Runs
+  require Pipeline.Hook.PointCounters
 
-  alias Pipeline.Hook.{Chain, Closures, Measured, Runs, Table}
+  alias Pipeline.Hook.{Chain, ChainStore, Closures, Measured, PointCounters}
 
   @default Pipeline.Plugin
 
@@ -43,32 +43,33 @@ defmodule Pipeline.Hook.Dispatch do
   end
 
   defp call({mark, call, _around, runs, limits, chain}, context, _instance) do
-    case Runs.count_one(runs, limits) do
+    case PointCounters.count_one(runs, limits) do
       0 -> ended(call.(context), mark)
       phase -> ended(Measured.run(chain, context, nil, phase), mark)
     end
   end
 
   defp call(nil, context, instance) do
-    Table.check!(instance)
+    ChainStore.check!(instance)
     {:ok, context}
   end
 
-  defp call(pending, context, instance), do: call(Table.current(pending), context, instance)
+  defp call(pending, context, instance), do: call(ChainStore.current(pending), context, instance)
 
   defp around({mark, _call, around, runs, limits, chain}, context, core, _instance) do
-    case Runs.count_one(runs, limits) do
+    case PointCounters.count_one(runs, limits) do
       0 -> ended(around.(context, core), mark)
       phase -> ended(Measured.run(chain, context, core, phase), mark)
     end
   end
 
   defp around(nil, context, core, instance) do
-    Table.check!(instance)
+    ChainStore.check!(instance)
     Closures.alone(context, core)
   end
 
-  defp around(pending, context, core, instance), do: around(Table.current(pending), context, core, instance)
+  defp around(pending, context, core, instance),
+    do: around(ChainStore.current(pending), context, core, instance)
 
   # Keeps the mark on the stack until here.
   defp ended(result, _mark), do: result

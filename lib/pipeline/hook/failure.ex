@@ -9,12 +9,12 @@ defmodule Pipeline.Hook.Failure do
   # marks, since a hook may raise something of its own with the stacktrace of what it caught. Comparing failures with
   # a note kept aside is not enough: two hooks that fail in the same function can do so with equal stacktraces.
 
-  alias Pipeline.Hook.{Entry, Error, Tally}
+  alias Pipeline.Hook.{Error, HookCounters, Registration}
 
   @mark :pipeline_hook
 
   @typedoc "A hook, one whose open circuit kept it from being called, or the base operation of the run."
-  @type owner :: Entry.t() | {:not_called, Entry.t()} | :core
+  @type owner :: Registration.t() | {:not_called, Registration.t()} | :core
 
   @doc """
   Raises a failure on, as that of `owner` unless it comes from further in.
@@ -36,18 +36,19 @@ defmodule Pipeline.Hook.Failure do
 
   The hook has not failed: nothing is counted or reported.
   """
-  @spec circuit_open(Entry.t()) :: no_return
-  def circuit_open(%Entry{} = entry) do
+  @spec circuit_open(Registration.t()) :: no_return
+  def circuit_open(%Registration{} = entry) do
     error = circuit_error(entry)
     :erlang.raise(:error, error, mark([], {{:not_called, entry}, :error, error}))
   end
 
   @doc "What such a run returns."
-  @spec circuit_error(Entry.t()) :: Error.t()
-  def circuit_error(%Entry{} = entry), do: error(entry, :exit, :circuit_open, [])
+  @spec circuit_error(Registration.t()) :: Error.t()
+  def circuit_error(%Registration{} = entry), do: error(entry, :exit, :circuit_open, [])
 
   @doc "What a run returns whose outermost hook is `owner`. The same as raising it on and asking for the result there."
-  @spec finish(Entry.t(), :error | :exit | :throw, term, Exception.stacktrace(), atom | nil) :: {:error, term}
+  @spec finish(Registration.t(), :error | :exit | :throw, term, Exception.stacktrace(), atom | nil) ::
+          {:error, term}
   def finish(owner, kind, reason, stacktrace, instance) do
     if inner = owner(kind, reason, stacktrace) do
       result(inner, kind, reason, unmark(stacktrace))
@@ -60,9 +61,9 @@ defmodule Pipeline.Hook.Failure do
   defp seen(:core, _kind, _reason, _stacktrace, _instance), do: :ok
 
   # What a hook throws to end the run is an answer, unless it asked for it to be raised.
-  defp seen(%Entry{on_error: on_error} = entry, :throw, {:hook_error, _}, _stacktrace, _instance)
+  defp seen(%Registration{on_error: on_error} = entry, :throw, {:hook_error, _}, _stacktrace, _instance)
        when on_error != :raise,
-       do: Tally.refused(entry.tally)
+       do: HookCounters.refused(entry.tally)
 
   defp seen(entry, kind, reason, stacktrace, instance), do: report(entry, kind, reason, stacktrace, instance)
 
@@ -85,34 +86,34 @@ defmodule Pipeline.Hook.Failure do
     result(owner(kind, reason, stacktrace) || :core, kind, reason, unmark(stacktrace))
   end
 
-  defp result({:not_called, %Entry{on_error: :raise}}, kind, reason, stacktrace),
+  defp result({:not_called, %Registration{on_error: :raise}}, kind, reason, stacktrace),
     do: :erlang.raise(kind, reason, stacktrace)
 
   defp result({:not_called, _entry}, _kind, error, _stacktrace), do: {:error, error}
 
   defp result(owner, kind, reason, stacktrace) do
     case {owner, kind, reason} do
-      {%Entry{on_error: :raise}, _, _} -> :erlang.raise(kind, reason, stacktrace)
+      {%Registration{on_error: :raise}, _, _} -> :erlang.raise(kind, reason, stacktrace)
       {_, :throw, {:hook_error, refusal}} -> {:error, refusal}
       {:core, _, _} -> :erlang.raise(kind, reason, stacktrace)
-      {%Entry{} = entry, _, _} -> {:error, error(entry, kind, reason, stacktrace)}
+      {%Registration{} = entry, _, _} -> {:error, error(entry, kind, reason, stacktrace)}
     end
   end
 
   @doc "Counts the failure, emits the event `:hook_failed` and returns the error."
-  @spec report(Entry.t(), :error | :exit | :throw, term, Exception.stacktrace(), atom) :: Error.t()
-  def report(%Entry{} = entry, kind, reason, stacktrace, instance) do
+  @spec report(Registration.t(), :error | :exit | :throw, term, Exception.stacktrace(), atom) :: Error.t()
+  def report(%Registration{} = entry, kind, reason, stacktrace, instance) do
     error = error(entry, kind, reason, unmark(stacktrace))
-    Tally.failed(entry.tally)
+    HookCounters.failed(entry.tally)
     if instance, do: Pipeline.Events.emit({:plugin, :hook_failed}, %{error: error}, instance: instance)
     error
   end
 
   @doc "The same for a failure after which the run goes on as if the hook were not there."
-  @spec skip(Entry.t(), :error | :exit | :throw, term, Exception.stacktrace(), atom) :: :ok
-  def skip(%Entry{} = entry, kind, reason, stacktrace, instance) do
+  @spec skip(Registration.t(), :error | :exit | :throw, term, Exception.stacktrace(), atom) :: :ok
+  def skip(%Registration{} = entry, kind, reason, stacktrace, instance) do
     error = report(entry, kind, reason, stacktrace, instance)
-    Tally.skipped(entry.tally)
+    HookCounters.skipped(entry.tally)
     if entry.observer, do: entry.observer.(error)
     :ok
   end

@@ -2,9 +2,9 @@ defmodule Pipeline.Hook.Listeners do
   @moduledoc false
   # The hooks of a point whose mode is not `:chain`: each is called as `(context)`, none sees another.
 
-  alias Pipeline.Hook.{Chain, Circuit, Closures, Entry, Failure, Probe, Tally}
+  alias Pipeline.Hook.{Chain, Circuit, Closures, Failure, HookCounters, Instrument, Registration}
 
-  @spec run(Chain.t(), term, Chain.step() | nil, Probe.observe() | nil) :: Chain.result()
+  @spec run(Chain.t(), term, Chain.step() | nil, Instrument.observe() | nil) :: Chain.result()
   def run(chain, context, core, observe \\ nil)
 
   def run(%Chain{mode: :first} = chain, context, core, observe) do
@@ -59,11 +59,11 @@ defmodule Pipeline.Hook.Listeners do
     notify(entries, context, via, place + 1)
   end
 
-  defp call(%Entry{circuit: nil, call: {:elixir, fun}} = entry, context, via, place) do
+  defp call(%Registration{circuit: nil, call: fun} = entry, context, via, place) do
     called(entry, fun, context, via, place)
   end
 
-  defp call(%Entry{call: {:elixir, fun}} = entry, context, {instance, _observe} = via, place) do
+  defp call(%Registration{call: fun} = entry, context, {instance, _observe} = via, place) do
     case Circuit.admit(entry, instance) do
       :refused ->
         refused(entry, via, place)
@@ -81,7 +81,7 @@ defmodule Pipeline.Hook.Listeners do
   end
 
   defp called(entry, fun, context, {instance, observe}, place) do
-    {:ok, Probe.call(fn -> fun.(context) end, &tell(observe, place, {entry, fun}, &1, &2, &3))}
+    {:ok, Instrument.call(fn -> fun.(context) end, &tell(observe, place, {entry, fun}, &1, &2, &3))}
   catch
     kind, reason -> failed(entry, kind, reason, __STACKTRACE__, instance)
   end
@@ -94,12 +94,12 @@ defmodule Pipeline.Hook.Listeners do
         failed -> failed
       end
 
-    observe.(place, ready, outcome, started, Probe.nanoseconds(now - started))
+    observe.(place, ready, outcome, started, Instrument.nanoseconds(now - started))
   end
 
   defp refused(entry, {_instance, observe}, place) do
     error = Failure.circuit_error(entry)
-    if observe, do: observe.(place, {entry, nil}, {:failed, :error, error, []}, Probe.clock(), 0)
+    if observe, do: observe.(place, {entry, nil}, {:failed, :error, error, []}, Instrument.clock(), 0)
 
     case entry.on_error do
       :halt -> {:error, error}
@@ -111,7 +111,7 @@ defmodule Pipeline.Hook.Listeners do
   defp failed(entry, kind, reason, stacktrace, instance) do
     case {entry.on_error, kind, reason} do
       {:halt, :throw, {:hook_error, refusal}} ->
-        Tally.refused(entry.tally)
+        HookCounters.refused(entry.tally)
         {:error, refusal}
 
       {:halt, _, _} ->

@@ -12,12 +12,12 @@ defmodule Pipeline.Hook.Manager do
       {:ok, 21}
   """
 
-  alias Pipeline.Core
-  alias Pipeline.Hook.{Chain, Change, Closures, Entry, Options}
+  alias Pipeline.Native
+  alias Pipeline.Hook.{Chain, ChainUpdate, Closures, Definition, Registration}
 
   defstruct chains: %{}, count: 0
 
-  @opaque t :: %__MODULE__{chains: Change.t(), count: non_neg_integer}
+  @opaque t :: %__MODULE__{chains: ChainUpdate.t(), count: non_neg_integer}
 
   @doc "A manager without hooks."
   @spec new() :: t
@@ -43,14 +43,14 @@ defmodule Pipeline.Hook.Manager do
       case hook do
         {:native, name, config} ->
           options = options!(kind, point, [native: name, config: config] ++ opts)
-          Entry.new(options, own[:plugin], manager.count, native!(options))
+          Registration.new(options, own[:plugin], manager.count, native!(options))
 
         fun when is_function(fun) ->
           options = options!(kind, point, opts)
-          Entry.new(options, own[:plugin], manager.count, {:elixir, check_arity!(fun, kind)})
+          Registration.new(options, own[:plugin], manager.count, check_arity!(fun, kind))
       end
 
-    case Change.add(manager.chains, fn _none -> nil end, nil, [entry], %{}, []) do
+    case ChainUpdate.add(manager.chains, fn _none -> nil end, nil, [entry], %{}, []) do
       {:ok, chains} -> %{manager | chains: chains, count: manager.count + 1}
       {:error, message} -> raise ArgumentError, message
     end
@@ -67,24 +67,24 @@ defmodule Pipeline.Hook.Manager do
   end
 
   defp options!(kind, point, opts) do
-    case Options.check(kind, point, opts) do
+    case Definition.check(kind, point, opts) do
       {:ok, options} -> options
       {:error, message} -> raise ArgumentError, message
     end
   end
 
   defp native!(options) do
-    case Core.native_call(options) do
+    case Native.Hook.configure(options) do
       {:ok, call} -> call
       {:error, message} -> raise ArgumentError, message
     end
   end
 
   defp check_arity!(fun, kind) do
-    if is_function(fun, Options.arity(kind)) do
+    if is_function(fun, Definition.arity(kind)) do
       fun
     else
-      raise ArgumentError, "a #{inspect(kind)} hook is #{Options.form(kind)}, got: #{inspect(fun)}"
+      raise ArgumentError, "a #{inspect(kind)} hook is #{Definition.form(kind)}, got: #{inspect(fun)}"
     end
   end
 end

@@ -2,30 +2,30 @@ defmodule Pipeline.Hook.Measured do
   @moduledoc false
   # A run that is measured: it counts for each hook that it was called, and how long it took.
 
-  alias Pipeline.Hook.{Chain, Listeners, Probe, Runs, Tally, Traced}
+  alias Pipeline.Hook.{Chain, HookCounters, Instrument, Listeners, PointCounters, Traced}
 
   @doc "Runs a chain."
-  @spec run(Chain.t(), term, Chain.step() | nil, Runs.phase()) :: Chain.result()
+  @spec run(Chain.t(), term, Chain.step() | nil, PointCounters.phase()) :: Chain.result()
   def run(%Chain{traces: []} = chain, context, core, phase),
     do: run(chain, phase, &plain(chain, context, core, &1))
 
   def run(chain, context, core, phase), do: Traced.run(chain, context, core, phase)
 
   @doc "Counts a run that `run` does with an observer."
-  @spec run(Chain.t(), Runs.phase(), (Probe.observe() -> Chain.result())) :: Chain.result()
+  @spec run(Chain.t(), PointCounters.phase(), (Instrument.observe() -> Chain.result())) :: Chain.result()
   def run(chain, phase, run) do
-    Runs.began(chain.runs, phase)
-    started = Probe.clock()
+    PointCounters.began(chain.runs, phase)
+    started = Instrument.clock()
 
     try do
       run.(&count(&1, &2, &3, &4, &5, phase))
     after
-      Runs.took(chain.runs, Probe.nanoseconds(Probe.clock() - started))
+      PointCounters.took(chain.runs, Instrument.nanoseconds(Instrument.clock() - started))
     end
   end
 
   defp plain(%Chain{mode: :chain} = chain, context, core, observe) do
-    Probe.run(chain.layers, context, core, chain.instance, observe)
+    Instrument.run(chain.layers, context, core, chain.instance, observe)
   end
 
   defp plain(chain, context, core, observe), do: Listeners.run(chain, context, core, observe)
@@ -36,9 +36,9 @@ defmodule Pipeline.Hook.Measured do
     hooks = Chain.hooks(ready)
 
     for %{tally: tally} <- hooks do
-      Tally.called(tally, phase)
+      HookCounters.called(tally, phase)
       # Of hooks that share a native call the time is that of the call.
-      Tally.took(tally, nanoseconds)
+      HookCounters.took(tally, nanoseconds)
     end
 
     if outcome == :answered, do: answered(hooks, phase)
@@ -46,8 +46,8 @@ defmodule Pipeline.Hook.Measured do
 
   # Which of several in one call has answered is not known here.
   defp answered([%{kind: kind, tally: tally}], phase) when kind in [:before, :listen],
-    do: Tally.answered(tally, phase)
+    do: HookCounters.answered(tally, phase)
 
-  defp answered([%{kind: :before, tally: {_, runs}} | _], phase), do: Runs.answered(runs, phase)
+  defp answered([%{kind: :before, tally: {_, runs}} | _], phase), do: PointCounters.answered(runs, phase)
   defp answered(_hooks, _phase), do: :ok
 end

@@ -2,13 +2,13 @@ defmodule Pipeline.Hook.NativeAround do
   @moduledoc false
   # A native around: it is asked on the way in and on the way out, and `next` is called in between, here.
 
-  alias Pipeline.Core
-  alias Pipeline.Hook.{Entry, NativeStep, Outcome}
+  alias Pipeline.Native.Around
+  alias Pipeline.Hook.{NativeStep, Outcome, Registration}
 
-  @spec fun(Entry.t()) :: function
-  def fun(%Entry{} = entry) do
+  @spec fun(Registration.t()) :: function
+  def fun(%Registration{} = entry) do
     fn context, next ->
-      case Core.enter_around(entry.call, context) do
+      case Around.enter(entry.call, context) do
         {:inside, visit, context} -> inside(entry, visit, context, next)
         {:answer, value} -> value
         fault -> NativeStep.fail!(entry, fault)
@@ -19,7 +19,7 @@ defmodule Pipeline.Hook.NativeAround do
   defp inside(entry, visit, context, next) do
     ended = Outcome.of(next, context)
 
-    case Core.leave_around(entry.call, visit, context, describe(ended)) do
+    case Around.leave(entry.call, visit, context, describe(ended)) do
       :pass ->
         # With its stacktrace a failure keeps the mark of whose it is.
         Outcome.yield(ended)

@@ -3,28 +3,23 @@ defmodule Pipeline.Hook.NativeStats do
   # What a native library has measured of a segment, as `Pipeline.Hook.stats/2` shows it of each hook in it: which
   # scheduler it ran on, and, since the library times each hook, its own times in place of those of the whole call.
 
-  alias Pipeline.Core
   alias Pipeline.Hook.{Histogram, Segment}
 
   @doc """
-  By the registration of the hook; empty where the library does not measure. `:reached` is the share of the calls of the
+  By the registration of the hook. `:reached` is the share of the calls of the
   segment that got to the hook.
 
   The library counts from when the segment was made, which is when the hooks beside it last changed.
   """
   @spec of(Segment.t()) :: %{non_neg_integer => map}
-  def of(%Segment{library: library, segment: segment, entries: entries}) do
-    if function_exported?(Core, :segment_stats, 2) do
-      measured = apply(Core, :segment_stats, [library, segment])
-      scheduler = Map.take(measured, [:normal, :dirty, :moved])
+  def of(%Segment{} = segment) do
+    measured = Segment.stats(segment)
+    scheduler = Map.take(measured, [:normal, :dirty, :moved])
 
-      for {entry, hook} <- Enum.zip(Tuple.to_list(entries), measured.hooks), into: %{} do
-        reached = if measured.runs > 0, do: hook.runs / measured.runs, else: 1.0
-        known = %{reached: reached, answers: hook.answers, scheduler: scheduler}
-        {entry.registration, hook |> times() |> Map.merge(known)}
-      end
-    else
-      %{}
+    for {registration, hook} <- Enum.zip(Tuple.to_list(segment.entries), measured.hooks), into: %{} do
+      reached = if measured.runs > 0, do: hook.runs / measured.runs, else: 1.0
+      known = %{reached: reached, answers: hook.answers, scheduler: scheduler}
+      {registration.registration, hook |> times() |> Map.merge(known)}
     end
   end
 

@@ -2,11 +2,11 @@ defmodule Pipeline.Hook.Order do
   @moduledoc false
   # The order of the hooks on one point, as the core decides it.
 
-  alias Pipeline.Core
-  alias Pipeline.Hook.Entry
+  alias Pipeline.Hook.Registration
+  alias Pipeline.Native.HookOrder
 
-  @spec sort([Entry.t()], %{Pipeline.Plugin.plugin_id() => [Pipeline.Plugin.plugin_id()]}) ::
-          {:ok, [Entry.t()]} | {:error, String.t()}
+  @spec sort([Registration.t()], %{Pipeline.Plugin.plugin_id() => [Pipeline.Plugin.plugin_id()]}) ::
+          {:ok, [Registration.t()]} | {:error, String.t()}
   def sort(entries, _dependencies) when length(entries) < 2, do: {:ok, entries}
 
   def sort(entries, dependencies) do
@@ -17,7 +17,7 @@ defmodule Pipeline.Hook.Order do
         {entry.plugin, entry.kind, entry.priority, entry.registration, entry.before, entry.after}
       end
 
-    with {:ok, order} <- Core.hook_order(hooks, Map.to_list(dependencies)) do
+    with {:ok, order} <- HookOrder.arrange(hooks, Map.to_list(dependencies)) do
       by_index = List.to_tuple(entries)
       {:ok, Enum.map(order, &elem(by_index, &1))}
     end

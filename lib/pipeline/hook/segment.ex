@@ -3,8 +3,9 @@ defmodule Pipeline.Hook.Segment do
   # Neighbouring native hooks of one library, fused: one native call runs them all over one overlay, and asks their
   # circuits.
 
-  alias Pipeline.Core
-  alias Pipeline.Hook.{Budget, Chain, Circuit, Entry, Failure, NativeError, NativeStep}
+  alias Pipeline.Hook.{Budget, Chain, Circuit, Failure, NativeError, NativeStep, Registration}
+
+  alias Pipeline.Native
 
   defstruct [:phase, :library, :cost, :entries, :segment]
 
@@ -20,12 +21,12 @@ defmodule Pipeline.Hook.Segment do
   Puts a segment in place of each run of native hooks of one library; each replace hook stands alone. What a segment
   cannot hold is left as it is.
   """
-  @spec fuse([Entry.t()], Pipeline.Hook.kind(), atom | nil) :: [Entry.t() | t]
+  @spec fuse([Registration.t()], Pipeline.Hook.kind(), atom | nil) :: [Registration.t() | t]
   def fuse(entries, phase, instance) do
     entries
     |> Enum.chunk_by(fn entry ->
       case entry.call do
-        {:native, library, _, _, _} when phase != :replace ->
+        %Native.Hook{library: library} when phase != :replace ->
           if NativeStep.alone?(entry), do: make_ref(), else: library
 
         _ ->
@@ -33,38 +34,38 @@ defmodule Pipeline.Hook.Segment do
       end
     end)
     |> Enum.map(fn
-      [%Entry{call: {:elixir, _}} = entry] ->
+      [%Registration{call: fun} = entry] when is_function(fun) ->
         entry
 
-      [%Entry{call: {:native, library, _, _, _}} = first | _] = native ->
+      [%Registration{call: %Native.Hook{library: library}} = first | _] = native ->
         if NativeStep.alone?(first), do: first, else: new(library, native, phase, Budget.of(instance))
     end)
   end
 
   defp new(library, entries, phase, budget) do
-    heavy? = Enum.any?(entries, &(elem(&1.call, 4) == :heavy))
+    heavy? = Enum.any?(entries, &(&1.call.cost == :heavy))
 
     %__MODULE__{
       phase: phase,
       library: library,
       cost: if(heavy?, do: :heavy, else: :light),
       entries: List.to_tuple(entries),
-      segment: Core.segment(library, phase, Enum.map(entries, &hook/1), budget)
+      segment: Native.Segment.new(library, phase, Enum.map(entries, &hook/1), budget)
     }
   end
 
-  defp hook(%Entry{call: {:native, _, _, hook, _}, on_error: on_error, circuit: nil}), do: {hook, on_error}
+  defp hook(%Registration{call: hook, on_error: on_error, circuit: nil}), do: {hook.reference, on_error}
 
-  defp hook(%Entry{call: {:native, _, _, hook, _}, on_error: on_error, circuit: circuit}),
-    do: {hook, on_error, circuit.breaker}
+  defp hook(%Registration{call: hook, on_error: on_error, circuit: circuit}),
+    do: {hook.reference, on_error, circuit.breaker}
 
   @doc "What is known of its runs."
-  @spec stats(t) :: Core.segment_stats()
-  def stats(%__MODULE__{library: library, segment: segment}), do: Core.segment_stats(library, segment)
+  @spec stats(t) :: Native.Segment.stats()
+  def stats(%__MODULE__{library: library, segment: segment}), do: Native.Segment.stats(library, segment)
 
   @spec step(t, Chain.step(), atom | nil) :: Chain.step()
   def step(%__MODULE__{phase: phase, library: library, segment: segment, cost: cost} = whole, next, instance) do
-    run = Core.run_segment(library, cost)
+    run = Native.Segment.run(library, cost)
 
     fn context ->
       case run.(segment, context) do
@@ -128,7 +129,7 @@ defmodule Pipeline.Hook.Segment do
 
   defp failure(:refused, _entry, reason), do: {:throw, {:hook_error, reason}}
 
-  defp failure(:failed, %Entry{call: {:native, library, name, _, _}}, message) do
+  defp failure(:failed, %Registration{call: %Native.Hook{library: library, name: name}}, message) do
     {:error, %NativeError{hook: {library, name}, message: message}}
   end
 end

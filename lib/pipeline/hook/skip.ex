@@ -3,10 +3,10 @@ defmodule Pipeline.Hook.Skip do
   # A hook with `on_error: :skip`: when it fails, the run goes on as if it were not there. What it got from `next`
   # before it failed is kept, so that nothing behind it runs twice.
 
-  alias Pipeline.Hook.{Entry, Failure, Outcome}
+  alias Pipeline.Hook.{Failure, Outcome, Registration}
 
-  @spec step(Entry.t(), function, Pipeline.Hook.Chain.step(), atom | nil) :: Pipeline.Hook.Chain.step()
-  def step(%Entry{} = entry, fun, next, instance) do
+  @spec step(Registration.t(), function, Pipeline.Hook.Chain.step(), atom | nil) :: Pipeline.Hook.Chain.step()
+  def step(%Registration{} = entry, fun, next, instance) do
     fn context ->
       # Processes of the hook's own send what they got to the alias, which ends with the hook.
       run = :erlang.alias()

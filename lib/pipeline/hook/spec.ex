@@ -23,7 +23,7 @@ defmodule Pipeline.Hook.Spec do
     * `:doc` - what the point is for
   """
 
-  alias Pipeline.Plugin.Suggestion
+  alias Pipeline.Options
 
   @typedoc "How a run of a hook point goes."
   @type mode :: :chain | :first | :collect | :notify
@@ -68,7 +68,7 @@ defmodule Pipeline.Hook.Spec do
   @doc false
   def __hookpoint__(env, name, opts) do
     with :ok <- check_name(name, env),
-         :ok <- Suggestion.check_options(opts, [:mode, :kinds, :context, :doc], "hookpoint #{inspect(name)}"),
+         :ok <- Options.check(opts, [:mode, :kinds, :context, :doc], "hookpoint #{inspect(name)}"),
          {:ok, mode} <- check_mode(name, opts[:mode] || :chain),
          {:ok, kinds} <- check_kinds(name, mode, opts[:kinds] || @kinds[mode]) do
       {name, %{mode: mode, kinds: kinds, context: opts[:context] || [], doc: opts[:doc] || ""}}
@@ -101,7 +101,7 @@ defmodule Pipeline.Hook.Spec do
 
         {:error,
          "unknown hook point #{inspect(point)}: #{inspect(spec)} does not declare it." <>
-           Suggestion.did_you_mean(point, known) <>
+           Options.did_you_mean(point, known) <>
            " Declared: #{Enum.map_join(known, ", ", &inspect/1)}"}
     end
   end
@@ -130,7 +130,7 @@ defmodule Pipeline.Hook.Spec do
   defp check_mode(name, mode) do
     {:error,
      "unknown mode #{inspect(mode)} of the hook point #{inspect(name)}." <>
-       Suggestion.did_you_mean(mode, Map.keys(@kinds)) <> " Known: :chain, :first, :collect, :notify"}
+       Options.did_you_mean(mode, Map.keys(@kinds)) <> " Known: :chain, :first, :collect, :notify"}
   end
 
   defp check_kinds(name, mode, kinds) do

@@ -2,23 +2,23 @@ defmodule Pipeline.Hook.Stats do
   @moduledoc false
   # What `Pipeline.Hook.stats/2` shows.
 
-  alias Pipeline.Hook.{Chain, Circuit, Entry, NativeStats, Runs, Segment, Tally}
+  alias Pipeline.Hook.{Chain, Circuit, HookCounters, NativeStats, PointCounters, Registration, Segment}
 
   @spec of(Chain.t()) :: map
   def of(%Chain{} = chain) do
     native = native(chain.layers)
 
     hooks =
-      for %Entry{} = entry <- chain.entries do
+      for %Registration{} = entry <- chain.entries do
         entry
-        |> Entry.describe()
-        |> Map.put(:fun, Entry.function_name(entry))
-        |> Map.merge(Tally.read(entry.tally))
+        |> Registration.describe()
+        |> Map.put(:fun, Registration.function_name(entry))
+        |> Map.merge(HookCounters.read(entry.tally))
         |> with_native(native[entry.registration])
         |> with_circuit(entry.circuit)
       end
 
-    chain.runs |> Runs.read() |> Map.merge(%{point: chain.point, mode: chain.mode, hooks: hooks})
+    chain.runs |> PointCounters.read() |> Map.merge(%{point: chain.point, mode: chain.mode, hooks: hooks})
   end
 
   defp with_native(counted, nil), do: counted

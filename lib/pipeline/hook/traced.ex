@@ -2,11 +2,11 @@ defmodule Pipeline.Hook.Traced do
   @moduledoc false
   # A run of a point that is traced: it notes each call of a hook, and tells the traces that want this run at its end.
 
-  alias Pipeline.Hook.{Chain, Listeners, Measured, Probe, Runs, Trace}
+  alias Pipeline.Hook.{Chain, Instrument, Listeners, Measured, PointCounters, Trace}
   alias Pipeline.Hook.Trace.{Call, Run}
 
   @doc "Runs a chain, measured too in one of these phases."
-  @spec run(Chain.t(), term, Chain.step() | nil, Runs.phase()) :: Chain.result()
+  @spec run(Chain.t(), term, Chain.step() | nil, PointCounters.phase()) :: Chain.result()
   def run(chain, context, core, phase) do
     case {Enum.filter(chain.traces, &Trace.take/1), phase} do
       {[], 0} -> Chain.run(chain, context, core)
@@ -25,7 +25,7 @@ defmodule Pipeline.Hook.Traced do
       note(calls, {:call, place, started, Call.new(ready, outcome, nanoseconds)})
     end
 
-    started = Probe.clock()
+    started = Instrument.clock()
 
     try do
       run(chain, context, core, calls, observe)
@@ -43,8 +43,8 @@ defmodule Pipeline.Hook.Traced do
   end
 
   defp run(%Chain{mode: :chain} = chain, context, core, calls, observe) do
-    Probe.run(chain.single, context, core, chain.instance, observe, fn place, ready ->
-      Chain.observe(ready, &note(calls, {:skip, place, Probe.clock(), &1}), chain.instance)
+    Instrument.run(chain.single, context, core, chain.instance, observe, fn place, ready ->
+      Chain.observe(ready, &note(calls, {:skip, place, Instrument.clock(), &1}), chain.instance)
     end)
   end
 
@@ -63,7 +63,7 @@ defmodule Pipeline.Hook.Traced do
       point: chain.point,
       pid: self(),
       result: result,
-      nanoseconds: Probe.nanoseconds(Probe.clock() - started),
+      nanoseconds: Instrument.nanoseconds(Instrument.clock() - started),
       calls: calls |> :ets.tab2list() |> in_order()
     }
 

@@ -7,7 +7,8 @@ defmodule Pipeline.Hook.Tracer do
   require Logger
 
   alias Pipeline.Hook.Trace
-  alias Pipeline.Plugin.{Names, Suggestion}
+  alias Pipeline.Instance.Names
+  alias Pipeline.Options
   alias Pipeline.Plugin.Manager.Server
 
   @options [:instance, :to, :pid, :limit, :for]
@@ -98,7 +99,7 @@ defmodule Pipeline.Hook.Tracer do
   end
 
   defp check!(point, opts) do
-    Suggestion.validate_options!(opts, @options, "Pipeline.Hook.trace/3")
+    Options.validate!(opts, @options, "Pipeline.Hook.trace/3")
 
     opts =
       Keyword.merge([instance: Pipeline.Plugin, to: self(), pid: self(), limit: @limit, for: @time], opts)
@@ -120,7 +121,7 @@ defmodule Pipeline.Hook.Tracer do
         raise ArgumentError, "for: is a positive number of milliseconds, got: #{inspect(opts[:for])}"
 
       true ->
-        Pipeline.Hook.Table.check!(opts[:instance])
+        Pipeline.Hook.ChainStore.check!(opts[:instance])
         opts
     end
   end

@@ -44,7 +44,7 @@ defmodule Pipeline.Native.Library do
     * `:crate` - the name of the crate, which is the name of the library (required)
   """
 
-  alias Pipeline.Plugin.Suggestion
+  alias Pipeline.Options
 
   @options [:otp_app, :crate]
 
@@ -117,7 +117,7 @@ defmodule Pipeline.Native.Library do
   end
 
   defp options!(opts, caller) do
-    with :ok <- Suggestion.check_options(opts, @options, "use Pipeline.Native.Library"),
+    with :ok <- Options.check(opts, @options, "use Pipeline.Native.Library"),
          nil <- Enum.find(@options, &(not is_atom(opts[&1]) or opts[&1] == nil)) do
       Enum.map(@options, &opts[&1])
     else

@@ -16,10 +16,10 @@ defmodule Pipeline.Plugin.Application do
       |> Keyword.take([:hooks, :plugins, :store, :events, :hook_budget, :limits, :sample_interval, :cluster])
 
     children = [
-      Pipeline.Plugin.Names,
+      Pipeline.Instance.Names,
       Pipeline.Events.Subscriptions,
       Pipeline.Hook.Epoch,
-      Pipeline.Plugin.Cluster.Scope,
+      Pipeline.Cluster.Scope,
       {Pipeline.Plugin.Manager, default}
     ]
 

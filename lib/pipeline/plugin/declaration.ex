@@ -2,15 +2,16 @@ defmodule Pipeline.Plugin.Declaration do
   @moduledoc false
   # What the DSL accumulates while a plugin compiles, checked word by word and put together at the end.
 
-  alias Pipeline.Hook.{Options, Spec}
-  alias Pipeline.Plugin.{Manifest, Suggestion}
+  alias Pipeline.Hook.{Definition, Spec}
+  alias Pipeline.Plugin.Manifest
+  alias Pipeline.Options
   alias Pipeline.Plugin.Resources.Limits
 
   @options [:id, :version, :name, :description, :author, :hooks, :limits]
 
   @spec options!(Macro.Env.t(), term) :: keyword
   def options!(env, opts) do
-    check!(env, Suggestion.check_options(opts, @options, "use Pipeline.Plugin"))
+    check!(env, Options.check(opts, @options, "use Pipeline.Plugin"))
     id = Keyword.get(opts, :id, env.module)
     version = Keyword.get(opts, :version, "1.0.0")
 
@@ -49,7 +50,7 @@ defmodule Pipeline.Plugin.Declaration do
 
   def dependency!(env, target, opts) do
     known = if match?({:capability, _}, target), do: [:optional], else: [:version, :optional]
-    check!(env, Suggestion.check_options(opts, known, "depends_on #{inspect(target)}"))
+    check!(env, Options.check(opts, known, "depends_on #{inspect(target)}"))
 
     manifest = %{id: :any, version: "0.0.0", capabilities: [], dependencies: [{target, opts}]}
 
@@ -61,7 +62,7 @@ defmodule Pipeline.Plugin.Declaration do
 
   @spec provides!(Macro.Env.t(), term, term, term) :: {atom, keyword}
   def provides!(env, type, module, opts) do
-    check!(env, Suggestion.check_options(opts, [:priority, :default], "provides #{inspect(type)}"))
+    check!(env, Options.check(opts, [:priority, :default], "provides #{inspect(type)}"))
     priority = Keyword.get(opts, :priority, 50)
 
     cond do
@@ -81,7 +82,7 @@ defmodule Pipeline.Plugin.Declaration do
 
   @spec hook!(Macro.Env.t(), term, term, term, boolean) :: map
   def hook!(env, kind, point, opts, block?) do
-    case Options.check(kind, point, opts) do
+    case Definition.check(kind, point, opts) do
       {:ok, options} ->
         if block? and options.native do
           fail!(env, "the native hook on #{inspect(point)} has no function: leave its do block out")
@@ -127,7 +128,7 @@ defmodule Pipeline.Plugin.Declaration do
   end
 
   defp check_function!(env, hook) do
-    arity = Options.arity(hook.kind)
+    arity = Definition.arity(hook.kind)
     at = %{env | line: hook.line, file: hook.file}
 
     others = for {name, other} <- Module.definitions_in(env.module, :def), name == hook.fun, do: other
@@ -140,7 +141,7 @@ defmodule Pipeline.Plugin.Declaration do
         fail!(
           at,
           "the #{inspect(hook.kind)} hook on #{inspect(hook.point)} is #{hook.fun}/#{arity}, " <>
-            "#{Options.form(hook.kind)}, but the module defines #{hook.fun}/#{hd(others)}"
+            "#{Definition.form(hook.kind)}, but the module defines #{hook.fun}/#{hd(others)}"
         )
 
       Module.defines?(env.module, {hook.fun, arity}, :defp) ->
@@ -149,7 +150,7 @@ defmodule Pipeline.Plugin.Declaration do
       hook.kind == :listen or hook.fun != hook.point ->
         fail!(
           at,
-          "the hook on #{inspect(hook.point)} has no function: define #{hook.fun}/#{arity}, #{Options.form(hook.kind)}"
+          "the hook on #{inspect(hook.point)} has no function: define #{hook.fun}/#{arity}, #{Definition.form(hook.kind)}"
         )
 
       true ->

@@ -11,9 +11,10 @@ defmodule Pipeline.Plugin.Discovery do
   loads the module.
   """
 
-  alias Pipeline.Core
+  alias Pipeline.Native
   alias Pipeline.Plugin.Discovery.{Code, Diagnosis}
-  alias Pipeline.Plugin.{LoadError, Manifest, Suggestion}
+  alias Pipeline.Plugin.{LoadError, Manifest}
+  alias Pipeline.Options
 
   require Logger
 
@@ -45,7 +46,7 @@ defmodule Pipeline.Plugin.Discovery do
   """
   @spec discover_plugins([Path.t()], keyword) :: {:ok, [found]}
   def discover_plugins(paths, opts \\ []) do
-    Suggestion.validate_options!(
+    Options.validate!(
       opts,
       [:on_unreadable, :progress],
       "Pipeline.Plugin.Discovery.discover_plugins/2"
@@ -53,7 +54,7 @@ defmodule Pipeline.Plugin.Discovery do
 
     _known = Manifest.words()
     progress = opts[:progress] || fn _done, _all -> :ok end
-    {read, failed} = Core.discover(Enum.map(paths, &Path.expand/1), progress)
+    {read, failed} = Native.Discovery.discover(Enum.map(paths, &Path.expand/1), progress)
     {found, unusable} = read |> Enum.map(&found/1) |> Enum.split_with(&is_map_key(&1, :manifest))
 
     on_unreadable = opts[:on_unreadable] || (&warn/1)

@@ -26,8 +26,10 @@ defmodule Pipeline.Plugin.Events do
 
   alias Pipeline.Events
   alias Pipeline.Events.Subscription
-  alias Pipeline.Plugin.Cluster.Outbox
-  alias Pipeline.Plugin.{Names, Suggestion, Wrapper}
+  alias Pipeline.Cluster.Outbox
+  alias Pipeline.Instance.Names
+  alias Pipeline.Options
+  alias Pipeline.Plugin.Wrapper
 
   @doc """
   Sends an event to all plugins and processes that have subscribed to it.
@@ -35,13 +37,13 @@ defmodule Pipeline.Plugin.Events do
   ## Options
 
     * `:instance` - by default that of the plugin that emits, or the application's own
-    * `:nodes` - `:all` sends it to the instance's subscribers on all nodes of its cluster, see `Pipeline.Plugin.Cluster`;
+    * `:nodes` - `:all` sends it to the instance's subscribers on all nodes of its cluster, see `Pipeline.Cluster`;
       by default only events of the types that its `cluster:` option names travel
   """
   @spec emit(type :: term, payload :: term, keyword) :: :ok
   def emit(type, payload, opts \\ []) do
     if opts != [],
-      do: Suggestion.validate_options!(opts, [:instance, :nodes], "Pipeline.Plugin.Events.emit/3")
+      do: Options.validate!(opts, [:instance, :nodes], "Pipeline.Plugin.Events.emit/3")
 
     instance = instance(opts)
     nodes = nodes!(opts[:nodes])
@@ -92,7 +94,7 @@ defmodule Pipeline.Plugin.Events do
   @spec dropped(Pipeline.Plugin.plugin_id() | pid, keyword) ::
           non_neg_integer | {:error, {:not_loaded, Pipeline.Plugin.plugin_id()}}
   def dropped(subscriber, opts \\ []) do
-    Suggestion.validate_options!(opts, [:instance], "Pipeline.Plugin.Events.dropped/2")
+    Options.validate!(opts, [:instance], "Pipeline.Plugin.Events.dropped/2")
 
     case process(subscriber, instance(opts)) do
       nil -> {:error, {:not_loaded, subscriber}}

@@ -16,9 +16,10 @@ defmodule Pipeline.Plugin.Graph do
   """
 
   alias Pipeline.Hook
-  alias Pipeline.Hook.{Chain, Table}
+  alias Pipeline.Hook.{Chain, ChainStore}
   alias Pipeline.Plugin.Graph.{Dot, Mermaid, RenderError, Svg, Text}
-  alias Pipeline.Plugin.{LoadError, Manager, Requirement, Suggestion}
+  alias Pipeline.Plugin.{LoadError, Manager, Requirement}
+  alias Pipeline.Options
   alias Pipeline.Plugin.Manager.{Candidate, Hooks, Load, State}
 
   @typedoc """
@@ -65,7 +66,7 @@ defmodule Pipeline.Plugin.Graph do
   """
   @spec new([Pipeline.Plugin.Loader.manifest()], keyword) :: t
   def new(manifests, opts \\ []) do
-    Suggestion.validate_options!(opts, [:chains], "Pipeline.Plugin.Graph.new/2")
+    Options.validate!(opts, [:chains], "Pipeline.Plugin.Graph.new/2")
     there = for manifest <- manifests, do: %{id: manifest.id, version: manifest.version, kind: :plugin}
     index = index(manifests)
 
@@ -91,9 +92,9 @@ defmodule Pipeline.Plugin.Graph do
   """
   @spec of_instance(keyword) :: t
   def of_instance(opts \\ []) do
-    Suggestion.validate_options!(opts, [:instance], "Pipeline.Plugin.Graph.of_instance/1")
+    Options.validate!(opts, [:instance], "Pipeline.Plugin.Graph.of_instance/1")
     instance = opts[:instance] || Pipeline.Plugin
-    chains = for point <- Table.points(instance), do: {point, Table.chain(instance, point)}
+    chains = for point <- ChainStore.points(instance), do: {point, ChainStore.chain(instance, point)}
     new(Manager.list_plugins(opts), chains: describe(chains))
   end
 
@@ -109,7 +110,7 @@ defmodule Pipeline.Plugin.Graph do
   """
   @spec chains([module], keyword) :: {:ok, [chain]} | {:error, LoadError.t()}
   def chains(modules, opts \\ []) do
-    Suggestion.validate_options!(opts, [:hooks], "Pipeline.Plugin.Graph.chains/2")
+    Options.validate!(opts, [:hooks], "Pipeline.Plugin.Graph.chains/2")
     spec = opts[:hooks]
     state = %State{spec: spec}
 
@@ -133,7 +134,7 @@ defmodule Pipeline.Plugin.Graph do
   def render(graph, format, opts \\ [])
 
   def render(%__MODULE__{} = graph, format, opts) when format in @formats do
-    Suggestion.validate_options!(opts, [:graphviz], "Pipeline.Plugin.Graph.render/3")
+    Options.validate!(opts, [:graphviz], "Pipeline.Plugin.Graph.render/3")
 
     case format do
       :text -> {:ok, Text.render(graph)}

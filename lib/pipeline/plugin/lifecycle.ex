@@ -17,7 +17,7 @@ defmodule Pipeline.Plugin.Lifecycle do
   `:history`, the last #{50} transitions, the latest first. Each is also a plugin event, `:plugin_state`.
   """
 
-  alias Pipeline.Core
+  alias Pipeline.Native
   alias Pipeline.Plugin.Events
 
   @kept 50
@@ -56,7 +56,7 @@ defmodule Pipeline.Plugin.Lifecycle do
   # Raises where there is no such transition: who asks has looked whether there is.
   @spec enter!(info, state, reason :: term, DateTime.t()) :: info
   def enter!(%{state: from, history: history} = info, to, reason, at \\ now()) do
-    case Core.lifecycle_enter(from, to) do
+    case Native.Lifecycle.enter(from, to) do
       :ok -> %{info | state: to, history: Enum.take([%{state: to, reason: reason, at: at} | history], @kept)}
       {:error, sentence} -> raise ArgumentError, "plugin #{inspect(info.id)}: #{sentence}"
     end

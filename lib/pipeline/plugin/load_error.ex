@@ -17,7 +17,7 @@ defmodule Pipeline.Plugin.LoadError do
   | `:code_change` | what `c:Pipeline.Plugin.code_change/3` returned or raised |
   | `:cluster` | of a load on all nodes: `{:not_clustered, instance}`, `:nodedown`, `:timeout`, `{:interrupted, term}` |
 
-  `node` is the node that it failed on, where plugins were to be loaded on all; see `Pipeline.Plugin.Cluster` for the reasons
+  `node` is the node that it failed on, where plugins were to be loaded on all; see `Pipeline.Cluster` for the reasons
   that the step `:code` has there.
   """
 

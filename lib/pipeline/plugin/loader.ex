@@ -6,8 +6,9 @@ defmodule Pipeline.Plugin.Loader do
   itself: `Pipeline.Plugin.Manager.load_plugins/2` does.
   """
 
-  alias Pipeline.Core
-  alias Pipeline.Plugin.{Manifest, ResolutionError, Suggestion}
+  alias Pipeline.Native.Resolution
+  alias Pipeline.Plugin.{Manifest, ResolutionError}
+  alias Pipeline.Options
 
   @type manifest :: Manifest.t() | map
 
@@ -28,7 +29,7 @@ defmodule Pipeline.Plugin.Loader do
   """
   @spec load_order([manifest], keyword) :: {:ok, [[term]]} | {:error, ResolutionError.t()}
   def load_order(manifests, opts \\ []) do
-    Suggestion.validate_options!(opts, [:loaded], "Pipeline.Plugin.Loader.load_order/2")
+    Options.validate!(opts, [:loaded], "Pipeline.Plugin.Loader.load_order/2")
     loaded = opts[:loaded] || []
 
     case load_order!(manifests, relevant(loaded, manifests)) do
@@ -48,7 +49,7 @@ defmodule Pipeline.Plugin.Loader do
   @doc "The same in the order of unloading: dependents before what they depend on."
   @spec unload_order([manifest]) :: {:ok, [[term]]} | {:error, ResolutionError.t()}
   def unload_order(manifests) do
-    case checked(manifests, fn -> Core.unload_order(manifests) end) do
+    case checked(manifests, fn -> Resolution.unload_order(manifests) end) do
       {:ok, waves} -> {:ok, waves}
       {:error, problem} -> {:error, ResolutionError.new(problem)}
     end
@@ -74,12 +75,12 @@ defmodule Pipeline.Plugin.Loader do
   @spec solve([manifest], [term | {term, String.t()}], keyword) ::
           {:ok, %{term => String.t()}} | {:error, ResolutionError.t()}
   def solve(manifests, roots, opts \\ []) do
-    Suggestion.validate_options!(opts, [:locked, :loaded], "Pipeline.Plugin.Loader.solve/3")
+    Options.validate!(opts, [:locked, :loaded], "Pipeline.Plugin.Loader.solve/3")
     preferences = {versions!(opts[:locked], :locked), versions!(opts[:loaded], :loaded)}
 
     roots = Enum.map(roots, &root!/1)
 
-    case checked(manifests, fn -> Core.solve(manifests, roots, preferences) end) do
+    case checked(manifests, fn -> Resolution.solve(manifests, roots, preferences) end) do
       {:ok, chosen} ->
         by_index = List.to_tuple(manifests)
 
@@ -144,7 +145,7 @@ defmodule Pipeline.Plugin.Loader do
   end
 
   defp load_order!(manifests, loaded) do
-    checked(manifests ++ loaded, fn -> Core.load_order(manifests, loaded) end)
+    checked(manifests ++ loaded, fn -> Resolution.load_order(manifests, loaded) end)
   end
 
   # The core reads the manifests themselves and refuses what is none. To check each ahead of that took ten times as long

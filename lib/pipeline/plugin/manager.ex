@@ -28,18 +28,9 @@ defmodule Pipeline.Plugin.Manager do
 
   alias Pipeline.Plugin
 
-  alias Pipeline.Plugin.{
-    Cluster,
-    Config,
-    Instance,
-    Lifecycle,
-    LoadError,
-    Names,
-    Registry,
-    Store,
-    Suggestion,
-    Wrapper
-  }
+  alias Pipeline.{Cluster, Options}
+  alias Pipeline.Plugin.{Config, Lifecycle, LoadError, Registry, Store, Wrapper}
+  alias Pipeline.Instance.{Names, Supervisor}
 
   alias Pipeline.Plugin.Config.Update
   alias Pipeline.Plugin.Manager.{Health, Readiness, Server, Upgrade}
@@ -124,12 +115,12 @@ defmodule Pipeline.Plugin.Manager do
     * `:sample_interval` - how often that is looked at: milliseconds or `:infinity`, by default 1000
     * `:max_restarts` - how often in 5 seconds the manager, the supervisor of the plugins and what else the instance is
       made of are started again before it ends as a whole, by default 20
-    * `:cluster` - `true` or options: instances of this name on connected nodes form a group, see `Pipeline.Plugin.Cluster`;
+    * `:cluster` - `true` or options: instances of this name on connected nodes form a group, see `Pipeline.Cluster`;
       by default they do not
   """
   @spec start_link(keyword) :: Supervisor.on_start()
   def start_link(opts \\ []) do
-    Suggestion.validate_options!(
+    Options.validate!(
       opts,
       [
         :name,
@@ -146,7 +137,7 @@ defmodule Pipeline.Plugin.Manager do
       "Pipeline.Plugin.Manager.start_link/1"
     )
 
-    Instance.start_link(
+    Supervisor.start_link(
       name: opts |> Keyword.get(:name, @default) |> check_name!(),
       hooks: check_spec!(opts[:hooks]),
       hook_budget: Pipeline.Hook.Budget.check!(opts[:hook_budget]),
@@ -190,7 +181,7 @@ defmodule Pipeline.Plugin.Manager do
   end
 
   defp record!(opts) do
-    Suggestion.validate_options!(opts, [:record], "events:")
+    Options.validate!(opts, [:record], "events:")
 
     case opts[:record] || 0 do
       size when is_integer(size) and size >= 0 -> size
@@ -235,7 +226,7 @@ defmodule Pipeline.Plugin.Manager do
       default 30 seconds
     * `:limits` - how much the plugin may use, which wins over what it declares, see `Pipeline.Plugin.Resources`
     * `:nodes` - `:all` ships the plugin's code to all nodes of the instance's cluster and loads it everywhere or nowhere;
-      nodes that join later load it too. See `Pipeline.Plugin.Cluster`
+      nodes that join later load it too. See `Pipeline.Cluster`
     * `:modules` - with `nodes: :all`, further modules to ship
   """
   @spec load_plugin(module, Plugin.config(), keyword) :: {:ok, Plugin.plugin_id()} | {:error, LoadError.t()}
@@ -257,7 +248,7 @@ defmodule Pipeline.Plugin.Manager do
   @spec load_plugins([module | {module, Plugin.config()}], keyword) ::
           {:ok, [Plugin.plugin_id()]} | {:error, LoadError.t()}
   def load_plugins(plugins, opts \\ []) do
-    Suggestion.validate_options!(opts, [:instance, :timeout, :limits, :nodes, :modules], "loading plugins")
+    Options.validate!(opts, [:instance, :timeout, :limits, :nodes, :modules], "loading plugins")
     plugins = with_configs!(plugins)
     timeout = timeout!(opts, 30_000)
 
@@ -308,7 +299,7 @@ defmodule Pipeline.Plugin.Manager do
   """
   @spec update_config(Plugin.plugin_id(), Plugin.config(), keyword) :: :ok | {:error, update_error}
   def update_config(id, config, opts \\ []) do
-    Suggestion.validate_options!(opts, [:instance, :timeout], "Pipeline.Plugin.Manager.update_config/3")
+    Options.validate!(opts, [:instance, :timeout], "Pipeline.Plugin.Manager.update_config/3")
 
     if is_map(config),
       do: call(opts, {:update_config, id, config, timeout!(opts, 5_000)}),
@@ -331,11 +322,11 @@ defmodule Pipeline.Plugin.Manager do
     * `:force` - when `true`, the processes whose runs take longer are killed
     * `:purge` - when `true`, the plugin's module is taken out of the VM too. Processes that still run its code keep it
       there, with `{:error, {:code_in_use, pids}}`; the plugin is unloaded then
-    * `:nodes` - `:all` unloads it on all nodes of the instance's cluster or on none, see `Pipeline.Plugin.Cluster`
+    * `:nodes` - `:all` unloads it on all nodes of the instance's cluster or on none, see `Pipeline.Cluster`
   """
   @spec unload_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, unload_error}
   def unload_plugin(id, opts \\ []) do
-    Suggestion.validate_options!(
+    Options.validate!(
       opts,
       [:instance, :cascade, :drain_timeout, :force, :purge, :nodes],
       "Pipeline.Plugin.Manager.unload_plugin/2"
@@ -377,7 +368,7 @@ defmodule Pipeline.Plugin.Manager do
   """
   @spec disable_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, unload_error}
   def disable_plugin(id, opts \\ []) do
-    Suggestion.validate_options!(opts, @stop_options, "Pipeline.Plugin.Manager.disable_plugin/2")
+    Options.validate!(opts, @stop_options, "Pipeline.Plugin.Manager.disable_plugin/2")
     call(opts, {:stop, id, :stopped, opts[:reason] || :disabled, patience(opts)})
   end
 
@@ -390,7 +381,7 @@ defmodule Pipeline.Plugin.Manager do
   @spec enable_plugin(Plugin.plugin_id(), keyword) ::
           {:ok, :started | :held | :not_loaded} | {:error, enable_error}
   def enable_plugin(id, opts \\ []) do
-    Suggestion.validate_options!(opts, [:instance], "Pipeline.Plugin.Manager.enable_plugin/2")
+    Options.validate!(opts, [:instance], "Pipeline.Plugin.Manager.enable_plugin/2")
     call(opts, {:enable, id})
   end
 
@@ -401,7 +392,7 @@ defmodule Pipeline.Plugin.Manager do
   """
   @spec hold_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, unload_error}
   def hold_plugin(id, opts \\ []) do
-    Suggestion.validate_options!(opts, @stop_options, "Pipeline.Plugin.Manager.hold_plugin/2")
+    Options.validate!(opts, @stop_options, "Pipeline.Plugin.Manager.hold_plugin/2")
     call(opts, {:stop, id, :held, {:asked, opts[:reason]}, patience(opts)})
   end
 
@@ -413,7 +404,7 @@ defmodule Pipeline.Plugin.Manager do
   """
   @spec restart_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, term}
   def restart_plugin(id, opts \\ []) do
-    Suggestion.validate_options!(opts, [:instance], "Pipeline.Plugin.Manager.restart_plugin/2")
+    Options.validate!(opts, [:instance], "Pipeline.Plugin.Manager.restart_plugin/2")
     call(opts, {:restart, id})
   end
 
@@ -439,7 +430,7 @@ defmodule Pipeline.Plugin.Manager do
       takes longer is restarted as the old version
     * `:drain_timeout` - milliseconds that may take, by default 5 seconds; then the old version stays, with
       `{:error, {:still_running, pids}}`
-    * `:nodes` - `:all` upgrades it on all nodes of the instance's cluster or on none, see `Pipeline.Plugin.Cluster`
+    * `:nodes` - `:all` upgrades it on all nodes of the instance's cluster or on none, see `Pipeline.Cluster`
     * `:modules` - with `nodes: :all`, further modules to ship
     * `:rollback` - when `false`, a module is replaced also where the code that runs is in no file any more, and cannot
       be put back: a plugin whose upgrade fails after that is failed
@@ -447,7 +438,7 @@ defmodule Pipeline.Plugin.Manager do
   @spec upgrade_plugin(Plugin.plugin_id(), module | Path.t() | binary, keyword) ::
           {:ok, Plugin.version()} | {:error, upgrade_error}
   def upgrade_plugin(id, new_version, opts \\ []) when is_atom(new_version) or is_binary(new_version) do
-    Suggestion.validate_options!(
+    Options.validate!(
       opts,
       [:instance, :config, :extra, :timeout, :drain_timeout, :rollback, :nodes, :modules],
       "Pipeline.Plugin.Manager.upgrade_plugin/3"
@@ -521,7 +512,7 @@ defmodule Pipeline.Plugin.Manager do
   """
   @spec health(keyword) :: Health.report()
   def health(opts \\ []) do
-    Suggestion.validate_options!(opts, [:instance, :timeout], "Pipeline.Plugin.Manager.health/1")
+    Options.validate!(opts, [:instance, :timeout], "Pipeline.Plugin.Manager.health/1")
     Health.report(opts[:instance] || @default, timeout!(opts, 1_000))
   end
 
@@ -540,7 +531,7 @@ defmodule Pipeline.Plugin.Manager do
   """
   @spec readiness(keyword) :: :ready | {:not_ready, [Readiness.lacking()]}
   def readiness(opts \\ []) do
-    Suggestion.validate_options!(opts, [:instance], "Pipeline.Plugin.Manager.readiness/1")
+    Options.validate!(opts, [:instance], "Pipeline.Plugin.Manager.readiness/1")
 
     case Readiness.lacking(opts[:instance] || @default) do
       [] -> :ready
@@ -697,7 +688,7 @@ defmodule Pipeline.Plugin.Manager do
   end
 
   defp registry(opts, function) do
-    Suggestion.validate_options!(opts, [:instance], "Pipeline.Plugin.Manager." <> function)
+    Options.validate!(opts, [:instance], "Pipeline.Plugin.Manager." <> function)
     Registry.of(opts[:instance] || @default)
   end
 

@@ -9,7 +9,8 @@ defmodule Pipeline.Plugin.Processes do
 
   use GenServer
 
-  alias Pipeline.Plugin.{Child, Names, Registry, Restarts, Wrapper}
+  alias Pipeline.Plugin.{Child, Registry, Restarts, Wrapper}
+  alias Pipeline.Instance.Names
   alias Pipeline.Plugin.Resources.{Limits, Monitor}
 
   @table __MODULE__

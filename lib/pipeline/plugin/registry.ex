@@ -38,7 +38,7 @@ defmodule Pipeline.Plugin.Registry do
       {:ok, %{generation: 3, changed: [:b], removed: [:a]}}
   """
 
-  alias Pipeline.Core
+  alias Pipeline.Native
   alias Pipeline.Plugin.Manifest
   alias Pipeline.Plugin.Registry.Snapshot
 
@@ -71,7 +71,7 @@ defmodule Pipeline.Plugin.Registry do
 
   @doc "An empty registry."
   @spec new() :: t
-  def new, do: %__MODULE__{handle: Core.registry_new()}
+  def new, do: %__MODULE__{handle: Native.Registry.new()}
 
   @doc """
   The registry of an instance.
@@ -91,7 +91,7 @@ defmodule Pipeline.Plugin.Registry do
   def register(%__MODULE__{handle: handle} = registry, %{id: id} = info) do
     info = Map.put_new(info, :capabilities, [])
 
-    case Core.registry_register(handle, id, capabilities(info), providers(info), info) do
+    case Native.Registry.register(handle, id, capabilities(info), providers(info), info) do
       :ok -> {:ok, registry}
       :duplicate -> {:error, {:duplicate_id, id}}
     end
@@ -103,7 +103,7 @@ defmodule Pipeline.Plugin.Registry do
   def register_all(%__MODULE__{} = registry, [info]), do: register(registry, info)
 
   def register_all(%__MODULE__{handle: handle} = registry, infos) do
-    case Core.registry_register_all(handle, Enum.map(infos, &entry/1)) do
+    case Native.Registry.register_all(handle, Enum.map(infos, &entry/1)) do
       :ok -> {:ok, registry}
       {:duplicate, id} -> {:error, {:duplicate_id, id}}
     end
@@ -115,7 +115,7 @@ defmodule Pipeline.Plugin.Registry do
     info = Map.put_new(info, :capabilities, [])
 
     # Not as one of many, which goes to another scheduler: that takes ten times as long.
-    case Core.registry_replace(handle, id, capabilities(info), providers(info), info) do
+    case Native.Registry.replace(handle, id, capabilities(info), providers(info), info) do
       :ok -> {:ok, registry}
       :unknown -> {:error, {:not_registered, id}}
     end
@@ -130,7 +130,7 @@ defmodule Pipeline.Plugin.Registry do
   end
 
   def replace_all(%__MODULE__{handle: handle} = registry, infos) do
-    case Core.registry_replace_all(handle, Enum.map(infos, &entry/1)) do
+    case Native.Registry.replace_all(handle, Enum.map(infos, &entry/1)) do
       :ok -> {:ok, registry}
       :unknown -> {:error, :not_registered}
     end
@@ -140,7 +140,7 @@ defmodule Pipeline.Plugin.Registry do
   @spec unregister(t, Pipeline.Plugin.plugin_id()) ::
           {:ok, t} | {:error, {:not_registered, Pipeline.Plugin.plugin_id()}}
   def unregister(%__MODULE__{handle: handle} = registry, id) do
-    case Core.registry_unregister(handle, id) do
+    case Native.Registry.unregister(handle, id) do
       :ok -> {:ok, registry}
       :unknown -> {:error, {:not_registered, id}}
     end
@@ -153,7 +153,7 @@ defmodule Pipeline.Plugin.Registry do
   @doc "What is registered under an id, `nil` if nothing is."
   @spec get(source, Pipeline.Plugin.plugin_id()) :: info | nil
   def get(%{handle: handle} = source, id) when is_readable(source) do
-    case Core.registry_get(handle, id) do
+    case Native.Registry.get(handle, id) do
       {:ok, info} -> info
       :error -> nil
     end
@@ -162,7 +162,7 @@ defmodule Pipeline.Plugin.Registry do
   @doc "The ids of the plugins that have a capability, in the order in which they were registered."
   @spec find_by_capability(source, atom) :: [Pipeline.Plugin.plugin_id()]
   def find_by_capability(%{handle: handle} = source, capability) when is_readable(source) do
-    Core.registry_find_by_capability(handle, capability)
+    Native.Registry.find_by_capability(handle, capability)
   end
 
   @doc """
@@ -170,7 +170,7 @@ defmodule Pipeline.Plugin.Registry do
   """
   @spec find_by_capability(source, atom, value :: term) :: [Pipeline.Plugin.plugin_id()]
   def find_by_capability(%{handle: handle} = source, capability, value) when is_readable(source) do
-    Core.registry_find_by_capability(handle, capability, value)
+    Native.Registry.find_by_capability(handle, capability, value)
   end
 
   @doc """
@@ -189,7 +189,7 @@ defmodule Pipeline.Plugin.Registry do
   @doc "The same with the module that the plugin names for the type."
   @spec fetch_provider(source, atom) :: {:ok, {Pipeline.Plugin.plugin_id(), module}} | :error
   def fetch_provider(%{handle: handle} = source, type) when is_readable(source) do
-    case Core.registry_provider(handle, type) do
+    case Native.Registry.provider(handle, type) do
       {:ok, id, module} -> {:ok, {id, module}}
       :error -> :error
     end
@@ -197,18 +197,18 @@ defmodule Pipeline.Plugin.Registry do
 
   @doc "All that is registered, in the order in which it was."
   @spec list(source) :: [info]
-  def list(%{handle: handle} = source) when is_readable(source), do: Core.registry_list(handle)
+  def list(%{handle: handle} = source) when is_readable(source), do: Native.Registry.list(handle)
 
   @doc "The registry as it is now, to read from as often as needed."
   @spec snapshot(t) :: Snapshot.t()
   def snapshot(%__MODULE__{handle: handle}) do
-    kept = Core.registry_snapshot(handle)
-    %Snapshot{handle: kept, generation: Core.registry_generation(kept)}
+    kept = Native.Registry.snapshot(handle)
+    %Snapshot{handle: kept, generation: Native.Registry.generation(kept)}
   end
 
   @doc "The number of changes so far."
   @spec generation(source) :: non_neg_integer
-  def generation(%{handle: handle} = source) when is_readable(source), do: Core.registry_generation(handle)
+  def generation(%{handle: handle} = source) when is_readable(source), do: Native.Registry.generation(handle)
 
   @doc """
   What changed after a generation, which `generation/1`, a snapshot or an earlier call told.
@@ -220,7 +220,7 @@ defmodule Pipeline.Plugin.Registry do
   @spec changed_since(source, non_neg_integer) :: {:ok, changes} | {:error, :too_old | :ahead}
   def changed_since(%{handle: handle} = source, generation)
       when is_readable(source) and is_integer(generation) and generation >= 0 do
-    case Core.registry_changed_since(handle, generation) do
+    case Native.Registry.changed_since(handle, generation) do
       {:ok, generation, changed, removed} ->
         {:ok, %{generation: generation, changed: changed, removed: removed}}
 

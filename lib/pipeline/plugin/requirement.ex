@@ -12,7 +12,7 @@ defmodule Pipeline.Plugin.Requirement do
   One difference: a number of more than 14 digits is invalid in every version of Elixir, not only from 1.20.1 on.
   """
 
-  alias Pipeline.Core
+  alias Pipeline.Native
 
   @doc """
   Whether a version matches a requirement.
@@ -31,7 +31,7 @@ defmodule Pipeline.Plugin.Requirement do
     version = to_string(version)
     requirement = to_string(requirement)
 
-    case Core.requirement_match(version, requirement, Keyword.get(opts, :allow_pre, true)) do
+    case Native.Requirement.match(version, requirement, Keyword.get(opts, :allow_pre, true)) do
       :invalid_version -> raise Version.InvalidVersionError, version
       :invalid_requirement -> raise Version.InvalidRequirementError, requirement
       matches? -> matches?

@@ -50,7 +50,9 @@ defmodule Pipeline.Plugin.Resources do
   shared by processes and count for none.
   """
 
-  alias Pipeline.Plugin.{Names, Registry, Suggestion}
+  alias Pipeline.Instance.Names
+  alias Pipeline.Plugin.Registry
+  alias Pipeline.Options
   alias Pipeline.Plugin.Resources.{Limits, Monitor, Usage}
 
   @default Pipeline.Plugin
@@ -132,7 +134,7 @@ defmodule Pipeline.Plugin.Resources do
     unless by in @orders do
       raise ArgumentError,
             "by: is one of #{Enum.map_join(@orders, ", ", &inspect/1)}, got: #{inspect(by)}." <>
-              Suggestion.did_you_mean(by, @orders)
+              Options.did_you_mean(by, @orders)
     end
 
     unless is_integer(limit) and limit >= 0 do
@@ -160,7 +162,7 @@ defmodule Pipeline.Plugin.Resources do
   def sample(opts \\ []), do: opts |> instance([:instance], "sample/1") |> Monitor.sample()
 
   defp instance(opts, known, function) do
-    Suggestion.validate_options!(opts, known, "Pipeline.Plugin.Resources." <> function)
+    Options.validate!(opts, known, "Pipeline.Plugin.Resources." <> function)
     opts[:instance] || @default
   end
 

@@ -6,8 +6,9 @@ defmodule Pipeline.Plugin.RPC do
   value, never an exit of the caller. An answer that comes too late is dropped, not left in the caller's mailbox.
   """
 
-  alias Pipeline.Plugin.Cluster.RemoteCall
-  alias Pipeline.Plugin.{Suggestion, Wrapper}
+  alias Pipeline.Cluster.RemoteCall
+  alias Pipeline.Options
+  alias Pipeline.Plugin.Wrapper
   alias Pipeline.Plugin.RPC.Target
 
   @type reason ::
@@ -42,7 +43,7 @@ defmodule Pipeline.Plugin.RPC do
   ## Options
 
     * `:instance` - by default that of the calling plugin, or the application's own
-    * `:node` - of an instance in a cluster (`Pipeline.Plugin.Cluster`): a node, which answers and no other, or `:any`,
+    * `:node` - of an instance in a cluster (`Pipeline.Cluster`): a node, which answers and no other, or `:any`,
       another one where the plugin does not run here. By default the answer comes from here, and `{:not_loaded, id}` says that
       the plugin is not; an instance with `cluster: [rpc: :any]` looks elsewhere by default
 
@@ -125,7 +126,7 @@ defmodule Pipeline.Plugin.RPC do
   end
 
   defp target(opts, function) do
-    Suggestion.validate_options!(opts, [:instance, :node], function)
+    Options.validate!(opts, [:instance, :node], function)
     instance = opts[:instance] || Wrapper.instance() || Pipeline.Plugin
     {instance, node!(opts[:node] || RemoteCall.default(instance) || node())}
   end

@@ -17,7 +17,8 @@ defmodule Pipeline.Plugin.Security do
   code that is loaded. See `Pipeline.Sandbox` for what a sandboxed call guards against, and what not.
   """
 
-  alias Pipeline.Plugin.{Registry, Suggestion, Wrapper}
+  alias Pipeline.Plugin.{Registry, Wrapper}
+  alias Pipeline.Options
   alias Pipeline.Sandbox
 
   @capability :sandbox
@@ -30,7 +31,7 @@ defmodule Pipeline.Plugin.Security do
   """
   @spec check_capability(Pipeline.Plugin.plugin_id(), atom | {atom, value :: term}, keyword) :: boolean
   def check_capability(plugin_id, capability, opts \\ []) do
-    Suggestion.validate_options!(opts, [:instance], "Pipeline.Plugin.Security.check_capability/3")
+    Options.validate!(opts, [:instance], "Pipeline.Plugin.Security.check_capability/3")
 
     case get(plugin_id, opts) do
       %{state: :started, capabilities: capabilities} -> Enum.any?(capabilities, &meets?(&1, capability))
@@ -63,7 +64,7 @@ defmodule Pipeline.Plugin.Security do
              | {:not_started, Pipeline.Plugin.plugin_id(), state :: atom}}
         when value: term
   def sandbox_call(plugin_id, fun, opts \\ []) when is_function(fun, 0) do
-    Suggestion.validate_options!(
+    Options.validate!(
       opts,
       [:timeout, :max_heap, :instance],
       "Pipeline.Plugin.Security.sandbox_call/3"

@@ -8,7 +8,8 @@ defmodule Pipeline.Plugin.Supervisor do
 
   use Supervisor
 
-  alias Pipeline.Plugin.{Child, Names, Processes, Restarts, Wave}
+  alias Pipeline.Plugin.{Child, Processes, Restarts, Wave}
+  alias Pipeline.Instance.Names
   alias Pipeline.Plugin.Resources.Limits
 
   @doc "Starts the supervisor of an instance. Option: `:instance`, by default the application's own."

@@ -34,7 +34,8 @@ defmodule Pipeline.Plugin.Test do
 
   alias Pipeline.Hook
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{LoadError, Manager, RPC, Suggestion}
+  alias Pipeline.Plugin.{LoadError, Manager, RPC}
+  alias Pipeline.Options
 
   # ExUnit is there when a test runs; an application that only runs plugins need not have it.
   @compile {:no_warn_undefined, [ExUnit.Callbacks, ExUnit.AssertionError]}
@@ -143,7 +144,7 @@ defmodule Pipeline.Plugin.Test do
   def call_plugin(instance, plugin, request), do: RPC.call(plugin, request, 5000, instance: instance)
 
   defp start_instance(opts, function) do
-    Suggestion.validate_options!(opts, @options, "Pipeline.Plugin.Test." <> function)
+    Options.validate!(opts, @options, "Pipeline.Plugin.Test." <> function)
 
     # As many atoms as tests.
     instance = :"Pipeline.Plugin.Test.#{System.unique_integer([:positive])}"

@@ -13,8 +13,9 @@ defmodule Pipeline.Plugin.Wrapper do
 
   alias Pipeline.Plugin.Config.Update
   alias Pipeline.Plugin.Manager.Health
-  alias Pipeline.Plugin.Manager.Upgrade.Keeper
-  alias Pipeline.Plugin.{Child, Names, Registry, Restarts}
+  alias Pipeline.Plugin.Manager.UpgradeGuard
+  alias Pipeline.Plugin.{Child, Registry, Restarts}
+  alias Pipeline.Instance.Names
   alias Pipeline.Plugin.Resources.{Limits, Monitor}
 
   @callback_key :"$pipeline_plugin_callback"
@@ -94,7 +95,7 @@ defmodule Pipeline.Plugin.Wrapper do
 
   # With code that stays: that of an upgrade can be on its way back.
   defp settled(%{restarts: restarts} = data, config) do
-    case Keeper.await_settled(data.instance, data.id) do
+    case UpgradeGuard.await_settled(data.instance, data.id) do
       %{upgrade: _undecided} -> {:error, :upgrade_interrupted}
       %{restarts: ^restarts, module: module, config: config} -> {:ok, %{data | module: module}, config}
       # Nobody has registered it.
@@ -322,8 +323,8 @@ defmodule Pipeline.Plugin.Wrapper do
       next_look ->
         # A manager that lives tells, also before it has noted the upgrade.
         case not Process.alive?(manager) && Registry.get(Registry.of(old.instance), old.id) do
-          false -> await_upgrade(upgrade, manager, old, new, Keeper.pause())
-          %{upgrade: _open} -> await_upgrade(upgrade, manager, old, new, Keeper.pause())
+          false -> await_upgrade(upgrade, manager, old, new, UpgradeGuard.pause())
+          %{upgrade: _open} -> await_upgrade(upgrade, manager, old, new, UpgradeGuard.pause())
           %{history: [%{reason: {:upgrade, ^upgrade, _, _}} | _]} -> new
           _ -> old
         end

@@ -4,7 +4,7 @@ defmodule Pipeline.Hook.BudgetTest do
   # Where native code runs, the tests of native/pipeline_term/vm_hooks see. Here: that a budget comes to the segments of
   # an instance, and that a run which moves is a run like any other.
 
-  alias Pipeline.Hook.{Budget, Entry, Options, Segment}
+  alias Pipeline.Hook.{Budget, Definition, Registration, Segment}
 
   @patterns %{field: :text, patterns: ["[0-9]{3}-[0-9]{2}-[0-9]{4}"]}
 
@@ -19,9 +19,9 @@ defmodule Pipeline.Hook.BudgetTest do
   defp segment(instance, hooks) do
     entries =
       for {{name, config}, index} <- Enum.with_index(hooks) do
-        {:ok, options} = Options.check(:before, :step, native: name, config: config)
-        {:ok, call} = Pipeline.Core.native_call(options)
-        Entry.new(options, :someone, index, call)
+        {:ok, options} = Definition.check(:before, :step, native: name, config: config)
+        {:ok, call} = Pipeline.Native.Hook.configure(options)
+        Registration.new(options, :someone, index, call)
       end
 
     [segment] = Segment.fuse(entries, :before, instance)

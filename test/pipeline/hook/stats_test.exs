@@ -186,7 +186,7 @@ defmodule Pipeline.Hook.StatsTest do
   test "counts survive the manager", %{instance: instance} do
     load(deciding(:stays), instance)
     for _ <- 1..3, do: Hook.run(instance, :step, :fail, nil)
-    manager = Pipeline.Plugin.Names.whereis(instance, :manager)
+    manager = Pipeline.Instance.Names.whereis(instance, :manager)
     monitor = Process.monitor(manager)
     Process.exit(manager, :kill)
     assert_receive {:DOWN, ^monitor, _, _, :killed}

@@ -291,7 +291,7 @@ defmodule Pipeline.Hook.TraceTest do
   test "a manager that was killed finds the traces, also those that ended meanwhile", %{instance: instance} do
     {:ok, stays} = Hook.trace(:step, instance: instance)
     {:ok, ends} = Hook.trace(:step, instance: instance)
-    manager = Pipeline.Plugin.Names.whereis(instance, :manager)
+    manager = Pipeline.Instance.Names.whereis(instance, :manager)
     monitor = Process.monitor(manager)
     Process.exit(manager, :kill)
     assert_receive {:DOWN, ^monitor, _, _, :killed}
@@ -390,8 +390,8 @@ defmodule Pipeline.Hook.TraceTest do
 
   # The supervisor answers between two restarts.
   defp await_manager(instance, old) do
-    Supervisor.which_children(Pipeline.Plugin.Names.via(instance, :instance))
-    if Pipeline.Plugin.Names.whereis(instance, :manager) in [nil, old], do: await_manager(instance, old)
+    Supervisor.which_children(Pipeline.Instance.Names.via(instance, :instance))
+    if Pipeline.Instance.Names.whereis(instance, :manager) in [nil, old], do: await_manager(instance, old)
   end
 
   # Its process has ended, and its manager has taken it off: it has done what it was asked for before this call.
@@ -399,6 +399,6 @@ defmodule Pipeline.Hook.TraceTest do
     monitor = Process.monitor(pid)
     assert_receive {:DOWN, ^monitor, _, _, _}, 5000
     :ok = Hook.untrace(trace)
-    assert Pipeline.Hook.Table.traces(instance) |> Enum.all?(&(&1.reference != trace.reference))
+    assert Pipeline.Hook.ChainStore.traces(instance) |> Enum.all?(&(&1.reference != trace.reference))
   end
 end

@@ -1,7 +1,7 @@
 defmodule Pipeline.Plugin.HealthTest do
   use Pipeline.InstanceCase, async: true
 
-  alias Pipeline.Plugin.Names
+  alias Pipeline.Instance.Names
 
   defmodule Patient do
     use Pipeline.Plugin, id: :patient

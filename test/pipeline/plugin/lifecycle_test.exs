@@ -1,7 +1,8 @@
 defmodule Pipeline.Plugin.LifecycleTest do
   use Pipeline.InstanceCase, async: true
 
-  alias Pipeline.Plugin.{Lifecycle, Names}
+  alias Pipeline.Plugin.Lifecycle
+  alias Pipeline.Instance.Names
 
   defp letter(id, opts \\ []) do
     plugin id: id do

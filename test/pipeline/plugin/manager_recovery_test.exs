@@ -2,7 +2,7 @@ defmodule Pipeline.Plugin.ManagerRecoveryTest do
   # What is killed in the middle of a change leaves all of it or nothing of it.
   use Pipeline.InstanceCase, async: true
 
-  alias Pipeline.Plugin.Names
+  alias Pipeline.Instance.Names
 
   defp first do
     plugin id: :first do

@@ -662,7 +662,7 @@ defmodule Pipeline.Plugin.ManagerTest do
 
       roles =
         for role <- [:instance, :anchor, :hook_tasks, :plugin_supervisor, :plugins, :monitor, :manager],
-            do: Pipeline.Plugin.Names.whereis(name, role)
+            do: Pipeline.Instance.Names.whereis(name, role)
 
       monitors = Enum.map(roles, &Process.monitor/1)
       Process.unlink(pid)
@@ -794,7 +794,7 @@ defmodule Pipeline.Plugin.ManagerTest do
   end
 
   defp kill(instance, role) do
-    pid = Pipeline.Plugin.Names.whereis(instance, role)
+    pid = Pipeline.Instance.Names.whereis(instance, role)
     monitor = Process.monitor(pid)
     Process.exit(pid, :kill)
     assert_receive {:DOWN, ^monitor, :process, ^pid, _reason}
@@ -803,9 +803,9 @@ defmodule Pipeline.Plugin.ManagerTest do
 
   # A supervisor that restarts a child tells nobody; it answers once it has.
   defp await_name(instance, role) do
-    supervisor = Pipeline.Plugin.Names.whereis(instance, :instance)
+    supervisor = Pipeline.Instance.Names.whereis(instance, :instance)
     _ = Supervisor.which_children(supervisor)
-    assert is_pid(Pipeline.Plugin.Names.whereis(instance, role))
+    assert is_pid(Pipeline.Instance.Names.whereis(instance, role))
   end
 
   defp callbacks do
@@ -820,7 +820,7 @@ defmodule Pipeline.Plugin.ManagerTest do
     assert Manager.list_plugins(instance: instance) == []
     assert Manager.get_by_capability(:letters, instance: instance) == []
     assert Hook.points(instance: instance) == []
-    supervisor = Pipeline.Plugin.Names.whereis(instance, :plugins)
+    supervisor = Pipeline.Instance.Names.whereis(instance, :plugins)
     assert %{active: 0} = Supervisor.count_children(supervisor)
   end
 end

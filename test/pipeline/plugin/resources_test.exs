@@ -2,7 +2,8 @@ defmodule Pipeline.Plugin.ResourcesTest do
   # What follows from a limit is logged.
   use Pipeline.InstanceCase, async: true
 
-  alias Pipeline.Plugin.{Names, Resources}
+  alias Pipeline.Instance.Names
+  alias Pipeline.Plugin.Resources
 
   @moduletag :capture_log
 

@@ -1,7 +1,7 @@
 defmodule Pipeline.Plugin.RPCTest do
   use Pipeline.InstanceCase, async: true
 
-  alias Pipeline.Plugin.Names
+  alias Pipeline.Instance.Names
   alias Pipeline.Plugin.RPC.Target
 
   defmodule Counter do

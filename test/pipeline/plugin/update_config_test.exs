@@ -2,7 +2,7 @@ defmodule Pipeline.Plugin.UpdateConfigTest do
   use Pipeline.InstanceCase, async: true
 
   alias Pipeline.Plugin.ConfigSchema.Problem
-  alias Pipeline.Plugin.Names
+  alias Pipeline.Instance.Names
 
   defmodule Chat do
     use Pipeline.Plugin, id: :chat

@@ -3,10 +3,11 @@ defmodule Pipeline.Plugin.UpgradeInterruptedTest do
   # used: all that is seen of it is of one version, first the old one and then, if the upgrade came to count, the new one.
   use Pipeline.InstanceCase, async: true
 
-  alias Pipeline.Hook.{InFlight, Table}
+  alias Pipeline.Hook.{ChainStore, InFlight}
   alias Pipeline.Plugin.Manager.{Hooks, State, Upgrade}
-  alias Pipeline.Plugin.Manager.Upgrade.Keeper
-  alias Pipeline.Plugin.{Lifecycle, Names, Wrapper}
+  alias Pipeline.Plugin.Manager.UpgradeGuard
+  alias Pipeline.Plugin.{Lifecycle, Wrapper}
+  alias Pipeline.Instance.Names
 
   @moduletag :tmp_dir
   @moduletag :capture_log
@@ -163,7 +164,7 @@ defmodule Pipeline.Plugin.UpgradeInterruptedTest do
       assert_receive {:DOWN, ^monitor, :process, ^keeper, _}
     end
 
-    assert Table.keepers(instance) == []
+    assert ChainStore.keepers(instance) == []
   end
 
   # Kills the manager as soon as it calls a function. The VM tells of the call when it is made.
@@ -197,21 +198,21 @@ defmodule Pipeline.Plugin.UpgradeInterruptedTest do
   end
 
   @steps [
-    {Keeper, :start, 1},
+    {UpgradeGuard, :start, 1},
     {State, :note, 3},
-    {Table, :close, 3},
+    {ChainStore, :close, 3},
     {InFlight, :await, 3},
     {Upgrade.Code, :load, 2},
     {Upgrade.Code, :put, 3},
     {Pipeline.Plugin.Loader, :load_order, 1},
     {Hooks, :replace, 2},
     {Wrapper, :change_code, 6},
-    {Table, :prepare, 3},
+    {ChainStore, :prepare, 3},
     {Lifecycle, :enter!, 3},
-    {Table, :commit, 2},
+    {ChainStore, :commit, 2},
     {State, :settle_later, 1},
     {Wrapper, :end_upgrade, 3},
-    {Keeper, :release, 1}
+    {UpgradeGuard, :release, 1}
   ]
 
   for {step, number} <- Enum.with_index(@steps) do
@@ -230,7 +231,7 @@ defmodule Pipeline.Plugin.UpgradeInterruptedTest do
   end
 
   for {step, number} <- Enum.with_index(@steps),
-      step not in [{Table, :close, 3}, {InFlight, :await, 3}, {Upgrade.Code, :put, 3}] do
+      step not in [{ChainStore, :close, 3}, {InFlight, :await, 3}, {Upgrade.Code, :put, 3}] do
     {_module, function, _arity} = step
 
     test "a manager that is killed at #{number}, #{function}, leaves one of two modules", %{
@@ -277,7 +278,7 @@ defmodule Pipeline.Plugin.UpgradeInterruptedTest do
     end)
 
     assert_receive {:changing, plugin}
-    [keeper] = Table.keepers(context.instance)
+    [keeper] = ChainStore.keepers(context.instance)
     # The new code is there, and runs wait.
     assert module.__plugin__().version == "2.0.0"
     %{module: module, plugin: plugin, keeper: keeper, run: async_run(context.instance)}
@@ -300,7 +301,7 @@ defmodule Pipeline.Plugin.UpgradeInterruptedTest do
 
   defp await_waiting(pid) do
     case Process.info(pid, [:status, :current_function]) do
-      [status: :waiting, current_function: {Table, _, _}] -> :ok
+      [status: :waiting, current_function: {ChainStore, _, _}] -> :ok
       _ -> await_waiting(pid)
     end
   end
@@ -363,7 +364,7 @@ defmodule Pipeline.Plugin.UpgradeInterruptedTest do
     assert reason == {:code_in_use, [holder]}
     assert %{state: :failed} = Manager.plugin_info(:changing, instance: instance)
     assert Hook.points(instance: instance) == []
-    assert Table.keepers(instance) == []
+    assert ChainStore.keepers(instance) == []
     send(holder, :go)
   end
 end

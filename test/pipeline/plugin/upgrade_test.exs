@@ -1,7 +1,7 @@
 defmodule Pipeline.Plugin.UpgradeTest do
   use Pipeline.InstanceCase, async: true
 
-  alias Pipeline.Plugin.Names
+  alias Pipeline.Instance.Names
 
   # A plugin that counts calls, and whose hook tells its version.
   defp counting(version, opts \\ []) do

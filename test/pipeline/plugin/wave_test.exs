@@ -2,7 +2,7 @@ defmodule Pipeline.Plugin.WaveTest do
   # Plugins that need none of each other start at the same time, and none of them is in the way of another.
   use Pipeline.InstanceCase, async: true
 
-  alias Pipeline.Plugin.Names
+  alias Pipeline.Instance.Names
 
   defp told(id, needs \\ []) do
     name = :"Elixir.Pipeline.WavePlugin#{System.unique_integer([:positive])}"

@@ -91,7 +91,7 @@ defmodule Pipeline.Conformance.Plugins do
 
   defp declare({{plugin, kind, opts, behaviour}, :elixir}, point, fun) do
     call = :erlang.term_to_binary({self(), plugin, behaviour})
-    arguments = Macro.generate_arguments(Hook.Options.arity(kind), __MODULE__)
+    arguments = Macro.generate_arguments(Hook.Definition.arity(kind), __MODULE__)
 
     quote do
       hook unquote(kind), unquote(point), unquote([fun: fun] ++ opts)

@@ -5,8 +5,9 @@ defmodule Pipeline.FaultInjection.Check do
 
   alias Pipeline.FaultInjection.{Model, Plugins}
   alias Pipeline.Hook
-  alias Pipeline.Hook.Table
-  alias Pipeline.Plugin.{Manager, Names, RPC}
+  alias Pipeline.Hook.ChainStore
+  alias Pipeline.Plugin.{Manager, RPC}
+  alias Pipeline.Instance.Names
 
   @doc "The one of these models that what the registry shows is in accord with."
   @spec choose([Model.t()], atom) :: Model.t()
@@ -64,7 +65,7 @@ defmodule Pipeline.FaultInjection.Check do
 
     capable = Enum.filter(running, &Plugins.capable?/1)
     assert Enum.sort(Manager.get_by_capability(:k, instance: instance)) == capable
-    assert Table.keepers(instance) == []
+    assert ChainStore.keepers(instance) == []
     :ok
   end
 end

@@ -1,7 +1,8 @@
 defmodule Pipeline.FaultInjection.Kill do
   @moduledoc "Ends processes of an instance by force, and waits until the instance is whole again."
 
-  alias Pipeline.Plugin.{Manager, Names}
+  alias Pipeline.Plugin.Manager
+  alias Pipeline.Instance.Names
 
   @type victim :: {:role, atom} | {:plugin, atom} | :events | :keeper
 

@@ -2,7 +2,7 @@ defmodule Pipeline.Hook.Circuit.Settings do
   @moduledoc false
   # The option `circuit:` of a hook.
 
-  alias Pipeline.Plugin.Suggestion
+  alias Pipeline.Options
 
   @defaults %{failures: 5, window: 10_000, cool_down: 5_000, trials: 1}
   # What the core counts at most, and a week.
@@ -21,7 +21,7 @@ defmodule Pipeline.Hook.Circuit.Settings do
 
   def check(opts) do
     if Keyword.keyword?(opts) do
-      with :ok <- Suggestion.check_options(opts, Map.keys(@defaults), "circuit:"),
+      with :ok <- Options.check(opts, Map.keys(@defaults), "circuit:"),
            :ok <- Enum.find_value(opts, :ok, &wrong/1) do
         {:ok, Map.merge(@defaults, Map.new(opts))}
       end

@@ -18,7 +18,7 @@ defmodule Pipeline.Hook.Trace.Call do
     * `:nanoseconds` - its time, without what it waited for behind `next`
   """
 
-  alias Pipeline.Hook.{Chain, Entry, Error, Failure}
+  alias Pipeline.Hook.{Chain, Error, Failure, Registration}
 
   @type t :: %__MODULE__{
           plugin: Pipeline.Plugin.plugin_id() | nil,
@@ -34,7 +34,7 @@ defmodule Pipeline.Hook.Trace.Call do
   defstruct [:plugin, :kind, :fun, :native, :outcome, :reason, :nanoseconds, tier: :elixir]
 
   @doc false
-  @spec new(Chain.ready() | :core, Pipeline.Hook.Probe.outcome(), non_neg_integer) :: t
+  @spec new(Chain.ready() | :core, Pipeline.Hook.Instrument.outcome(), non_neg_integer) :: t
   def new(:core, outcome, nanoseconds) do
     {outcome, reason} =
       case outcome do
@@ -50,14 +50,14 @@ defmodule Pipeline.Hook.Trace.Call do
     # Native hooks are run one by one in a run that is traced.
     [entry | _] = Chain.hooks(ready)
     {outcome, reason} = ended(outcome, entry)
-    described = entry |> Entry.describe() |> Map.take([:plugin, :kind, :tier, :native])
+    described = entry |> Registration.describe() |> Map.take([:plugin, :kind, :tier, :native])
 
     struct!(
       %__MODULE__{
         outcome: outcome,
         reason: reason,
         nanoseconds: nanoseconds,
-        fun: Entry.function_name(entry)
+        fun: Registration.function_name(entry)
       },
       described
     )

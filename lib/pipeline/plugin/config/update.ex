@@ -8,7 +8,8 @@ defmodule Pipeline.Plugin.Config.Update do
   # that is killed meanwhile leaves no plugin whose configuration the registry does not know.
 
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Config, Names, Registry}
+  alias Pipeline.Plugin.{Config, Registry}
+  alias Pipeline.Instance.Names
 
   @open 0
   @taken 1

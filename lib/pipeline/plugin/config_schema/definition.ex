@@ -3,7 +3,7 @@ defmodule Pipeline.Plugin.ConfigSchema.Definition do
   # Whether a schema is one, and where it is not.
 
   alias Pipeline.Plugin.ConfigSchema.{Fields, Problem, Type}
-  alias Pipeline.Plugin.Suggestion
+  alias Pipeline.Options
 
   @options [:type, :required, :default, :keys, :secret, :doc]
 
@@ -19,7 +19,7 @@ defmodule Pipeline.Plugin.ConfigSchema.Definition do
   end
 
   defp field(options, path) do
-    case Suggestion.check_options(options, @options, "a field") do
+    case Options.check(options, @options, "a field") do
       {:error, message} -> [problem(path, message)]
       :ok -> of_options(options, path)
     end
@@ -70,7 +70,7 @@ defmodule Pipeline.Plugin.ConfigSchema.Definition do
     unless_ok(
       type in Type.named(),
       path,
-      "unknown type #{inspect(type)}." <> Suggestion.did_you_mean(type, Type.named())
+      "unknown type #{inspect(type)}." <> Options.did_you_mean(type, Type.named())
     )
   end
 

@@ -3,7 +3,7 @@ defmodule Pipeline.Plugin.ConfigSchema.Fields do
   # The fields of a map or a keyword list against their schema.
 
   alias Pipeline.Plugin.ConfigSchema.{Problem, Type}
-  alias Pipeline.Plugin.Suggestion
+  alias Pipeline.Options
 
   @type result(value) :: {:ok, value} | {:error, [Problem.t()]}
 
@@ -66,7 +66,7 @@ defmodule Pipeline.Plugin.ConfigSchema.Fields do
 
     # The suggestion compares texts, which takes long for one that nobody can have meant.
     name = if is_binary(key), do: ":" <> binary_part(key, 0, min(byte_size(key), 60)), else: key
-    meant = if is_binary(name) or is_atom(name), do: Suggestion.did_you_mean(name, declared), else: ""
+    meant = if is_binary(name) or is_atom(name), do: Options.did_you_mean(name, declared), else: ""
     Problem.new(path ++ [key], :unknown, "unknown field." <> meant <> known)
   end
 

@@ -3,9 +3,10 @@ defmodule Pipeline.Plugin.Manager.Health do
   # How the plugins of an instance are. All are asked at once and share one deadline, so that those that hang cost no
   # more than the time box together.
 
-  alias Pipeline.Plugin.Cluster.Advice
+  alias Pipeline.Cluster.Advice
   alias Pipeline.Plugin.Manager.Readiness
-  alias Pipeline.Plugin.{Names, Registry}
+  alias Pipeline.Instance.Names
+  alias Pipeline.Plugin.Registry
 
   # States in which a plugin is not well. Others are passing, or as an operator wants them.
   @unwell [:failed, :held]

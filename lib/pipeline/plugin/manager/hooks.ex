@@ -4,8 +4,8 @@ defmodule Pipeline.Plugin.Manager.Hooks do
 
   require Logger
 
-  alias Pipeline.Core
-  alias Pipeline.Hook.{Change, Entry, Spec, Table}
+  alias Pipeline.Native
+  alias Pipeline.Hook.{ChainStore, ChainUpdate, Registration, Spec}
   alias Pipeline.Plugin.{Dependents, LoadError}
   alias Pipeline.Plugin.Manager.{Candidate, State}
 
@@ -13,8 +13,8 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   @hooks_of_a_plugin 65_536
 
   @doc "The chains as they will be with the candidates' hooks. Native hooks are built here, so their config is checked."
-  @spec prepare([Candidate.t()], Change.current(), State.t()) ::
-          {:ok, Change.t()} | {:error, LoadError.t()}
+  @spec prepare([Candidate.t()], ChainUpdate.current(), State.t()) ::
+          {:ok, ChainUpdate.t()} | {:error, LoadError.t()}
   def prepare(candidates, current, state) do
     if Enum.all?(candidates, &(declared_hooks(&1.module) == [])),
       do: {:ok, %{}},
@@ -24,7 +24,7 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   defp prepare_hooks(candidates, current, %State{instance: instance, spec: spec} = state) do
     loaded = State.running(state)
     dependencies = Dependents.graph(Enum.into(candidates, loaded, &{&1.manifest.id, &1.manifest}))
-    add = &Change.add(&2, current, instance, &1, dependencies, &3)
+    add = &ChainUpdate.add(&2, current, instance, &1, dependencies, &3)
 
     with {:ok, prepared} <- entries_of_all(candidates, spec) do
       # All at once, so that each chain is put in order and compiled once; one by one to find whose fault it is.
@@ -61,30 +61,30 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   end
 
   @doc "The chains as they will be with the hooks of a plugin in place of those that it has."
-  @spec replace(Candidate.t(), State.t()) :: {:ok, Change.t()} | {:error, LoadError.t()}
+  @spec replace(Candidate.t(), State.t()) :: {:ok, ChainUpdate.t()} | {:error, LoadError.t()}
   def replace(%{manifest: %{id: id} = manifest} = candidate, %State{instance: instance} = state) do
     dependencies = state |> State.running() |> Map.put(id, manifest) |> Dependents.graph()
 
     with {:ok, [{_candidate, entries, specs}]} <- entries_of_all([candidate], state.spec),
-         {:error, sentence} <- Change.replace(instance, id, entries, dependencies, specs) do
+         {:error, sentence} <- ChainUpdate.replace(instance, id, entries, dependencies, specs) do
       {:error, error(candidate, sentence)}
     end
   end
 
   @doc "The chains as they are and as they will be without the hooks of plugins."
-  @spec remove(Dependents.plugins(), map, atom) :: {before :: Change.t(), Change.t()}
+  @spec remove(Dependents.plugins(), map, atom) :: {before :: ChainUpdate.t(), ChainUpdate.t()}
   def remove(leaving, dependencies, instance) do
     # By what stands in the chains, whatever the manifests say.
     {changes, given_up} =
-      Change.remove(
-        &Table.chain(instance, &1),
+      ChainUpdate.remove(
+        &ChainStore.chain(instance, &1),
         instance,
-        Table.points(instance),
+        ChainStore.points(instance),
         Map.keys(leaving),
         dependencies
       )
 
-    before = Map.new(changes, fn {point, _chain} -> {point, Table.chain(instance, point)} end)
+    before = Map.new(changes, fn {point, _chain} -> {point, ChainStore.chain(instance, point)} end)
 
     for sentence <- given_up do
       Logger.error(
@@ -103,7 +103,7 @@ defmodule Pipeline.Plugin.Manager.Hooks do
     |> Enum.reduce_while({:ok, []}, fn {options, registration}, {:ok, entries} ->
       case call(module, options) do
         {:ok, call} ->
-          {:cont, {:ok, [Entry.new(options, manifest.id, registration, call) | entries]}}
+          {:cont, {:ok, [Registration.new(options, manifest.id, registration, call) | entries]}}
 
         error ->
           {:halt, error}
@@ -119,13 +119,13 @@ defmodule Pipeline.Plugin.Manager.Hooks do
     if function_exported?(module, :__hooks__, 0), do: module.__hooks__(), else: []
   end
 
-  defp call(_module, %{native: {_library, _name}} = options), do: Core.native_call(options)
+  defp call(_module, %{native: {_library, _name}} = options), do: Native.Hook.configure(options)
 
   defp call(module, %{fun: fun, kind: kind, point: point}) do
-    arity = Pipeline.Hook.Options.arity(kind)
+    arity = Pipeline.Hook.Definition.arity(kind)
 
     if function_exported?(module, fun, arity) do
-      {:ok, {:elixir, Function.capture(module, fun, arity)}}
+      {:ok, Function.capture(module, fun, arity)}
     else
       {:error,
        "the #{inspect(kind)} hook on #{inspect(point)} is #{fun}/#{arity}, which #{inspect(module)} does not define"}
@@ -134,7 +134,7 @@ defmodule Pipeline.Plugin.Manager.Hooks do
 
   # The plugin's own spec binds it in everything; the host's where it declares the point.
   defp check_spec(entries, own, host) do
-    Enum.find_value(entries, :ok, fn %Entry{point: point, kind: kind} ->
+    Enum.find_value(entries, :ok, fn %Registration{point: point, kind: kind} ->
       specs = own ++ if(host && Spec.mode(host, point), do: [host], else: [])
       Enum.find_value(specs, &sentence(Spec.check(&1, point, kind)))
     end)

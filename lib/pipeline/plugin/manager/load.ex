@@ -2,10 +2,10 @@ defmodule Pipeline.Plugin.Manager.Load do
   @moduledoc false
   # The steps of loading, each of which leaves nothing behind when it fails.
 
-  alias Pipeline.Hook.Table
+  alias Pipeline.Hook.ChainStore
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Config, Events, Lifecycle, Loader, LoadError}
-  alias Pipeline.Plugin.Manager.{Candidate, Hooks, Launch, State, Wanted}
+  alias Pipeline.Plugin.Manager.{BootPending, Candidate, Hooks, Launch, State}
 
   @doc "The candidates in load order."
   @spec resolve(State.t(), [Candidate.t()]) :: {:ok, [Candidate.t()]} | {:error, LoadError.t()}
@@ -44,7 +44,7 @@ defmodule Pipeline.Plugin.Manager.Load do
           {:ok, [Plugin.plugin_id()], State.t()} | {:error, LoadError.t()}
   def run(%State{instance: instance} = state, candidates, timeout) do
     with {:ok, candidates} <- Config.complete(candidates, timeout),
-         {:ok, chains} <- Hooks.prepare(candidates, &Table.chain(instance, &1), state),
+         {:ok, chains} <- Hooks.prepare(candidates, &ChainStore.chain(instance, &1), state),
          {:ok, started} <- Launch.run(candidates, instance, timeout) do
       # Everything has started: from here nothing fails.
       state = State.publish(state, chains)
@@ -52,7 +52,7 @@ defmodule Pipeline.Plugin.Manager.Load do
       ids = for %{id: id} <- started, do: id
       at = Lifecycle.now()
       state = State.update(state, ids, &Lifecycle.enter!(&1, :started, :load, at))
-      Wanted.loaded(instance, Enum.map(candidates, & &1.module))
+      BootPending.loaded(instance, Enum.map(candidates, & &1.module))
 
       if Events.heard?(:plugin_loaded, instance) do
         for id <- ids, do: Events.emit(:plugin_loaded, %{id: id}, instance: instance)

@@ -2,13 +2,14 @@ defmodule Pipeline.Plugin.Manager.Readiness do
   @moduledoc false
   # Which plugins are wanted and do not run.
 
-  alias Pipeline.Plugin.{Names, Registry}
-  alias Pipeline.Plugin.Manager.Wanted
+  alias Pipeline.Instance.Names
+  alias Pipeline.Plugin.Registry
+  alias Pipeline.Plugin.Manager.BootPending
 
   # Those that an operator has stopped or is unloading are not wanted.
   @unwanted [:stopped, :draining]
 
-  @type reason :: Wanted.reason() | {:state, atom} | :restarting
+  @type reason :: BootPending.reason() | {:state, atom} | :restarting
   @type lacking :: %{plugin: Pipeline.Plugin.plugin_id() | nil, module: module | nil, reason: reason}
 
   @spec lacking(atom) :: [lacking]
@@ -17,7 +18,7 @@ defmodule Pipeline.Plugin.Manager.Readiness do
     registered = MapSet.new(infos, & &1[:module])
 
     not_loaded =
-      for {module, reason} <- Wanted.list(instance), module not in registered do
+      for {module, reason} <- BootPending.list(instance), module not in registered do
         %{plugin: id(reason), module: module, reason: reason}
       end
 

@@ -4,16 +4,16 @@ defmodule Pipeline.Plugin.Manager.Recovery do
 
   require Logger
 
-  alias Pipeline.Hook.Table
+  alias Pipeline.Hook.ChainStore
   alias Pipeline.Plugin.{Child, Lifecycle, LoadError, Processes, Registry, Restarts}
   alias Pipeline.Plugin.Manager.{Hold, Retire, State}
-  alias Pipeline.Plugin.Manager.Upgrade.Keeper
+  alias Pipeline.Plugin.Manager.UpgradeGuard
 
   @doc "Undoes or ends what was half done, and sees to it that what was started runs."
   @spec run(State.t()) :: State.t()
   def run(%State{instance: instance} = state) do
-    half = Keeper.recover(instance)
-    Table.settle(instance)
+    half = UpgradeGuard.recover(instance)
+    ChainStore.settle(instance)
 
     # The registry is open to all; what somebody else has put there is theirs.
     all =
@@ -24,7 +24,7 @@ defmodule Pipeline.Plugin.Manager.Recovery do
 
     # Runs wait for it, those of plugins too that this manager is about to wait for.
     state = Retire.remove_hooks(state, for({id, _keeper, _reason} <- half, do: id))
-    for {_id, keeper, _reason} <- half, do: Table.open(instance, keeper)
+    for {_id, keeper, _reason} <- half, do: ChainStore.open(instance, keeper)
 
     # A process that was started and not yet registered.
     for id <- Processes.ids(instance),

@@ -5,7 +5,8 @@ defmodule Pipeline.Plugin.Manager.Retire do
 
   alias Pipeline.Hook.InFlight
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Dependents, Lifecycle, Names}
+  alias Pipeline.Plugin.{Dependents, Lifecycle}
+  alias Pipeline.Instance.Names
   alias Pipeline.Plugin.Manager.{Hooks, State}
 
   @typedoc "Where they go: `nil` for plugins that are to be forgotten."

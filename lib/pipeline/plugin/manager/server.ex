@@ -7,9 +7,10 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   require Logger
 
-  alias Pipeline.Hook.Table
-  alias Pipeline.Plugin.{Anchor, Config, Dependents, Events, Lifecycle, LoadError, Names, Restarts, Store}
-  alias Pipeline.Plugin.Manager.{Candidate, Hold, Load, Recovery, Retire, State, Upgrade, Wanted}
+  alias Pipeline.Hook.ChainStore
+  alias Pipeline.Instance.{Names, PublishedState}
+  alias Pipeline.Plugin.{Config, Dependents, Events, Lifecycle, LoadError, Restarts, Store}
+  alias Pipeline.Plugin.Manager.{BootPending, Candidate, Hold, Load, Recovery, Retire, State, Upgrade}
 
   # From how many plugins on, and how many words each, room is made for a load.
   @many 50
@@ -47,13 +48,13 @@ defmodule Pipeline.Plugin.Manager.Server do
   @impl GenServer
   def handle_continue({:begin, plugins}, state) do
     state = Recovery.run(state)
-    state = state.instance |> Table.traces() |> Enum.reduce(state, &watch/2)
+    state = state.instance |> ChainStore.traces() |> Enum.reduce(state, &watch/2)
 
-    if Anchor.configured?(state.instance) do
+    if PublishedState.configured?(state.instance) do
       {:noreply, Hold.release(state)}
     else
       state = load_configured(plugins, state)
-      :ok = Anchor.configured(state.instance)
+      :ok = PublishedState.configured(state.instance)
       {:noreply, state}
     end
   end
@@ -160,21 +161,21 @@ defmodule Pipeline.Plugin.Manager.Server do
   end
 
   def handle_call({:trace, trace}, _from, state) do
-    Table.trace(trace)
+    ChainStore.trace(trace)
     {:reply, :ok, watch(trace, state)}
   end
 
-  def handle_call({:untrace, trace}, _from, state), do: {:reply, Table.untrace(trace), state}
+  def handle_call({:untrace, trace}, _from, state), do: {:reply, ChainStore.untrace(trace), state}
 
   @impl GenServer
   def handle_info(:settle, state) do
-    Table.settle(state.instance)
+    ChainStore.settle(state.instance)
     {:noreply, %{state | settling?: false}}
   end
 
   def handle_info({:DOWN, monitor, :process, _pid, _reason}, state) when is_map_key(state.traces, monitor) do
     {trace, traces} = Map.pop!(state.traces, monitor)
-    Table.untrace(trace)
+    ChainStore.untrace(trace)
     {:noreply, %{state | traces: traces}}
   end
 
@@ -213,7 +214,7 @@ defmodule Pipeline.Plugin.Manager.Server do
 
     for error <- wrong do
       Logger.error(Exception.message(error))
-      Wanted.missing(state.instance, error.module, error)
+      BootPending.missing(state.instance, error.module, error)
     end
 
     announce(candidates, state)

@@ -2,7 +2,7 @@ defmodule Pipeline.Plugin.Manager.State do
   @moduledoc false
   # What a manager knows: a copy of the registry, which it writes alone.
 
-  alias Pipeline.Hook.{Change, Table}
+  alias Pipeline.Hook.{ChainStore, ChainUpdate}
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Lifecycle, Processes, Registry, Store}
 
@@ -103,9 +103,9 @@ defmodule Pipeline.Plugin.Manager.State do
   end
 
   @doc "Makes changes of chains visible, all in one step."
-  @spec publish(t, Change.t()) :: t
+  @spec publish(t, ChainUpdate.t()) :: t
   def publish(%__MODULE__{} = state, changes) do
-    Table.publish(state.instance, changes)
+    ChainStore.publish(state.instance, changes)
     settle_later(state)
   end
 

@@ -2,12 +2,13 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   @moduledoc false
   # A plugin that runs becomes another version of itself: code, state, hooks and manifest, or none of them.
 
-  alias Pipeline.Hook.{InFlight, Table}
+  alias Pipeline.Hook.{ChainStore, InFlight}
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Config, Events, Lifecycle, Loader, LoadError, Names, Wrapper}
+  alias Pipeline.Plugin.{Config, Events, Lifecycle, LoadError, Loader, Wrapper}
+  alias Pipeline.Instance.Names
   alias Pipeline.Plugin.Manager.{Candidate, Hooks, Recovery, State}
   alias Pipeline.Plugin.Manager.Upgrade.Code, as: NewCode
-  alias Pipeline.Plugin.Manager.Upgrade.Keeper
+  alias Pipeline.Plugin.Manager.UpgradeGuard
   alias Pipeline.Plugin.Resources.Limits
 
   @typedoc "A module, the path of a BEAM file, or what stands in one."
@@ -20,9 +21,9 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
 
     with {:ok, code} <- NewCode.read(target, old.module, opts.rollback),
          :ok <- check_id(code, old) do
-      keeper = Keeper.start(state.instance)
+      keeper = UpgradeGuard.start(state.instance)
       result = kept(state, old, code, keeper, opts)
-      Keeper.release(keeper)
+      UpgradeGuard.release(keeper)
       result
     else
       {:error, reason} -> {:error, reason, state}
@@ -53,12 +54,12 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
     state = State.note(state, [id], &Map.delete(&1, :upgrade))
     tell(upgrade, :rollback)
     state = Recovery.fail(state, id, reason)
-    Table.open(state.instance, keeper)
+    ChainStore.open(state.instance, keeper)
     {:error, reason, state}
   end
 
   defp finish({:error, reason}, state, %{id: id}, keeper, upgrade) do
-    Table.open(state.instance, keeper)
+    ChainStore.open(state.instance, keeper)
     state = State.note(state, [id], &Map.delete(&1, :upgrade))
     tell(upgrade, :rollback)
     {:error, reason, state}
@@ -72,8 +73,8 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   # both versions, runs of the plugin's points wait while those under way end and the code changes.
   defp change(state, %{id: id} = old, code, keeper, upgrade, opts) do
     points = points(id, state.instance)
-    marks = for point <- points, do: Table.chain(state.instance, point).mark
-    :ok = Table.close(state.instance, points, keeper)
+    marks = for point <- points, do: ChainStore.chain(state.instance, point).mark
+    :ok = ChainStore.close(state.instance, points, keeper)
 
     with :ok <- await(marks, opts) do
       NewCode.load(code, fn -> swap(state, old, code, keeper, upgrade, opts) end)
@@ -82,8 +83,8 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
 
   # Where its own code is called. What native hooks run is not replaced.
   defp points(id, instance) do
-    for point <- Table.points(instance),
-        Enum.any?(Table.chain(instance, point).entries, &match?(%{plugin: ^id, call: {:elixir, _}}, &1)),
+    for point <- ChainStore.points(instance),
+        Enum.any?(ChainStore.chain(instance, point).entries, &(&1.plugin == id and is_function(&1.call))),
         do: point
   end
 
@@ -115,13 +116,13 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
          {:ok, [candidate]} <- Config.complete([candidate], opts.timeout),
          {:ok, chains} <- Hooks.replace(candidate, state),
          :ok <- Wrapper.change_code(pid, reference, code.module, old.version, opts.extra, opts.timeout) do
-      :ok = Table.prepare(state.instance, chains, keeper)
+      :ok = ChainStore.prepare(state.instance, chains, keeper)
       reason = {:upgrade, reference, old.version, candidate.manifest.version}
 
       state =
         State.update(state, [id], fn _noted -> Lifecycle.enter!(info(candidate, old), :started, reason) end)
 
-      :ok = Table.commit(state.instance, keeper)
+      :ok = ChainStore.commit(state.instance, keeper)
       {:ok, State.settle_later(state)}
     else
       {:error, %LoadError{} = error} -> {:error, error}

@@ -4,7 +4,8 @@ defmodule Pipeline.Plugin.Resources.Action do
 
   require Logger
 
-  alias Pipeline.Plugin.{Manager, Names}
+  alias Pipeline.Plugin.Manager
+  alias Pipeline.Instance.Names
 
   # Milliseconds, as long as a supervisor gives a worker.
   @patience 5_000

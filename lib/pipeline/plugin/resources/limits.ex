@@ -3,7 +3,8 @@ defmodule Pipeline.Plugin.Resources.Limits do
   # How much a plugin may use, and what happens beyond.
 
   alias Pipeline.HeapLimit
-  alias Pipeline.Plugin.{Registry, Suggestion}
+  alias Pipeline.Plugin.Registry
+  alias Pipeline.Options
 
   @kinds [:max_heap, :memory, :message_queue, :reductions_per_second]
   @actions [:warn, :restart, :hold, :unload]
@@ -14,7 +15,7 @@ defmodule Pipeline.Plugin.Resources.Limits do
 
   @spec check(term) :: {:ok, t} | {:error, String.t()}
   def check(limits) do
-    with :ok <- Suggestion.check_options(limits, @kinds, "limits:") do
+    with :ok <- Options.check(limits, @kinds, "limits:") do
       Enum.reduce_while(limits, {:ok, %{}}, fn {kind, limit}, {:ok, checked} ->
         case check_one(kind, limit) do
           {:ok, limit} -> {:cont, {:ok, Map.put(checked, kind, limit)}}
@@ -49,7 +50,7 @@ defmodule Pipeline.Plugin.Resources.Limits do
       true ->
         {:error,
          "what follows from #{inspect(kind)} is one of #{Enum.map_join(@actions, ", ", &inspect/1)}, " <>
-           "got: #{inspect(action)}." <> Suggestion.did_you_mean(action, @actions)}
+           "got: #{inspect(action)}." <> Options.did_you_mean(action, @actions)}
     end
   end
 

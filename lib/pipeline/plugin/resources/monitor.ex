@@ -7,7 +7,8 @@ defmodule Pipeline.Plugin.Resources.Monitor do
 
   require Logger
 
-  alias Pipeline.Plugin.{Events, Names, Registry}
+  alias Pipeline.Plugin.{Events, Registry}
+  alias Pipeline.Instance.Names
   alias Pipeline.Plugin.Resources.{Action, Limits, Track, Usage}
 
   @interval 1_000

@@ -3,7 +3,8 @@ defmodule Pipeline.Plugin.RPC.Target do
   # The process that a call is for.
 
   alias Pipeline.Events
-  alias Pipeline.Plugin.{Names, Registry, RPC}
+  alias Pipeline.Instance.Names
+  alias Pipeline.Plugin.{RPC, Registry}
 
   # States in which a plugin is meant to have a process: without one, it has crashed.
   @alive [:loading, :starting, :started]

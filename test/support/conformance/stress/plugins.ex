@@ -85,7 +85,7 @@ defmodule Pipeline.Conformance.Stress.Plugins do
 
   defp declare({plugin, point, kind, priority, :elixir}, version, fun) do
     program = Macro.escape(program(plugin, kind, version))
-    arguments = Macro.generate_arguments(Pipeline.Hook.Options.arity(kind), __MODULE__)
+    arguments = Macro.generate_arguments(Pipeline.Hook.Definition.arity(kind), __MODULE__)
     next = Enum.at(arguments, 1)
 
     quote do

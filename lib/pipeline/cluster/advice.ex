@@ -1,0 +1,55 @@
+defmodule Pipeline.Cluster.Advice do
+  @moduledoc false
+  # What to do about a plugin that a node cannot bring to what is to hold on all nodes.
+
+  alias Pipeline.Plugin
+  alias Pipeline.Cluster.{Entry, Table}
+  alias Pipeline.Plugin.{LoadError, Manager}
+
+  @type pending :: %{
+          plugin: Plugin.plugin_id(),
+          to_be: :loaded | :unloaded,
+          reason: term,
+          advice: String.t()
+        }
+
+  @doc "Those that could not be brought there, `nil` where there is no cluster."
+  @spec pending(atom) :: [pending] | nil
+  def pending(instance) do
+    if Table.settings(instance) do
+      Enum.sort_by(
+        for(
+          {%{id: id, state: state} = entry, %{failed: failed} = here} <- Table.all(instance),
+          failed != nil and here.applied != entry.clock,
+          do: %{plugin: id, to_be: state, reason: failed, advice: sentence(entry, failed)}
+        ),
+        & &1.plugin
+      )
+    end
+  end
+
+  @doc "Why, and what to do."
+  @spec sentence(Entry.t(), reason :: term) :: String.t()
+  def sentence(%Entry{} = entry, reason), do: "#{why(reason)}; #{what(entry, reason)}"
+
+  defp why(%LoadError{} = error), do: error |> Exception.message() |> String.trim_trailing(".")
+  defp why(reason), do: reason |> Manager.format_error() |> String.trim_trailing(".")
+
+  defp what(%{id: id}, {:required_by, dependents}) do
+    "unload #{Enum.map_join(dependents, ", ", &inspect/1)} on this node, or load #{inspect(id)} with nodes: :all again"
+  end
+
+  defp what(%{id: id}, %LoadError{step: :resolve}) do
+    "load what it needs with nodes: :all, and it is loaded too, or unload #{inspect(id)} with nodes: :all"
+  end
+
+  defp what(%{id: id}, %LoadError{reason: {:already_loaded, _}}) do
+    "unload the #{inspect(id)} that this node has loaded by itself, and that of all nodes is loaded"
+  end
+
+  defp what(%{id: id, state: :loaded}, _reason) do
+    "once that is mended it is tried again at the next change of plugins here; or unload #{inspect(id)} with nodes: :all"
+  end
+
+  defp what(%{id: id}, _reason), do: "unload #{inspect(id)} on this node once that is mended"
+end

@@ -1,0 +1,215 @@
+defmodule Pipeline.Cluster.CatchUp do
+  @moduledoc false
+  # Brings this node to what the table says: what others have loaded, upgraded or unloaded while it was away. An entry
+  # that was carried out is done with: what happens to the plugin here afterwards is not undone. One that cannot be is
+  # reported once and tried again when something has changed.
+
+  require Logger
+
+  alias Pipeline.Cluster.Change.Upgrade
+  alias Pipeline.Cluster.{Advice, Code, Entry, Table}
+  alias Pipeline.Plugin.{Dependents, Events, LoadError, Manager}
+
+  @spec run(atom) :: :ok
+  def run(instance) do
+    rounds(pending(instance, :unloaded), &unload(&1, instance), instance)
+    {there, _missing} = wanted(instance)
+    rounds(there, &replace(&1, instance), instance)
+    # Those too that have stepped aside.
+    {_there, missing} = wanted(instance)
+    unless load_all(missing, instance), do: rounds(missing, &load(&1, instance), instance)
+    :ok
+  end
+
+  @doc "Whether there is something left to be done."
+  @spec pending?(atom) :: boolean
+  def pending?(instance),
+    do: Enum.any?(Table.all(instance), fn {entry, here} -> here.applied != entry.clock end)
+
+  defp pending(instance, state) do
+    for {%{state: ^state} = entry, here} <- Table.all(instance),
+        here.applied != entry.clock,
+        do: {entry, here}
+  end
+
+  defp wanted(instance) do
+    Enum.split_with(pending(instance, :loaded), fn {entry, _here} -> info(entry, instance) != nil end)
+  end
+
+  # One can be what another waits for, so what fails is tried again as long as something succeeds.
+  defp rounds([], _step, _instance), do: :ok
+
+  defp rounds(entries, step, instance) do
+    failed =
+      Enum.flat_map(entries, fn entry ->
+        case step.(entry) do
+          :ok -> []
+          {:error, reason} -> [{entry, reason}]
+        end
+      end)
+
+    if length(failed) == length(entries),
+      do: Enum.each(failed, &report(&1, instance)),
+      else: failed |> Enum.map(&elem(&1, 0)) |> rounds(step, instance)
+  end
+
+  # Dependents of its own a node keeps, and what they need: they go first, by who has loaded them. Those of the cluster that
+  # the other side of a split has loaded go with it, there as here, and wait.
+  defp unload({%{id: id} = entry, here}, instance) do
+    cond do
+      # It was not the cluster that loaded it here.
+      here.applied == nil -> done(entry, here, [], instance)
+      info(entry, instance) == nil -> removed(entry, here, instance)
+      true -> with :ok <- unload_here(id, instance), do: removed(entry, here, instance)
+    end
+  end
+
+  defp unload_here(id, instance) do
+    with {:error, {:required_by, _direct}} = error <- Manager.unload_plugin(id, instance: instance) do
+      if step_aside(id, instance), do: Manager.unload_plugin(id, instance: instance), else: error
+    end
+  end
+
+  # Unloads what needs a plugin, if all of it is of the cluster; it is loaded again when it can be, the same on all nodes.
+  defp step_aside(id, instance) do
+    running = for %{state: :started} = info <- Manager.list_plugins(instance: instance), do: {info.id, info}
+    dependents = Dependents.all(Map.new(running), [id])
+
+    of_cluster =
+      for id <- dependents,
+          {%{state: :loaded}, %{applied: {_, _}}} = found <- [Table.get(instance, id)],
+          do: found
+
+    dependents != [] and length(of_cluster) == length(dependents) and
+      Enum.all?(of_cluster, fn {entry, here} ->
+        with :ok <- Manager.unload_plugin(entry.id, instance: instance) do
+          Table.put(instance, entry, %{here | applied: nil, failed: nil})
+        end == :ok
+      end)
+  end
+
+  @doc "Notes that a plugin is unloaded here, and takes out the code that came for it."
+  @spec removed(Entry.t(), Table.here(), atom) :: :ok
+  def removed(entry, here, instance) do
+    in_use =
+      for {%{id: id, state: :loaded}, %{shipped: shipped}} <- Table.all(instance),
+          id != entry.id,
+          module <- shipped,
+          do: module
+
+    Code.remove(here.shipped -- in_use)
+    Table.put(instance, entry, %{applied: entry.clock, code: nil, config: nil, shipped: [], failed: nil})
+  end
+
+  @doc "Notes that an entry is carried out here."
+  @spec done(Entry.t(), Table.here(), [module], atom) :: :ok
+  def done(entry, here, shipped, instance) do
+    shipped = Enum.uniq(shipped ++ here.shipped)
+    code = List.first(entry.code)
+    here = %{applied: entry.clock, code: code, config: entry.config, shipped: shipped, failed: nil}
+    Table.put(instance, entry, here)
+  end
+
+  # All at once, in the order of their dependencies.
+  defp load_all([], _instance), do: true
+
+  defp load_all(missing, instance) do
+    installed =
+      for {entry, here} <- missing,
+          {:ok, shipped} <- [install(entry)],
+          do: {entry, here, shipped}
+
+    with true <- length(installed) == length(missing),
+         {:ok, _ids} <-
+           Manager.load_plugins(for({entry, _, _} <- installed, do: plugin(entry)), instance: instance) do
+      for {entry, here, shipped} <- installed, do: done(entry, here, shipped, instance)
+      true
+    else
+      _ ->
+        for {_entry, _here, shipped} <- installed, do: Code.remove(shipped)
+        false
+    end
+  end
+
+  defp load({entry, here}, instance) do
+    {module, config} = plugin(entry)
+
+    with {:ok, shipped} <- install(entry) do
+      case Manager.load_plugin(module, config, instance: instance) do
+        {:ok, _id} ->
+          done(entry, here, shipped, instance)
+
+        {:error, error} ->
+          Code.remove(shipped)
+          {:error, error}
+      end
+    end
+  end
+
+  # What the plugin may need while it is loaded comes before it.
+  defp install(%{code: [own | beside], upgraded?: upgraded?}) do
+    Code.install(beside ++ [own], if(upgraded?, do: [own.module], else: []))
+  end
+
+  defp plugin(%{module: module, config: config}), do: {module, config}
+
+  # It is here already: loaded by somebody else, or as it was before a split.
+  defp replace({entry, here}, instance) do
+    %{module: module, config: config, code: [own | beside]} = entry
+    info = info(entry, instance)
+    # What it runs with can have changed since it was loaded with the configuration of the entry.
+    same_config? = config == if(here.applied, do: here.config, else: info.config)
+
+    cond do
+      info.module == module and same_config? and Code.runs?(own) ->
+        done(entry, here, [], instance)
+
+      here.applied == nil ->
+        reason = {:already_loaded, entry.id}
+        {:error, %LoadError{plugin: entry.id, module: info.module, step: :validate, reason: reason}}
+
+      true ->
+        with {:ok, shipped} <- Code.install(beside),
+             {:ok, _version} <- upgrade_here(entry, here.code, not same_config?, instance),
+             :ok <- if(same_config?, do: :ok, else: Manager.restart_plugin(entry.id, instance: instance)) do
+          own = if Code.in_file?(own), do: [], else: [own.module]
+          done(entry, here, own ++ shipped, instance)
+        end
+    end
+  end
+
+  # What cannot do with the version that is to hold waits for one that it can do with.
+  defp upgrade_here(entry, runs, new_config?, instance) do
+    with {:error, %LoadError{step: :resolve}} = error <- upgrade(entry, runs, new_config?, instance) do
+      if step_aside(entry.id, instance), do: upgrade(entry, runs, new_config?, instance), else: error
+    end
+  end
+
+  defp upgrade(%{id: id, code: [own | _], config: config}, runs, new_config?, instance) do
+    config = if new_config?, do: [config: config], else: []
+    Manager.upgrade_plugin(id, own.binary, [instance: instance] ++ config ++ Upgrade.rollback(runs, own))
+  end
+
+  defp info(%{id: id}, instance), do: Manager.plugin_info(id, instance: instance)
+
+  defp report({{%{id: id} = entry, here}, reason}, instance) do
+    if here.failed != reason do
+      Logger.warning(
+        "plugin #{inspect(id)} is to be #{entry.state} on all nodes and cannot be on #{node()}: " <>
+          Advice.sentence(entry, reason)
+      )
+
+      Table.put(instance, entry, %{here | failed: reason})
+
+      payload = %{
+        id: id,
+        node: node(),
+        state: entry.state,
+        reason: reason,
+        advice: Advice.sentence(entry, reason)
+      }
+
+      Events.emit(:cluster_failed, payload, instance: instance)
+    end
+  end
+end

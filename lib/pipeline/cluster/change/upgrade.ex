@@ -1,0 +1,147 @@
+defmodule Pipeline.Cluster.Change.Upgrade do
+  @moduledoc false
+  # Upgrades a plugin on all nodes.
+
+  @behaviour Pipeline.Cluster.Change
+
+  require Logger
+
+  alias Pipeline.Cluster.Change.{Load, Unload}
+  alias Pipeline.Cluster.{Code, Coordinator, Entry, Table}
+  alias Pipeline.Plugin.{LoadError, Manager}
+
+  # `config` is that of the entry; what runs keeps its own unless one is given in `opts`.
+  @enforce_keys [:id, :code, :beside, :config, :opts]
+  defstruct [:id, :code, :beside, :config, :opts]
+
+  @doc "Upgrades a plugin on all nodes. Options are those of `Pipeline.Plugin.Manager.upgrade_plugin/3`."
+  @spec request(Pipeline.Plugin.plugin_id(), Manager.Upgrade.target(), keyword, atom) ::
+          {:ok, Pipeline.Plugin.version()} | {:error, term}
+  def request(id, target, opts, instance) do
+    known = Load.known(instance)
+
+    with :ok <- Unload.not_itself([id], instance),
+         {:ok, info} <- running(id, instance),
+         {:ok, code} <- Code.target(target, info.module, known),
+         {:ok, beside} <- Code.read(opts[:modules] || [], known),
+         change = %__MODULE__{
+           id: id,
+           code: code,
+           beside: beside,
+           config: opts[:config] || config(id, info, instance),
+           opts: Keyword.take(opts, [:config, :extra, :timeout])
+         },
+         {:ok, [version | _]} <- Coordinator.run(change, instance) do
+      {:ok, version}
+    else
+      {:error, {:on_node, _node, %LoadError{}} = reason} -> {:error, Load.error(reason)}
+      {:error, reason} -> {:error, reason}
+    end
+  end
+
+  defp config(id, info, instance) do
+    case Table.settings(instance) && Table.get(instance, id) do
+      {%{state: :loaded, config: config}, _here} -> config
+      _ -> info.config
+    end
+  end
+
+  defp running(id, instance) do
+    case Manager.plugin_info(id, instance: instance) do
+      nil -> {:error, {:not_loaded, id}}
+      %{state: :started} = info -> {:ok, info}
+      %{state: state} -> {:error, {state, id}}
+    end
+  end
+
+  @impl true
+  def ids(%{id: id}), do: [id]
+
+  @impl true
+  def prepare(%{id: id, code: code, beside: beside}, instance) do
+    with {:ok, info} <- running(id, instance),
+         {:ok, [old]} <- way_back(info.module, instance),
+         {:ok, shipped} <- Code.install(beside) do
+      undo = %{change: __MODULE__, shipped: shipped, id: id, old: old, new: code, config: info.config}
+      {:ok, undo, beside(id, instance)}
+    end
+  end
+
+  # What the plugin had with it, it has still.
+  defp beside(id, instance) do
+    with {%{code: [_own | beside]}, _here} <- Table.get(instance, id), do: beside, else: (_ -> [])
+  end
+
+  defp way_back(module, instance) do
+    with {:error, error} <- Code.read([module], Load.known(instance)) do
+      {:error, %{error | reason: {:no_way_back, module}, detail: nil}}
+    end
+  end
+
+  @impl true
+  def perform(%{id: id, code: code, opts: opts}, instance, undo) do
+    opts = [instance: instance] ++ rollback(undo.old, code) ++ opts
+
+    case Manager.upgrade_plugin(id, code.binary, opts) do
+      {:ok, version} -> {:ok, %{undo | shipped: shipped(undo.shipped, code)}, version}
+      {:error, reason} -> {:error, reason, undo}
+    end
+  end
+
+  # When the plugin is unloaded one day, a node has again what is in its files.
+  defp shipped(shipped, code), do: if(Code.in_file?(code), do: shipped, else: [code.module | shipped])
+
+  @impl true
+  def entries(%{id: id, code: code, config: config, beside: beside}, found, _results, clocks) do
+    beside = Enum.uniq_by(beside ++ Enum.concat(found), & &1.module)
+
+    [
+      %Entry{
+        id: id,
+        clock: Entry.next(Map.get(clocks, id, [])),
+        state: :loaded,
+        module: code.module,
+        config: config,
+        upgraded?: true,
+        code: [code | Enum.reject(beside, &(&1.module == code.module))]
+      }
+    ]
+  end
+
+  @impl true
+  def undo(%{id: id, old: old, config: config, shipped: shipped} = undo, instance) do
+    info = Manager.plugin_info(id, instance: instance)
+    changed? = info != nil and not (info.module == old.module and Code.runs?(old) and info.state == :started)
+
+    with true <- changed?,
+         {:error, _} <- back(undo, instance),
+         {:error, reason} <- anew(id, old, config, instance) do
+      Logger.error(
+        "an upgrade of plugin #{inspect(id)} failed and cannot be taken back here: #{inspect(reason)}"
+      )
+    end
+
+    Code.remove(List.delete(shipped, old.module))
+  end
+
+  # With its state, if code_change/3 of the old version takes it.
+  defp back(%{id: id, old: old, new: new, config: config}, instance) do
+    Manager.upgrade_plugin(id, old.binary, [config: config, instance: instance] ++ rollback(new, old))
+  end
+
+  @doc "The way back, if the upgrade fails, to a version that runs and may stand in no file."
+  @spec rollback(runs :: Code.t() | nil, to :: Code.t()) :: keyword
+  def rollback(%{module: module} = runs, %{module: module}), do: [rollback: {runs.file, runs.binary}]
+  def rollback(_runs, _to), do: []
+
+  defp anew(id, old, config, instance) do
+    # One that has failed has no process, and what depends on it is held meanwhile.
+    _ = Manager.disable_plugin(id, instance: instance, reason: :upgrade_failed)
+
+    with :ok <- Manager.unload_plugin(id, instance: instance),
+         _ = Code.remove([old.module]),
+         {:ok, _shipped} <- Code.install([old]) do
+      Manager.load_plugin(old.module, config, instance: instance)
+    end
+  end
+end

@@ -1,0 +1,184 @@
+defmodule Pipeline.Cluster.Code do
+  @moduledoc false
+  # Object code on its way from node to node. A node that has the module already has to have the same: nothing is
+  # replaced here.
+
+  alias Pipeline.Plugin.LoadError
+  alias Pipeline.Plugin.Manager.Upgrade
+
+  @enforce_keys [:module, :file, :binary, :md5]
+  defstruct [:module, :file, :binary, :md5]
+
+  @type t :: %__MODULE__{module: module, file: charlist, binary: binary, md5: binary}
+
+  @doc "The code of modules of this node; `known` is what was shipped here, and stands in no file."
+  @spec read([module], [t]) :: {:ok, [t]} | {:error, LoadError.t()}
+  def read(modules, known) do
+    Enum.reduce_while(modules, {:ok, []}, fn module, {:ok, read} ->
+      case read_one(module, known) do
+        {:ok, code} -> {:cont, {:ok, [code | read]}}
+        {:error, reason} -> {:halt, error(module, reason)}
+      end
+    end)
+    |> case do
+      {:ok, read} -> {:ok, Enum.reverse(read)}
+      error -> error
+    end
+  end
+
+  defp read_one(module, known) do
+    with {:loaded, {:module, ^module}} <- {:loaded, Elixir.Code.ensure_loaded(module)},
+         nil <- Enum.find(known, &(&1.module == module and runs?(&1))),
+         {^module, binary, file} <- :code.get_object_code(module),
+         code = new(module, file, binary),
+         true <- runs?(code) do
+      {:ok, code}
+    else
+      {:loaded, _} -> {:error, :module_not_found}
+      %__MODULE__{} = code -> {:ok, code}
+      :error -> {:error, {:no_object_code, module}}
+      false -> {:error, {:code_changed, module}}
+    end
+  end
+
+  @doc "Code that stands in a BEAM file."
+  @spec new(module, charlist, binary) :: t
+  def new(module, file, binary) do
+    %__MODULE__{module: module, file: file, binary: binary, md5: :code.module_md5(binary)}
+  end
+
+  @doc "Whether it is what this node runs."
+  @spec runs?(t) :: boolean
+  def runs?(%__MODULE__{module: module, md5: md5}) do
+    :erlang.module_loaded(module) and module.module_info(:md5) == md5
+  end
+
+  @doc """
+  Loads what this node does not have, all or nothing, and returns the modules that were loaded.
+
+  Those in `over` are replaced where there are others of their names.
+  """
+  @spec install([t], over :: [module]) :: {:ok, shipped :: [module]} | {:error, LoadError.t()}
+  def install(code, over \\ []) do
+    Enum.reduce_while(code, {:ok, []}, fn code, {:ok, shipped} ->
+      case install_one(code, over) do
+        :there ->
+          {:cont, {:ok, shipped}}
+
+        :ok ->
+          {:cont, {:ok, [code.module | shipped]}}
+
+        {:error, reason} ->
+          remove(shipped)
+          {:halt, error(code.module, reason)}
+      end
+    end)
+  end
+
+  defp install_one(%__MODULE__{module: module} = code, over) do
+    # A module in the code path may not be loaded yet.
+    there? = match?({:module, ^module}, Elixir.Code.ensure_loaded(module))
+
+    cond do
+      there? and runs?(code) -> :there
+      there? and module not in over -> {:error, {:other_code, module}}
+      true -> put(code)
+    end
+  end
+
+  defp put(%__MODULE__{module: module, file: file, binary: binary}) do
+    # Who still runs what was removed earlier would be ended by the loading.
+    with {:purged, true} <- {:purged, :code.soft_purge(module)},
+         {:module, ^module} <- :code.load_binary(module, file, binary) do
+      :ok
+    else
+      {:purged, false} -> {:error, {:code_in_use, Upgrade.Code.running_old(module)}}
+      {:error, reason} -> {:error, {:cannot_load, List.to_string(file), reason}}
+    end
+  end
+
+  @doc """
+  Takes modules out that were shipped; what stands in a file of the name comes back.
+
+  Who still runs their code is not ended, and keeps it until then.
+  """
+  @spec remove([module]) :: :ok
+  def remove(modules) do
+    for module <- modules, :code.soft_purge(module) do
+      case :code.get_object_code(module) do
+        {^module, binary, file} -> :code.load_binary(module, file, binary)
+        :error -> :code.delete(module)
+      end
+
+      :code.soft_purge(module)
+    end
+
+    :ok
+  end
+
+  @doc "Whether it is what this node has in a file too."
+  @spec in_file?(t) :: boolean
+  def in_file?(%__MODULE__{module: module, md5: md5}) do
+    case :code.get_object_code(module) do
+      {^module, binary, _file} -> :code.module_md5(binary) == md5
+      :error -> false
+    end
+  end
+
+  @doc "What stands in a target of an upgrade: a module, the path of a BEAM file, or the bytes of one."
+  @spec target(Upgrade.target(), current :: module, [t]) :: {:ok, t} | {:error, LoadError.t()}
+  def target(target, current, _known) when is_binary(target) do
+    with {:ok, file, binary} <- bytes(target),
+         {:ok, {module, _}} <- :beam_lib.chunks(binary, [:attributes]) do
+      {:ok, new(module, file, binary)}
+    else
+      {:error, :beam_lib, reason} -> error(current, {:cannot_load, "the new version", elem(reason, 0)})
+      {:error, reason} -> error(current, {:cannot_load, target, reason})
+    end
+  end
+
+  # The same module: as its file is by now.
+  def target(module, module, known) do
+    case :code.get_object_code(module) do
+      {^module, binary, file} -> {:ok, new(module, file, binary)}
+      :error -> with {:ok, [code]} <- read([module], known), do: {:ok, code}
+    end
+  end
+
+  def target(module, _current, known) do
+    with {:ok, [code]} <- read([module], known), do: {:ok, code}
+  end
+
+  defp bytes(<<"FOR1", _::binary>> = binary), do: {:ok, ~c"upgraded", binary}
+
+  defp bytes(path) do
+    with {:ok, binary} <- File.read(path), do: {:ok, String.to_charlist(path), binary}
+  end
+
+  defp error(module, reason) do
+    {:error, %LoadError{module: module, step: :code, reason: reason, detail: detail(reason)}}
+  end
+
+  defp detail({:no_object_code, module}) do
+    "#{inspect(module)} stands in no file of the code path, so it cannot be sent to other nodes; compile it into one"
+  end
+
+  defp detail({:code_changed, module}) do
+    "the file of #{inspect(module)} is not what runs; load it first, or upgrade to it"
+  end
+
+  defp detail({:other_code, module}) do
+    "there is another #{inspect(module)}, which is not replaced; deploy the same version on all nodes, or upgrade it " <>
+      "with nodes: :all"
+  end
+
+  defp detail({:cannot_load, path, reason}) do
+    "#{path} does not load: #{inspect(reason)}; compile it for the OTP version of all nodes"
+  end
+
+  defp detail({:code_in_use, pids}) do
+    "#{length(pids)} processes still run code of it that was removed: #{inspect(pids, limit: 5)}; try again when they are done"
+  end
+
+  defp detail(_reason), do: nil
+end

@@ -1,0 +1,56 @@
+defmodule Pipeline.Cluster.Directory do
+  @moduledoc false
+  # Tells the other nodes which plugins run here, by being in the group of each.
+
+  use GenServer
+
+  alias Pipeline.Cluster.Scope
+  alias Pipeline.Plugin.{Events, Registry}
+  alias Pipeline.Instance.Names
+
+  @spec start_link(atom) :: GenServer.on_start()
+  def start_link(instance) do
+    GenServer.start_link(__MODULE__, instance, name: Names.via(instance, :cluster_directory))
+  end
+
+  @doc "The other nodes on which a plugin runs, as far as they have told."
+  @spec nodes(atom, Pipeline.Plugin.plugin_id()) :: [node]
+  def nodes(instance, id), do: for(pid <- Scope.others({instance, {:plugin, id}}), do: node(pid))
+
+  @impl GenServer
+  def init(instance) do
+    scope = Scope.watch()
+    :ok = Events.subscribe(self(), :plugin_state, instance: instance, max_queue: :infinity)
+    :ok = Events.subscribe(self(), :plugin_unloaded, instance: instance)
+    state = %{instance: instance, scope: scope, listed: MapSet.new()}
+    running = for %{id: id} <- Registry.list(Registry.of(instance)), do: id
+    {:ok, Enum.reduce(running, state, &look/2)}
+  end
+
+  # Of another node's plugin too, where such events travel: what counts is the registry here.
+  @impl GenServer
+  def handle_info({:pipeline_event, {:plugin, _type}, %{id: id}}, state), do: {:noreply, look(id, state)}
+
+  def handle_info({:DOWN, scope, :process, _pid, _reason}, %{scope: scope} = state) do
+    {:stop, {:shutdown, :scope_ended}, state}
+  end
+
+  def handle_info(_message, state), do: {:noreply, state}
+
+  defp look(id, %{instance: instance, listed: listed} = state) do
+    case {runs?(instance, id), id in listed} do
+      {true, false} ->
+        Scope.join({instance, {:plugin, id}})
+        %{state | listed: MapSet.put(listed, id)}
+
+      {false, true} ->
+        Scope.leave({instance, {:plugin, id}})
+        %{state | listed: MapSet.delete(listed, id)}
+
+      _ ->
+        state
+    end
+  end
+
+  defp runs?(instance, id), do: match?(%{state: :started}, Registry.get(Registry.of(instance), id))
+end

@@ -1,0 +1,54 @@
+defmodule Pipeline.Cluster.Watch do
+  @moduledoc false
+  # Sees who joins and leaves the cluster, tells it as events, and has the member compare what it knows with those who come.
+  #
+  # Not done by the member itself: in OTP before 26.2 the scope crashes when a process ends that both follows a group and is
+  # in it (erlang/otp issue 7625).
+
+  use GenServer
+
+  alias Pipeline.Cluster.{Member, Scope}
+  alias Pipeline.Plugin.Events
+  alias Pipeline.Instance.Names
+
+  @spec start_link(atom) :: GenServer.on_start()
+  def start_link(instance) do
+    GenServer.start_link(__MODULE__, instance, name: Names.via(instance, :cluster_watch))
+  end
+
+  @impl GenServer
+  def init(instance) do
+    scope = Scope.watch()
+    group = {instance, :members}
+    :ok = Scope.follow(group)
+    Member.met(instance, Scope.others(group))
+    {:ok, %{instance: instance, group: group, scope: scope}}
+  end
+
+  @impl GenServer
+  def handle_info({_reference, :join, group, pids}, %{group: group} = state) do
+    pids = others(pids)
+    for pid <- pids, do: Events.emit(:node_joined, %{node: node(pid)}, instance: state.instance)
+    Member.met(state.instance, pids)
+    {:noreply, state}
+  end
+
+  def handle_info({_reference, :leave, group, pids}, %{group: group} = state) do
+    for pid <- others(pids), do: Events.emit(:node_left, %{node: node(pid)}, instance: state.instance)
+    {:noreply, state}
+  end
+
+  # Before OTP 25.1; what has not joined yet is found by the member's comparisons.
+  def handle_info({:nodeup, _node}, state) do
+    Member.met(state.instance, Scope.others(state.group))
+    {:noreply, state}
+  end
+
+  def handle_info({:DOWN, scope, :process, _pid, _reason}, %{scope: scope} = state) do
+    {:stop, {:shutdown, :scope_ended}, state}
+  end
+
+  def handle_info(_message, state), do: {:noreply, state}
+
+  defp others(pids), do: Enum.reject(pids, &(node(&1) == node()))
+end

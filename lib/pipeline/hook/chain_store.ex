@@ -1,0 +1,338 @@
+defmodule Pipeline.Hook.ChainStore do
+  @moduledoc false
+  # The chains of an instance, a persistent term for each point (`Pipeline.Hook.Dispatch`). A change of several points
+  # becomes visible in one step: each term holds the new chain and the old one with the generation from which the new one
+  # counts, and what publishes them is one write to an atomic counter. Later, when nothing more has changed, the new
+  # chains are put in place alone (`settle/1`), so that runs need not ask the counter. A run that has fetched a chain
+  # finishes on it.
+  #
+  # There is one writer, the manager of the instance.
+
+  alias Pipeline.Hook.{Chain, ChainUpdate, Dispatch, Trace}
+  alias Pipeline.Instance.Names
+
+  # Milliseconds between two looks at a point whose keeper was killed, and how long its instance may be gone.
+  @shortest 1
+  @longest 50
+  @patience 5_000
+
+  @typedoc "What stands in the term of a point while several points change."
+  @type pending ::
+          {:atomics.atomics_ref(), generation :: pos_integer, new :: Chain.published() | nil,
+           old :: Chain.published() | closed | nil}
+
+  @doc "Makes the table of an instance, with the points that the host's spec declares."
+  @spec create(atom, module | nil, reference) :: :ok
+  def create(instance, spec, incarnation) do
+    declared = if spec, do: spec.__hookpoints__(), else: %{}
+
+    :persistent_term.put({__MODULE__, instance}, %{
+      incarnation: incarnation,
+      generation: :atomics.new(1, signed: false),
+      points: MapSet.new(Map.keys(declared))
+    })
+
+    # One by one: nobody runs hooks of an instance that is about to start.
+    for {point, %{mode: mode}} <- declared do
+      chain = %{Chain.new(point, instance, mode, []) | declared?: true}
+      replace(instance, point, Chain.published(chain))
+    end
+
+    :ok
+  end
+
+  @spec delete(atom) :: :ok
+  def delete(instance) do
+    for point <- index!(instance).points, do: erase(instance, point)
+    :persistent_term.erase({__MODULE__, instance})
+    :ok
+  end
+
+  @doc "What the table was created with, `nil` where there is none."
+  @spec incarnation(atom) :: reference | nil
+  def incarnation(instance) do
+    with %{incarnation: incarnation} <- :persistent_term.get({__MODULE__, instance}, nil), do: incarnation
+  end
+
+  @spec exists?(atom) :: boolean
+  def exists?(instance), do: :persistent_term.get({__MODULE__, instance}, nil) != nil
+
+  @doc "Raises where there is no such instance."
+  @spec check!(atom) :: :ok
+  def check!(instance) do
+    index!(instance)
+    :ok
+  end
+
+  @doc "The chain of a point, `nil` where nothing stands."
+  @spec chain(atom, atom) :: Chain.t() | nil
+  def chain(instance, point) do
+    case published(instance, point) do
+      {_mark, _call, _around, _runs, _limits, chain} ->
+        chain
+
+      nil ->
+        check!(instance)
+        nil
+    end
+  end
+
+  @typedoc "What stands in the term of a point that is closed, until its keeper ends."
+  @type closed :: {:closed, keeper :: pid, key :: term, Chain.published() | nil}
+
+  @doc "What is next to be looked at where a run has found a point that is changed with others, or closed: then it waits."
+  @spec current(pending | closed) :: Chain.published() | pending | closed | nil
+  def current({:closed, keeper, key, _old}), do: await_open(key, keeper)
+  def current(pending), do: visible(pending)
+
+  # Who waits here is in no run, and holds no chain, of which the mark on its stack would tell otherwise.
+  defp await_open(key, keeper) do
+    monitor = Process.monitor(keeper)
+
+    receive do
+      {:DOWN, ^monitor, :process, ^keeper, _reason} -> await_open(key, keeper, @shortest, @patience)
+    end
+  end
+
+  # It is open by now, unless the keeper was killed and leaves that to a manager.
+  defp await_open([instance | _point] = key, keeper, pause, patience) do
+    found = :persistent_term.get(key, nil)
+
+    cond do
+      keeper(found) != keeper -> found
+      patience <= 0 -> raise ArgumentError, no_instance(instance)
+      true -> look_again(key, keeper, pause, patience)
+    end
+  end
+
+  # Without end as long as there is somebody who restarts managers.
+  defp look_again([instance | _point] = key, keeper, pause, patience) do
+    Process.sleep(pause)
+    patience = if Names.whereis(instance, :instance), do: @patience, else: patience - pause
+    await_open(key, keeper, min(pause * 2, @longest), patience)
+  end
+
+  # Who has closed a point, if it is.
+  defp keeper(term) do
+    with {:closed, keeper, _key, _old} <- visible(term), do: keeper, else: (_ -> nil)
+  end
+
+  @doc """
+  Closes points that have chains: runs that come from now on wait until they are open again, at the earliest until `keeper`
+  ends; those under way go on.
+  """
+  @spec close(atom, [atom], pid) :: :ok
+  def close(instance, points, keeper) do
+    for point <- points do
+      :persistent_term.put(Dispatch.key(instance, point), closed(instance, point, keeper))
+    end
+
+    :ok
+  end
+
+  defp closed(instance, point, keeper) do
+    {:closed, keeper, Dispatch.key(instance, point), published(instance, point)}
+  end
+
+  @doc """
+  Waits until all is there that a writer has put which was killed.
+
+  The VM puts a term in place some time after it was told to, also when who told it has ended by then; but one after the
+  other.
+  """
+  @spec await_writes(atom) :: :ok
+  def await_writes(instance) do
+    key = {__MODULE__, :writes, instance}
+    # What is there already it would not put.
+    :persistent_term.put(key, System.unique_integer())
+    :persistent_term.erase(key)
+    :ok
+  end
+
+  @doc "Closes the points of changes, with the chains that they get by `commit/2` behind the door."
+  @spec prepare(atom, ChainUpdate.t(), pid) :: :ok
+  def prepare(instance, changes, keeper) do
+    %{generation: generation} = index = index!(instance)
+    keep_index(instance, index, MapSet.union(index.points, MapSet.new(Map.keys(changes))))
+    next = :atomics.get(generation, 1) + 1
+
+    for {point, chain} <- changes do
+      new = chain && Chain.published(chain)
+      pending = {generation, next, new, closed(instance, point, keeper)}
+      :persistent_term.put(Dispatch.key(instance, point), pending)
+    end
+
+    :ok
+  end
+
+  @doc "Opens all that a keeper has closed, with the new chains where they are prepared, in one step."
+  @spec commit(atom, pid) :: :ok
+  def commit(instance, keeper) do
+    prepared =
+      for {point, {generation, next, new, {:closed, ^keeper, _, _}}} <- terms(instance),
+          :atomics.get(generation, 1) < next,
+          do: {point, generation, next, new}
+
+    with [{_point, generation, next, _new} | _] <- prepared, do: :atomics.put(generation, 1, next)
+    gone = for {point, _generation, _next, nil} <- prepared, do: point
+    for point <- gone, do: erase(instance, point)
+    keep_index(instance, index!(instance), MapSet.difference(index!(instance).points, MapSet.new(gone)))
+    open(instance, keeper)
+  end
+
+  @doc "Opens all that a keeper has closed, with the chains from before."
+  @spec open(atom, pid) :: :ok
+  def open(instance, keeper) do
+    for {point, term} <- terms(instance), keeper(term) == keeper do
+      {:closed, ^keeper, _key, old} = visible(term)
+      replace(instance, point, old)
+    end
+
+    :ok
+  end
+
+  @doc "The keepers of the points that are closed."
+  @spec keepers(atom) :: [pid]
+  def keepers(instance) do
+    Enum.uniq(for {_point, term} <- terms(instance), keeper = keeper(term), do: keeper)
+  end
+
+  defp terms(instance) do
+    for point <- index!(instance).points,
+        do: {point, :persistent_term.get(Dispatch.key(instance, point), nil)}
+  end
+
+  @doc "The points where something stands or is declared."
+  @spec points(atom) :: [atom]
+  def points(instance) do
+    %{generation: generation, points: points} = index!(instance)
+    now = :atomics.get(generation, 1)
+    found = for point <- points, Chain.standing?(chain(instance, point)), do: point
+    # A change in between would show as half of it.
+    if :atomics.get(generation, 1) == now, do: found, else: points(instance)
+  end
+
+  @doc "Makes changes visible, all in one step."
+  @spec publish(atom, ChainUpdate.t()) :: :ok
+  def publish(instance, changes) do
+    index = index!(instance)
+    gone = for {point, nil} <- changes, do: point
+    # The index names every point of which there may be a term, so that an interrupted change can be settled.
+    keep_index(instance, index, MapSet.union(index.points, MapSet.new(Map.keys(changes))))
+
+    case Map.to_list(changes) do
+      [] -> :ok
+      [{point, chain}] -> replace(instance, point, chain && Chain.published(chain))
+      _ -> publish_many(instance, changes, gone, index.generation)
+    end
+
+    keep_index(instance, index!(instance), MapSet.difference(index!(instance).points, MapSet.new(gone)))
+  end
+
+  @doc """
+  Puts the chains that count in place alone.
+
+  After changes of several points this makes runs quicker; after the end of a writer that was killed it takes back what
+  that had begun to publish.
+  """
+  @spec settle(atom) :: :ok
+  def settle(instance) do
+    for {point, {_, _, _, _} = unsettled} <- terms(instance) do
+      case visible(unsettled) do
+        # Its keeper opens it, or who comes after that.
+        {:closed, _, _, _} -> :ok
+        published -> replace(instance, point, published)
+      end
+    end
+
+    :ok
+  end
+
+  @doc "The traces that are on."
+  @spec traces(atom) :: [Trace.t()]
+  def traces(instance) do
+    for point <- index!(instance).points,
+        %Chain{} = chain <- [chain(instance, point)],
+        trace <- chain.traces,
+        do: trace
+  end
+
+  @doc "Puts a trace on its point, whatever stands there."
+  @spec trace(Trace.t()) :: :ok
+  def trace(%Trace{instance: instance, point: point} = trace) do
+    chain = chain(instance, point) || Chain.new(point, instance, :chain, [])
+    publish(instance, %{point => Chain.trace(chain, [trace | chain.traces])})
+  end
+
+  @doc "Takes a trace off, if it is on."
+  @spec untrace(Trace.t()) :: :ok
+  def untrace(%Trace{instance: instance, point: point} = trace) do
+    with %Chain{} = chain <- chain(instance, point),
+         true <- Enum.any?(chain.traces, &(&1.reference == trace.reference)) do
+      publish(instance, %{
+        point => traced(chain, Enum.reject(chain.traces, &(&1.reference == trace.reference)))
+      })
+    else
+      _gone -> :ok
+    end
+  end
+
+  defp publish_many(instance, changes, gone, generation) do
+    next = :atomics.get(generation, 1) + 1
+    changes = for {point, chain} <- changes, do: {point, chain && Chain.published(chain)}
+
+    for {point, new} <- changes do
+      key = Dispatch.key(instance, point)
+      # One that is closed stays so until then.
+      :persistent_term.put(key, {generation, next, new, visible(:persistent_term.get(key, nil))})
+    end
+
+    :atomics.put(generation, 1, next)
+    for point <- gone, do: erase(instance, point)
+    :ok
+  end
+
+  # Without waiting, for the writer.
+  defp published(instance, point) do
+    case visible(:persistent_term.get(Dispatch.key(instance, point), nil)) do
+      {:closed, _keeper, _key, old} -> old
+      published -> published
+    end
+  end
+
+  # What counts of a term now: a chain, none, or that the point is closed.
+  defp visible({:closed, _keeper, _key, _old} = closed), do: closed
+
+  defp visible({generation, from, new, old}) do
+    if :atomics.get(generation, 1) >= from, do: new, else: visible(old)
+  end
+
+  defp visible(published), do: published
+
+  defp replace(instance, point, nil), do: erase(instance, point)
+  defp replace(instance, point, published), do: :persistent_term.put(Dispatch.key(instance, point), published)
+
+  defp erase(instance, point), do: :persistent_term.erase(Dispatch.key(instance, point))
+
+  defp traced(chain, traces), do: chain |> Chain.trace(traces) |> Chain.kept()
+
+  defp keep_index(instance, index, points) do
+    if MapSet.equal?(index.points, points) do
+      :ok
+    else
+      :persistent_term.put({__MODULE__, instance}, %{index | points: points})
+    end
+  end
+
+  defp index!(instance) do
+    case :persistent_term.get({__MODULE__, instance}, nil) do
+      nil -> raise ArgumentError, no_instance(instance)
+      index -> index
+    end
+  end
+
+  defp no_instance(instance) do
+    "there is no plugin instance #{inspect(instance)}: start the application :pipeline_plugin for the default one, " <>
+      "or Pipeline.Plugin.Manager.start_link(name: #{inspect(instance)})"
+  end
+end

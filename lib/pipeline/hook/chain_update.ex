@@ -1,0 +1,129 @@
+defmodule Pipeline.Hook.ChainUpdate do
+  @moduledoc false
+  # What the chains of several points become when hooks come and go. Nothing is published here; see `Pipeline.Hook.ChainStore`.
+
+  alias Pipeline.Hook.{Chain, ChainStore, Order, Registration, Spec}
+
+  @typedoc "Points with the chain that they get, `nil` for none."
+  @type t :: %{atom => Chain.t() | nil}
+
+  @typedoc "Finds the chain of a point as it is before the changes."
+  @type current :: (atom -> Chain.t() | nil)
+
+  @doc """
+  The changes by which the hooks of some plugins go.
+
+  A hook that stood before or after those of a plugin that leaves goes back to where its priority puts it, which can
+  contradict another hook's constraint. A plugin must be able to leave all the same: then the constraints on that point
+  are given up, and the second element tells what contradicted what.
+  """
+  @spec remove(current, atom, [atom], [Pipeline.Plugin.plugin_id()], map) :: {t, [String.t()]}
+  def remove(current, instance, points, removed, dependencies) do
+    for point <- Enum.uniq(points),
+        chain = current.(point),
+        Enum.any?(chain.entries, &(&1.plugin in removed)),
+        reduce: {%{}, []} do
+      {changes, given_up} ->
+        case changed(chain, point, instance, [], removed, dependencies, []) do
+          {:ok, chain} ->
+            {Map.put(changes, point, chain), given_up}
+
+          {:error, sentence} ->
+            {:ok, chain} = changed(unconstrained(chain), point, instance, [], removed, dependencies, [])
+            {Map.put(changes, point, chain), [sentence | given_up]}
+        end
+    end
+  end
+
+  @doc """
+  The changes by which hooks come, on top of others.
+
+  `dependencies` maps each plugin to those it depends on; `specs` are those of the plugins that come.
+  """
+  @spec add(t, current, atom | nil, [Registration.t()], map, [module]) :: {:ok, t} | {:error, String.t()}
+  def add(changes, current, instance, entries, dependencies, specs) do
+    entries
+    |> Enum.group_by(& &1.point)
+    |> Enum.reduce_while({:ok, changes}, fn {point, new}, {:ok, changes} ->
+      old = Map.get_lazy(changes, point, fn -> current.(point) end)
+
+      case changed(old, point, instance, new, [], dependencies, specs) do
+        {:ok, chain} -> {:cont, {:ok, Map.put(changes, point, chain)}}
+        error -> {:halt, error}
+      end
+    end)
+  end
+
+  @doc "The changes by which hooks come in place of those that a plugin has."
+  @spec replace(atom, Pipeline.Plugin.plugin_id(), [Registration.t()], map, [module]) ::
+          {:ok, t} | {:error, String.t()}
+  def replace(instance, plugin, entries, dependencies, specs) do
+    new = Enum.group_by(entries, & &1.point)
+
+    points =
+      for point <- ChainStore.points(instance),
+          plugin in plugins(ChainStore.chain(instance, point)),
+          do: point
+
+    Enum.reduce_while(Enum.uniq(points ++ Map.keys(new)), {:ok, %{}}, fn point, {:ok, changes} ->
+      old = ChainStore.chain(instance, point)
+
+      case changed(old, point, instance, Map.get(new, point, []), [plugin], dependencies, specs) do
+        {:ok, chain} -> {:cont, {:ok, Map.put(changes, point, chain)}}
+        error -> {:halt, error}
+      end
+    end)
+  end
+
+  defp plugins(chain), do: Enum.map(chain.entries, & &1.plugin)
+
+  defp unconstrained(chain) do
+    %{chain | entries: Enum.map(chain.entries, &%{&1 | before: [], after: []})}
+  end
+
+  defp changed(old, point, instance, new, removed, dependencies, specs) do
+    kept = if old, do: Enum.reject(old.entries, &(&1.plugin in removed)), else: []
+    declared? = old != nil and old.declared?
+    standing = if declared? or kept != [], do: old.mode
+
+    with {:ok, mode} <- mode(point, standing, specs),
+         :ok <- check_kinds(point, mode, new),
+         {:ok, entries} <- Order.sort(kept ++ new, dependencies) do
+      {:ok, point |> Chain.new(instance, mode, entries, old) |> Chain.kept()}
+    end
+  end
+
+  defp mode(point, standing, specs) do
+    wanted = specs |> Enum.map(&Spec.mode(&1, point)) |> Enum.reject(&is_nil/1)
+
+    case Enum.uniq(List.wrap(standing) ++ wanted) do
+      [] ->
+        {:ok, :chain}
+
+      [mode] ->
+        {:ok, mode}
+
+      [mode, other | _] ->
+        {:error,
+         "the hook point #{inspect(point)} runs as #{inspect(mode)} here and the plugin's spec declares it as " <>
+           "#{inspect(other)}: agree on one spec"}
+    end
+  end
+
+  defp check_kinds(point, mode, entries) do
+    case Enum.find(entries, &(&1.kind == :listen != (mode != :chain))) do
+      nil ->
+        :ok
+
+      %Registration{kind: :listen} ->
+        {:error,
+         "the hook point #{inspect(point)} is a chain and takes no :listen hooks: declare it in a " <>
+           "Pipeline.Hook.Spec with mode: :first, :collect or :notify"}
+
+      %Registration{kind: kind} ->
+        {:error,
+         "the hook point #{inspect(point)} runs as #{inspect(mode)} and takes :listen hooks only, " <>
+           "not #{inspect(kind)}"}
+    end
+  end
+end

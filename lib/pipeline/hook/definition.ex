@@ -1,0 +1,173 @@
+defmodule Pipeline.Hook.Definition do
+  @moduledoc false
+  # The options of one hook, the same wherever a hook is declared: in a plugin or by hand.
+
+  alias Pipeline.HeapLimit
+  alias Pipeline.Hook.Circuit.Settings
+  alias Pipeline.Plugin.Manifest
+  alias Pipeline.{Native, Options}
+
+  @kinds [:before, :after, :around, :replace, :listen]
+  @costs [:light, :heavy, :blocking]
+  @options [
+    :priority,
+    :before,
+    :after,
+    :fun,
+    :on_error,
+    :timeout,
+    :max_heap,
+    :circuit,
+    :native,
+    :config,
+    :cost
+  ]
+
+  @type t :: %{
+          kind: Pipeline.Hook.kind(),
+          point: atom,
+          fun: atom,
+          priority: integer,
+          before: [Pipeline.Plugin.plugin_id()],
+          after: [Pipeline.Plugin.plugin_id()],
+          on_error: :halt | :skip | :raise,
+          timeout: pos_integer | nil,
+          max_heap: pos_integer | nil,
+          circuit: Settings.t() | nil,
+          native: {module, atom} | nil,
+          config: term,
+          cost: :light | :heavy | :blocking | nil
+        }
+
+  @spec check(term, term, term) :: {:ok, t} | {:error, String.t()}
+  def check(kind, point, opts) do
+    with :ok <- check_kind(kind),
+         :ok <- check_point(point),
+         :ok <- Options.check(opts, @options, "hook #{inspect(kind)}, #{inspect(point)}"),
+         options = with_defaults(kind, point, opts),
+         :ok <- check_values(options, opts),
+         {:ok, circuit} <- Settings.check(opts[:circuit]) do
+      {:ok, %{options | circuit: circuit}}
+    end
+  end
+
+  @doc "How many arguments a hook of this kind takes."
+  @spec arity(Pipeline.Hook.kind()) :: 1 | 2
+  def arity(:listen), do: 1
+  def arity(_kind), do: 2
+
+  @spec form(Pipeline.Hook.kind()) :: String.t()
+  def form(:listen), do: "called as (context)"
+  def form(_kind), do: "called as (context, next)"
+
+  defp check_kind(kind) when kind in @kinds, do: :ok
+
+  defp check_kind(kind) do
+    {:error,
+     "unknown kind of hook #{inspect(kind)}." <>
+       Options.did_you_mean(kind, @kinds) <> " Known: #{Enum.map_join(@kinds, ", ", &inspect/1)}"}
+  end
+
+  defp check_point(point) when is_atom(point) and point not in [nil, true, false], do: :ok
+  defp check_point(point), do: {:error, "the name of a hook point is an atom, got: #{inspect(point)}"}
+
+  defp with_defaults(kind, point, opts) do
+    %{
+      kind: kind,
+      point: point,
+      fun: opts[:fun] || point,
+      priority: Keyword.get(opts, :priority, 50),
+      before: List.wrap(opts[:before]),
+      after: List.wrap(opts[:after]),
+      on_error: Keyword.get(opts, :on_error, :halt),
+      timeout: opts[:timeout],
+      max_heap: opts[:max_heap],
+      circuit: nil,
+      native: native(opts[:native]),
+      config: Keyword.get(opts, :config, %{}),
+      cost: opts[:cost]
+    }
+  end
+
+  defp native(name) when is_atom(name) and name != nil, do: {Pipeline.Native, name}
+  defp native(other), do: other
+
+  defp check_values(options, opts) do
+    cond do
+      not Manifest.priority?(options.priority) ->
+        {:error, "the priority of a hook is an integer of at most 64 bits, got: #{inspect(options.priority)}"}
+
+      not Enum.all?(options.before ++ options.after, &Manifest.id?/1) ->
+        {:error, "before: and after: take plugin ids, got: #{inspect(options.before ++ options.after)}"}
+
+      options.on_error not in [:halt, :skip, :raise] ->
+        {:error, "on_error: is :halt, :skip or :raise, got: #{inspect(options.on_error)}"}
+
+      not is_atom(options.fun) ->
+        {:error, "fun: names a function of the plugin, got: #{inspect(options.fun)}"}
+
+      true ->
+        with :ok <- check_timeout(options), :ok <- check_max_heap(options), do: check_native(options, opts)
+    end
+  end
+
+  defp check_timeout(%{timeout: nil}), do: :ok
+
+  defp check_timeout(%{timeout: timeout, kind: kind, native: native, cost: cost}) do
+    cond do
+      not (is_integer(timeout) and timeout > 0) ->
+        {:error, "timeout: is a positive number of milliseconds, got: #{inspect(timeout)}"}
+
+      kind not in [:before, :after, :replace] ->
+        {:error, "timeout: is for :before, :after and :replace hooks, not for #{inspect(kind)}"}
+
+      native != nil and cost in [:light, :heavy] ->
+        {:error, Native.Hook.no_timeout(cost)}
+
+      true ->
+        :ok
+    end
+  end
+
+  defp check_max_heap(%{max_heap: nil}), do: :ok
+
+  defp check_max_heap(%{timeout: nil}) do
+    {:error, "max_heap: is for hooks with a timeout:, which run in a process of their own; give it one"}
+  end
+
+  defp check_max_heap(%{max_heap: bytes}) do
+    if HeapLimit.bytes?(bytes),
+      do: :ok,
+      else:
+        {:error, "max_heap: is a number of bytes, at least #{HeapLimit.smallest()}, got: #{inspect(bytes)}"}
+  end
+
+  defp check_native(%{native: nil}, opts) do
+    case Enum.find([:config, :cost], &Keyword.has_key?(opts, &1)) do
+      nil -> :ok
+      key -> {:error, "#{key}: is for native hooks; name one with native:"}
+    end
+  end
+
+  defp check_native(%{native: native, kind: kind} = options, opts) do
+    cond do
+      not match?({library, name} when is_atom(library) and is_atom(name), native) ->
+        {:error, "native: is the name of a native hook or {library, name}, got: #{inspect(native)}"}
+
+      kind == :listen ->
+        {:error, "native hooks are :before, :replace, :after or :around hooks, not :listen"}
+
+      options.cost not in [nil | @costs] ->
+        {:error, "cost: is :light, :heavy or :blocking, got: #{inspect(options.cost)}"}
+
+      kind == :around and options.cost == :blocking ->
+        {:error, "cost: :blocking is for :before, :after and :replace hooks, not for :around"}
+
+      Keyword.has_key?(opts, :fun) ->
+        {:error, "a native hook has no function: leave fun: out"}
+
+      true ->
+        :ok
+    end
+  end
+end

@@ -1,0 +1,10 @@
+defmodule Pipeline.Native.Lifecycle do
+  @moduledoc false
+  # The NIF of `native/pipeline_nif/src/lifecycle.rs`: the table of a plugin's states.
+
+  alias Pipeline.Native
+
+  @doc "Whether a plugin can go from one state to another. The error lists the states that it can go to."
+  @spec enter(from :: atom, to :: atom) :: :ok | {:error, String.t()}
+  defdelegate enter(from, to), to: Native, as: :lifecycle_enter
+end
