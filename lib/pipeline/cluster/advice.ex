@@ -6,15 +6,8 @@ defmodule Pipeline.Cluster.Advice do
   alias Pipeline.Cluster.{Entry, Table}
   alias Pipeline.Plugin.{LoadError, Manager}
 
-  @type pending :: %{
-          plugin: Plugin.plugin_id(),
-          to_be: :loaded | :unloaded,
-          reason: term,
-          advice: String.t()
-        }
-
   @doc "Those that could not be brought there, `nil` where there is no cluster."
-  @spec pending(atom) :: [pending] | nil
+  @spec pending(atom) :: [Plugin.Distribution.pending()] | nil
   def pending(instance) do
     if Table.settings(instance) do
       Enum.sort_by(

@@ -9,6 +9,8 @@ defmodule Pipeline.Cluster.Table do
   use GenServer
 
   alias Pipeline.Plugin
+  alias Pipeline.Plugin.Distribution
+  alias Pipeline.Plugin.Distribution.Local
   alias Pipeline.Cluster.{Code, Entry, Options}
   alias Pipeline.Instance.Names
 
@@ -35,12 +37,15 @@ defmodule Pipeline.Cluster.Table do
 
   @doc "The settings of an instance, `nil` if it is in no cluster."
   @spec settings(atom) :: settings | nil
-  def settings(instance), do: :persistent_term.get({__MODULE__, instance}, nil)
+  def settings(instance) do
+    # A killed instance of the name may have left its own.
+    if Distribution.of(instance) != Local, do: :persistent_term.get({__MODULE__, instance}, nil)
+  end
 
-  @doc "Forgets what a killed instance of the name has left."
+  @doc "Forgets the settings of an instance that has ended."
   @spec forget(atom) :: :ok
   def forget(instance) do
-    if settings(instance), do: :persistent_term.erase({__MODULE__, instance})
+    :persistent_term.erase({__MODULE__, instance})
     :ok
   end
 

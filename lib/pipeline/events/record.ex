@@ -1,6 +1,6 @@
 defmodule Pipeline.Events.Record do
   @moduledoc false
-  # The last events of an instance, in the order of their sequence numbers. The table belongs to the instance's anchor;
+  # The last events of an instance, in the order of their sequence numbers. The table belongs to the owner of the published state;
   # who emits writes to it.
 
   # `from` is the number of the last event before those that the table has had a chance to hold.
@@ -19,8 +19,10 @@ defmodule Pipeline.Events.Record do
 
   @type row :: {sequence :: pos_integer, time :: integer, event :: term, payload :: term}
 
+  @behaviour Pipeline.Instance.Published
+
   @doc "Begins to record. Numbers go on where a record of this name that was not closed had come."
-  @spec open(atom, non_neg_integer) :: :ok
+  @impl true
   def open(instance, 0), do: close(instance)
 
   def open(instance, size) do
@@ -30,7 +32,11 @@ defmodule Pipeline.Events.Record do
     :persistent_term.put({__MODULE__, instance}, record)
   end
 
-  @spec close(atom) :: :ok
+  # The table went with the process that owned it.
+  @impl true
+  def reopen(instance, size), do: open(instance, size)
+
+  @impl true
   def close(instance) do
     if of(instance), do: :persistent_term.erase({__MODULE__, instance})
     :ok

@@ -26,7 +26,7 @@ defmodule Pipeline.Plugin.Events do
 
   alias Pipeline.Events
   alias Pipeline.Events.Subscription
-  alias Pipeline.Cluster.Outbox
+  alias Pipeline.Plugin.Distribution
   alias Pipeline.Instance.Names
   alias Pipeline.Options
   alias Pipeline.Plugin.Wrapper
@@ -48,13 +48,14 @@ defmodule Pipeline.Plugin.Events do
     instance = instance(opts)
     nodes = nodes!(opts[:nodes])
     Events.emit({:plugin, type}, payload, instance: instance)
-    Outbox.forward(instance, type, payload, nodes)
+    Distribution.of(instance).forward(instance, type, payload, nodes)
   end
 
   @doc false
   # Whether anybody would take an event of the system's. Nobody does of most, and many are told at once.
   @spec heard?(type :: atom, atom) :: boolean
-  def heard?(type, instance), do: Events.heard?({:plugin, type}, instance) or Outbox.forwards?(instance, type)
+  def heard?(type, instance),
+    do: Events.heard?({:plugin, type}, instance) or Distribution.of(instance).forwards?(instance, type)
 
   defp nodes!(nodes) when nodes in [nil, :all], do: nodes
   defp nodes!(other), do: raise(ArgumentError, "nodes: is :all or left out, got: #{inspect(other)}")

@@ -26,17 +26,14 @@ defmodule Pipeline.Plugin.Manager do
       config :pipeline_plugin, hooks: MyApp.Hooks, plugins: [MyApp.Greeter], limits: [memory: 100_000_000]
   """
 
-  alias Pipeline.Plugin
-
-  alias Pipeline.{Cluster, Options}
-  alias Pipeline.Plugin.{Config, Lifecycle, LoadError, Registry, Store, Wrapper}
-  alias Pipeline.Instance.{Names, Supervisor}
-
+  alias Pipeline.{Instance, Options, Plugin}
+  alias Pipeline.Instance.Names
+  alias Pipeline.Plugin.{Config, Distribution, Lifecycle, LoadError, Registry, Store, Wrapper}
   alias Pipeline.Plugin.Config.Update
-  alias Pipeline.Plugin.Manager.{Health, Readiness, Server, Upgrade}
+  alias Pipeline.Plugin.Manager.{Health, Parts, Readiness, Server, Upgrade}
   alias Pipeline.Plugin.Resources.Limits
 
-  @default Pipeline.Plugin
+  @default Instance.default()
   @stop_options [:instance, :reason, :drain_timeout, :force]
 
   @typedoc """
@@ -137,8 +134,10 @@ defmodule Pipeline.Plugin.Manager do
       "Pipeline.Plugin.Manager.start_link/1"
     )
 
-    Supervisor.start_link(
-      name: opts |> Keyword.get(:name, @default) |> check_name!(),
+    name = opts |> Keyword.get(:name, @default) |> check_name!()
+
+    parts = [
+      name: name,
       hooks: check_spec!(opts[:hooks]),
       hook_budget: Pipeline.Hook.Budget.check!(opts[:hook_budget]),
       plugins: with_configs!(opts[:plugins] || []),
@@ -147,8 +146,10 @@ defmodule Pipeline.Plugin.Manager do
       limits: Limits.check!(opts[:limits] || []),
       sample_interval: check_interval!(opts[:sample_interval]),
       max_restarts: check_restarts!(Keyword.get(opts, :max_restarts, 20)),
-      cluster: Cluster.Options.check!(opts[:cluster])
-    )
+      cluster: Distribution.options!(opts[:cluster])
+    ]
+
+    Instance.Supervisor.start_link(name, Parts.of(parts))
   end
 
   defp check_interval!(interval)
@@ -253,7 +254,7 @@ defmodule Pipeline.Plugin.Manager do
     timeout = timeout!(opts, 30_000)
 
     result =
-      everywhere(opts, &Cluster.Change.Load.request(plugins, opts[:modules] || [], timeout, &1), fn ->
+      everywhere(opts, & &1.load(&2, plugins, opts[:modules] || [], timeout), fn ->
         call(opts, {:load, with_limits!(plugins, opts[:limits]), timeout})
       end)
 
@@ -332,7 +333,7 @@ defmodule Pipeline.Plugin.Manager do
       "Pipeline.Plugin.Manager.unload_plugin/2"
     )
 
-    everywhere(opts, &Cluster.Change.Unload.request(id, opts, &1), fn -> unload_here(id, opts) end)
+    everywhere(opts, & &1.unload(&2, id, opts), fn -> unload_here(id, opts) end)
   end
 
   defp unload_here(id, opts) do
@@ -444,7 +445,7 @@ defmodule Pipeline.Plugin.Manager do
       "Pipeline.Plugin.Manager.upgrade_plugin/3"
     )
 
-    everywhere(opts, &Cluster.Change.Upgrade.request(id, new_version, opts, &1), fn ->
+    everywhere(opts, & &1.upgrade(&2, id, new_version, opts), fn ->
       upgrade_here(id, new_version, opts)
     end)
   end
@@ -665,7 +666,7 @@ defmodule Pipeline.Plugin.Manager do
 
     case {opts[:nodes], Wrapper.running_callback()} do
       {nil, _} -> here.()
-      {:all, nil} -> instance |> running!() |> on_all.()
+      {:all, nil} -> on_all.(Distribution.of(running!(instance)), instance)
       {:all, callback} -> {:error, {:called_from_callback, callback}}
       {other, _} -> raise ArgumentError, "nodes: is :all or left out, got: #{inspect(other)}"
     end

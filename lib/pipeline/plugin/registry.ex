@@ -42,6 +42,8 @@ defmodule Pipeline.Plugin.Registry do
   alias Pipeline.Plugin.Manifest
   alias Pipeline.Plugin.Registry.Snapshot
 
+  @behaviour Pipeline.Instance.Published
+
   defguardp is_readable(source) when is_struct(source, __MODULE__) or is_struct(source, Snapshot)
 
   @enforce_keys [:handle]
@@ -84,6 +86,17 @@ defmodule Pipeline.Plugin.Registry do
       nil -> raise ArgumentError, "there is no plugin instance #{inspect(instance)}"
       registry -> registry
     end
+  end
+
+  @doc false
+  @impl Pipeline.Instance.Published
+  def open(instance, nil), do: :persistent_term.put({__MODULE__, instance}, new())
+
+  @doc false
+  @impl Pipeline.Instance.Published
+  def close(instance) do
+    :persistent_term.erase({__MODULE__, instance})
+    :ok
   end
 
   @doc "Registers a plugin. An id can be registered once."

@@ -6,9 +6,8 @@ defmodule Pipeline.Plugin.RPC do
   value, never an exit of the caller. An answer that comes too late is dropped, not left in the caller's mailbox.
   """
 
-  alias Pipeline.Cluster.RemoteCall
   alias Pipeline.Options
-  alias Pipeline.Plugin.Wrapper
+  alias Pipeline.Plugin.{Distribution, Wrapper}
   alias Pipeline.Plugin.RPC.Target
 
   @type reason ::
@@ -60,7 +59,7 @@ defmodule Pipeline.Plugin.RPC do
     cond do
       node == node() -> call_until(instance, id, request, deadline)
       node == :any -> call_any(instance, id, request, deadline)
-      true -> RemoteCall.call(instance, node, id, request, deadline)
+      true -> Distribution.of(instance).call(instance, node, id, request, deadline)
     end
   end
 
@@ -68,7 +67,8 @@ defmodule Pipeline.Plugin.RPC do
   defp call_any(instance, id, request, deadline) do
     case Target.find(instance, id) do
       {:error, reason} when reason != :restarting ->
-        with {:error, :nowhere} <- RemoteCall.any(instance, id, request, deadline), do: {:error, {reason, id}}
+        with {:error, :nowhere} <- Distribution.of(instance).call_any(instance, id, request, deadline),
+             do: {:error, {reason, id}}
 
       _here ->
         call_until(instance, id, request, deadline)
@@ -114,7 +114,7 @@ defmodule Pipeline.Plugin.RPC do
   def cast(id, message, opts \\ []) do
     case target(opts, "Pipeline.Plugin.RPC.cast/3") do
       {instance, node} when node in [node(), :any] -> cast_here(instance, id, message)
-      {instance, node} -> RemoteCall.cast(instance, node, id, message)
+      {instance, node} -> Distribution.of(instance).cast(instance, node, id, message)
     end
   end
 
@@ -128,7 +128,7 @@ defmodule Pipeline.Plugin.RPC do
   defp target(opts, function) do
     Options.validate!(opts, [:instance, :node], function)
     instance = opts[:instance] || Wrapper.instance() || Pipeline.Plugin
-    {instance, node!(opts[:node] || RemoteCall.default(instance) || node())}
+    {instance, node!(opts[:node] || Distribution.of(instance).default_node(instance) || node())}
   end
 
   defp node!(node) when is_atom(node), do: node

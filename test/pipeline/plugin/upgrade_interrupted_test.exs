@@ -200,7 +200,7 @@ defmodule Pipeline.Plugin.UpgradeInterruptedTest do
   @steps [
     {UpgradeGuard, :start, 1},
     {State, :note, 3},
-    {ChainStore, :close, 3},
+    {ChainStore, :lock, 3},
     {InFlight, :await, 3},
     {Upgrade.Code, :load, 2},
     {Upgrade.Code, :put, 3},
@@ -231,7 +231,7 @@ defmodule Pipeline.Plugin.UpgradeInterruptedTest do
   end
 
   for {step, number} <- Enum.with_index(@steps),
-      step not in [{ChainStore, :close, 3}, {InFlight, :await, 3}, {Upgrade.Code, :put, 3}] do
+      step not in [{ChainStore, :lock, 3}, {InFlight, :await, 3}, {Upgrade.Code, :put, 3}] do
     {_module, function, _arity} = step
 
     test "a manager that is killed at #{number}, #{function}, leaves one of two modules", %{

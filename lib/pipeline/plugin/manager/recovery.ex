@@ -24,7 +24,7 @@ defmodule Pipeline.Plugin.Manager.Recovery do
 
     # Runs wait for it, those of plugins too that this manager is about to wait for.
     state = Retire.remove_hooks(state, for({id, _keeper, _reason} <- half, do: id))
-    for {_id, keeper, _reason} <- half, do: ChainStore.open(instance, keeper)
+    for {_id, keeper, _reason} <- half, do: ChainStore.unlock(instance, keeper)
 
     # A process that was started and not yet registered.
     for id <- Processes.ids(instance),

@@ -54,12 +54,12 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
     state = State.note(state, [id], &Map.delete(&1, :upgrade))
     tell(upgrade, :rollback)
     state = Recovery.fail(state, id, reason)
-    ChainStore.open(state.instance, keeper)
+    ChainStore.unlock(state.instance, keeper)
     {:error, reason, state}
   end
 
   defp finish({:error, reason}, state, %{id: id}, keeper, upgrade) do
-    ChainStore.open(state.instance, keeper)
+    ChainStore.unlock(state.instance, keeper)
     state = State.note(state, [id], &Map.delete(&1, :upgrade))
     tell(upgrade, :rollback)
     {:error, reason, state}
@@ -74,7 +74,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   defp change(state, %{id: id} = old, code, keeper, upgrade, opts) do
     points = points(id, state.instance)
     marks = for point <- points, do: ChainStore.chain(state.instance, point).mark
-    :ok = ChainStore.close(state.instance, points, keeper)
+    :ok = ChainStore.lock(state.instance, points, keeper)
 
     with :ok <- await(marks, opts) do
       NewCode.load(code, fn -> swap(state, old, code, keeper, upgrade, opts) end)

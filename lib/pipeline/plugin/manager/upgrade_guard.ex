@@ -94,7 +94,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuard do
       {%{id: id} = info, %{way_back: way_back}} ->
         case NewCode.restore(way_back) do
           :ok ->
-            ChainStore.open(instance, keeper)
+            ChainStore.unlock(instance, keeper)
             {:ok, _} = Registry.replace(Registry.of(instance), Map.delete(info, :upgrade))
             :ok
 
