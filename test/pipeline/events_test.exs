@@ -237,7 +237,7 @@ defmodule Pipeline.EventsTest do
       :ok = Events.subscribe(self(), :events_dropped, instance: instance)
       task = Task.async(fn -> RPC.call(:blocking, :block, 5000, instance: instance) end)
       assert_receive :blocked
-      pid = Manager.plugin_info(:blocking, instance: instance).pid
+      pid = Manager.plugin_info!(:blocking, instance: instance).pid
 
       log =
         ExUnit.CaptureLog.capture_log(fn ->

@@ -8,7 +8,7 @@ defmodule Pipeline.Cluster.CatchUp do
 
   alias Pipeline.Cluster.Change.Upgrade
   alias Pipeline.Cluster.{Advice, Code, Entry, Table}
-  alias Pipeline.Plugin.{Dependents, Events, LoadError, Manager}
+  alias Pipeline.Plugin.{Dependents, Events, Error, Manager}
 
   @spec run(atom) :: :ok
   def run(instance) do
@@ -65,7 +65,7 @@ defmodule Pipeline.Cluster.CatchUp do
   end
 
   defp unload_here(id, instance) do
-    with {:error, {:required_by, _direct}} = error <- Manager.unload_plugin(id, instance: instance) do
+    with {:error, %Error{reason: {:required_by, _}}} = error <- Manager.unload_plugin(id, instance: instance) do
       if step_aside(id, instance), do: Manager.unload_plugin(id, instance: instance), else: error
     end
   end
@@ -166,7 +166,7 @@ defmodule Pipeline.Cluster.CatchUp do
 
       here.applied == nil ->
         reason = {:already_loaded, entry.id}
-        {:error, %LoadError{plugin: entry.id, module: info.module, step: :validate, reason: reason}}
+        {:error, %Error{plugin: entry.id, module: info.module, step: :validate, reason: reason}}
 
       true ->
         with {:ok, shipped} <- Code.install(beside),
@@ -180,7 +180,7 @@ defmodule Pipeline.Cluster.CatchUp do
 
   # What cannot do with the version that is to hold waits for one that it can do with.
   defp upgrade_here(entry, runs, new_config?, instance) do
-    with {:error, %LoadError{step: :resolve}} = error <- upgrade(entry, runs, new_config?, instance) do
+    with {:error, %Error{step: :resolve}} = error <- upgrade(entry, runs, new_config?, instance) do
       if step_aside(entry.id, instance), do: upgrade(entry, runs, new_config?, instance), else: error
     end
   end
@@ -190,7 +190,9 @@ defmodule Pipeline.Cluster.CatchUp do
     Manager.upgrade_plugin(id, own.binary, [instance: instance] ++ config ++ Upgrade.rollback(runs, own))
   end
 
-  defp info(%{id: id}, instance), do: Manager.plugin_info(id, instance: instance)
+  defp info(%{id: id}, instance) do
+    with {:ok, info} <- Manager.plugin_info(id, instance: instance), do: info, else: (:error -> nil)
+  end
 
   defp report({{%{id: id} = entry, here}, reason}, instance) do
     if here.failed != reason do

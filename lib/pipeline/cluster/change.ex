@@ -18,10 +18,10 @@ defmodule Pipeline.Cluster.Change do
   @callback ids(t) :: [Plugin.plugin_id()]
 
   @doc "Checks on a node that the change can be made, and ships the code. Nothing that runs changes."
-  @callback prepare(t, instance :: atom) :: {:ok, undo, found :: term} | {:error, reason :: term}
+  @callback prepare(t, instance :: term) :: {:ok, undo, found :: term} | {:error, reason :: term}
 
   @doc "Makes the change on a node."
-  @callback perform(t, instance :: atom, undo) :: {:ok, undo, result :: term} | {:error, reason :: term, undo}
+  @callback perform(t, instance :: term, undo) :: {:ok, undo, result :: term} | {:error, reason :: term, undo}
 
   @doc "What is to hold everywhere from now on, given what the nodes found and did and the clocks they had."
   @callback entries(t, found :: [term], results :: [term], %{Plugin.plugin_id() => [Entry.clock()]}) :: [
@@ -29,5 +29,5 @@ defmodule Pipeline.Cluster.Change do
             ]
 
   @doc "Takes the change back on a node; the ids of plugins that should not be there and cannot be unloaded now."
-  @callback undo(undo, instance :: atom) :: :ok | {:error, [Plugin.plugin_id()]}
+  @callback undo(undo, instance :: term) :: :ok | {:error, [Plugin.plugin_id()]}
 end

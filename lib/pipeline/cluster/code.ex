@@ -3,7 +3,7 @@ defmodule Pipeline.Cluster.Code do
   # Object code on its way from node to node. A node that has the module already has to have the same: nothing is
   # replaced here.
 
-  alias Pipeline.Plugin.LoadError
+  alias Pipeline.Plugin.Error
   alias Pipeline.Plugin.Manager.Upgrade
 
   @enforce_keys [:module, :file, :binary, :md5]
@@ -12,7 +12,7 @@ defmodule Pipeline.Cluster.Code do
   @type t :: %__MODULE__{module: module, file: charlist, binary: binary, md5: binary}
 
   @doc "The code of modules of this node; `known` is what was shipped here, and stands in no file."
-  @spec read([module], [t]) :: {:ok, [t]} | {:error, LoadError.t()}
+  @spec read([module], [t]) :: {:ok, [t]} | {:error, Error.t()}
   def read(modules, known) do
     Enum.reduce_while(modules, {:ok, []}, fn module, {:ok, read} ->
       case read_one(module, known) do
@@ -58,7 +58,7 @@ defmodule Pipeline.Cluster.Code do
 
   Those in `over` are replaced where there are others of their names.
   """
-  @spec install([t], over :: [module]) :: {:ok, shipped :: [module]} | {:error, LoadError.t()}
+  @spec install([t], over :: [module]) :: {:ok, shipped :: [module]} | {:error, Error.t()}
   def install(code, over \\ []) do
     Enum.reduce_while(code, {:ok, []}, fn code, {:ok, shipped} ->
       case install_one(code, over) do
@@ -126,7 +126,7 @@ defmodule Pipeline.Cluster.Code do
   end
 
   @doc "What stands in a target of an upgrade: a module, the path of a BEAM file, or the bytes of one."
-  @spec target(Upgrade.target(), current :: module, [t]) :: {:ok, t} | {:error, LoadError.t()}
+  @spec target(Upgrade.target(), current :: module, [t]) :: {:ok, t} | {:error, Error.t()}
   def target(target, current, _known) when is_binary(target) do
     with {:ok, file, binary} <- bytes(target),
          {:ok, {module, _}} <- :beam_lib.chunks(binary, [:attributes]) do
@@ -156,7 +156,7 @@ defmodule Pipeline.Cluster.Code do
   end
 
   defp error(module, reason) do
-    {:error, %LoadError{module: module, step: :code, reason: reason, detail: detail(reason)}}
+    {:error, %Error{module: module, step: :code, reason: reason, detail: detail(reason)}}
   end
 
   defp detail({:no_object_code, module}) do

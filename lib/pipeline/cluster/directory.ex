@@ -23,7 +23,7 @@ defmodule Pipeline.Cluster.Directory do
     :ok = Events.subscribe(self(), :plugin_state, instance: instance, max_queue: :infinity)
     :ok = Events.subscribe(self(), :plugin_unloaded, instance: instance)
     state = %{instance: instance, scope: scope, listed: MapSet.new()}
-    running = for %{id: id} <- Registry.list(Registry.of(instance)), do: id
+    running = for %{id: id} <- Registry.list(Registry.owned(instance)), do: id
     {:ok, Enum.reduce(running, state, &look/2)}
   end
 
@@ -52,5 +52,5 @@ defmodule Pipeline.Cluster.Directory do
     end
   end
 
-  defp runs?(instance, id), do: match?(%{state: :started}, Registry.get(Registry.of(instance), id))
+  defp runs?(instance, id), do: match?(%{state: :started}, Registry.info(Registry.owned(instance), id))
 end

@@ -214,7 +214,7 @@ defmodule Pipeline.Cluster.Member do
 
     cond do
       entry.state == :loaded -> CatchUp.done(entry, here, shipped, instance)
-      Manager.plugin_info(id, instance: instance) == nil -> CatchUp.removed(entry, here, instance)
+      Manager.plugin_info(id, instance: instance) == :error -> CatchUp.removed(entry, here, instance)
       # It went elsewhere, with what it needed there.
       true -> Table.put(instance, entry, here)
     end

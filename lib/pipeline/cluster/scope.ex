@@ -14,7 +14,7 @@ defmodule Pipeline.Cluster.Scope do
   @patience 5_000
   @pause 10
 
-  @type group :: {instance :: atom, :members | :inboxes | {:plugin, Pipeline.Plugin.plugin_id()}}
+  @type group :: {instance :: term, :members | :inboxes | {:plugin, Pipeline.Plugin.plugin_id()}}
 
   @spec start_link(term) :: Supervisor.on_start()
   def start_link(_opts), do: Supervisor.start_link(__MODULE__, [])

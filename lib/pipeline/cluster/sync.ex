@@ -8,7 +8,7 @@ defmodule Pipeline.Cluster.Sync do
 
   @type error ::
           {:pending, [Plugin.plugin_id()]}
-          | {:not_clustered, instance :: atom}
+          | {:not_clustered, instance :: term}
           | {:on_node, node, :timeout | :nodedown | term}
 
   @spec run(atom, timeout) :: :ok | {:error, error}

@@ -40,8 +40,8 @@ defmodule Pipeline.Provider do
     # One view of the registry, so that a provider that is unloaded meanwhile is still whole here.
     registry = Registry.snapshot(Registry.of(opts[:instance] || Pipeline.Plugin))
 
-    case Registry.fetch_provider(registry, :provider) do
-      {:ok, {id, module}} -> module.generate(request, Registry.get(registry, id).config)
+    case Registry.get_provider(registry, :provider) do
+      {:ok, {id, module}} -> module.generate(request, Registry.get!(registry, id).config)
       :error -> {:error, :no_provider}
     end
   end

@@ -4,12 +4,12 @@ defmodule Pipeline.Instance.Published do
   # later layer implements this, and the start of an instance lists it.
 
   @doc "Publishes the state of a new instance. State left by a killed instance of the same name is replaced."
-  @callback open(instance :: atom, argument :: term) :: :ok
+  @callback open(instance :: term, argument :: term) :: :ok
 
   @doc "Called instead of `open/2` when only the owner of the state was restarted. By default nothing happens."
-  @callback reopen(instance :: atom, argument :: term) :: :ok
+  @callback reopen(instance :: term, argument :: term) :: :ok
 
-  @callback close(instance :: atom) :: :ok
+  @callback close(instance :: term) :: :ok
 
   @optional_callbacks reopen: 2
 end

@@ -3,14 +3,14 @@ defmodule Pipeline.Plugin.Config do
   # The configuration of a plugin against its schema. The schema is code of the plugin, which may hang or raise: it runs
   # in a sandbox, not in the manager.
 
-  alias Pipeline.Plugin.{ConfigSchema, LoadError}
+  alias Pipeline.Plugin.{ConfigSchema, Error}
   alias Pipeline.Plugin.Manager.Candidate
   alias Pipeline.Sandbox
 
   @type error :: ConfigSchema.error() | {:schema_failed, Sandbox.reason()}
 
   @doc "The candidates with their configurations as `c:Pipeline.Plugin.init/1` gets them."
-  @spec complete([Candidate.t()], timeout) :: {:ok, [Candidate.t()]} | {:error, LoadError.t()}
+  @spec complete([Candidate.t()], timeout) :: {:ok, [Candidate.t()]} | {:error, Error.t()}
   def complete(candidates, timeout) do
     if Enum.any?(candidates, &schema?(&1.module)),
       do: complete_each(candidates, timeout),
@@ -45,15 +45,7 @@ defmodule Pipeline.Plugin.Config do
     end
   end
 
-  @doc "A sentence for an error of this module."
-  @spec format(error) :: String.t()
-  def format({:schema_failed, reason}) do
-    "its configuration could not be checked by its config_schema/0: #{Sandbox.format_error(reason)}"
-  end
-
-  def format(error), do: ConfigSchema.format(error)
-
   defp error(candidate, reason) do
-    %LoadError{plugin: candidate.manifest.id, module: candidate.module, step: :config, reason: reason}
+    %Error{plugin: candidate.manifest.id, module: candidate.module, step: :config, reason: reason}
   end
 end

@@ -24,34 +24,34 @@ defmodule Pipeline.Plugin.Distribution do
   @callback options!(term) :: options
 
   @doc "Children of an instance, those before its published state and those after its manager."
-  @callback children(instance :: atom, options) :: {first :: [child], last :: [child]}
+  @callback children(instance :: term, options) :: {first :: [child], last :: [child]}
 
   @doc "Sends an event to the other nodes, if it is to travel."
-  @callback forward(instance :: atom, type :: term, payload :: term, nodes :: :all | nil) :: :ok
-  @callback forwards?(instance :: atom, type :: term) :: boolean
+  @callback forward(instance :: term, type :: term, payload :: term, nodes :: :all | nil) :: :ok
+  @callback forwards?(instance :: term, type :: term) :: boolean
 
   @doc "The node to call where the caller names none."
-  @callback default_node(instance :: atom) :: :any | nil
-  @callback call(instance :: atom, node, Plugin.plugin_id(), request :: term, deadline :: integer | :infinity) ::
+  @callback default_node(instance :: term) :: :any | nil
+  @callback call(instance :: term, node, Plugin.plugin_id(), request :: term, deadline :: integer | :infinity) ::
               {:ok, term} | {:error, term}
   @doc "Calls the plugin on one of the other nodes that have it. `{:error, :nowhere}` if none has."
-  @callback call_any(instance :: atom, Plugin.plugin_id(), request :: term, deadline :: integer | :infinity) ::
+  @callback call_any(instance :: term, Plugin.plugin_id(), request :: term, deadline :: integer | :infinity) ::
               {:ok, term} | {:error, term}
-  @callback cast(instance :: atom, node, Plugin.plugin_id(), message :: term) :: :ok | {:error, term}
+  @callback cast(instance :: term, node, Plugin.plugin_id(), message :: term) :: :ok | {:error, term}
 
   @doc "The changes with `nodes: :all`."
   @callback load(
-              instance :: atom,
+              instance :: term,
               [{module, Plugin.config()}],
               modules :: [module],
               timeout
             ) :: {:ok, [Plugin.plugin_id()]} | {:error, term}
-  @callback unload(instance :: atom, Plugin.plugin_id(), keyword) :: :ok | {:error, term}
-  @callback upgrade(instance :: atom, Plugin.plugin_id(), target :: term, keyword) ::
+  @callback unload(instance :: term, Plugin.plugin_id(), keyword) :: :ok | {:error, term}
+  @callback upgrade(instance :: term, Plugin.plugin_id(), target :: term, keyword) ::
               {:ok, Plugin.version()} | {:error, term}
 
   @doc "Plugins that this node could not bring to the state that holds on all nodes, `nil` without a cluster."
-  @callback pending(instance :: atom) :: [pending] | nil
+  @callback pending(instance :: term) :: [pending] | nil
 
   @doc "The implementation that an instance runs with."
   @spec of(atom) :: module

@@ -11,7 +11,7 @@ defmodule Pipeline.Plugin.Registry do
       [:greeter]
       iex> Pipeline.Plugin.Registry.find_by_capability(registry, :greet, :en)
       [:greeter]
-      iex> Pipeline.Plugin.Registry.get(registry, :greeter).capabilities
+      iex> Pipeline.Plugin.Registry.get!(registry, :greeter).capabilities
       [greet: [:en]]
 
   Every instance has one, see `of/1`.
@@ -40,11 +40,14 @@ defmodule Pipeline.Plugin.Registry do
 
   alias Pipeline.Native
   alias Pipeline.Plugin.Manifest
-  alias Pipeline.Plugin.Registry.Snapshot
+  alias Pipeline.Plugin.Registry.{Instance, Snapshot}
 
   @behaviour Pipeline.Instance.Published
 
-  defguardp is_readable(source) when is_struct(source, __MODULE__) or is_struct(source, Snapshot)
+  defguardp is_readable(source)
+            when is_struct(source, __MODULE__) or is_struct(source, Instance) or is_struct(source, Snapshot)
+
+  @bookkeeping [:restarts, :leaves_for, :order, :upgrade]
 
   @enforce_keys [:handle]
   defstruct [:handle]
@@ -52,7 +55,7 @@ defmodule Pipeline.Plugin.Registry do
   @opaque t :: %__MODULE__{handle: reference}
 
   @typedoc "What can be read: a registry as it is now, or as it was."
-  @type source :: t | Snapshot.t()
+  @type source :: t | Instance.t() | Snapshot.t()
 
   @typedoc """
   What changed up to `generation`, each id once: those registered or replaced and still there, and those gone, each in
@@ -76,12 +79,17 @@ defmodule Pipeline.Plugin.Registry do
   def new, do: %__MODULE__{handle: Native.Registry.new()}
 
   @doc """
-  The registry of an instance.
+  The registry of an instance, to read from.
 
-  Raises `ArgumentError` if the instance is not running.
+  The manager of the instance alone writes to it. Raises `ArgumentError` if the instance is not running.
   """
-  @spec of(atom) :: t
-  def of(instance \\ Pipeline.Plugin) do
+  @spec of(instance :: term) :: Instance.t()
+  def of(instance \\ Pipeline.Instance.default()), do: %Instance{handle: owned(instance).handle}
+
+  @doc false
+  # The same to write to, for the manager and its like.
+  @spec owned(instance :: term) :: t
+  def owned(instance) do
     case :persistent_term.get({__MODULE__, instance}, nil) do
       nil -> raise ArgumentError, "there is no plugin instance #{inspect(instance)}"
       registry -> registry
@@ -159,13 +167,29 @@ defmodule Pipeline.Plugin.Registry do
     end
   end
 
-  @doc "What is registered under an id of the default instance, `nil` if nothing is."
-  @spec get(Pipeline.Plugin.plugin_id()) :: info | nil
+  @doc "The plugin that is registered under an id of the default instance."
+  @spec get(Pipeline.Plugin.plugin_id()) :: {:ok, info} | :error
   def get(id), do: get(of(), id)
 
-  @doc "What is registered under an id, `nil` if nothing is."
-  @spec get(source, Pipeline.Plugin.plugin_id()) :: info | nil
+  @doc "The plugin that is registered under an id."
+  @spec get(source, Pipeline.Plugin.plugin_id()) :: {:ok, info} | :error
   def get(%{handle: handle} = source, id) when is_readable(source) do
+    with {:ok, info} <- Native.Registry.get(handle, id), do: {:ok, public(info, source)}
+  end
+
+  @doc "As `get/2`, but returns the plugin. Raises `KeyError` if none is registered under the id."
+  @spec get!(source, Pipeline.Plugin.plugin_id()) :: info
+  def get!(source, id) do
+    case get(source, id) do
+      {:ok, info} -> info
+      :error -> raise KeyError, key: id, term: source, message: "no plugin #{inspect(id)} is registered"
+    end
+  end
+
+  @doc false
+  # For the manager and its like: `nil` if there is none.
+  @spec info(t, Pipeline.Plugin.plugin_id()) :: info | nil
+  def info(%__MODULE__{handle: handle}, id) do
     case Native.Registry.get(handle, id) do
       {:ok, info} -> info
       :error -> nil
@@ -187,36 +211,26 @@ defmodule Pipeline.Plugin.Registry do
   end
 
   @doc """
-  The id of the plugin that provides a type, `nil` if none does.
+  The plugin that provides a type, and the module that it names for it.
 
-  Of several: one that is the default, then the one with the highest priority, then the one registered first.
+  Of several: the one that is the default, then the one with the highest priority, then the one registered first.
   """
-  @spec get_provider(source, atom) :: Pipeline.Plugin.plugin_id() | nil
-  def get_provider(source, type) do
-    case fetch_provider(source, type) do
-      {:ok, {id, _module}} -> id
-      :error -> nil
-    end
-  end
-
-  @doc "The same with the module that the plugin names for the type."
-  @spec fetch_provider(source, atom) :: {:ok, {Pipeline.Plugin.plugin_id(), module}} | :error
-  def fetch_provider(%{handle: handle} = source, type) when is_readable(source) do
-    case Native.Registry.provider(handle, type) do
-      {:ok, id, module} -> {:ok, {id, module}}
-      :error -> :error
-    end
+  @spec get_provider(source, atom) :: {:ok, {Pipeline.Plugin.plugin_id(), module}} | :error
+  def get_provider(%{handle: handle} = source, type) when is_readable(source) do
+    with {:ok, id, module} <- Native.Registry.provider(handle, type), do: {:ok, {id, module}}
   end
 
   @doc "All that is registered, in the order in which it was."
   @spec list(source) :: [info]
-  def list(%{handle: handle} = source) when is_readable(source), do: Native.Registry.list(handle)
+  def list(%{handle: handle} = source) when is_readable(source) do
+    for info <- Native.Registry.list(handle), do: public(info, source)
+  end
 
   @doc "The registry as it is now, to read from as often as needed."
-  @spec snapshot(t) :: Snapshot.t()
-  def snapshot(%__MODULE__{handle: handle}) do
+  @spec snapshot(t | Instance.t()) :: Snapshot.t()
+  def snapshot(%{handle: handle} = source) when is_readable(source) do
     kept = Native.Registry.snapshot(handle)
-    %Snapshot{handle: kept, generation: Native.Registry.generation(kept)}
+    %Snapshot{handle: kept, generation: Native.Registry.generation(kept), of: source.__struct__}
   end
 
   @doc "The number of changes so far."
@@ -241,6 +255,11 @@ defmodule Pipeline.Plugin.Registry do
         {:error, reason}
     end
   end
+
+  # The manager's bookkeeping is not for the readers of an instance.
+  defp public(info, %__MODULE__{}), do: info
+  defp public(info, %Snapshot{of: __MODULE__}), do: info
+  defp public(info, _source), do: Map.drop(info, @bookkeeping)
 
   defp entry(%{id: id} = info) do
     info = Map.put_new(info, :capabilities, [])

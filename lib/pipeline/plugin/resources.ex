@@ -141,7 +141,7 @@ defmodule Pipeline.Plugin.Resources do
       raise ArgumentError, "limit: is a number of plugins, got: #{inspect(limit)}"
     end
 
-    infos = instance |> Registry.of() |> Registry.list()
+    infos = instance |> Registry.owned() |> Registry.list()
     known = Monitor.known(instance, Enum.map(infos, & &1.id))
 
     infos
@@ -167,7 +167,7 @@ defmodule Pipeline.Plugin.Resources do
   end
 
   defp fetch(id, instance) do
-    case Registry.get(Registry.of(instance), id) do
+    case Registry.info(Registry.owned(instance), id) do
       nil -> {:error, {:not_loaded, id}}
       info -> {:ok, info}
     end

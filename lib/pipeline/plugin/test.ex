@@ -34,7 +34,7 @@ defmodule Pipeline.Plugin.Test do
 
   alias Pipeline.Hook
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{LoadError, Manager, RPC}
+  alias Pipeline.Plugin.{Error, Manager, RPC}
   alias Pipeline.Options
 
   # ExUnit is there when a test runs; an application that only runs plugins need not have it.
@@ -88,7 +88,7 @@ defmodule Pipeline.Plugin.Test do
     * `:manager` - the pid of its supervisor
     * `:plugin` - the id of the plugin
 
-  A plugin that cannot be loaded fails the test with its `Pipeline.Plugin.LoadError`.
+  A plugin that cannot be loaded fails the test with its `Pipeline.Plugin.Error`.
 
       setup do: start_plugin(MyApp.Plugins.Greeter, with: [MyApp.Plugins.Names])
   """
@@ -107,7 +107,7 @@ defmodule Pipeline.Plugin.Test do
   end
 
   @doc "The error with which a plugin is refused; fails the test if it is loaded."
-  @spec load_error(module, keyword) :: LoadError.t()
+  @spec load_error(module, keyword) :: Error.t()
   def load_error(plugin, opts \\ []) do
     {instance, _manager} = start_instance(opts, "load_error/2")
 

@@ -54,7 +54,7 @@ defmodule Pipeline.Plugin.ManagerTest do
       assert_received {:start, :alpha, ^pid}
 
       assert %{id: :alpha, version: "1.2.3", state: :started, pid: ^pid, module: ^module, config: %{test: _}} =
-               info = Manager.plugin_info(:alpha, instance: instance)
+               info = Manager.plugin_info!(:alpha, instance: instance)
 
       assert %DateTime{} = info.loaded_at
       assert [^info] = Manager.list_plugins(instance: instance)
@@ -74,14 +74,14 @@ defmodule Pipeline.Plugin.ManagerTest do
     end
 
     test "refuses a module that is not a plugin, by a message", %{instance: instance} do
-      assert {:error, %LoadError{step: :validate, reason: :not_a_plugin} = error} =
+      assert {:error, %Error{step: :validate, reason: :not_a_plugin} = error} =
                Manager.load_plugin(Enum, %{}, instance: instance)
 
       assert Exception.message(error) ==
                "could not load Enum (step validate): Enum has no __plugin__/0, so it is not a plugin; " <>
                  "write use Pipeline.Plugin in it"
 
-      assert {:error, %LoadError{reason: :module_not_found} = error} =
+      assert {:error, %Error{reason: :module_not_found} = error} =
                Manager.load_plugin(No.Such.Plugin, %{}, instance: instance)
 
       assert Exception.message(error) =~ "there is no module No.Such.Plugin in the code path"
@@ -92,14 +92,14 @@ defmodule Pipeline.Plugin.ManagerTest do
       two = plugin([id: :twice], do: nil)
       assert {:ok, :twice} = Manager.load_plugin(one, %{}, instance: instance)
 
-      assert {:error, %LoadError{reason: {:already_loaded, :twice}} = error} =
+      assert {:error, %Error{reason: {:already_loaded, :twice}} = error} =
                Manager.load_plugin(two, %{}, instance: instance)
 
       assert Exception.message(error) ==
                "could not load plugin :twice (#{inspect(two)}) (step validate): a plugin with the id :twice is " <>
                  "loaded already; unload it first, or give this one another id"
 
-      assert %{module: ^one, state: :started} = Manager.plugin_info(:twice, instance: instance)
+      assert %{module: ^one, state: :started} = Manager.plugin_info!(:twice, instance: instance)
     end
 
     test "tells the id :a from the id \"a\"", %{instance: instance} do
@@ -107,8 +107,8 @@ defmodule Pipeline.Plugin.ManagerTest do
       string = plugin([id: "a"], do: nil)
       assert {:ok, :a} = Manager.load_plugin(atom, %{}, instance: instance)
       assert {:ok, "a"} = Manager.load_plugin(string, %{}, instance: instance)
-      assert %{module: ^atom} = Manager.plugin_info(:a, instance: instance)
-      assert %{module: ^string} = Manager.plugin_info("a", instance: instance)
+      assert %{module: ^atom} = Manager.plugin_info!(:a, instance: instance)
+      assert %{module: ^string} = Manager.plugin_info!("a", instance: instance)
     end
 
     test "refuses a missing dependency, by a message that suggests what was meant", %{instance: instance} do
@@ -120,7 +120,7 @@ defmodule Pipeline.Plugin.ManagerTest do
           depends_on(:cahce, version: "~> 1.0")
         end
 
-      assert {:error, %LoadError{step: :resolve, reason: {:missing_dependencies, missing}} = error} =
+      assert {:error, %Error{step: :resolve, reason: {:missing_dependencies, missing}} = error} =
                Manager.load_plugin(blog, %{}, instance: instance)
 
       assert missing == [{:missing_dependency, :blog, :cahce, "~> 1.0"}]
@@ -139,7 +139,7 @@ defmodule Pipeline.Plugin.ManagerTest do
           depends_on(:cache, version: "~> 1.4")
         end
 
-      assert {:error, %LoadError{step: :resolve, reason: {:version_mismatch, [mismatch]}} = error} =
+      assert {:error, %Error{step: :resolve, reason: {:version_mismatch, [mismatch]}} = error} =
                Manager.load_plugin(blog, %{}, instance: instance)
 
       assert mismatch == {:version_mismatch, :blog, :cache, "~> 1.4", "2.1.0"}
@@ -158,7 +158,7 @@ defmodule Pipeline.Plugin.ManagerTest do
       {:ok, :blog} = Manager.load_plugin(blog, %{}, instance: instance)
       cache = plugin([id: :cache, version: "2.1.0"], do: nil)
 
-      assert {:error, %LoadError{reason: {:version_mismatch, [mismatch]}}} =
+      assert {:error, %Error{reason: {:version_mismatch, [mismatch]}}} =
                Manager.load_plugin(cache, %{}, instance: instance)
 
       assert mismatch == {:version_mismatch, :blog, :cache, "~> 1.4", "2.1.0"}
@@ -179,7 +179,7 @@ defmodule Pipeline.Plugin.ManagerTest do
           end
         end
 
-      assert {:error, %LoadError{step: :init, reason: :no_key} = error} =
+      assert {:error, %Error{step: :init, reason: :no_key} = error} =
                Manager.load_plugin(module, %{}, instance: instance)
 
       assert Exception.message(error) ==
@@ -195,7 +195,7 @@ defmodule Pipeline.Plugin.ManagerTest do
           def init(config), do: raise("no #{config.what}")
         end
 
-      assert {:error, %LoadError{step: :init} = error} =
+      assert {:error, %Error{step: :init} = error} =
                Manager.load_plugin(module, %{what: "luck"}, instance: instance)
 
       assert Exception.message(error) =~ "init/1 failed with ** (RuntimeError) no luck; it is undone"
@@ -212,7 +212,7 @@ defmodule Pipeline.Plugin.ManagerTest do
           def stop(%{test: pid}), do: send(pid, :stopped) && :ok
         end
 
-      assert {:error, %LoadError{step: :start, reason: :no_port}} =
+      assert {:error, %Error{step: :start, reason: :no_port}} =
                Manager.load_plugin(module, %{test: self()}, instance: instance)
 
       assert_received :stopped
@@ -226,7 +226,7 @@ defmodule Pipeline.Plugin.ManagerTest do
           def init(_config), do: receive(do: (:never -> {:ok, nil}))
         end
 
-      assert {:error, %LoadError{step: :init, reason: :timeout}} =
+      assert {:error, %Error{step: :init, reason: :timeout}} =
                Manager.load_plugin(module, %{}, instance: instance, timeout: 50)
 
       assert_nothing_left(instance)
@@ -235,7 +235,7 @@ defmodule Pipeline.Plugin.ManagerTest do
     test "refuses a configuration that is no map, and unknown options", %{instance: instance} do
       module = plugin([id: :alpha], do: nil)
 
-      assert {:error, %LoadError{reason: {:invalid_config, :nonsense}}} =
+      assert {:error, %Error{reason: {:invalid_config, :nonsense}}} =
                Manager.load_plugin(module, :nonsense, instance: instance)
 
       assert_raise ArgumentError,
@@ -255,7 +255,7 @@ defmodule Pipeline.Plugin.ManagerTest do
           __ENV__
         )
 
-      assert {:error, %LoadError{reason: {:invalid_manifest, _}} = error} =
+      assert {:error, %Error{reason: {:invalid_manifest, _}} = error} =
                Manager.load_plugin(module, %{}, instance: instance)
 
       assert Exception.message(error) =~
@@ -273,7 +273,7 @@ defmodule Pipeline.Plugin.ManagerTest do
           end
         end
 
-      assert {:error, %LoadError{step: :init, reason: %LoadError{reason: {:called_from_callback, :init}}}} =
+      assert {:error, %Error{step: :init, reason: %Error{reason: {:called_from_callback, :init}}}} =
                Manager.load_plugin(module, %{other: other, instance: instance}, instance: instance)
     end
   end
@@ -315,12 +315,12 @@ defmodule Pipeline.Plugin.ManagerTest do
           end
         )
 
-      assert {:error, %LoadError{reason: {:invalid_manifest, sentence}}} =
+      assert {:error, %Error{reason: {:invalid_manifest, sentence}}} =
                Manager.load_plugin(raising, %{}, instance: instance)
 
       assert sentence == "its __plugin__/0 raised: no manifest today"
 
-      assert {:error, %LoadError{reason: {:invalid_manifest, sentence}}} =
+      assert {:error, %Error{reason: {:invalid_manifest, sentence}}} =
                Manager.load_plugin(wrong, %{}, instance: instance)
 
       assert sentence =~ "its hooks are %{before: :step}"
@@ -373,7 +373,7 @@ defmodule Pipeline.Plugin.ManagerTest do
           depends_on(:one)
         end
 
-      assert {:error, %LoadError{step: :resolve, reason: {:cycle, cycle}} = error} =
+      assert {:error, %Error{step: :resolve, reason: {:cycle, cycle}} = error} =
                Manager.load_plugins([one, two], instance: instance)
 
       assert Enum.sort(cycle) == [:one, :two]
@@ -401,7 +401,7 @@ defmodule Pipeline.Plugin.ManagerTest do
           def start(_config), do: {:error, :bad}
         end
 
-      assert {:error, %LoadError{plugin: :bad, step: :start, reason: :bad}} =
+      assert {:error, %Error{plugin: :bad, step: :start, reason: :bad}} =
                Manager.load_plugins([{good, %{test: self()}}, bad], instance: instance)
 
       assert_received {:stop, :good, _}
@@ -412,7 +412,7 @@ defmodule Pipeline.Plugin.ManagerTest do
       one = plugin([id: :twice], do: nil)
       two = plugin([id: :twice], do: nil)
 
-      assert {:error, %LoadError{reason: {:duplicate_id, :twice}}} =
+      assert {:error, %Error{reason: {:duplicate_id, :twice}}} =
                Manager.load_plugins([one, two], instance: instance)
 
       assert_nothing_left(instance)
@@ -431,7 +431,7 @@ defmodule Pipeline.Plugin.ManagerTest do
         end
 
       {:ok, :alpha} = Manager.load_plugin(module, %{test: self()}, instance: instance)
-      %{pid: pid} = Manager.plugin_info(:alpha, instance: instance)
+      %{pid: pid} = Manager.plugin_info!(:alpha, instance: instance)
       monitor = Process.monitor(pid)
 
       assert :ok = Manager.unload_plugin(:alpha, instance: instance)
@@ -472,8 +472,12 @@ defmodule Pipeline.Plugin.ManagerTest do
 
       _ = callbacks()
 
-      assert Manager.unload_plugin(:cache, instance: instance) == {:error, {:required_by, [:blog]}}
-      assert Manager.unload_plugin(:nothing, instance: instance) == {:error, {:not_loaded, :nothing}}
+      assert {:error, %Error{reason: {:required_by, [:blog]}}} =
+               Manager.unload_plugin(:cache, instance: instance)
+
+      assert {:error, %Error{reason: {:not_loaded, :nothing}}} =
+               Manager.unload_plugin(:nothing, instance: instance)
+
       assert callbacks() == []
 
       assert :ok = Manager.unload_plugin(:cache, instance: instance, cascade: true)
@@ -499,7 +503,10 @@ defmodule Pipeline.Plugin.ManagerTest do
 
       {:ok, _} = Manager.load_plugins([one, two, chat], instance: instance)
       assert :ok = Manager.unload_plugin(:one, instance: instance)
-      assert Manager.unload_plugin(:two, instance: instance) == {:error, {:required_by, [:chat]}}
+
+      assert {:error, %Error{reason: {:required_by, [:chat]}}} =
+               Manager.unload_plugin(:two, instance: instance)
+
       assert :ok = Manager.unload_plugin(:two, instance: instance, cascade: true)
       assert Manager.list_plugins(instance: instance) == []
     end
@@ -517,7 +524,9 @@ defmodule Pipeline.Plugin.ManagerTest do
         end
 
       {:ok, _} = Manager.load_plugins([one, both], instance: instance)
-      assert Manager.unload_plugin(:one, instance: instance) == {:error, {:required_by, [:both]}}
+
+      assert {:error, %Error{reason: {:required_by, [:both]}}} =
+               Manager.unload_plugin(:one, instance: instance)
     end
   end
 
@@ -532,10 +541,10 @@ defmodule Pipeline.Plugin.ManagerTest do
 
     {:ok, :leaving} = Manager.load_plugin(module, %{}, instance: instance)
 
-    assert RPC.call(:leaving, {:leave, instance}, 5000, instance: instance) ==
-             {:ok, {:error, {:called_from_callback, :itself}}}
+    assert {:ok, {:error, %Error{reason: {:called_from_callback, :itself}} = error}} =
+             RPC.call(:leaving, {:leave, instance}, 5000, instance: instance)
 
-    assert Manager.format_error({:called_from_callback, :itself}) =~
+    assert Exception.message(error) =~
              "a plugin cannot ask for a change of itself and wait for it"
 
     assert :ok = Manager.unload_plugin(:leaving, instance: instance)
@@ -633,7 +642,7 @@ defmodule Pipeline.Plugin.ManagerTest do
             {[hooks: NoSuchSpec], "hooks: takes a module that uses Pipeline.Hook.Spec, got: NoSuchSpec"},
             {[plugins: :foo], "plugins to load are a list of modules or {module, config}, got: :foo"},
             {[plugins: ["x"]], ~s(a plugin to load is a module or {module, config}, got: "x")},
-            {[name: "text"], ~s(the name of an instance is an atom, got: "text")}
+            {[name: nil], "the name of an instance is any term but nil"}
           ] do
         assert_raise ArgumentError, message, fn -> Manager.start_link(Keyword.merge([name: name], opts)) end
       end
@@ -703,11 +712,11 @@ defmodule Pipeline.Plugin.ManagerTest do
     end
 
     test "a killed manager finds every plugin running and every hook in place", %{instance: instance} do
-      %{pid: pid} = Manager.plugin_info(:alpha, instance: instance)
+      %{pid: pid} = Manager.plugin_info!(:alpha, instance: instance)
       kill(instance, :manager)
       assert Hook.run(instance, :step, :given, &Function.identity/1) == {:ok, :alpha}
       await_name(instance, :manager)
-      assert %{pid: ^pid, state: :started} = Manager.plugin_info(:alpha, instance: instance)
+      assert %{pid: ^pid, state: :started} = Manager.plugin_info!(:alpha, instance: instance)
       assert :ok = Manager.unload_plugin(:alpha, instance: instance)
       assert_nothing_left(instance)
       refute Process.alive?(pid)
@@ -779,7 +788,7 @@ defmodule Pipeline.Plugin.ManagerTest do
       end
 
       assert_receive {:pipeline_event, {:plugin, :plugin_failed}, %{id: :alpha}}
-      assert %{state: :failed} = Manager.plugin_info(:alpha, instance: instance)
+      assert %{state: :failed} = Manager.plugin_info!(:alpha, instance: instance)
       assert Manager.get_by_capability(:letters, instance: instance) == []
       assert Hook.run(instance, :step, :given, &Function.identity/1) == {:ok, :given}
     end

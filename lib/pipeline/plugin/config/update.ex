@@ -31,14 +31,14 @@ defmodule Pipeline.Plugin.Config.Update do
   @doc "Returns the plugin as the registry has it then."
   @spec run(Plugin.plugin_id(), map, timeout, atom) :: {:ok, map} | {:error, error}
   def run(id, config, timeout, instance) do
-    info = Registry.get(Registry.of(instance), id)
+    info = Registry.info(Registry.owned(instance), id)
     pid = Names.whereis(instance, {:plugin, id})
 
     with :ok <- check_running(info, pid),
          :ok <- check_callback(info),
          {:ok, config} <- Config.check(info.module, config, timeout),
          :ok <- ask(pid, id, config, timeout) do
-      {:ok, Registry.get(Registry.of(instance), id)}
+      {:ok, Registry.info(Registry.owned(instance), id)}
     end
   end
 
@@ -92,11 +92,11 @@ defmodule Pipeline.Plugin.Config.Update do
   end
 
   defp decide(update, id, instance, state, new_state) do
-    registry = Registry.of(instance)
+    registry = Registry.owned(instance)
 
     with true <- Process.alive?(update.asked_by),
          :ok <- :atomics.compare_exchange(update.decision, 1, @open, @taken),
-         {:ok, _} <- Registry.replace(registry, %{Registry.get(registry, id) | config: update.config}) do
+         {:ok, _} <- Registry.replace(registry, %{Registry.info(registry, id) | config: update.config}) do
       {:ok, :ok, new_state}
     else
       _ -> {:ok, {:error, {:timeout, id}}, state}

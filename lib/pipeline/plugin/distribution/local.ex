@@ -4,8 +4,6 @@ defmodule Pipeline.Plugin.Distribution.Local do
 
   @behaviour Pipeline.Plugin.Distribution
 
-  alias Pipeline.Plugin.LoadError
-
   @impl true
   def options!(_opts), do: nil
 
@@ -31,9 +29,7 @@ defmodule Pipeline.Plugin.Distribution.Local do
   def cast(_instance, node, _id, _message), do: {:error, {absent(node), node}}
 
   @impl true
-  def load(instance, _plugins, _modules, _timeout) do
-    {:error, %LoadError{step: :cluster, reason: {:not_clustered, instance}}}
-  end
+  def load(instance, _plugins, _modules, _timeout), do: {:error, {:not_clustered, instance}}
 
   @impl true
   def unload(instance, _id, _opts), do: {:error, {:not_clustered, instance}}

@@ -6,7 +6,7 @@ defmodule Pipeline.Plugin.Manager.BootPending do
 
   @behaviour Pipeline.Instance.Published
 
-  @type reason :: :not_loaded_yet | Pipeline.Plugin.LoadError.t()
+  @type reason :: :not_loaded_yet | Pipeline.Plugin.Error.t()
 
   @doc "Plugins that are about to be loaded."
   @impl true

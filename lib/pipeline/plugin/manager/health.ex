@@ -27,7 +27,7 @@ defmodule Pipeline.Plugin.Manager.Health do
 
   @spec report(atom, timeout) :: report
   def report(instance, time_box) do
-    infos = for %{state: _} = info <- Registry.list(Registry.of(instance)), do: info
+    infos = for %{state: _} = info <- Registry.list(Registry.owned(instance)), do: info
     asked = Enum.map(infos, &{&1, request(&1, instance)})
     deadline = if time_box != :infinity, do: now() + time_box
     plugins = Map.new(asked, fn {info, request} -> {info.id, plugin(info, answer(request, deadline))} end)

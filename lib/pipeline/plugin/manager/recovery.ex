@@ -5,7 +5,7 @@ defmodule Pipeline.Plugin.Manager.Recovery do
   require Logger
 
   alias Pipeline.Hook.ChainStore
-  alias Pipeline.Plugin.{Child, Lifecycle, LoadError, Processes, Registry, Restarts}
+  alias Pipeline.Plugin.{Child, Lifecycle, Error, Processes, Registry, Restarts}
   alias Pipeline.Plugin.Manager.{Hold, Retire, State}
   alias Pipeline.Plugin.Manager.UpgradeGuard
 
@@ -17,7 +17,7 @@ defmodule Pipeline.Plugin.Manager.Recovery do
 
     # The registry is open to all; what somebody else has put there is theirs.
     all =
-      for %{state: _, module: _, config: _, history: _} = info <- Registry.list(Registry.of(instance)),
+      for %{state: _, module: _, config: _, history: _} = info <- Registry.list(Registry.owned(instance)),
           do: info
 
     state = Enum.reduce(all, state, &State.put(&2, &1))
@@ -53,7 +53,7 @@ defmodule Pipeline.Plugin.Manager.Recovery do
             {[], state}
 
           {:error, reason, state} ->
-            error = %LoadError{plugin: id, module: state.plugins[id].module, step: :init, reason: reason}
+            error = %Error{plugin: id, module: state.plugins[id].module, step: :init, reason: reason}
             Logger.error("a plugin that was running is lost: " <> Exception.message(error))
             {[{id, reason}], state}
         end

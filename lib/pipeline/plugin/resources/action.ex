@@ -4,7 +4,7 @@ defmodule Pipeline.Plugin.Resources.Action do
 
   require Logger
 
-  alias Pipeline.Plugin.Manager
+  alias Pipeline.Plugin.{Error, Manager}
   alias Pipeline.Instance.Names
 
   # Milliseconds, as long as a supervisor gives a worker.
@@ -46,8 +46,8 @@ defmodule Pipeline.Plugin.Resources.Action do
   defp run(%{action: action, id: id} = exceeded, _pid, instance) do
     case through_manager(action, exceeded, instance) do
       # Somebody else was first.
-      {:error, {:not_loaded, ^id}} -> :ok
-      {:error, reason} -> Logger.error("plugin #{inspect(id)} is not stopped (#{action}): #{inspect(reason)}")
+      {:error, %Error{reason: {:not_loaded, ^id}}} -> :ok
+      {:error, error} -> Logger.error(Exception.message(error))
       _done -> :ok
     end
   end

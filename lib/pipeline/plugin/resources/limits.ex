@@ -83,7 +83,7 @@ defmodule Pipeline.Plugin.Resources.Limits do
   @doc "What holds for a plugin that is about to start, with the limits that it is given, if it is."
   @spec of(atom, module, Pipeline.Plugin.plugin_id(), t | keyword | nil) :: t
   def of(instance, module, id, nil) do
-    case Registry.get(Registry.of(instance), id) do
+    case Registry.info(Registry.owned(instance), id) do
       %{limits: limits} -> limits
       _ -> effective(instance, declared(module))
     end

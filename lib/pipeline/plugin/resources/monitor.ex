@@ -37,11 +37,11 @@ defmodule Pipeline.Plugin.Resources.Monitor do
 
   @doc "Whether a plugin is to have a process, for all that the registry knows. One that starts then comes back."
   @spec to_run?(atom, Pipeline.Plugin.plugin_id()) :: boolean
-  def to_run?(instance, id), do: match?(%{state: :started}, Registry.get(Registry.of(instance), id))
+  def to_run?(instance, id), do: match?(%{state: :started}, Registry.info(Registry.owned(instance), id))
 
   @spec sample(atom) :: [Pipeline.Plugin.Resources.exceeded()]
   def sample(instance) do
-    _ = Registry.of(instance)
+    _ = Registry.owned(instance)
     GenServer.call(Names.via(instance, :monitor), :sample, :infinity)
   catch
     # It is being restarted and has seen nothing.
@@ -74,7 +74,7 @@ defmodule Pipeline.Plugin.Resources.Monitor do
 
   # Those that a monitor before this one has left behind. When they started nobody knows.
   defp find(%{instance: instance} = state) do
-    for %{id: id} = info <- Registry.list(Registry.of(instance)),
+    for %{id: id} = info <- Registry.list(Registry.owned(instance)),
         pid = Names.whereis(instance, {:plugin, id}),
         reduce: state do
       state ->
