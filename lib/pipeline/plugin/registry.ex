@@ -40,12 +40,12 @@ defmodule Pipeline.Plugin.Registry do
 
   alias Pipeline.Native
   alias Pipeline.Plugin.Manifest
-  alias Pipeline.Plugin.Registry.{Instance, Snapshot}
+  alias Pipeline.Plugin.Registry.{ReadOnly, Snapshot}
 
   @behaviour Pipeline.Instance.Published
 
   defguardp is_readable(source)
-            when is_struct(source, __MODULE__) or is_struct(source, Instance) or is_struct(source, Snapshot)
+            when is_struct(source, __MODULE__) or is_struct(source, ReadOnly) or is_struct(source, Snapshot)
 
   @bookkeeping [:restarts, :leaves_for, :order, :upgrade]
 
@@ -55,7 +55,7 @@ defmodule Pipeline.Plugin.Registry do
   @opaque t :: %__MODULE__{handle: reference}
 
   @typedoc "What can be read: a registry as it is now, or as it was."
-  @type source :: t | Instance.t() | Snapshot.t()
+  @type source :: t | ReadOnly.t() | Snapshot.t()
 
   @typedoc """
   What changed up to `generation`, each id once: those registered or replaced and still there, and those gone, each in
@@ -83,8 +83,8 @@ defmodule Pipeline.Plugin.Registry do
 
   The manager of the instance alone writes to it. Raises `ArgumentError` if the instance is not running.
   """
-  @spec of(instance :: term) :: Instance.t()
-  def of(instance \\ Pipeline.Instance.default()), do: %Instance{handle: owned(instance).handle}
+  @spec of(instance :: term) :: ReadOnly.t()
+  def of(instance \\ Pipeline.Instance.default()), do: %ReadOnly{handle: owned(instance).handle}
 
   @doc false
   # The same to write to, for the manager and its like.
@@ -227,7 +227,7 @@ defmodule Pipeline.Plugin.Registry do
   end
 
   @doc "The registry as it is now, to read from as often as needed."
-  @spec snapshot(t | Instance.t()) :: Snapshot.t()
+  @spec snapshot(t | ReadOnly.t()) :: Snapshot.t()
   def snapshot(%{handle: handle} = source) when is_readable(source) do
     kept = Native.Registry.snapshot(handle)
     %Snapshot{handle: kept, generation: Native.Registry.generation(kept), of: source.__struct__}

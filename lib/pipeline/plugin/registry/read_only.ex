@@ -1,4 +1,4 @@
-defmodule Pipeline.Plugin.Registry.Instance do
+defmodule Pipeline.Plugin.Registry.ReadOnly do
   @moduledoc """
   The registry of an instance, from `Pipeline.Plugin.Registry.of/1`.
 
@@ -12,6 +12,6 @@ defmodule Pipeline.Plugin.Registry.Instance do
   @type t :: %__MODULE__{handle: reference}
 
   defimpl Inspect do
-    def inspect(_registry, _opts), do: "#Pipeline.Plugin.Registry.Instance<>"
+    def inspect(_registry, _opts), do: "#Pipeline.Plugin.Registry.ReadOnly<>"
   end
 end
