@@ -1,12 +1,12 @@
 defmodule Pipeline.Cluster.Advice do
   @moduledoc false
-  # What to do about a plugin that a node cannot bring to what is to hold on all nodes.
+  # Advice about a plugin that this node cannot bring to its state on all nodes.
 
   alias Pipeline.Plugin
   alias Pipeline.Cluster.{Entry, Table}
   alias Pipeline.Plugin.Error
 
-  @doc "Those that could not be brought there, `nil` where there is no cluster."
+  @doc "The plugins that this node could not bring to their state on all nodes."
   @spec pending(atom) :: [Plugin.Distribution.pending()] | nil
   def pending(instance) do
     if Table.settings(instance) do

@@ -56,7 +56,7 @@ defmodule Pipeline.Cluster.Code do
   @doc """
   Loads what this node does not have, all or nothing, and returns the modules that were loaded.
 
-  Those in `over` are replaced where there are others of their names.
+  A module in `over` replaces a loaded module of its name.
   """
   @spec install([t], over :: [module]) :: {:ok, shipped :: [module]} | {:error, Error.t()}
   def install(code, over \\ []) do
@@ -87,7 +87,7 @@ defmodule Pipeline.Cluster.Code do
   end
 
   defp put(%__MODULE__{module: module, file: file, binary: binary}) do
-    # Who still runs what was removed earlier would be ended by the loading.
+    # Loading a second version would end processes that still run the removed one.
     with {:purged, true} <- {:purged, :code.soft_purge(module)},
          {:module, ^module} <- :code.load_binary(module, file, binary) do
       :ok
@@ -100,7 +100,7 @@ defmodule Pipeline.Cluster.Code do
   @doc """
   Takes modules out that were shipped; what stands in a file of the name comes back.
 
-  Who still runs their code is not ended, and keeps it until then.
+  Processes that still run their code are not ended, and keep it.
   """
   @spec remove([module]) :: :ok
   def remove(modules) do
@@ -125,7 +125,7 @@ defmodule Pipeline.Cluster.Code do
     end
   end
 
-  @doc "What stands in a target of an upgrade: a module, the path of a BEAM file, or the bytes of one."
+  @doc "The code of an upgrade's target: a module, the path of a BEAM file, or the bytes of one."
   @spec target(Upgrade.target(), current :: module, [t]) :: {:ok, t} | {:error, Error.t()}
   def target(target, current, _known) when is_binary(target) do
     with {:ok, file, binary} <- bytes(target),

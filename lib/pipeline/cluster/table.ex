@@ -1,9 +1,8 @@
 defmodule Pipeline.Cluster.Table do
   @moduledoc false
-  # What an instance knows of its cluster, for as long as it lives: the process that holds it does nothing else, so that
-  # what works with it may crash.
+  # The table of an instance in a cluster. Its process only owns it, so that processes that work with the table may crash.
   #
-  #   * `{id, entry, here}` - what all nodes are to do about a plugin, and what has become of it on this one
+  #   * `{id, entry, here}` - the state of a plugin on all nodes, and its state on this one
   #   * `{{:undo, :change}, undo}` - how to take back the change that is under way
 
   use GenServer

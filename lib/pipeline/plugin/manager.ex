@@ -552,7 +552,7 @@ defmodule Pipeline.Plugin.Manager do
   @doc """
   The plugin that provides a type, and the module that it names for it.
 
-  Of several: one that is the default, then the one with the highest priority, then the one loaded first.
+  Among several it is the default one, then the one with the highest priority, then the one loaded first.
   Option: `:instance`.
   """
   @spec get_provider(atom, keyword) :: {:ok, {Plugin.plugin_id(), module}} | :error
@@ -573,14 +573,14 @@ defmodule Pipeline.Plugin.Manager do
   defp result({:error, reason}, operation, id), do: {:error, Error.of(reason, operation, id)}
   defp result(done, _operation, _id), do: done
 
-  # Of several plugins the error itself names the one that failed.
+  # With several plugins, the error itself names the one that failed.
   defp result(done, operation), do: result(done, operation, nil)
 
   defp value!(:ok), do: :ok
   defp value!({:ok, value}), do: value
   defp value!({:error, error}), do: raise(error)
 
-  # What is done on all nodes is done by another process, which asks the managers of each.
+  # A change on all nodes runs in a process of its own, which asks the manager of each node.
   defp everywhere(opts, on_all, here) do
     instance = opts[:instance] || @default
 

@@ -63,7 +63,7 @@ defmodule Pipeline.Plugin.RPC do
     end
   end
 
-  # One that is just being restarted here is waited for: it is here.
+  # A plugin that is being restarted here is waited for.
   defp call_any(instance, id, request, deadline) do
     case Target.find(instance, id) do
       {:error, reason} when reason != :restarting ->
@@ -135,7 +135,7 @@ defmodule Pipeline.Plugin.RPC do
   defp node!(other), do: raise(ArgumentError, "node: is the name of a node or :any, got: #{inspect(other)}")
 
   defp check_timeout!(:infinity), do: :infinity
-  # What is left of an earlier deadline can be less than nothing.
+  # The deadline can have passed already.
   defp check_timeout!(timeout) when is_integer(timeout), do: timeout |> max(0) |> min(@longest)
 
   defp check_timeout!(timeout) do

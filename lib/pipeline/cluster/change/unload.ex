@@ -94,7 +94,7 @@ defmodule Pipeline.Cluster.Change.Unload do
 
   defp gone(%{plugins: plugins}), do: {:gone, for(%{id: id} <- plugins, do: id)}
 
-  # What went on some node, of what the cluster has.
+  # Plugins of the cluster that were unloaded on some node.
   @impl true
   def entries(%{id: id}, found, results, _clocks) do
     clocks = Enum.concat(found)

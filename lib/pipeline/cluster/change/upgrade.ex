@@ -64,7 +64,7 @@ defmodule Pipeline.Cluster.Change.Upgrade do
     end
   end
 
-  # What the plugin had with it, it has still.
+  # The modules shipped with the plugin before stay.
   defp beside(id, instance) do
     with {%{code: [_own | beside]}, _here} <- Table.get(instance, id), do: beside, else: (_ -> [])
   end
@@ -130,7 +130,7 @@ defmodule Pipeline.Cluster.Change.Upgrade do
   def rollback(_runs, _to), do: []
 
   defp anew(id, old, config, instance) do
-    # One that has failed has no process, and what depends on it is held meanwhile.
+    # A failed plugin has no process; its dependents are held meanwhile.
     _ = Manager.disable_plugin(id, instance: instance, reason: :upgrade_failed)
 
     with :ok <- Manager.unload_plugin(id, instance: instance),

@@ -15,7 +15,7 @@ defmodule Pipeline.Plugin.RPC.Target do
   @doc "The process of a plugin, or why it has none."
   @spec find(atom, Pipeline.Plugin.plugin_id()) :: {:ok, pid} | {:error, atom}
   def find(instance, id) do
-    # One that the user supervises is not in the registry.
+    # A plugin under a supervisor of the user is not in the registry.
     with nil <- Names.whereis(instance, {:plugin, id}),
          state when state in @alive <- state(instance, id) do
       {:error, :restarting}
@@ -32,7 +32,7 @@ defmodule Pipeline.Plugin.RPC.Target do
     with {:error, :restarting} <- find(instance, id), do: ask_waiter(instance, id, deadline)
   end
 
-  @doc "What a call is told whose plugin has ended while it waited."
+  @doc "The reason for a caller whose plugin ended while it waited."
   @spec ended(atom, Pipeline.Plugin.plugin_id(), term) :: tuple
   def ended(instance, id, reason) do
     with true <- reason in [:normal, :shutdown] or match?({:shutdown, _}, reason),
