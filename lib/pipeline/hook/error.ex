@@ -3,8 +3,11 @@ defmodule Pipeline.Hook.Error do
   A hook failed: it raised, exited, threw, timed out or panicked.
 
   `plugin`, `point` and `kind` say which hook it was; `reason` is the exception, or the term that it exited with or
-  threw, or `:timeout`, or `:max_heap`; or `:circuit_open`, and then the hook was not called. A hook that refuses on purpose, by `throw {:hook_error, reason}`, is not a failure:
-  `Pipeline.Hook.run/2` returns its reason as it is.
+  threw, or `:timeout`, or `:max_heap`; or `:circuit_open`, and then the hook was not called. A hook that refuses on
+  purpose, by `throw {:hook_error, reason}`, is not a failure: `Pipeline.Hook.run/2` returns its reason as it is.
+
+  The message calls no code of the plugin. It shows an exception by its field `:message`, or else by its fields;
+  `Exception.message(error.reason)` has the plugin's own sentence, and runs its `message/1`.
   """
 
   @type t :: %__MODULE__{
@@ -14,6 +17,8 @@ defmodule Pipeline.Hook.Error do
           reason: term,
           stacktrace: Exception.stacktrace()
         }
+
+  alias Pipeline.Foreign
 
   defexception [:plugin, :point, :kind, :reason, stacktrace: []]
 
@@ -33,8 +38,6 @@ defmodule Pipeline.Hook.Error do
   defp describe(:timeout), do: "it took longer than its timeout"
   defp describe(:max_heap), do: "it needed more memory than its max_heap"
 
-  defp describe(reason) when is_exception(reason),
-    do: "#{inspect(reason.__struct__)}: #{Exception.message(reason)}"
-
-  defp describe(reason), do: inspect(reason)
+  defp describe(reason) when is_exception(reason), do: Foreign.exception(reason)
+  defp describe(reason), do: Foreign.term(reason)
 end

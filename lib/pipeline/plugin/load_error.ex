@@ -21,6 +21,7 @@ defmodule Pipeline.Plugin.LoadError do
   that the step `:code` has there.
   """
 
+  alias Pipeline.Foreign
   alias Pipeline.Plugin.{Manager, ResolutionError}
 
   @type step ::
@@ -78,7 +79,7 @@ defmodule Pipeline.Plugin.LoadError do
   defp detail(%{step: :config, reason: reason}), do: Pipeline.Plugin.Config.format(reason)
 
   defp detail(%{reason: {:invalid_config, config}}) do
-    "its configuration is a map, got: #{inspect(config)}"
+    "its configuration is a map, got: #{Foreign.term(config)}"
   end
 
   defp detail(%{reason: {:already_loaded, id}}) do
@@ -93,7 +94,8 @@ defmodule Pipeline.Plugin.LoadError do
     "the id #{inspect(id)} is used twice; give one of the plugins another"
   end
 
-  defp detail(%{reason: {:cannot_load, path, reason}}), do: "#{path} cannot be loaded: #{inspect(reason)}"
+  defp detail(%{reason: {:cannot_load, path, reason}}),
+    do: "#{path} cannot be loaded: #{Foreign.term(reason)}"
 
   defp detail(%{reason: {:no_file, module}}) do
     "#{inspect(module)} stands in no file, so there is nothing newer to load; give a module, a path or a BEAM binary"
@@ -114,12 +116,12 @@ defmodule Pipeline.Plugin.LoadError do
   defp detail(%{step: :cluster, reason: reason}), do: Manager.format_error(reason)
   defp detail(%{step: :init, reason: reason}), do: "init/1 failed with #{failure(reason)}; it is undone"
   defp detail(%{step: :start, reason: reason}), do: "start/1 failed with #{failure(reason)}; it is undone"
-  defp detail(%{reason: reason}), do: inspect(reason)
+  defp detail(%{reason: reason}), do: Foreign.term(reason)
 
   # A process that raised ends with the exception and where it was raised.
   defp failure({exception, stacktrace}) when is_exception(exception) and is_list(stacktrace) do
-    Exception.format_banner(:error, exception, stacktrace)
+    Foreign.banner(:error, exception)
   end
 
-  defp failure(reason), do: inspect(reason)
+  defp failure(reason), do: Foreign.term(reason)
 end

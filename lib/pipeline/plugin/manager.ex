@@ -26,6 +26,7 @@ defmodule Pipeline.Plugin.Manager do
       config :pipeline_plugin, hooks: MyApp.Hooks, plugins: [MyApp.Greeter], limits: [memory: 100_000_000]
   """
 
+  alias Pipeline.Foreign
   alias Pipeline.Plugin
 
   alias Pipeline.Plugin.{
@@ -89,6 +90,7 @@ defmodule Pipeline.Plugin.Manager do
           {:not_loaded | :held | :stopped | :failed, Plugin.plugin_id()}
           | {:still_running | :code_in_use, [pid]}
           | {:crashed, Plugin.plugin_id(), reason :: term}
+          | {:too_large, Plugin.plugin_id()}
           | {:called_from_callback, atom}
           | cluster_error
           | LoadError.t()
@@ -297,6 +299,7 @@ defmodule Pipeline.Plugin.Manager do
     * `{:no_update_config, id}` - the plugin has no `c:Pipeline.Plugin.update_config/2`
     * `{:timeout, id}` - it did not answer in time. What it answers later is not taken
     * `{:crashed, id, reason}` - it ended while it was asked, and is restarted with the configuration that it had
+    * `{:too_large, id}` - it refused with a reason larger than its limit `:max_heap` (`Pipeline.Plugin.Resources`)
     * `{:not_started, id, state}`, `{:not_loaded, id}`
 
   The configuration replaces the old one; the two are not merged.
@@ -502,7 +505,8 @@ defmodule Pipeline.Plugin.Manager do
   time. The status of one is
 
     * `:healthy` - it said so, or has no such callback and its process answers
-    * `{:unhealthy, reason}` - it said so; or raised, then the reason is the exception
+    * `{:unhealthy, reason}` - it said so; or raised, then the reason is the exception; or `{:too_large, id}`, its
+      answer was larger than its limit `:max_heap`
     * `:no_answer` - it did not answer within the time box: it hangs, or has much to do
     * `{:crashed, reason}` - it ended before it answered
     * `{:not_running, state}` - it is not `:started`, or is just being `:restarting`
@@ -576,7 +580,8 @@ defmodule Pipeline.Plugin.Manager do
       "it is needed by :blog; unload them first, or pass cascade: true"
   """
   @spec format_error(LoadError.t() | unload_error | enable_error | upgrade_error | update_error) :: String.t()
-  def format_error(error) when is_exception(error), do: Exception.message(error)
+  def format_error(%LoadError{} = error), do: Exception.message(error)
+  def format_error(error) when is_exception(error), do: Foreign.message(error)
 
   def format_error({:not_loaded, id}),
     do: "there is no plugin #{inspect(id)}; list_plugins/1 shows those there are"
@@ -608,7 +613,11 @@ defmodule Pipeline.Plugin.Manager do
   end
 
   def format_error({:refused, reason}) do
-    "the plugin refused the configuration: #{inspect(reason)}; it goes on with the one that it has"
+    "the plugin refused the configuration: #{Foreign.term(reason)}; it goes on with the one that it has"
+  end
+
+  def format_error({:too_large, id}) do
+    "the answer of plugin #{inspect(id)} would be larger than its limit max_heap: once it is copied"
   end
 
   def format_error({:timeout, id}) do
@@ -616,7 +625,7 @@ defmodule Pipeline.Plugin.Manager do
   end
 
   def format_error({:crashed, id, reason}) do
-    "plugin #{inspect(id)} ended while it was asked: #{Exception.format_exit(reason)}; it is restarted with the " <>
+    "plugin #{inspect(id)} ended while it was asked: #{Foreign.exit_reason(reason)}; it is restarted with the " <>
       "configuration that it had"
   end
 
@@ -630,7 +639,7 @@ defmodule Pipeline.Plugin.Manager do
 
   def format_error({:schema_failed, _} = error), do: Config.format(error)
 
-  def format_error({:invalid_config, config}), do: "a configuration is a map, got: #{inspect(config)}"
+  def format_error({:invalid_config, config}), do: "a configuration is a map, got: #{Foreign.term(config)}"
 
   def format_error({:on_node, node, reason}), do: "on the node #{node} #{format_error(reason)}"
 
@@ -646,10 +655,10 @@ defmodule Pipeline.Plugin.Manager do
   end
 
   def format_error({:interrupted, reason}) do
-    "the process that made the change on all nodes ended, and each takes it back: #{inspect(reason)}; try again"
+    "the process that made the change on all nodes ended, and each takes it back: #{Foreign.term(reason)}; try again"
   end
 
-  def format_error(reason), do: "it failed with #{inspect(reason)}"
+  def format_error(reason), do: "it failed with #{Foreign.term(reason)}"
 
   defp timeout!(opts, default) do
     case opts[:timeout] || default do

@@ -14,6 +14,8 @@ defmodule Pipeline.Runner.Error do
 
   @type t :: %__MODULE__{node: term, reason: term}
 
+  alias Pipeline.Foreign
+
   defexception [:node, :reason]
 
   @impl Exception
@@ -33,8 +35,10 @@ defmodule Pipeline.Runner.Error do
 
   defp describe({:invalid, reason}), do: "it was refused: #{text(reason)}"
   defp describe({:failed, reason}), do: text(reason)
-  defp describe({:bad_result, term}), do: "expected {:ok, output} or {:error, reason}, got: #{inspect(term)}"
 
-  defp text(reason) when is_exception(reason), do: Exception.message(reason)
-  defp text(reason), do: inspect(reason)
+  defp describe({:bad_result, term}),
+    do: "expected {:ok, output} or {:error, reason}, got: #{Foreign.term(term)}"
+
+  defp text(reason) when is_exception(reason), do: Foreign.message(reason)
+  defp text(reason), do: Foreign.term(reason)
 end

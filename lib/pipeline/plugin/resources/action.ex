@@ -45,9 +45,14 @@ defmodule Pipeline.Plugin.Resources.Action do
   defp run(%{action: action, id: id} = exceeded, _pid, instance) do
     case through_manager(action, exceeded, instance) do
       # Somebody else was first.
-      {:error, {:not_loaded, ^id}} -> :ok
-      {:error, reason} -> Logger.error("plugin #{inspect(id)} is not stopped (#{action}): #{inspect(reason)}")
-      _done -> :ok
+      {:error, {:not_loaded, ^id}} ->
+        :ok
+
+      {:error, reason} ->
+        Logger.error("plugin #{inspect(id)} is not stopped (#{action}): #{Pipeline.Foreign.term(reason)}")
+
+      _done ->
+        :ok
     end
   end
 
