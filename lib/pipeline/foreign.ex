@@ -8,8 +8,8 @@ defmodule Pipeline.Foreign do
 
   alias Pipeline.Foreign.{Stacktrace, Text}
 
-  # Exceptions of this library, which render here what is foreign in them.
-  @own [Pipeline.Hook.Error, Pipeline.Plugin.LoadError, Pipeline.Plugin.Store.Error, Pipeline.Runner.Error]
+  # Exceptions of this library that render with this module all that is in them, since anybody can make such a struct.
+  @own [Pipeline.Hook.Error, Pipeline.Runner.Error]
   # Errors within errors that are looked into.
   @nesting 4
 
@@ -109,7 +109,7 @@ defmodule Pipeline.Foreign do
     why =
       if is_atom(module) and :erlang.module_loaded(module),
         do: "or private",
-        else: "(module is not available)"
+        else: "(module #{term(module)} is not available)"
 
     "function #{Stacktrace.function(module, function, arity)} is undefined #{why}"
   end
@@ -121,13 +121,9 @@ defmodule Pipeline.Foreign do
   defp sentence(exception), do: fields(exception)
 
   defp fields(exception) do
-    exception
-    |> Map.drop([:__struct__, :__exception__])
-    |> Enum.map_join(", ", fn {field, value} -> "#{field(field)}: #{term(value)}" end)
+    "%{" <> text = exception |> Map.drop([:__struct__, :__exception__]) |> term()
+    binary_part(text, 0, byte_size(text) - 1)
   end
-
-  defp field(field) when is_atom(field), do: Atom.to_string(field)
-  defp field(field), do: term(field)
 
   defp ended(:noproc, _left), do: "no process: it is not alive, or no process has the name"
   defp ended(:timeout, _left), do: "time out"
@@ -136,7 +132,7 @@ defmodule Pipeline.Foreign do
 
   defp ended({reason, [{_module, _function, _args, location} | _] = stacktrace}, _left)
        when is_list(location),
-       do: "an exception was raised: " <> banner(:error, normalize(reason, stacktrace))
+       do: "an exception was raised: " <> banner(:error, normalize(reason, Stacktrace.bare(stacktrace)))
 
   defp ended({reason, {module, function, args}}, left)
        when is_atom(module) and is_atom(function) and is_list(args) and left > 0,

@@ -27,8 +27,9 @@ defmodule Pipeline.Sandbox do
     * an allowed module may do all that it does, for whoever calls it. With `Kernel`, `:erlang`, `Function`, `Code`,
       `Task` or `GenServer` in the list there is no limit left
     * an allowed function that dispatches by its data, as protocols do, calls the implementation for what it is given
-    * binaries above 64 bytes do not count for the heap limit while the function runs, and modules of the list can make
-      atoms
+    * binaries above 64 bytes do not count for the heap limit while the function runs. One larger than the memory of the
+      machine ends the VM
+    * modules of the list can make atoms
     * a function value that comes in a message is called as it is
 
     * a module of the list is followed no further, also where it is the one that the function is of
@@ -54,10 +55,10 @@ defmodule Pipeline.Sandbox do
   ## What cannot be interrupted
 
   The VM kills a process between two function calls, and some functions written in C run to their end first:
-  multiplying and converting integers of millions of bits, comparing terms that share parts of themselves, making and
-  matching binaries of many megabytes. A scheduler is busy for as long. A result that comes after `:timeout` is dropped,
-  and the error is `:timeout`. The caller waits no more than 100 ms for the end of the process, if the VM has a
-  scheduler for it.
+  multiplying and converting integers of millions of bits, making and matching binaries of many megabytes, and comparing
+  terms that share parts of themselves, which can take for ever. A scheduler is busy for as long, and a caller that
+  waits on that scheduler with it. A result that comes after `:timeout` is dropped, and the error is `:timeout`. A
+  caller that has a scheduler waits no more than 100 ms for the end of the process.
   """
 
   alias Pipeline.{CopiedSize, Foreign, HeapLimit}

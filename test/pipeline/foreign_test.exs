@@ -32,6 +32,8 @@ defmodule Pipeline.ForeignTest do
             %{"a" => [1], 2 => %{}},
             %{a: 1, b: nil},
             &File.cwd/0,
+            1..2,
+            1..9//3,
             self(),
             make_ref()
           ] do
@@ -121,6 +123,28 @@ defmodule Pipeline.ForeignTest do
     assert byte_size(Exception.message(deep)) < 5_000
     assert Foreign.message(%{__struct__: Pipeline.Hook.Error, __exception__: true, point: 1}) =~ "point: 1"
   end
+
+  test "a struct that claims to be an error of OTP, Elixir or the library has nothing called that it names" do
+    named = {1, __MODULE__, :x}
+    claim = fn module, fields -> Map.merge(%{__struct__: module, __exception__: true}, Map.new(fields)) end
+
+    for exception <- [
+          claim.(File.Error, action: "read", path: "x", reason: named),
+          claim.(Pipeline.Plugin.Store.Error, path: "x", step: :open, reason: named),
+          claim.(UndefinedFunctionError, module: __MODULE__, function: :x, arity: 0),
+          claim.(Protocol.UndefinedError, protocol: __MODULE__, value: 1),
+          claim.(Pipeline.Hook.Error, plugin: nil, point: {}, kind: {}, reason: claim.(Computed, [])),
+          claim.(Pipeline.Plugin.LoadError, step: {}, reason: 1),
+          claim.(Pipeline.Runner.Error, node: {}, reason: {:cycle, 1})
+        ] do
+      assert is_binary(Foreign.message(exception))
+    end
+
+    assert Exception.message(%Pipeline.Plugin.Store.Error{path: "x", step: :open, reason: named}) =~
+             "{1, Pipeline"
+  end
+
+  def format_error(_reason), do: raise("nobody is to call this")
 
   test "an error is explained by OTP only" do
     {:error, reason, stacktrace} = Pipeline.Hook.Outcome.of(&:ets.lookup(&1, 1), :no_table)

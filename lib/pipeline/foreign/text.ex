@@ -3,16 +3,16 @@ defmodule Pipeline.Foreign.Text do
   # A term as one line of text. It is as `inspect/1` has it, except for what is large, and for structs: those whose module
   # has an Inspect of its own are shown without their fields, since that is how modules keep secrets out of logs.
 
-  # Of a line, in bytes; of a term, in terms within it; of a string, in characters; of another binary, in bytes; of an
-  # integer, in words, whose decimal digits take quadratic time.
+  # Of a line, in bytes; of a term, in terms within it; of a string, in characters for each term that is left; of another
+  # binary, in bytes; of an integer, in words, whose decimal digits take quadratic time.
   @longest 4_000
   @terms 100
-  @printable 1_000
+  @printable 10
   @bytes 50
   @words 16
 
   # Their Inspect is for looks.
-  @open [Date, Time, NaiveDateTime, DateTime, Range, MapSet, Version]
+  @open [Date, Time, NaiveDateTime, DateTime, MapSet, Version]
 
   @spec term(term, pos_integer) :: String.t()
   def term(term, terms \\ @terms) do
@@ -48,6 +48,12 @@ defmodule Pipeline.Foreign.Text do
     {["{", join(texts), "}"], left}
   end
 
+  defp show(%Range{first: first, last: last, step: step}, left)
+       when is_integer(first) and is_integer(last) and is_integer(step) do
+    {[first, last, step], left} = Enum.map_reduce([first, last, step], left, &show(&1, &2 + 1))
+    {[first, "..", last, if(step == "1", do: "", else: ["//", step])], left - 1}
+  end
+
   defp show(%{__struct__: module} = struct, left) when is_atom(module) do
     fields = Map.delete(struct, :__struct__)
 
@@ -65,7 +71,7 @@ defmodule Pipeline.Foreign.Text do
   end
 
   # Numbers, atoms, binaries, functions and identifiers, for which Inspect calls nobody.
-  defp show(other, left), do: {inspect(other, printable_limit: @printable, limit: @bytes), left - 1}
+  defp show(other, left), do: {inspect(other, printable_limit: left * @printable, limit: @bytes), left - 1}
 
   defp closed?(module) do
     module not in @open and exists?("Elixir.Inspect." <> String.replace_prefix("#{module}", "Elixir.", ""))
@@ -155,7 +161,7 @@ defmodule Pipeline.Foreign.Text do
 
   defp escape(<<character, rest::binary>>, done, size) when character in [?\n, ?\r] do
     spaces = Enum.drop_while(done, &(&1 == ?\s))
-    escape(after_spaces(rest), [?\s | spaces], size + 1)
+    escape(after_spaces(rest, @longest), [?\s | spaces], size + 1)
   end
 
   defp escape(<<character::utf8, rest::binary>>, done, size)
@@ -169,8 +175,10 @@ defmodule Pipeline.Foreign.Text do
   defp escape(<<byte, rest::binary>>, done, size),
     do: escape(rest, ["\\x" <> Base.encode16(<<byte>>) | done], size + 4)
 
-  defp after_spaces(<<space, rest::binary>>) when space in [?\s, ?\n, ?\r], do: after_spaces(rest)
-  defp after_spaces(rest), do: rest
+  defp after_spaces(<<space, rest::binary>>, left) when space in [?\s, ?\n, ?\r] and left > 0,
+    do: after_spaces(rest, left - 1)
+
+  defp after_spaces(rest, _left), do: rest
 
   defp text(done), do: done |> Enum.reverse() |> IO.iodata_to_binary()
 end

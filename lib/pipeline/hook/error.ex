@@ -24,16 +24,19 @@ defmodule Pipeline.Hook.Error do
 
   @impl Exception
   def message(%__MODULE__{reason: :circuit_open} = error) do
-    "the #{error.kind} hook on #{inspect(error.point)} of #{owner(error.plugin)} was not called: it has failed too often " <>
+    "the #{kind(error.kind)} hook on #{Foreign.term(error.point)} of #{owner(error.plugin)} was not called: it has failed too often " <>
       "and its circuit is open; it is tried again after its cool_down, or close it by Pipeline.Hook.reset_circuit/3"
   end
 
   def message(%__MODULE__{} = error) do
-    "the #{error.kind} hook on #{inspect(error.point)} of #{owner(error.plugin)} failed: #{describe(error.reason)}"
+    "the #{kind(error.kind)} hook on #{Foreign.term(error.point)} of #{owner(error.plugin)} failed: #{describe(error.reason)}"
   end
 
+  defp kind(kind) when is_atom(kind), do: Atom.to_string(kind)
+  defp kind(other), do: Foreign.term(other)
+
   defp owner(nil), do: "no plugin"
-  defp owner(plugin), do: "plugin #{inspect(plugin)}"
+  defp owner(plugin), do: "plugin #{Foreign.term(plugin)}"
 
   defp describe(:timeout), do: "it took longer than its timeout"
   defp describe(:max_heap), do: "it needed more memory than its max_heap"

@@ -10,6 +10,7 @@ defmodule Pipeline.Hook.Failure do
   # a note kept aside is not enough: two hooks that fail in the same function can do so with equal stacktraces.
 
   alias Pipeline.Foreign
+  alias Pipeline.Foreign.Stacktrace
   alias Pipeline.Hook.{Entry, Error, Tally}
 
   @mark :pipeline_hook
@@ -124,7 +125,7 @@ defmodule Pipeline.Hook.Failure do
       point: entry.point,
       kind: entry.kind,
       reason: term(kind, reason, stacktrace),
-      stacktrace: stacktrace
+      stacktrace: Stacktrace.explained_by_otp(stacktrace)
     }
   end
 

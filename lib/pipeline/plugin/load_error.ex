@@ -61,16 +61,18 @@ defmodule Pipeline.Plugin.LoadError do
   end
 
   defp subject(%{plugin: nil, module: nil}), do: "the plugins"
-  defp subject(%{plugin: nil, module: module}), do: inspect(module)
-  defp subject(%{plugin: plugin, module: plugin}), do: "plugin #{inspect(plugin)}"
-  defp subject(%{plugin: plugin, module: module}), do: "plugin #{inspect(plugin)} (#{inspect(module)})"
+  defp subject(%{plugin: nil, module: module}), do: Foreign.term(module)
+  defp subject(%{plugin: plugin, module: plugin}), do: "plugin #{Foreign.term(plugin)}"
+
+  defp subject(%{plugin: plugin, module: module}),
+    do: "plugin #{Foreign.term(plugin)} (#{Foreign.term(module)})"
 
   defp detail(%{reason: :not_a_plugin, module: module}) do
-    "#{inspect(module)} has no __plugin__/0, so it is not a plugin; write use Pipeline.Plugin in it"
+    "#{Foreign.term(module)} has no __plugin__/0, so it is not a plugin; write use Pipeline.Plugin in it"
   end
 
   defp detail(%{reason: :module_not_found, module: module}) do
-    "there is no module #{inspect(module)} in the code path; check its name and that it is compiled"
+    "there is no module #{Foreign.term(module)} in the code path; check its name and that it is compiled"
   end
 
   defp detail(%{reason: {:invalid_manifest, sentence}}), do: "#{sentence}; correct what __plugin__/0 returns"
@@ -83,26 +85,26 @@ defmodule Pipeline.Plugin.LoadError do
   end
 
   defp detail(%{reason: {:already_loaded, id}}) do
-    "a plugin with the id #{inspect(id)} is loaded already; unload it first, or give this one another id"
+    "a plugin with the id #{Foreign.term(id)} is loaded already; unload it first, or give this one another id"
   end
 
   defp detail(%{reason: {:disabled, id}}) do
-    "an operator has disabled #{inspect(id)}; Pipeline.Plugin.Manager.enable_plugin(#{inspect(id)}) takes that back"
+    "an operator has disabled #{Foreign.term(id)}; Pipeline.Plugin.Manager.enable_plugin(#{Foreign.term(id)}) takes that back"
   end
 
   defp detail(%{reason: {:duplicate_id, id}}) do
-    "the id #{inspect(id)} is used twice; give one of the plugins another"
+    "the id #{Foreign.term(id)} is used twice; give one of the plugins another"
   end
 
   defp detail(%{reason: {:cannot_load, path, reason}}),
     do: "#{path} cannot be loaded: #{Foreign.term(reason)}"
 
   defp detail(%{reason: {:no_file, module}}) do
-    "#{inspect(module)} stands in no file, so there is nothing newer to load; give a module, a path or a BEAM binary"
+    "#{Foreign.term(module)} stands in no file, so there is nothing newer to load; give a module, a path or a BEAM binary"
   end
 
   defp detail(%{reason: {:no_way_back, module}}) do
-    "the code of #{inspect(module)} that runs is in no file of the code path any more, so a failure could not be undone; " <>
+    "the code of #{Foreign.term(module)} that runs is in no file of the code path any more, so a failure could not be undone; " <>
       "keep the old file until the upgrade is done and give the path of the new one, or pass rollback: false"
   end
 

@@ -580,7 +580,7 @@ defmodule Pipeline.Plugin.Manager do
       "it is needed by :blog; unload them first, or pass cascade: true"
   """
   @spec format_error(LoadError.t() | unload_error | enable_error | upgrade_error | update_error) :: String.t()
-  def format_error(%LoadError{} = error), do: Exception.message(error)
+  def format_error(%module{} = error) when module in [LoadError, Store.Error], do: Exception.message(error)
   def format_error(error) when is_exception(error), do: Foreign.message(error)
 
   def format_error({:not_loaded, id}),
