@@ -61,7 +61,9 @@ defmodule Pipeline.Plugin.DSL do
     * `:on_error` - `:halt` (default), `:skip` or `:raise`, see `Pipeline.Hook`
     * `:timeout` - milliseconds after which the hook fails, for `:before`, `:after` and `:replace`; of native hooks for
       those that wait, 5,000 by default
-    * `:max_heap` - bytes that a hook with a `:timeout` may use; beyond, it fails with the reason `:max_heap`
+    * `:max_heap` - bytes that a hook with a `:timeout` may use; beyond, it fails with the reason
+      `:max_heap`. So it does if its result, or the context that it gives to `next`, would be larger once it is copied
+      to the caller, with its binaries. Without it, copying is the plugin's own affair
     * `:circuit` - keeps a hook that fails too often from being called for a while: `[failures: 5, window: 10_000,
       cool_down: 5_000, trials: 1]`, which are the defaults, times in milliseconds; see `Pipeline.Hook`. A native hook with
       one is a native call of its own

@@ -24,7 +24,7 @@ defmodule Pipeline.Plugin.Events do
       up
   """
 
-  alias Pipeline.Events
+  alias Pipeline.{Events, HeapLimit}
   alias Pipeline.Events.Subscription
   alias Pipeline.Plugin.Distribution
   alias Pipeline.Instance.Names
@@ -33,6 +33,9 @@ defmodule Pipeline.Plugin.Events do
 
   @doc """
   Sends an event to all plugins and processes that have subscribed to it.
+
+  A plugin with the limit `:max_heap` (`Pipeline.Plugin.Resources`) exits with `:max_heap` if a copy of the payload
+  would be larger than that.
 
   ## Options
 
@@ -45,6 +48,8 @@ defmodule Pipeline.Plugin.Events do
     if opts != [],
       do: Options.validate!(opts, [:instance, :nodes], "Pipeline.Plugin.Events.emit/3")
 
+    # As if the VM had looked: copies go to subscribers, where no limit of the plugin holds.
+    unless HeapLimit.fits?(payload), do: exit(:max_heap)
     instance = instance(opts)
     nodes = nodes!(opts[:nodes])
     Events.emit({:plugin, type}, payload, instance: instance)

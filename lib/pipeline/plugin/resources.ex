@@ -48,6 +48,12 @@ defmodule Pipeline.Plugin.Resources do
   The plugin's own process. Processes that the plugin has started are its own affair, and hooks run in the process of who
   calls `Pipeline.Hook.run/2`: a hook is limited by its own `timeout:` and `max_heap:`. Binaries above 64 bytes are
   shared by processes and count for none.
+
+  A term that shares parts of itself takes much more once it is copied to another process. A plugin that the VM kills
+  beyond its `:max_heap` hands over nothing whose copy, with its binaries, is larger than that: an answer to a call, a
+  health report or a refusal is `{:too_large, id}` then, and `Pipeline.Plugin.Events.emit/3` exits with `:max_heap`.
+  Messages that the plugin sends by itself, the reason that it crashes with, and all plugins without the limit are not
+  looked at: an Elixir plugin is trusted code.
   """
 
   alias Pipeline.Instance.Names

@@ -18,6 +18,7 @@ defmodule Pipeline.Plugin.RPC do
           | {:timeout, Pipeline.Plugin.plugin_id()}
           | {:crashed, Pipeline.Plugin.plugin_id(), term}
           | {:calling_self, Pipeline.Plugin.plugin_id()}
+          | {:too_large, Pipeline.Plugin.plugin_id()}
           | term
 
   # The longest that Erlang waits: 49 days.
@@ -38,6 +39,8 @@ defmodule Pipeline.Plugin.RPC do
     * `{:timeout, id}` - it took too long; it may still do what was asked
     * `{:crashed, id, reason}` - it ended before it answered; it may have done what was asked
     * `{:calling_self, id}` - it is the caller
+    * `{:too_large, id}` - its answer, once copied, would take more than its limit `:max_heap`
+      (`Pipeline.Plugin.Resources`)
 
   ## Options
 

@@ -155,5 +155,5 @@ defmodule Pipeline.Plugin.Store do
   end
 
   defp text(reason) when is_binary(reason), do: reason
-  defp text(reason), do: inspect(reason)
+  defp text(reason), do: Pipeline.Foreign.term(reason)
 end

@@ -27,6 +27,7 @@ defmodule Pipeline.Plugin.Config.Update do
           | {:refused, term}
           | {:timeout, Plugin.plugin_id()}
           | {:crashed, Plugin.plugin_id(), term}
+          | {:too_large, Plugin.plugin_id()}
 
   @doc "Returns the plugin as the registry has it then."
   @spec run(Plugin.plugin_id(), map, timeout, atom) :: {:ok, map} | {:error, error}

@@ -16,9 +16,13 @@ defmodule Pipeline.Plugin.Store.Error do
 
   @impl Exception
   def message(%{path: path, step: step, reason: reason}) do
-    "the plugin store #{path} was not written, #{at(step)}: #{:file.format_error(reason)}. " <>
+    "the plugin store #{path} was not written, #{at(step)}: #{text(reason)}. " <>
       "Its directory has to be writable for the user that runs the VM"
   end
+
+  # Of a tuple it would call the module that is named in it.
+  defp text(reason) when is_atom(reason), do: :file.format_error(reason)
+  defp text(reason), do: Pipeline.Foreign.term(reason)
 
   defp at(:make_directory), do: "its directory cannot be made"
   defp at(:set_aside), do: "the unusable file in its place cannot be moved away"
