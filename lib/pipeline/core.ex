@@ -46,6 +46,38 @@ defmodule Pipeline.Core do
     await(fn reference -> Native.discover(self(), reference, paths) end, progress)
   end
 
+  @doc """
+  Reads the code of a plugin that was found with this digest: its module, and those beside it in its archive.
+  """
+  @spec read_plugin_code(Path.t(), binary) ::
+          {:ok, binary, [{Path.t(), binary}]} | {:error, atom, sentence :: String.t()}
+  def read_plugin_code(path, digest) do
+    await(fn reference -> Native.read_plugin_code(self(), reference, path, digest) end)
+  end
+
+  # Manifests
+
+  @type text_verdict :: :ok | :invalid | {:too_long, bytes_allowed :: pos_integer}
+
+  @spec check_version(binary) :: text_verdict
+  def check_version(version), do: if_built(fn -> Native.check_version(version) end)
+
+  @spec check_requirement(binary) :: text_verdict
+  def check_requirement(requirement), do: if_built(fn -> Native.check_requirement(requirement) end)
+
+  @doc "Whether discovery would read this manifest from a file."
+  @spec check_manifest(map) :: :ok | {:error, sentence :: String.t()}
+  def check_manifest(manifest),
+    do: if_built(fn -> Native.check_manifest(:erlang.term_to_binary(manifest)) end)
+
+  # While this library itself compiles, the core is missing or an older one. Its own plugins pass then, and are checked
+  # when they are loaded.
+  defp if_built(check) do
+    check.()
+  rescue
+    _error in [RuntimeError, UndefinedFunctionError] -> :ok
+  end
+
   # Memory
 
   @doc """

@@ -2,6 +2,7 @@ defmodule Pipeline.Plugin.Declaration do
   @moduledoc false
   # What the DSL accumulates while a plugin compiles, checked word by word and put together at the end.
 
+  alias Pipeline.Core
   alias Pipeline.Hook.{Options, Spec}
   alias Pipeline.Plugin.{Manifest, Suggestion}
   alias Pipeline.Plugin.Resources.Limits
@@ -18,7 +19,7 @@ defmodule Pipeline.Plugin.Declaration do
       fail!(env, "the id of a plugin is an atom or a string, got: #{inspect(id)}")
     end
 
-    unless is_binary(version) and match?({:ok, _}, Version.parse(version)) do
+    unless is_binary(version) and Core.check_version(version) == :ok do
       fail!(env, "the version of a plugin is a semantic version such as \"1.0.0\", got: #{inspect(version)}")
     end
 
@@ -117,6 +118,8 @@ defmodule Pipeline.Plugin.Declaration do
       hooks: Enum.group_by(hooks, & &1.kind, & &1.point),
       spec: options[:hooks]
     }
+
+    check!(env, Core.check_manifest(manifest))
 
     %{
       manifest: manifest,

@@ -6,7 +6,7 @@ defmodule Pipeline.Plugin.LoadError do
 
   | step | reason |
   |---|---|
-  | `:code` | `{:loaded_from_elsewhere, module, path}`, `{:cannot_load, path, term}`, from `Pipeline.Plugin.Discovery.load_code/1`; `{:no_file, module}`, `{:no_way_back, module}` when upgrading |
+  | `:code` | `{:loaded_from_elsewhere, module, path}`, `{:cannot_load, path, term}` (`:changed` for a file that is not the one discovered), from `Pipeline.Plugin.Discovery.load_code/1`; `{:no_file, module}`, `{:no_way_back, module}` when upgrading |
   | `:validate` | `:not_a_plugin`, `:module_not_found`, `{:invalid_manifest, sentence}`, `{:already_loaded, id}`, `{:duplicate_id, id}`, `{:invalid_config, term}`, `{:disabled, id}`, `{:called_from_callback, name}` |
   | `:resolve` | `{:missing_dependencies, …}` and the other reasons of `Pipeline.Plugin.ResolutionError` |
   | `:config` | `{:invalid_config, problems}`, `{:invalid_schema, problems}`, see `Pipeline.Plugin.ConfigSchema.validate/2`; `{:schema_failed, reason}` when `c:Pipeline.Plugin.config_schema/0` raised or hung |

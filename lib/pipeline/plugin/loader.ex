@@ -7,7 +7,7 @@ defmodule Pipeline.Plugin.Loader do
   """
 
   alias Pipeline.Core
-  alias Pipeline.Plugin.{Manifest, ResolutionError, Suggestion}
+  alias Pipeline.Plugin.{Excerpt, Manifest, ResolutionError, Suggestion}
 
   @type manifest :: Manifest.t() | map
 
@@ -111,7 +111,7 @@ defmodule Pipeline.Plugin.Loader do
         {id, requirement}
 
       _ ->
-        raise ArgumentError, "a root is an id or {id, requirement}, got: #{inspect({id, requirement})}"
+        raise ArgumentError, "a root is an id or {id, requirement}, got: #{Excerpt.term({id, requirement})}"
     end
   end
 
@@ -159,7 +159,7 @@ defmodule Pipeline.Plugin.Loader do
 
   defp check!(manifest) do
     with {:error, sentence} <- Manifest.check(manifest) do
-      raise ArgumentError, "this is no manifest: #{sentence}; got: #{inspect(manifest)}"
+      raise ArgumentError, "this is no manifest: #{sentence}; got: #{Excerpt.term(manifest)}"
     end
   end
 end

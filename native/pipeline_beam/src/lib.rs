@@ -23,8 +23,11 @@
 mod atom_table;
 mod attributes;
 mod beam_file;
+mod bounds;
 mod callbacks;
+mod digest;
 mod error;
+mod escape;
 mod exports;
 mod file_source;
 mod inflate;
@@ -35,9 +38,12 @@ mod source;
 mod term;
 
 pub use attributes::MANIFEST_ATTRIBUTE;
+pub use bounds::check_manifest;
 pub use callbacks::REQUIRED_CALLBACKS;
+pub use digest::Digest;
 pub use error::ReadError;
+pub use escape::Escaped;
 pub use limits::Limits;
 pub use module::{Found, read_file, read_module};
-pub use scan::{FoundFile, Progress, Scan, ScanOptions, scan};
-pub use term::{BigInteger, Opaque, Term, TermError, decode};
+pub use scan::{Code, FoundFile, PatternError, Progress, Scan, ScanOptions, read_code, scan};
+pub use term::{Opaque, Term, TermError, decode};

@@ -9,6 +9,11 @@ pub struct ScanOptions {
     pub threads: usize,
     /// Modules that are listed before the scan refuses to list more.
     pub files: usize,
+    /// Directory entries that are looked at before the scan refuses to look further; one with a long path counts as
+    /// several.
+    pub entries: usize,
+    /// Bytes of all manifests together, in external term format. The scan ends where they are exceeded.
+    pub manifest_bytes: usize,
 }
 
 impl Default for ScanOptions {
@@ -17,6 +22,8 @@ impl Default for ScanOptions {
             limits: Limits::default(),
             threads: 0,
             files: 200_000,
+            entries: 500_000,
+            manifest_bytes: 32 << 20,
         }
     }
 }

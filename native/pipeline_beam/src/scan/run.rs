@@ -31,6 +31,9 @@ pub struct FoundFile {
 /// recurses, and the scheduler thread that asks for a scan may have less than this left.
 const STACK: usize = 1 << 20;
 
+/// Modules that are read before what they amount to is looked at.
+const BATCH: usize = 256;
+
 /// Reads all modules below `paths`, in parallel on threads of its own.
 ///
 /// A path is one of
@@ -81,18 +84,43 @@ pub fn scan<P: AsRef<Path>>(
         .stack_size(STACK)
         .thread_name(|index| format!("pipeline-beam-{index}"))
         .build();
-    let outcomes: Vec<_> = match pool {
-        Ok(pool) => pool.install(|| items.into_par_iter().map(read).collect()),
-        // The system gives no more threads: slower is better than not at all.
-        Err(_) => items.into_iter().map(read).collect(),
-    };
-    for (path, outcome) in outcomes {
-        match outcome {
-            Ok(Some(found)) => scan.found.push(FoundFile { path, found }),
-            Ok(None) => {}
-            Err(error) => scan.unreadable.push((path, error)),
+    let mut items = items.into_iter();
+    let limit = options.manifest_bytes;
+    let mut left = Some(limit);
+    while left.is_some() {
+        let batch: Vec<_> = items.by_ref().take(BATCH).collect();
+        if batch.is_empty() {
+            break;
+        }
+        let outcomes: Vec<_> = match &pool {
+            Ok(pool) => pool.install(|| batch.into_par_iter().map(read).collect()),
+            // The system gives no more threads: slower is better than not at all.
+            Err(_) => batch.into_iter().map(read).collect(),
+        };
+        for (path, outcome) in outcomes {
+            let outcome = outcome.and_then(|found| within(found, &mut left, limit));
+            match outcome {
+                Ok(Some(found)) => scan.found.push(FoundFile { path, found }),
+                Ok(None) => {}
+                Err(error) => scan.unreadable.push((path, error)),
+            }
         }
     }
     scan.unreadable.sort_by(|one, other| one.0.cmp(&other.0));
     scan
+}
+
+/// The module, if its manifest fits into what is left for all; nothing is left once one does not.
+fn within(
+    found: Option<Found>,
+    left: &mut Option<usize>,
+    limit: usize,
+) -> Result<Option<Found>, ReadError> {
+    if let Some(found) = &found {
+        *left = left.and_then(|left| left.checked_sub(found.manifest_bytes));
+        if left.is_none() {
+            return Err(ReadError::TooManyManifests { limit });
+        }
+    }
+    Ok(found)
 }

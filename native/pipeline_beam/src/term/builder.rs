@@ -68,7 +68,10 @@ impl<'l> Builder<'l> {
             Token::Big {
                 negative,
                 magnitude,
-            } => Term::integer(negative, magnitude),
+            } => Term::integer(negative, magnitude).ok_or(TermError::Integer {
+                at,
+                bytes: magnitude.len(),
+            })?,
             Token::Float(value) => Term::Float(value),
             Token::Binary(bytes) => Term::Binary(bytes.into()),
             Token::Bits { bytes, last_bits } => Term::bits(bytes, last_bits),

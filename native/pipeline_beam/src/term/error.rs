@@ -68,6 +68,16 @@ pub enum TermError {
         /// Where it stands.
         at: usize,
     },
+    /// An integer beyond 64 bits.
+    #[error(
+        "the integer at byte {at} has {bytes} bytes and does not fit 64 bits; write it as text"
+    )]
+    Integer {
+        /// Where it stands.
+        at: usize,
+        /// The bytes of its magnitude.
+        bytes: usize,
+    },
     /// A float that is not a finite number.
     #[error("the float at byte {at} is not a finite number; the file is damaged")]
     Float {
@@ -160,6 +170,7 @@ impl TermError {
             Self::Depth { .. } => "term_too_deep",
             Self::Nodes { .. } => "term_too_large",
             Self::Atom { .. } => "term_atom",
+            Self::Integer { .. } => "term_integer",
             Self::Float { .. } => "term_float",
             Self::Bits { .. } => "term_bits",
             Self::DuplicateKey { .. } => "term_duplicate_key",

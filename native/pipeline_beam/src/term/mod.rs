@@ -19,7 +19,7 @@ mod value;
 
 pub use decode::decode;
 pub use error::{Opaque, TermError};
-pub use value::{BigInteger, Term};
+pub use value::Term;
 
 pub(crate) use atom_text::AtomText;
 pub(crate) use compressed::payload;
