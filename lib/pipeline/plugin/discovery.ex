@@ -23,16 +23,16 @@ defmodule Pipeline.Plugin.Discovery do
   @typedoc """
   A plugin that was found.
 
-  `path` is the BEAM file, of one in an archive `archive.ez/inner/x.beam`. `digest` is by what `load_code/1` recognises
-  it: SHA-256 of the file, for one in an archive of that too.
+  `path` is the BEAM file; of a module in an archive it is `archive.ez/inner/x.beam`. `load_code/1` recognises the file
+  by `digest`: SHA-256 of the file, or of the archive and the module.
   """
   @type found :: %{manifest: Manifest.t() | map, module: name, path: Path.t(), digest: binary}
 
   @typedoc """
   A file that may hold a plugin and cannot be used.
 
-  `path` can hold any character that a file name can; a path that is not UTF-8 has its bytes escaped (`\\xff`). `message`
-  is on one line and without control characters.
+  `path` can hold any character that a file name can. A path that is not UTF-8 has its bytes escaped (`\\xff`).
+  `message` is one line without control characters.
   """
   @type unreadable :: %{path: Path.t(), reason: atom, message: String.t()}
 
@@ -77,9 +77,11 @@ defmodule Pipeline.Plugin.Discovery do
   Loads the modules of found plugins, so that they can be given to `Pipeline.Plugin.Manager.load_plugins/2`.
 
   The directory of each joins the end of the code path, so that a plugin can bring other modules with it; from an
-  archive the modules beside it are loaded at once. A file or an archive that has changed since it was found is not
-  loaded, and neither is a module replaced that is loaded from elsewhere. The error is a `Pipeline.Plugin.LoadError` whose step is `:code`; what had been loaded for this call is unloaded then, and the
-  code path is as it was.
+  archive the modules beside it are loaded at once. A file or an archive that has changed since it was found is
+  not loaded. A module that is loaded from elsewhere is not replaced.
+
+  The error is a `Pipeline.Plugin.LoadError` whose step is `:code`. The modules that this call had loaded are
+  unloaded then, and the code path is as it was.
   """
   @spec load_code([found]) :: {:ok, [module]} | {:error, LoadError.t()}
   def load_code(found), do: Code.load(found)

@@ -1,7 +1,7 @@
 defmodule Pipeline.Plugin.Excerpt do
   @moduledoc false
-  # Terms and texts of unknown origin as messages and logs show them: short, on one line, without anything that a
-  # terminal obeys. No code of a struct's `Inspect` runs.
+  # Shows terms and texts of unknown origin in messages and logs: short, on one line, without anything that a
+  # terminal obeys. The `Inspect` code of a struct does not run.
 
   alias Pipeline.Plugin.Excerpt.Word
 

@@ -1,7 +1,7 @@
 use crate::bounds::{check, check_size};
 use crate::error::ReadError;
 use crate::limits::Limits;
-use crate::term::{Term, Token, Tokens, decode_value, payload, skip};
+use crate::term::{Term, Token, Tokens, decode_value, payload};
 
 /// The module attribute that carries a plugin's manifest.
 pub const MANIFEST_ATTRIBUTE: &str = "pipeline_plugin";
@@ -31,7 +31,7 @@ pub(crate) fn manifest(
             return Err(ReadError::Attributes);
         };
         if !name.is(MANIFEST_ATTRIBUTE) {
-            skip(&mut tokens)?;
+            tokens.skip()?;
         } else if manifest.is_some() {
             return Err(ReadError::SeveralManifests);
         } else {

@@ -1,11 +1,11 @@
 use crate::error::ReadError;
 use crate::limits::Limits;
-use crate::term::{Term, Tokens, decode_value, payload, skip};
+use crate::term::{Term, Tokens, decode_value, payload};
 
-/// The bytes that the next term takes; too many for a manifest are refused before any of it is built.
+/// The size of the next term in bytes. A term too large for a manifest is refused before it is built.
 pub(crate) fn check_size(tokens: &Tokens<'_>) -> Result<usize, ReadError> {
     let mut end = tokens.clone();
-    skip(&mut end)?;
+    end.skip()?;
     let bytes = end.at() - tokens.at();
     if bytes > Limits::MANIFEST_BYTES {
         return Err(ReadError::ManifestTooLarge { bytes });
@@ -13,8 +13,8 @@ pub(crate) fn check_size(tokens: &Tokens<'_>) -> Result<usize, ReadError> {
     Ok(bytes)
 }
 
-/// Holds the texts and lists of a manifest against their bounds. A field of another type than it should have is left to
-/// those who know what a manifest means.
+/// Checks the texts and lists of a manifest against their bounds. It does not check their types:
+/// `Pipeline.Plugin.Manifest` does.
 pub(crate) fn check(manifest: &Term) -> Result<(), ReadError> {
     for key in ["id", "name", "author"] {
         check_text(manifest.get(key), key, Limits::NAME_BYTES)?;
@@ -87,7 +87,7 @@ fn check_length(part: &'static str, count: usize) -> Result<(), ReadError> {
 /// ```
 ///
 /// # Errors
-/// A [`ReadError`] that speaks of terms or of the manifest.
+/// A [`ReadError`] about terms or the manifest.
 pub fn check_manifest(external: &[u8], limits: &Limits) -> Result<(), ReadError> {
     let payload = payload(external, limits)?;
     let mut tokens = Tokens::new(&payload);

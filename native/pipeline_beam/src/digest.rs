@@ -1,14 +1,14 @@
 use sha2::{Digest as _, Sha256};
 
-/// SHA-256 of what was read, to recognise it by when its code is loaded.
+/// SHA-256 of the bytes read. Loading the code compares it.
 pub type Digest = [u8; 32];
 
 pub(crate) fn digest(bytes: &[u8]) -> Digest {
     Sha256::digest(bytes).into()
 }
 
-/// Of a module in an archive: of the archive's bytes and of its own, since the two are read one after the other and
-/// the archive may be another by then.
+/// The digest of a module in an archive. It covers both, since they are read one after the other and the
+/// archive may change in between.
 pub(crate) fn digest_within(archive: &Digest, module: &Digest) -> Digest {
     digest(&[*archive, *module].concat())
 }

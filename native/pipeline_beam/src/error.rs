@@ -6,7 +6,7 @@ use crate::limits::Limits;
 use crate::scan::PatternError;
 use crate::term::TermError;
 
-/// Why a path, or a file below it, was not read. None of them stops a [`scan`](crate::scan).
+/// A path, or a file below it, that could not be read. No such error stops a [`scan`](crate::scan).
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ReadError {
@@ -19,15 +19,15 @@ pub enum ReadError {
     )]
     NotAPluginPath,
     /// A device, a socket or a pipe.
-    #[error("this is no regular file; reading it might wait for ever, so it is left alone")]
+    #[error("this is not a regular file, and reading it could block; give a regular file")]
     NotARegularFile,
-    /// A name that is not UTF-8, by which the VM could not refer to the file.
+    /// A path that is not UTF-8, which no Elixir string can hold.
     #[error("the path is not UTF-8, so nothing is read from it; rename the file or the directory")]
     NotUtf8,
-    /// A pattern that does not parse, or is larger than any that a person writes.
+    /// A pattern that does not parse, or is too large.
     #[error(transparent)]
     Pattern(#[from] PatternError),
-    /// More paths than a scan takes on.
+    /// More modules than a scan lists.
     #[error(
         "there are more than {limit} files; name the plugins' directories more closely or raise the option `files`"
     )]
@@ -35,7 +35,7 @@ pub enum ReadError {
         /// The limit.
         limit: usize,
     },
-    /// More to look at than a scan takes on.
+    /// More directory entries than a scan looks at.
     #[error(
         "the search looks at more than {limit} directory entries; name the plugins' directories more closely, or look for \
          links that lead back up"
@@ -67,17 +67,17 @@ pub enum ReadError {
         /// The limit.
         limit: u64,
     },
-    /// A file larger than any module.
+    /// A file that is too large.
     #[error(
         "the file has more than {limit} bytes; raise the limit `{option}` if you trust the file"
     )]
     FileTooLarge {
         /// The limit.
         limit: u64,
-        /// The field of [`Limits`](crate::Limits) that says so.
+        /// The field of [`Limits`](crate::Limits) that sets it.
         option: &'static str,
     },
-    /// The file is another than the one that was discovered.
+    /// A file that has changed since it was discovered.
     #[error(
         "the file has changed since it was discovered; discover it again and look at its manifest before you load it"
     )]
@@ -90,7 +90,7 @@ pub enum ReadError {
     /// The file ends before its header, a chunk or a table does.
     #[error("the file ends within {what}; it was cut off, compile or copy it again")]
     Truncated {
-        /// What is cut off.
+        /// The part that is cut off.
         what: &'static str,
     },
     /// A chunk larger than allowed.
@@ -115,7 +115,7 @@ pub enum ReadError {
     },
     /// A chunk that a module with a manifest needs.
     #[error(
-        "the module has a manifest and no chunk {chunk}; compile it with OTP 20 or newer and do not strip it"
+        "the module has a manifest but no chunk {chunk}; compile it with OTP 20 or newer and do not strip it"
     )]
     MissingChunk {
         /// The chunk's name.
@@ -146,7 +146,7 @@ pub enum ReadError {
     /// A text of a manifest that is too long.
     #[error("the manifest's {part} has {bytes} bytes, and {limit} are allowed; shorten it")]
     ManifestTextTooLong {
-        /// Which text.
+        /// The name of the text.
         part: &'static str,
         /// Its size.
         bytes: usize,
@@ -159,7 +159,7 @@ pub enum ReadError {
         Limits::LIST_LENGTH
     )]
     ManifestTooMany {
-        /// Of what there are too many.
+        /// The name of the list.
         part: &'static str,
         /// How many there are.
         count: usize,

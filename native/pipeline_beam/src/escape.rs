@@ -1,8 +1,10 @@
 use std::fmt::{self, Write};
 use std::path::Path;
 
-/// Text of unknown origin, shown on one line: what is not printable stands there by its number, bytes that are no UTF-8
-/// as `\\xff`, a backslash as two. Different texts stay different.
+/// Text of unknown origin, shown on one line.
+///
+/// Characters that are not printable appear by their number, bytes that are not UTF-8 as `\xff`, and a
+/// backslash as two. Different texts stay different.
 ///
 /// ```
 /// use pipeline_beam::Escaped;
@@ -30,7 +32,7 @@ impl fmt::Display for Escaped<'_> {
             for char in chunk.valid().chars() {
                 match char {
                     ' '..='[' | ']'..='~' => f.write_char(char)?,
-                    // Behind a letter, a mark that joins one stays as it is.
+                    // A combining mark is escaped only where it has no letter to join.
                     char => String::from_iter(['a', char])
                         .escape_debug()
                         .skip(1)

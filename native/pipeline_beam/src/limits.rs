@@ -2,9 +2,9 @@ use pipeline_core::requirement::{MAX_REQUIREMENT_BYTES, MAX_VERSION_BYTES};
 
 /// How much reading one file may cost before it is refused.
 ///
-/// The fields bound files, archives and terms and can be set. The constants bound a manifest and cannot: whoever reads
-/// one later relies on them. The defaults leave room for manifests far larger than a person writes, and keep a hostile
-/// file to some tens of megabytes and milliseconds.
+/// The fields bound files, archives and terms. The constants bound a manifest and cannot be set, since the
+/// code that reads manifests later relies on them. The defaults leave room for manifests far larger than a
+/// person writes, and keep a hostile file to some tens of megabytes and milliseconds.
 ///
 /// ```
 /// let limits = pipeline_beam::Limits { depth: 32, ..Default::default() };
@@ -12,7 +12,8 @@ use pipeline_core::requirement::{MAX_REQUIREMENT_BYTES, MAX_VERSION_BYTES};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes that anything compressed may inflate to: a gzip file, an archive entry, a term.
+    /// Bytes of a module's file, and bytes that anything compressed may inflate to: a gzip file, an archive
+    /// entry, a term.
     pub inflated_bytes: u64,
     /// Bytes of one chunk (attributes, atoms, exports) of a BEAM file.
     pub chunk_bytes: u64,
@@ -37,13 +38,16 @@ impl Limits {
 
     /// Bytes of a manifest in external term format.
     pub const MANIFEST_BYTES: usize = 128 << 10;
+    /// Keys of a map in a term. OTP 25 crashes when a thread of the library sends a map of some hundred keys;
+    /// up to 32 a map is a plain array.
+    pub const MAP_KEYS: usize = 32;
     /// Bytes of an id or a name that is text. An atom has at most 255 characters.
     pub const NAME_BYTES: usize = 255;
     /// Bytes of a version.
     pub const VERSION_BYTES: usize = MAX_VERSION_BYTES;
     /// Bytes of the requirement of a dependency.
     pub const REQUIREMENT_BYTES: usize = MAX_REQUIREMENT_BYTES;
-    /// Elements of each list of a manifest: capabilities (providers included), dependencies, hooks of all kinds.
+    /// Elements of each list of a manifest: capabilities with providers, dependencies, hooks of all kinds.
     pub const LIST_LENGTH: usize = 1_000;
 
     pub(crate) fn term_depth(&self) -> usize {

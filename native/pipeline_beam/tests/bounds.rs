@@ -145,3 +145,22 @@ fn integers_have_64_bits() {
         );
     }
 }
+
+#[test]
+fn maps_have_32_keys() {
+    let map = |count| {
+        Term::Map(
+            (0..count)
+                .map(|key| (Term::Integer(key), atom("x")))
+                .collect(),
+        )
+    };
+    let capability = |count| Term::List(vec![Term::Tuple(vec![atom("x"), map(count)])]);
+    assert_eq!(refused("capabilities", &capability(32)), None);
+    let (reason, sentence) = refused("capabilities", &capability(33)).unwrap();
+    assert_eq!(reason, "term_map_keys");
+    assert_eq!(
+        sentence,
+        "the map at byte 63 has 33 keys, and 32 are allowed; write it as a list of pairs"
+    );
+}

@@ -119,8 +119,8 @@ fn packing_changes_nothing() {
 }
 
 /// All but the digest, which is of the bytes as they are packed.
-fn content(found: Option<Found>) -> Option<(String, Term, Vec<(String, u8)>)> {
-    found.map(|found| (found.module, found.manifest, found.missing_callbacks))
+fn content(found: Option<Found>) -> Option<(String, Term, usize)> {
+    found.map(|found| (found.module, found.manifest, found.missing_callbacks.len()))
 }
 
 #[test]

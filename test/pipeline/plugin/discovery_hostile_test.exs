@@ -134,6 +134,17 @@ defmodule Pipeline.Plugin.DiscoveryHostileTest do
       end
     end
 
+    # A map of 500 keys ended the VM (OTP 25) when a thread of the library sent it.
+    test "of wide maps are refused", context do
+      for keys <- [33, 500, 9_000] do
+        wide = Map.new(1..keys, &{&1, &1})
+        assert %{reason: :term_map_keys} = refused(forge(context, %{@manifest | capabilities: [{:x, wide}]}))
+        assert %{reason: :term_map_keys} = refused(forge(context, Map.merge(@manifest, wide)))
+      end
+
+      assert [_] = discover(forge(context, %{@manifest | capabilities: [{:x, Map.new(1..32, &{&1, &1})}]}))
+    end
+
     test "within the bounds are read from files and taken from modules alike", context do
       for {manifest, within?} <- [
             {%{@manifest | id: String.duplicate("é", 127) <> "e"}, true},
@@ -327,6 +338,7 @@ defmodule Pipeline.Plugin.DiscoveryHostileTest do
             {"", ~s(, version: "1.0.0-#{nines}"), "the version of a plugin is a semantic version"},
             {~s(depends_on "y", version: "~> #{nines}.0"), "", "which is not a version requirement"},
             {"capability :x, #{0x8000000000000000}", "", "does not fit 64 bits; write it as text"},
+            {"capability :x, Map.new(1..33, &{&1, &1})", "", "has 33 keys, and 32 are allowed"},
             {"capability :x, Enum.reduce(1..100, 1, fn _, deep -> [deep] end)", "",
              "nests deeper than 64 levels"},
             {"for n <- 1..1001, do: capability(:\"x\#{n}\")", "",

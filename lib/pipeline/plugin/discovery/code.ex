@@ -142,8 +142,8 @@ defmodule Pipeline.Plugin.Discovery.Code do
   defp known(name), do: name
 
   defp detail({:loaded_from_elsewhere, module, loaded}) do
-    "#{inspect(module)} is loaded from #{Excerpt.line("#{loaded}")} and is not replaced; leave one of the two out, or unload the plugin " <>
-      "and purge its module first"
+    "#{inspect(module)} is loaded from #{Excerpt.line("#{loaded}")} and is not replaced; leave one of the two out, or " <>
+      "unload the plugin and purge its module first"
   end
 
   defp detail({:cannot_load, path, reason}) do

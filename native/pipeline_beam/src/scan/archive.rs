@@ -7,20 +7,20 @@ use sha2::{Digest as _, Sha256};
 use zip::read::{OwnedZipFileEntry, ZipArchive, ZipArchiveMetadata, ZipReadOptions};
 
 use super::budget::Budgeted;
+use crate::bounded_read::{Bounded, read_bounded};
 use crate::digest::{Digest, digest_within};
 use crate::error::ReadError;
-use crate::inflate::{Inflated, inflate};
 use crate::limits::Limits;
 use crate::module::{Found, open, read_module};
 
-/// Where the bytes of an archive are.
+/// The source of an archive's bytes.
 pub(super) enum Archive {
-    /// In the file, from which each entry is read by itself. The digest is made when the first plugin is found.
+    /// The file, opened for each entry. The digest is computed when the first plugin is found.
     File {
         path: PathBuf,
         digest: OnceLock<Result<Digest, io::ErrorKind>>,
     },
-    /// In memory, where nobody changes them any more.
+    /// A copy in memory, which nobody can change.
     Bytes { bytes: Arc<[u8]>, digest: Digest },
 }
 
@@ -30,15 +30,15 @@ pub(super) struct Entry {
     entry: OwnedZipFileEntry,
 }
 
-/// Bytes of an archive's directory that one entry is granted, and that are granted besides: the end
-/// record is searched in the last 64 KiB of the file.
+/// Bytes of an archive's directory to read: for each entry, and on top for the end record, which is
+/// searched for in the last 64 KiB of the file.
 const DIRECTORY_ENTRY: u64 = 512;
 const DIRECTORY_END: u64 = 256 << 10;
 
 /// The `.beam` entries of an archive file, each under the path `archive.ez/inner/x.beam`.
 ///
-/// The entries' number and the sizes that they declare are held against the limits before anything
-/// is inflated.
+/// The number of entries and their declared sizes are checked against the limits before anything is
+/// inflated.
 pub(super) fn entries(path: &Path, limits: &Limits) -> Result<Vec<(PathBuf, Entry)>, ReadError> {
     let (file, size) = open(path)?;
     check_size(size, limits)?;
@@ -138,7 +138,7 @@ impl Archive {
 
 fn digest_of_file(path: &Path, limits: &Limits) -> io::Result<Digest> {
     let mut hasher = Sha256::new();
-    // What has grown since its size was looked at has another digest, at whatever length it is cut.
+    // A file that has grown since its size was checked gets another digest, wherever it is cut.
     let mut file = File::open(path)?.take(limits.archive_file_bytes);
     let mut block = vec![0; 64 << 10];
     loop {
@@ -181,9 +181,9 @@ impl Entry {
             .as_ref()
             .with_reader(&mut file, ZipReadOptions::new());
         let reader = reader.map_err(ReadError::Archive)?;
-        match inflate(reader, limit).map_err(|error| ReadError::Archive(error.into()))? {
-            Inflated::Whole(bytes) => Ok(bytes),
-            Inflated::Beyond => Err(ReadError::InflatedTooLarge { limit }),
+        match read_bounded(reader, limit).map_err(|error| ReadError::Archive(error.into()))? {
+            Bounded::Whole(bytes) => Ok(bytes),
+            Bounded::Beyond => Err(ReadError::InflatedTooLarge { limit }),
         }
     }
 }

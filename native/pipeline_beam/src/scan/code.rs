@@ -2,27 +2,30 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::archive::entries_in_memory;
+use crate::bounded_read::read_whole;
 use crate::digest::{Digest, digest};
 use crate::error::ReadError;
 use crate::limits::Limits;
-use crate::module::{open, whole, whole_module};
+use crate::module::{open, whole_module};
 
 /// The code of a plugin that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Code {
     /// The bytes of its module.
     pub module: Vec<u8>,
-    /// The other modules in the same directory of the same archive, by path; of a plugin in a file none.
+    /// The other modules in the same directory of the same archive, sorted by path. Empty for a plugin in a
+    /// file of its own.
     pub beside: Vec<(PathBuf, Vec<u8>)>,
 }
 
-/// Reads the code of a plugin that a scan found at `path` with the digest given, under the limits of a scan.
+/// Reads the code of a plugin that a scan found at `path` with the digest `found`.
 ///
-/// An archive is read once and compared before any of it is unpacked further.
+/// The limits are those of a scan. An archive is read once, and compared before any other module in it
+/// is unpacked.
 ///
 /// # Errors
-/// [`ReadError::Changed`] where the file or the archive is not the one that was found; what keeps a file from being
-/// read, as for [`scan`](crate::scan).
+/// [`ReadError::Changed`] if the file or the archive is not the one that was found; otherwise as for
+/// [`scan`](crate::scan).
 pub fn read_code(path: &Path, found: &Digest, limits: &Limits) -> Result<Code, ReadError> {
     match archive_of(path) {
         None => {
@@ -41,7 +44,7 @@ fn from_archive(
     found: &Digest,
     limits: &Limits,
 ) -> Result<Code, ReadError> {
-    let bytes = whole(
+    let bytes = read_whole(
         open(archive)?.0,
         limits.archive_file_bytes,
         "archive_file_bytes",
@@ -71,7 +74,7 @@ fn same(read: &Digest, found: &Digest) -> Result<(), ReadError> {
     }
 }
 
-/// The archive that a path leads into: the first of the directories above it that is a file.
+/// The archive that a path leads into: the topmost `.ez` file among its parents.
 fn archive_of(path: &Path) -> Option<&Path> {
     let above: Vec<&Path> = path.ancestors().skip(1).collect();
     let is_archive = |path: &&Path| path.extension() == Some(OsStr::new("ez")) && path.is_file();

@@ -13,7 +13,7 @@ use crate::module::{Found, read_file};
 /// A module to read.
 pub(super) struct Item {
     pub(super) path: PathBuf,
-    /// Where it stands if that is an archive.
+    /// The archive entry, if the module is in an archive.
     entry: Option<Entry>,
 }
 
@@ -26,12 +26,12 @@ impl Item {
     }
 }
 
-/// What a list of paths comes to.
+/// The modules that a list of paths leads to.
 pub(super) struct Listing<'o> {
     options: &'o ScanOptions,
     /// The modules, each path once.
     pub(super) items: Vec<Item>,
-    /// What could not be listed, and why.
+    /// The paths that could not be listed, each with the reason.
     pub(super) unreadable: Vec<(PathBuf, ReadError)>,
     listed: HashSet<PathBuf>,
     visits: Visits,
@@ -58,7 +58,7 @@ impl<'o> Listing<'o> {
         listing
     }
 
-    /// Notes what keeps `path` from being listed and lets the rest go on, unless a limit of the whole scan is reached.
+    /// Records an error of `path` and goes on; a limit of the whole scan ends it instead.
     fn report(
         &mut self,
         path: &Path,
@@ -76,7 +76,7 @@ impl<'o> Listing<'o> {
         }
     }
 
-    /// A path as the caller gave it: what exists under its literal name comes before any pattern.
+    /// A path as the caller gave it. A file of that literal name wins over the pattern.
     fn given(&mut self, path: &Path) -> Result<(), ReadError> {
         if path.to_str().is_none() {
             return Err(ReadError::NotUtf8);
@@ -91,7 +91,7 @@ impl<'o> Listing<'o> {
         }
     }
 
-    /// Matches that hold no modules, say a README beside the plugins, are passed over.
+    /// Skips matches that hold no modules, such as a README beside the plugins.
     fn pattern(&mut self, pattern: &Path) -> Result<(), ReadError> {
         for path in expand(pattern, &mut self.visits)? {
             if path.is_dir() || has_ending(&path, "beam") || has_ending(&path, "ez") {
@@ -101,9 +101,8 @@ impl<'o> Listing<'o> {
         Ok(())
     }
 
-    /// The directory's own modules and archives, and those in `ebin` and in `*/ebin` below it: what
-    /// an `ebin`, an application and a directory of applications are. It goes no deeper, so links
-    /// cannot lead in a circle.
+    /// The directory's own modules and archives, and those in `ebin` and in `*/ebin` below it. So it can
+    /// be an `ebin`, an application or a directory of applications. It goes no deeper.
     fn directory(&mut self, path: &Path) -> Result<(), ReadError> {
         for entry in std::fs::read_dir(path)? {
             let entry = entry?;

@@ -23,7 +23,7 @@ pub(super) fn is_pattern(path: &Path) -> bool {
         .is_some_and(|text| text.contains(['*', '?', '[', '{']))
 }
 
-/// Why a pattern is not followed.
+/// A pattern that a scan does not follow.
 #[derive(Debug, Error)]
 pub enum PatternError {
     /// A pattern that does not parse.
@@ -35,7 +35,7 @@ pub enum PatternError {
     /// A long pattern.
     #[error("the pattern has more than {PATTERN_BYTES} bytes; write several patterns")]
     Long,
-    /// A pattern of many wildcards, each of which multiplies the work.
+    /// A pattern with many wildcards; each multiplies the work.
     #[error("the pattern has more than {WILDCARDS} wildcards; write several patterns")]
     Wildcards,
     /// Braces in braces.
@@ -44,7 +44,7 @@ pub enum PatternError {
 }
 
 const PATTERN_BYTES: usize = 1024;
-/// Of `*`, `?`, `[` and `{` together.
+/// Counts `*`, `?`, `[` and `{`.
 const WILDCARDS: usize = 32;
 const NESTING: usize = 4;
 
@@ -71,14 +71,13 @@ fn check(pattern: &Path) -> Result<(), PatternError> {
     Ok(())
 }
 
-/// The paths that match, sorted and each once. None at all is no error: `plugins/*/ebin` is as true of a
-/// directory without plugins.
+/// The paths that match, sorted and without duplicates. A pattern may match nothing.
 ///
-/// Wildcards do not match names that start with a dot, as in a shell. `*` follows symbolic links;
-/// `**` does not, and so cannot be led in a circle. What may not be listed matches nothing.
+/// Wildcards do not match names that start with a dot, as in a shell. `*` follows symbolic links; `**`
+/// does not, so links cannot lead it in a circle. A directory without read permission matches nothing.
 ///
 /// # Errors
-/// [`ReadError::Pattern`], and [`ReadError::TooManyEntries`] when more is to be looked at than `visits` has left.
+/// [`ReadError::Pattern`]; [`ReadError::TooManyEntries`] when `visits` is used up.
 pub(super) fn expand(pattern: &Path, visits: &mut Visits) -> Result<Vec<PathBuf>, ReadError> {
     check(pattern)?;
     let mut matched = vec![PathBuf::new()];
@@ -168,7 +167,7 @@ fn descend(base: PathBuf, visits: &mut Visits, into: &mut Vec<PathBuf>) -> Resul
     Ok(())
 }
 
-/// What stands in a directory; the working directory where `base` is empty.
+/// The entries of a directory; of the working directory if `base` is empty.
 fn children(base: &Path) -> impl Iterator<Item = PathBuf> {
     let listed = if base.as_os_str().is_empty() {
         Path::new(".")

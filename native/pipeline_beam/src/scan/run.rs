@@ -9,29 +9,28 @@ use super::{Progress, ScanOptions};
 use crate::error::ReadError;
 use crate::module::Found;
 
-/// What a scan found.
+/// The result of a scan.
 #[derive(Debug, Default)]
 pub struct Scan {
-    /// The modules with a manifest, by path.
+    /// The modules with a manifest, sorted by path.
     pub found: Vec<FoundFile>,
-    /// The paths and files that could not be read and why, by path.
+    /// The paths and files that could not be read, each with the reason, sorted by path.
     pub unreadable: Vec<(PathBuf, ReadError)>,
 }
 
-/// A module with a manifest, and where it stands.
+/// A module with a manifest, and its path.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FoundFile {
     /// The file; of a module in an archive `archive.ez/inner/x.beam`.
     pub path: PathBuf,
-    /// What it holds.
+    /// The module and its manifest.
     pub found: Found,
 }
 
-/// Stack of a reading thread, in bytes. Inflating wants some tens of kilobytes, nothing here
-/// recurses, and the scheduler thread that asks for a scan may have less than this left.
+/// Stack of a reading thread, in bytes. Inflating needs some tens of kilobytes and nothing here recurses.
 const STACK: usize = 1 << 20;
 
-/// Modules that are read before what they amount to is looked at.
+/// Modules that are read before their total size is checked.
 const BATCH: usize = 256;
 
 /// Reads all modules below `paths`, in parallel on threads of its own.

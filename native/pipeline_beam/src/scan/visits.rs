@@ -4,14 +4,14 @@ use crate::error::ReadError;
 
 /// The directory entries that a scan may still look at, counted over all of its paths.
 ///
-/// Links can make a few directories look like endlessly many, with longer and longer paths.
+/// Through symbolic links a few directories can appear under any number of ever longer paths.
 #[derive(Debug)]
 pub(super) struct Visits {
     limit: usize,
     left: usize,
 }
 
-/// Bytes of a path that cost as much as an entry.
+/// Bytes of a path that cost as much as one entry.
 const PATH_BYTES: usize = 256;
 
 impl Visits {
@@ -19,7 +19,7 @@ impl Visits {
         Self { limit, left: limit }
     }
 
-    /// Counts an entry, a long path as several.
+    /// Counts an entry; a long path counts as several.
     pub(super) fn count(&mut self, path: &Path) -> Result<(), ReadError> {
         let cost = 1 + path.as_os_str().len() / PATH_BYTES;
         let left = self.left.checked_sub(cost);

@@ -99,6 +99,9 @@ impl<'l> Builder<'l> {
             Token::Map(0) => Term::Map(Vec::new()),
             Token::Map(count) => {
                 self.charge(2 * count as usize)?;
+                if count as usize > Limits::MAP_KEYS {
+                    return Err(TermError::MapKeys { at, count });
+                }
                 let pairs = Vec::with_capacity(count as usize);
                 self.enter(Open::Map {
                     pairs,
