@@ -25,6 +25,10 @@ defmodule Pipeline.Foreign do
   @spec line(binary) :: String.t()
   defdelegate line(text), to: Text
 
+  @doc "The path of a file as one line, with line breaks escaped so that the file can be found."
+  @spec path(binary) :: String.t()
+  def path(path), do: path |> String.replace("\n", "\\n") |> String.replace("\r", "\\r") |> line()
+
   @doc "A function by its name and its arity, or its arguments."
   @spec function(term, term, term) :: String.t()
   def function(module, function, args), do: module |> Stacktrace.function(function, args) |> line()

@@ -42,6 +42,12 @@ defmodule Pipeline.Foreign.Text do
     end
   end
 
+  # An atom of a manifest that the VM does not know.
+  defp show({:unknown_atom, "Elixir." <> name}, left) when byte_size(name) <= 1020, do: {name, left - 1}
+
+  defp show({:unknown_atom, name}, left) when is_binary(name) and byte_size(name) <= 1020,
+    do: {":" <> name, left - 1}
+
   defp show(tuple, left) when is_tuple(tuple) do
     first = for index <- 0..(min(tuple_size(tuple), left) - 1)//1, do: elem(tuple, index)
     {texts, left} = items(first, left - 1)
@@ -164,13 +170,14 @@ defmodule Pipeline.Foreign.Text do
     escape(after_spaces(rest, @longest), [?\s | spaces], size + 1)
   end
 
-  defp escape(<<character::utf8, rest::binary>>, done, size)
-       when character < 32 or character in 127..159 or character in [0x061C, 0x200E, 0x200F] or
-              character in 0x2028..0x202E or character in 0x2066..0x2069,
-       do: escape(rest, ["\\x{#{Integer.to_string(character, 16)}}" | done], size + 6)
+  # Control characters, invisible ones, and those that change the direction of text.
+  defp escape(<<character::utf8, rest::binary>>, done, size) do
+    text = <<character::utf8>>
 
-  defp escape(<<character::utf8, rest::binary>>, done, size),
-    do: escape(rest, [<<character::utf8>> | done], size + byte_size(<<character::utf8>>))
+    if text =~ ~r/[\p{C}\p{Zl}\p{Zp}]/u,
+      do: escape(rest, ["\\x{#{Integer.to_string(character, 16)}}" | done], size + 6),
+      else: escape(rest, [text | done], size + byte_size(text))
+  end
 
   defp escape(<<byte, rest::binary>>, done, size),
     do: escape(rest, ["\\x" <> Base.encode16(<<byte>>) | done], size + 4)
