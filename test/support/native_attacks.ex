@@ -40,30 +40,36 @@ defmodule Pipeline.NativeAttacks do
         do: attack
   end
 
+  # In a process of its own, with which its heap goes. What is attacked with is made there: a message with a term that
+  # holds itself over and over would be the end of the VM.
   defp run(name, hook, make) do
-    {config, context} = make.()
-    :erlang.garbage_collect()
-    before = peak()
-    ticker = ticker()
+    {pid, monitor} =
+      spawn_monitor(fn ->
+        {config, context} = make.()
+        :erlang.garbage_collect()
+        before = peak()
+        ticker = ticker()
+        {micros, outcome} = :timer.tc(fn -> attempt(hook, config, context) end)
+        late = stop(ticker)
+        bytes = peak() - before
 
-    # A process of its own, with which its heap goes.
-    {micros, outcome} =
-      :timer.tc(fn ->
-        {pid, monitor} = spawn_monitor(fn -> exit({:outcome, attempt(hook, config, context)}) end)
-
-        receive do
-          {:DOWN, ^monitor, _, ^pid, {:outcome, outcome}} -> outcome
-          {:DOWN, ^monitor, _, ^pid, reason} -> "raised #{inspect(reason, limit: 5, printable_limit: 100)}"
-        end
+        exit(
+          {:measured,
+           %{outcome: String.slice(outcome, 0, 200), millis: div(micros, 1000), bytes: bytes, late: late}}
+        )
       end)
 
-    %{
-      attack: "#{hook}: #{name}",
-      outcome: String.slice(outcome, 0, 200),
-      millis: div(micros, 1000),
-      bytes: peak() - before,
-      late: stop(ticker)
-    }
+    result =
+      receive do
+        {:DOWN, ^monitor, _, ^pid, {:measured, result}} ->
+          result
+
+        {:DOWN, ^monitor, _, ^pid, reason} ->
+          outcome = "raised " <> inspect(reason, limit: 5, printable_limit: 100)
+          %{outcome: outcome, millis: 0, bytes: 0, late: 0}
+      end
+
+    Map.put(result, :attack, "#{hook}: #{name}")
   end
 
   defp attempt(hook, config, context) do

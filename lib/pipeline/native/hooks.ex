@@ -66,28 +66,40 @@ defmodule Pipeline.Native.Hooks do
   defp section(hook) do
     [
       "## `:#{hook.name}`",
-      if(hook.purpose == "", do: hook.doc, else: hook.purpose),
-      "Kinds: #{list(hook.kinds)}. Cost: `:#{hook.cost}`.",
-      if(hook.fields != [], do: table(hook.fields)),
-      if(hook.returns != "", do: "Returns: #{lower(hook.returns)}"),
-      if(hook.refuses != [], do: Enum.map_join(hook.refuses, "\n", &"  * #{&1}")),
-      if(hook.example != "", do: indented(hook.example))
+      wrapped(if(hook.purpose == "", do: hook.doc, else: hook.purpose)),
+      "Kinds: #{Enum.map_join(hook.kinds, ", ", &"`:#{&1}`")}. Cost: `:#{hook.cost}`.",
+      if(hook.fields != [], do: "Configuration:\n\n" <> Enum.map_join(hook.fields, "\n", &field/1)),
+      if(hook.returns != "", do: wrapped("Returns: " <> hook.returns)),
+      if(hook.refuses != [], do: "Refuses and fails:\n\n" <> Enum.map_join(hook.refuses, "\n", &item/1)),
+      if(hook.example != "", do: "Example:\n\n" <> indented(hook.example))
     ]
     |> Enum.filter(& &1)
     |> Enum.map_join("\n", &(&1 <> "\n"))
   end
 
-  defp list(kinds), do: Enum.map_join(kinds, ", ", &"`:#{&1}`")
-
-  defp table(fields) do
-    rows = for field <- fields, do: "| `#{field.name}` | #{field.type} | #{default(field)} | #{field.doc} |\n"
-    "| field | type | default | |\n|---|---|---|---|\n" <> String.trim_trailing(Enum.join(rows))
-  end
+  defp field(field), do: item("`#{field.name}` - #{field.type}; #{default(field)}. #{field.doc}")
 
   defp default(%{default: nil}), do: "required"
-  defp default(%{default: default}), do: "`#{default}`"
+  defp default(%{default: "none"}), do: "may be left out"
+  defp default(%{default: default}), do: "by default `#{default}`"
 
-  defp lower(<<first::utf8, rest::binary>>), do: String.downcase(<<first::utf8>>) <> rest
+  defp item(text), do: "  * " <> wrap(text, 106, "    ")
+
+  # Paragraphs, each on lines of its own.
+  defp wrapped(text), do: text |> String.split("\n\n") |> Enum.map_join("\n\n", &wrap(&1, 110, ""))
+
+  defp wrap(text, width, indent) do
+    [first | words] = String.split(text)
+
+    {lines, last} =
+      Enum.reduce(words, {[], first}, fn word, {lines, line} ->
+        if String.length(line) + String.length(word) < width,
+          do: {lines, line <> " " <> word},
+          else: {[line | lines], word}
+      end)
+
+    [last | lines] |> Enum.reverse() |> Enum.join("\n" <> indent)
+  end
 
   defp indented(lines), do: lines |> String.split("\n") |> Enum.map_join("\n", &("    " <> &1))
 end

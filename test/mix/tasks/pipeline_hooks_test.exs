@@ -12,7 +12,7 @@ defmodule Mix.Tasks.Pipeline.HooksTest do
     assert all =~ "## `:cache`" and all =~ "## `:template`"
 
     one = run([":redact"])
-    assert one =~ "## `:redact`" and one =~ "| `patterns` |"
+    assert one =~ "## `:redact`" and one =~ "* `patterns` - "
     refute one =~ "## `:cache`"
   end
 

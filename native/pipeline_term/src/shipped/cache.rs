@@ -164,8 +164,8 @@ cannot tell, are not kept.",
         ],
         returns: "The earlier result, or what the inside gave.",
         refuses: &["Fails if the context, or something on the way to a field, is no map."],
-        example: r#"iex> manager = Pipeline.Hook.Manager.new()
-iex> manager = Pipeline.Hook.Manager.register(manager, :ask, {:native, :cache, %{field: :prompt, ttl_ms: 60_000}}, kind: :around)
+        example: r#"iex> cache = {:native, :cache, %{field: :prompt, ttl_ms: 60_000}}
+iex> manager = Pipeline.Hook.Manager.register(Pipeline.Hook.Manager.new(), :ask, cache, kind: :around)
 iex> Pipeline.Hook.Manager.run(manager, :ask, %{prompt: "Hi"}, fn _ -> "first answer" end)
 {:ok, "first answer"}
 iex> Pipeline.Hook.Manager.run(manager, :ask, %{prompt: "Hi"}, fn _ -> "second answer" end)

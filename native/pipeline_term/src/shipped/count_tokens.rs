@@ -65,7 +65,8 @@ impl NativeHook for CountTokens {
         refuses: &[
             "Fails if the field is not there, holds anything but valid UTF-8, or has more than 4 MiB.",
         ],
-        example: r#"iex> Pipeline.Hook.Manager.run_hook({:native, :count_tokens, %{field: :prompt, into: :tokens}}, %{prompt: "tiktoken is great!"})
+        example: r#"iex> count = {:native, :count_tokens, %{field: :prompt, into: :tokens}}
+iex> Pipeline.Hook.Manager.run_hook(count, %{prompt: "tiktoken is great!"})
 {:ok, %{prompt: "tiktoken is great!", tokens: 6}}"#,
     };
     const PHASES: &'static [Phase] = &[Phase::Before, Phase::After];

@@ -38,7 +38,8 @@ impl NativeHook for Drop {
         ],
         returns: "The context without the fields.",
         refuses: &["Fails if the context, or something on the way to a field, is no map."],
-        example: r#"iex> Pipeline.Hook.Manager.run_hook({:native, :drop, %{fields: [:password, [:user, "token"]]}}, %{id: 1, password: "x", user: %{"token" => "y"}})
+        example: r#"iex> drop = {:native, :drop, %{fields: [:password, [:user, "token"]]}}
+iex> Pipeline.Hook.Manager.run_hook(drop, %{id: 1, password: "x", user: %{"token" => "y"}})
 {:ok, %{id: 1, user: %{}}}"#,
     };
     const PHASES: &'static [Phase] = &[Phase::Before, Phase::After];

@@ -61,7 +61,8 @@ there are none.",
         refuses: &["Fails if the context, or something on the way to the field, is no map."],
         example: r#"iex> Pipeline.Hook.Manager.run_hook({:native, :put, %{field: [:meta, "source"], value: "web"}}, %{})
 {:ok, %{meta: %{"source" => "web"}}}
-iex> Pipeline.Hook.Manager.run_hook({:native, :put, %{field: :model, value: "small", overwrite: false}}, %{model: "large"})
+iex> default = {:native, :put, %{field: :model, value: "small", overwrite: false}}
+iex> Pipeline.Hook.Manager.run_hook(default, %{model: "large"})
 {:ok, %{model: "large"}}"#,
     };
     const PHASES: &'static [Phase] = &[Phase::Before, Phase::After, Phase::Replace];

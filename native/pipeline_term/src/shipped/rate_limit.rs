@@ -169,7 +169,7 @@ first; if none has, further keys share one rate.",
                 "max_keys",
                 "integer, 1 to 1,000,000",
                 "100_000",
-                "How many keys have a count of their own: some 64 bytes each. With many shards of them full, a few less.",
+                "How many keys have a count of their own: some 64 bytes each.",
             ),
         ],
         returns: "The context as it was.",
@@ -178,8 +178,8 @@ first; if none has, further keys share one rate.",
             "`{:missing_field, path}`: there is no field `key`.",
             "Fails if the field holds another type.",
         ],
-        example: r#"iex> config = %{limit: 1, per_ms: 60_000, key: :user}
-iex> manager = Pipeline.Hook.Manager.register(Pipeline.Hook.Manager.new(), :ask, {:native, :rate_limit, config})
+        example: r#"iex> limit = {:native, :rate_limit, %{limit: 1, per_ms: 60_000, key: :user}}
+iex> manager = Pipeline.Hook.Manager.register(Pipeline.Hook.Manager.new(), :ask, limit)
 iex> Pipeline.Hook.Manager.run(manager, :ask, %{user: "ada"})
 {:ok, %{user: "ada"}}
 iex> {:error, {:rate_limited, %{retry_after_ms: millis}}} = Pipeline.Hook.Manager.run(manager, :ask, %{user: "ada"})

@@ -97,7 +97,8 @@ tried again only if `on` names it.",
         refuses: &[],
         example: "iex> {:ok, tries} = Agent.start_link(fn -> 1 end)
 iex> core = fn _ -> if Agent.get_and_update(tries, &{&1, &1 + 1}) < 3, do: exit(:busy), else: :done end
-iex> Pipeline.Hook.Manager.run_hook({:native, :retry, %{times: 2, on: [:busy]}}, %{}, kind: :around, core: core)
+iex> retry = {:native, :retry, %{times: 2, on: [:busy]}}
+iex> Pipeline.Hook.Manager.run_hook(retry, %{}, kind: :around, core: core)
 {:ok, :done}",
     };
     type Config = RetryConfig;

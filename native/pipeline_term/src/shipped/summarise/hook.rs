@@ -94,7 +94,8 @@ out. A text has up to 1 MiB and 10,000 sentences.",
             "Fails if the field is not there, holds anything but valid UTF-8, or is too long.",
         ],
         example: r#"iex> text = "Rivers carry water to the sea. A cat sat on a wall. The sea receives the sand that rivers carry."
-iex> {:ok, context} = Pipeline.Hook.Manager.run_hook({:native, :summarise, %{field: :text, into: :summary, sentences: 2}}, %{text: text})
+iex> summarise = {:native, :summarise, %{field: :text, into: :summary, sentences: 2}}
+iex> {:ok, context} = Pipeline.Hook.Manager.run_hook(summarise, %{text: text})
 iex> context.summary
 "Rivers carry water to the sea. The sea receives the sand that rivers carry.""#,
     };
