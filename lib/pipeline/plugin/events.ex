@@ -24,12 +24,10 @@ defmodule Pipeline.Plugin.Events do
       up
   """
 
-  alias Pipeline.{Events, HeapLimit}
+  alias Pipeline.{Events, HeapLimit, Instance, Options}
   alias Pipeline.Events.Subscription
   alias Pipeline.Plugin.Distribution
   alias Pipeline.Instance.Names
-  alias Pipeline.Options
-  alias Pipeline.Plugin.Wrapper
 
   @doc """
   Sends an event to all plugins and processes that have subscribed to it.
@@ -142,5 +140,5 @@ defmodule Pipeline.Plugin.Events do
     if Keyword.keyword?(opts), do: Keyword.put(opts, :instance, instance(opts)), else: opts
   end
 
-  defp instance(opts), do: opts[:instance] || Wrapper.instance() || Pipeline.Plugin
+  defp instance(opts), do: opts[:instance] || Instance.Caller.instance() || Instance.default()
 end

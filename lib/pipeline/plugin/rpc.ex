@@ -6,8 +6,8 @@ defmodule Pipeline.Plugin.RPC do
   value, never an exit of the caller. An answer that comes too late is dropped, not left in the caller's mailbox.
   """
 
-  alias Pipeline.Options
-  alias Pipeline.Plugin.{Distribution, Wrapper}
+  alias Pipeline.{Instance, Options}
+  alias Pipeline.Plugin.Distribution
   alias Pipeline.Plugin.RPC.Target
 
   @type reason ::
@@ -130,7 +130,7 @@ defmodule Pipeline.Plugin.RPC do
 
   defp target(opts, function) do
     Options.validate!(opts, [:instance, :node], function)
-    instance = opts[:instance] || Wrapper.instance() || Pipeline.Plugin
+    instance = opts[:instance] || Instance.Caller.instance() || Instance.default()
     {instance, node!(opts[:node] || Distribution.of(instance).default_node(instance) || node())}
   end
 
