@@ -276,7 +276,7 @@ defmodule Mix.Tasks.Compile.PipelineNativeTest do
     for file <- [
           "mix/tasks/compile.pipeline_native.ex",
           "pipeline/native/library.ex",
-          "pipeline/plugin/suggestion.ex"
+          "pipeline/options.ex"
         ] do
       ScratchProject.write!(
         project,
