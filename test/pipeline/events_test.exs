@@ -158,11 +158,13 @@ defmodule Pipeline.EventsTest do
     end
 
     test "are refused where they are none" do
-      assert_raise ArgumentError, ~r/match: :prefix takes the first elements .* got: :a/, fn ->
-        Pipeline.Events.subscribe(:a, match: :prefix)
-      end
+      assert_raise ArgumentError,
+                   ~r/match: :prefix takes a list or a tuple of the first elements, got: :a/,
+                   fn ->
+                     Pipeline.Events.subscribe(:a, match: :prefix)
+                   end
 
-      assert_raise ArgumentError, ~r/match: is :exact, :prefix or :pattern, got: :glob/, fn ->
+      assert_raise ArgumentError, ~r/match: takes :exact, :prefix or :pattern, got: :glob/, fn ->
         Events.subscribe(self(), :a, match: :glob)
       end
     end
@@ -255,9 +257,11 @@ defmodule Pipeline.EventsTest do
     end
 
     test "refuse a limit that is none" do
-      assert_raise ArgumentError, ~r/max_queue: is a number of messages from 1, or :infinity, got: 0/, fn ->
-        Pipeline.Events.subscribe(:a, max_queue: 0)
-      end
+      assert_raise ArgumentError,
+                   ~r/max_queue: takes a positive number of messages or :infinity, got: 0/,
+                   fn ->
+                     Pipeline.Events.subscribe(:a, max_queue: 0)
+                   end
     end
   end
 
@@ -345,7 +349,7 @@ defmodule Pipeline.EventsTest do
 
     test "take options that are some" do
       assert_raise ArgumentError,
-                   ~r/replay: is :all, a number of events or {:since, sequence}, got: -1/,
+                   ~r/replay: takes :all, a number of events or {:since, sequence}, got: -1/,
                    fn ->
                      Pipeline.Events.subscribe(:a, replay: -1)
                    end
