@@ -1,4 +1,4 @@
-defmodule Pipeline.Plugin.UpdateConfigTest do
+defmodule Pipeline.Plugin.Config.UpdateTest do
   use Pipeline.InstanceCase, async: true
 
   alias Pipeline.Plugin.ConfigSchema.Problem
@@ -117,7 +117,7 @@ defmodule Pipeline.Plugin.UpdateConfigTest do
              Manager.update_config(:chat, %{test: self(), retries: 0}, opts)
 
     assert Manager.format_error({:invalid_config, problems}) ==
-             "its configuration does not fit: retries: expected a positive integer, got: 0"
+             "its configuration is invalid: retries: expected a positive integer, got: 0"
 
     assert Manager.update_config(:chat, :nonsense, opts) == {:error, {:invalid_config, :nonsense}}
     assert_unchanged(opts)
