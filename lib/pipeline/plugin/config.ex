@@ -1,7 +1,7 @@
 defmodule Pipeline.Plugin.Config do
   @moduledoc false
-  # The configuration of a plugin against its schema. The schema is code of the plugin, which may hang or raise: it runs
-  # in a sandbox, not in the manager.
+  # Validates the configuration of a plugin against its schema. The schema is code of the plugin, which may hang or
+  # raise, so it runs in a sandbox and not in the manager.
 
   alias Pipeline.Plugin.{ConfigSchema, LoadError}
   alias Pipeline.Plugin.Manager.Candidate
@@ -9,7 +9,7 @@ defmodule Pipeline.Plugin.Config do
 
   @type error :: ConfigSchema.error() | {:schema_failed, Sandbox.reason()}
 
-  @doc "The candidates with their configurations as `c:Pipeline.Plugin.init/1` gets them."
+  @doc "Returns the candidates with validated configurations, as `c:Pipeline.Plugin.init/1` gets them."
   @spec complete([Candidate.t()], timeout) :: {:ok, [Candidate.t()]} | {:error, LoadError.t()}
   def complete(candidates, timeout) do
     if Enum.any?(candidates, &schema?(&1.module)),
@@ -32,7 +32,7 @@ defmodule Pipeline.Plugin.Config do
     end
   end
 
-  @doc "The configuration with its defaults. A module without a schema takes any map."
+  @doc "Returns the configuration with its defaults. A module without a schema takes any map."
   @spec check(module, map, timeout) :: {:ok, map} | {:error, error}
   def check(module, config, timeout) do
     if schema?(module) do
@@ -45,10 +45,10 @@ defmodule Pipeline.Plugin.Config do
     end
   end
 
-  @doc "A sentence for an error of this module."
+  @doc "Returns an error of this module as a sentence."
   @spec format(error) :: String.t()
   def format({:schema_failed, reason}) do
-    "its configuration could not be checked by its config_schema/0: #{Sandbox.format_error(reason)}"
+    "its configuration could not be validated, its config_schema/0 failed: #{Sandbox.format_error(reason)}"
   end
 
   def format(error), do: ConfigSchema.format(error)

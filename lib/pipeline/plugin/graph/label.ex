@@ -1,10 +1,10 @@
 defmodule Pipeline.Plugin.Graph.Label do
   @moduledoc false
-  # Names as a person reads them. They may come from files of unknown origin: nothing that a terminal obeys is left in.
+  # Names for people to read. They may come from untrusted files, so control characters are escaped.
 
   alias Pipeline.Plugin.Graph.UnknownAtom
 
-  @doc "An id, a hook point, a capability."
+  @doc "The name of an id, a hook point or a capability."
   @spec name(term) :: String.t()
   def name({:unknown_atom, name}), do: name |> String.replace_prefix("Elixir.", "") |> plain()
   def name(name) when is_binary(name), do: name |> inspect() |> plain()
@@ -20,12 +20,12 @@ defmodule Pipeline.Plugin.Graph.Label do
   def plugin(%{id: id, version: nil}), do: name(id)
   def plugin(%{id: id, version: version}), do: "#{name(id)} #{plain(version)}"
 
-  @doc "What a dependency asks for."
+  @doc "The target of a dependency, with its requirement."
   @spec dependency({term, keyword}) :: String.t()
   def dependency({{:capability, name}, _opts}), do: "capability #{name(name)}"
   def dependency({id, opts}), do: Enum.join([name(id) | List.wrap(opts[:version])], " ") |> plain()
 
-  @doc "Any term, shortened. An atom that the VM does not know is shown as one."
+  @doc "Any term, shortened. An atom that the VM does not know is shown as an atom."
   @spec term(term) :: String.t()
   def term(term) do
     term |> atoms() |> inspect(limit: 20, printable_limit: 200, width: :infinity) |> plain()
@@ -37,7 +37,7 @@ defmodule Pipeline.Plugin.Graph.Label do
   defp atoms(map) when is_map(map) and not is_struct(map), do: Map.new(map, &atoms/1)
   defp atoms(term), do: term
 
-  @doc "Text without control characters and the like, which are shown by their number."
+  @doc "Text in which control characters and the like are shown by their code point."
   @spec plain(String.t()) :: String.t()
   def plain(text) do
     text = if String.valid?(text), do: text, else: inspect(text)
@@ -47,7 +47,7 @@ defmodule Pipeline.Plugin.Graph.Label do
     end)
   end
 
-  @doc "A sentence of several lines."
+  @doc "The lines of a text, each without control characters."
   @spec lines(String.t()) :: [String.t()]
   def lines(text), do: text |> String.split("\n") |> Enum.map(&plain/1)
 end

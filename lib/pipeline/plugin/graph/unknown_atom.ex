@@ -1,6 +1,6 @@
 defmodule Pipeline.Plugin.Graph.UnknownAtom do
   @moduledoc false
-  # Stands for an atom that a manifest names and the VM does not know, so that a term with it can be inspected.
+  # Stands for an atom of a manifest that the VM does not know, so that a term with it can be inspected.
 
   @enforce_keys [:name]
   defstruct [:name]
