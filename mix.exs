@@ -22,6 +22,8 @@ defmodule Pipeline.Plugin.MixProject do
   def application do
     [
       extra_applications: [:logger],
+      # Who answers the option cluster: of an instance, which no module before that layer may name.
+      env: [distribution: Pipeline.Cluster.Adapter],
       mod: {Pipeline.Plugin.Application, []}
     ]
   end

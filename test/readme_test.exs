@@ -17,7 +17,7 @@ defmodule ReadmeTest do
         Enum.reduce(blocks, [], fn [block], bindings -> run(block, bindings) end)
       end)
 
-    assert [_, expected] = Regex.run(~r/It prints what is wrong and what to do:\n\n```\n(.*?)```/s, tour)
+    assert [_, expected] = Regex.run(~r/It prints the reason and the way out:\n\n```\n(.*?)```/s, tour)
     assert printed == expected
   end
 

@@ -1,68 +1,70 @@
 defmodule Pipeline.Cluster do
   @moduledoc """
-  Instances of one name on connected nodes, as one: their events and calls reach each other's plugins, and plugins are loaded
-  on all of them.
+  Joins instances of one name on connected nodes: events and calls reach plugins on other nodes, and plugins can be loaded
+  on all nodes.
 
       {:ok, _} = Pipeline.Plugin.Manager.start_link(name: MyApp.Plugins, cluster: true)
       {:ok, :greeter} = Pipeline.Plugin.Manager.load_plugin(MyApp.Greeter, %{}, instance: MyApp.Plugins, nodes: :all)
       :ok = Pipeline.Plugin.Events.emit(:greeted, %{who: "Ada"}, instance: MyApp.Plugins, nodes: :all)
 
-  It is off unless an instance is started with `cluster:`, the application's own by `config :pipeline_plugin, cluster: true`.
-  Connecting nodes is left to the host: `Node.connect/1`, or a library that does it. Who can connect can run any code, as
-  ever with distributed Erlang.
+  An instance is in a cluster if it is started with `cluster:`; for the application's own, write
+  `config :pipeline_plugin, cluster: true`. The host connects the nodes, by `Node.connect/1` or a library. As always with
+  distributed Erlang, a node that can connect can run any code.
 
   ## Options of `cluster:`
 
-    * `:events` - types of events that travel always, or `:all`; by default only those emitted with `nodes: :all`
-    * `:rpc` - `:any` to have calls answered by another node where the plugin does not run here; by default `:local`
-    * `:timeout` - milliseconds that a node may take for each step of a change on all nodes, by default a minute
-    * `:interval` - milliseconds after which a node compares what it knows with another one, whatever happens; by default 10
-      seconds
+    * `:events` - a list of event types that always travel, or `:all`; by default only events emitted with `nodes: :all` do
+    * `:rpc` - `:any` to have another node answer calls if the plugin does not run here; by default `:local`
+    * `:timeout` - milliseconds that a node may take for each step of a change on all nodes, by default 60,000
+    * `:interval` - milliseconds between two comparisons with another node, by default 10,000
 
   ## Events
 
-  `Pipeline.Plugin.Events.emit/3` with `nodes: :all` delivers an event once to each subscriber on each node, in the order in
-  which a process emits. The emitter does not wait: what a node does not take at once, because it hangs or the network is
-  slow, is dropped for it and counted (`dropped/1`), and an event is not kept for a node that is cut off. Where a node
-  records events, it numbers those of others as they arrive: sequence numbers, `replay:` and `{:since, sequence}` are
-  each node's own.
+  `Pipeline.Plugin.Events.emit/3` with `nodes: :all` delivers an event once to each subscriber on each node. The events of
+  one process arrive in order. The emitter does not wait: if a node does not take an event at once, because it hangs or the
+  network is slow, the event is dropped for that node and counted (`dropped/1`). Events are not kept for a node that is cut
+  off. A node that records events numbers those of other nodes as they arrive, so sequence numbers, `replay:` and
+  `{:since, sequence}` differ between nodes.
 
   ## Calls
 
-  `Pipeline.Plugin.RPC.call/4` takes `node: node` or `node: :any`. It does not go to another node by itself: a call that has
-  always worked on the state of this node's plugin would silently work on that of another.
+  `Pipeline.Plugin.RPC.call/4` takes `node: node` or `node: :any`. Without it a call stays on this node: going elsewhere
+  silently would work on the state of another plugin process.
 
   ## Changes on all nodes
 
-  `nodes: :all` for `load_plugin/3`, `load_plugins/2`, `unload_plugin/2` and `upgrade_plugin/3` of `Pipeline.Plugin.Manager`:
+  `load_plugin/3`, `load_plugins/2`, `unload_plugin/2` and `upgrade_plugin/3` of `Pipeline.Plugin.Manager` take
+  `nodes: :all`. Such a change has four steps:
 
-    1. all nodes are locked for the change, in the order of their names
-    2. each prepares it: the code is shipped to those that do not have it, and it is checked that the plugin can be loaded
-    3. each performs it
-    4. each commits it
+    1. All nodes are locked for the change, in the order of their names.
+    2. Each node prepares it: missing code is shipped, and the node checks that the plugin can be loaded.
+    3. Each node performs it.
+    4. Each node commits it.
 
-  A failure, a node that takes longer than `:timeout` and a connection that is lost are an error that names the node, and all
-  take back what they have done: what was loaded is unloaded, and shipped code removed. The code of the plugin's module and of those
-  in `modules:` has to stand in files. A node that has one of them in another version refuses (`{:other_code, module}`);
-  what stands in no file is `{:no_object_code, module}`, and a file that is not what runs `{:code_changed, module}`. Native
-  libraries are not shipped.
+  If a node fails, takes longer than `:timeout`, or is cut off, the error names it, and all nodes take back their part:
+  loaded plugins are unloaded, and shipped code is removed.
 
-  ## Nodes that come later, and splits
+  The code of the plugin's module and of the modules in `modules:` must be in files. A node that has another version of one
+  refuses the change with `{:other_code, module}`. Code that is in no file is refused with `{:no_object_code, module}`, and
+  a file that differs from the running code with `{:code_changed, module}`. Native libraries are not shipped.
 
-  Each node keeps for each such plugin what is to hold, with a clock that counts its changes. Nodes that meet compare these,
-  and each carries out what it has missed: in the order of dependencies, with the code from the other. After a split the
-  change with the higher clock holds, and of two with the same that of the node whose name is later. What was unloaded on
-  one side does not come back, unless the other side has changed it more often since.
+  ## Nodes that join later, and splits
 
-  Two sides may have made changes that contradict each other. Where one has unloaded a plugin, or upgraded it, and the other
-  has loaded what needs it as it was, the plugin is unloaded or upgraded everywhere, and what needs it waits everywhere.
+  Each node keeps the state that a plugin should have on all nodes, with a clock that counts its changes. Nodes that meet
+  compare these entries, and carry out those that they missed, in the order of dependencies and with the code from the
+  other node. After a split the entry with the higher clock holds. With equal clocks, the entry of the node with the later
+  name holds. A plugin that one side has unloaded does not come back, unless the other side has changed it more often since.
 
-  What cannot be carried out is logged, emitted as `:cluster_failed`, shown with what to do by
-  `Pipeline.Plugin.Manager.health/1`, and tried again when something has changed. What was
-  carried out is done with: a plugin that is unloaded or disabled on one node by its operator stays so there, until the
-  next change of it on all nodes. A plugin that a node has loaded by itself is not replaced.
+  Changes of two sides can contradict each other: one side has unloaded or upgraded a plugin, and the other has loaded a
+  dependent that needs the old one. The plugin is then unloaded or upgraded everywhere, and the dependent waits everywhere.
 
-  The list lives as long as one node does. Plugins that are to be there after a restart of all belong into the configuration.
+  An entry that cannot be carried out is logged, emitted as `:cluster_failed`, shown with advice by
+  `Pipeline.Plugin.Manager.health/1`, and tried again when plugins change. An entry is carried out once: a plugin that an
+  operator unloads or disables on one node stays so there until it is next changed on all nodes. A plugin that a node has
+  loaded by itself is not replaced.
+
+  The entries live as long as one of the nodes. Put plugins that must survive a restart of all nodes into the
+  configuration.
 
   ## Events of the system
 
@@ -75,8 +77,11 @@ defmodule Pipeline.Cluster do
   alias Pipeline.Options
 
   @typedoc """
-  A plugin of the cluster: what is to hold for it, the clock of that, and on this node whether it is carried out, or why it
-  could not be.
+  A plugin that was changed on all nodes.
+
+    * `:state` - the state that it should have, with the clock of that change
+    * `:applied` - whether this node has carried the change out
+    * `:failed` - the reason if it could not, otherwise `nil`
   """
   @type plugin :: %{
           id: Plugin.plugin_id(),
@@ -113,10 +118,12 @@ defmodule Pipeline.Cluster do
   end
 
   @doc """
-  Compares what this node knows with each other one, and waits until both sides have carried out what they had missed.
+  Compares the entries of this node with those of each other node, and waits until both sides have carried out what they
+  missed.
 
-  It happens by itself whenever nodes meet; this is to know that it is done. `pending` are the plugins that this node could
-  not bring to what is to hold. Options: `:instance`, and `:timeout` for each step, by default a minute.
+  Nodes do this by themselves when they meet; call it to know that it is done. `{:pending, ids}` are the plugins that this
+  node could not bring to their state. Options: `:instance`, and `:timeout` in milliseconds for each step, by default
+  60,000.
   """
   @spec sync(keyword) ::
           :ok

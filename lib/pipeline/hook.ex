@@ -102,7 +102,7 @@ defmodule Pipeline.Hook do
 
   `nil` stands for none, which is all that points with the modes `:collect` and `:notify` take.
   """
-  @spec run(instance :: atom, hook_name, context, next | nil) :: {:ok, term} | {:error, term} | :ok
+  @spec run(instance :: term, hook_name, context, next | nil) :: {:ok, term} | {:error, term} | :ok
   def run(instance, point, context, nil) when is_atom(instance) and is_atom(point) do
     Dispatch.run_of(instance, point, context)
   end

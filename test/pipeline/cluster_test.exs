@@ -2,7 +2,7 @@ defmodule Pipeline.ClusterTest do
   use Pipeline.ClusterCase, async: true
 
   alias Pipeline.Cluster
-  alias Pipeline.Plugin.{Events, LoadError, Manager, RPC}
+  alias Pipeline.Plugin.{Events, Error, Manager, RPC}
 
   setup_all do
     {:ok, nodes: if(Pipeline.ClusterCase.unavailable(), do: [], else: start_nodes(3))}
@@ -249,14 +249,16 @@ defmodule Pipeline.ClusterTest do
       for node <- nodes, do: assert(state(node, :shipped, context.name) == nil)
       for node <- [b, c], one <- [module, beside], do: refute(loaded?(node, one))
       assert loaded?(a, module)
-      assert call(c, Manager, :unload_plugin, [:nothing, context.all]) == {:error, {:not_loaded, :nothing}}
+
+      assert {:error, %Error{reason: {:not_loaded, :nothing}}} =
+               call(c, Manager, :unload_plugin, [:nothing, context.all])
     end
 
     test "loads nowhere when one node fails, and says which", %{nodes: [a, b, c] = nodes} = context do
       {source, module, beside} = source(:fails)
       compile_on(a, source)
 
-      assert {:error, %LoadError{step: :init, reason: :told_to} = error} =
+      assert {:error, %Error{step: :init, reason: :told_to} = error} =
                load(a, module, [modules: [beside]] ++ context.all, %{fail_on: c.node})
 
       assert error.node == c.node
@@ -275,7 +277,7 @@ defmodule Pipeline.ClusterTest do
       {newer, ^module, _} = source(:other, version: "2.0.0")
       compile_on(c, newer)
 
-      assert {:error, %LoadError{step: :code, reason: {:other_code, ^module}} = error} =
+      assert {:error, %Error{step: :code, reason: {:other_code, ^module}} = error} =
                load(a, module, context.all)
 
       assert error.node == c.node
@@ -284,7 +286,7 @@ defmodule Pipeline.ClusterTest do
       {source, module, _} = source(:there)
       for node <- [a, b], do: compile_on(node, source)
       {:ok, :there} = load(b, module, context.opts)
-      assert {:error, %LoadError{reason: {:already_loaded, :there}} = error} = load(a, module, context.all)
+      assert {:error, %Error{reason: {:already_loaded, :there}} = error} = load(a, module, context.all)
       assert error.node == b.node
       assert state(a, :there, context.name) == nil
       assert state(b, :there, context.name) == :started
@@ -294,10 +296,9 @@ defmodule Pipeline.ClusterTest do
       name = :"Elixir.ClusterTest.InMemory"
       source = "defmodule ClusterTest.InMemory do use Pipeline.Plugin, id: :in_memory end"
       [{^name, _}] = call(a, Code, :compile_string, [source])
-      assert {:error, %LoadError{reason: {:no_object_code, ^name}}} = load(a, name, context.all)
+      assert {:error, %Error{reason: {:no_object_code, ^name}}} = load(a, name, context.all)
 
-      assert {:error, %LoadError{reason: :module_not_found}} =
-               load(a, :"Elixir.ClusterTest.Nothing", context.all)
+      assert {:error, %Error{reason: :module_not_found}} = load(a, :"Elixir.ClusterTest.Nothing", context.all)
 
       assert_raise ArgumentError, ~r/nodes: is :all/, fn ->
         Manager.load_plugin(__MODULE__, %{}, nodes: :some)
@@ -309,7 +310,7 @@ defmodule Pipeline.ClusterTest do
       for node <- [a, c], do: compile_on(node, source)
       results = for node <- [a, c], do: Task.async(fn -> load(node, module, context.all) end)
       results = Task.await_many(results, 60_000)
-      assert [{:error, %LoadError{reason: {:already_loaded, :twice}}}] = results -- [{:ok, :twice}]
+      assert [{:error, %Error{reason: {:already_loaded, :twice}}}] = results -- [{:ok, :twice}]
       for node <- nodes, do: assert(state(node, :twice, context.name) == :started)
       assert [%{clock: {1, _}}] = call(b, Cluster, :plugins, [context.opts])
     end
@@ -320,7 +321,7 @@ defmodule Pipeline.ClusterTest do
       {source, module, _} = source(:hangs)
       compile_on(a, source)
 
-      assert {:error, %LoadError{step: :cluster, reason: :timeout} = error} =
+      assert {:error, %Error{step: :cluster, reason: :timeout} = error} =
                load(a, module, context.all, %{waits_on: c.node})
 
       assert error.node == c.node
@@ -367,17 +368,17 @@ defmodule Pipeline.ClusterTest do
       {newer, ^module, _} = source(:upgraded, version: "1.1.0")
       %{^module => binary} = Map.new(compile(newer))
 
-      assert {:error, %LoadError{step: :code_change, reason: :refused} = error} =
+      assert {:error, %Error{step: :code_change, reason: :refused} = error} =
                call(a, Manager, :upgrade_plugin, [:upgraded, binary, [extra: :refuse_here] ++ context.all])
 
       assert error.node == b.node
-      versions = for node <- nodes, do: call(node, Manager, :plugin_info, [:upgraded, context.opts]).version
+      versions = for node <- nodes, do: call(node, Manager, :plugin_info!, [:upgraded, context.opts]).version
       assert versions == ["1.0.0", "1.0.0", "1.0.0"]
 
       assert call(c, Manager, :upgrade_plugin, [:upgraded, binary, context.all]) == {:ok, "1.1.0"}
 
       for node <- nodes do
-        assert call(node, Manager, :plugin_info, [:upgraded, context.opts]).version == "1.1.0"
+        assert call(node, Manager, :plugin_info!, [:upgraded, context.opts]).version == "1.1.0"
         assert rpc(node, :upgraded, :add, context.opts) == {:ok, 2}
       end
     end
@@ -391,11 +392,11 @@ defmodule Pipeline.ClusterTest do
       for source <- [under, over], do: compile_on(a, source)
       {:ok, [:under, :over]} = call(a, Manager, :load_plugins, [[over_module, under_module], context.all])
 
-      assert {:error, {:on_node, node, {:required_by, [:over]}} = error} =
+      assert {:error, %Error{node: node, reason: {:required_by, [:over]}} = error} =
                call(b, Manager, :unload_plugin, [:under, context.all])
 
       assert node in Enum.map(nodes, & &1.node)
-      assert Manager.format_error(error) =~ "on the node #{node} it is needed by :over"
+      assert Exception.message(error) =~ "on the node #{node} (step cluster): it is needed by :over"
       for node <- nodes, do: assert(ids(node, context.opts) == [:under, :over])
 
       assert call(b, Manager, :unload_plugin, [:under, [cascade: true] ++ context.all]) == :ok
@@ -414,7 +415,7 @@ defmodule Pipeline.ClusterTest do
       compile_on(c, source)
       {:ok, :of_its_own} = load(c, of_its_own, context.opts)
 
-      assert {:error, {:on_node, node, {:required_by, [:of_its_own]}}} =
+      assert {:error, %Error{node: node, reason: {:required_by, [:of_its_own]}}} =
                call(b, Manager, :unload_plugin, [:in_use, context.all])
 
       assert node == c.node
@@ -427,8 +428,8 @@ defmodule Pipeline.ClusterTest do
       {:ok, :itself} = load(a, module, context.all)
 
       for request <- [:unload, :upgrade] do
-        assert rpc(a, :itself, {request, context.name}, context.opts) ==
-                 {:ok, {:error, {:called_from_callback, :itself}}}
+        assert {:ok, {:error, %Error{reason: {:called_from_callback, :itself}}}} =
+                 rpc(a, :itself, {request, context.name}, context.opts)
       end
     end
   end
@@ -481,7 +482,7 @@ defmodule Pipeline.ClusterTest do
       assert call(c, Cluster, :sync, [context.opts]) == {:error, {:pending, [:picky]}}
       assert ids(c, context.opts) == [:easy]
       assert [failed] = call(c, Cluster, :plugins, [context.opts]) |> Enum.reject(& &1.applied)
-      assert %{id: :picky, failed: %LoadError{reason: :told_to}} = failed
+      assert %{id: :picky, failed: %Error{reason: :told_to}} = failed
       [[%{id: :picky, node: node}]] = collected_by(c, name, :cluster_failed, [failures])
       assert node == c.node
 
@@ -503,13 +504,13 @@ defmodule Pipeline.ClusterTest do
       {:ok, "1.1.0"} = call(b, Manager, :upgrade_plugin, [:filed, binary, context.all])
       heal([c], [a, b], name)
       assert call(c, Cluster, :sync, [context.opts]) == :ok
-      assert call(c, Manager, :plugin_info, [:filed, context.opts]).version == "1.1.0"
+      assert call(c, Manager, :plugin_info!, [:filed, context.opts]).version == "1.1.0"
 
       assert call(c, Manager, :unload_plugin, [:filed, context.all]) == :ok
       assert load(b, module, context.all) == {:ok, :filed}
 
       for node <- nodes,
-          do: assert(call(node, Manager, :plugin_info, [:filed, context.opts]).version == "1.0.0")
+          do: assert(call(node, Manager, :plugin_info!, [:filed, context.opts]).version == "1.0.0")
     end
 
     test "does so when it has started anew", %{nodes: [a | _], name: name} = context do
@@ -578,7 +579,7 @@ defmodule Pipeline.ClusterTest do
       assert call(c, Cluster, :sync, [context.opts]) == :ok
 
       for node <- [a, b, c],
-          do: assert(call(node, Manager, :plugin_info, [:both, context.opts]).version == "2.0.0")
+          do: assert(call(node, Manager, :plugin_info!, [:both, context.opts]).version == "2.0.0")
     end
 
     test "settles what contradicts itself alike on all nodes: what needs what has gone waits, and says so",
@@ -601,7 +602,7 @@ defmodule Pipeline.ClusterTest do
         assert ids(node, context.opts) == []
         plugins = Enum.sort_by(call(node, Cluster, :plugins, [context.opts]), & &1.id)
         assert [%{id: :needed, applied: true}, pending] = plugins
-        assert %{id: :needing, state: :loaded, applied: false, failed: %LoadError{step: :resolve}} = pending
+        assert %{id: :needing, state: :loaded, applied: false, failed: %Error{step: :resolve}} = pending
         assert %{status: :unhealthy, cluster: [lacking]} = call(node, Manager, :health, [context.opts])
         assert %{plugin: :needing, to_be: :loaded, advice: advice} = lacking
         assert advice =~ "load what it needs with nodes: :all"
@@ -643,7 +644,7 @@ defmodule Pipeline.ClusterTest do
 
       for node <- nodes do
         assert ids(node, context.opts) == [:relied_on]
-        assert call(node, Manager, :plugin_info, [:relied_on, context.opts]).version == "2.0.0"
+        assert call(node, Manager, :plugin_info!, [:relied_on, context.opts]).version == "2.0.0"
       end
 
       assert call(b, Manager, :upgrade_plugin, [:relied_on, one, context.all]) == {:ok, "1.5.0"}
@@ -700,11 +701,14 @@ defmodule Pipeline.ClusterTest do
     test "nothing is loaded on all nodes, and events stay here" do
       start_supervised!({Manager, name: :alone})
 
-      assert {:error, %LoadError{step: :cluster, reason: {:not_clustered, :alone}} = error} =
+      assert {:error, %Error{step: :cluster, reason: {:not_clustered, :alone}} = error} =
                Manager.load_plugin(Pipeline.Plugins.LocalProvider, %{}, instance: :alone, nodes: :all)
 
       assert Exception.message(error) =~ "start it with cluster: true"
-      assert Manager.unload_plugin(:x, instance: :alone, nodes: :all) == {:error, {:not_clustered, :alone}}
+
+      assert {:error, %Error{reason: {:not_clustered, :alone}}} =
+               Manager.unload_plugin(:x, instance: :alone, nodes: :all)
+
       assert Events.emit(:x, 1, instance: :alone, nodes: :all) == :ok
       assert RPC.call(:x, 1, 5000, instance: :alone, node: :any) == {:error, {:not_loaded, :x}}
       assert Cluster.nodes(instance: :alone) == []

@@ -43,6 +43,15 @@ defmodule Pipeline.EventsTest do
     refute_received {:pipeline_event, _, _}
   end
 
+  test "stay in their instance, also where its name looks like an event of another", %{instance: instance} do
+    start_supervised!({Manager, name: {instance, 7}})
+    :ok = Pipeline.Events.subscribe(:_, instance: {instance, 7})
+    :ok = Pipeline.Events.emit(7, nil, instance: instance)
+    refute_received {:pipeline_event, _, _}
+    :ok = Pipeline.Events.emit(8, nil, instance: {instance, 7})
+    assert_received {:pipeline_event, 8, nil}
+  end
+
   test "reach a plugin that subscribes itself, in its own instance", %{instance: instance} do
     {:ok, :listener} = Manager.load_plugin(Listener, %{test: self()}, instance: instance)
     :ok = Events.emit(:from_init, 1, instance: instance)
@@ -239,7 +248,7 @@ defmodule Pipeline.EventsTest do
       :ok = Events.subscribe(self(), :events_dropped, instance: instance)
       task = Task.async(fn -> RPC.call(:blocking, :block, 5000, instance: instance) end)
       assert_receive :blocked
-      pid = Manager.plugin_info(:blocking, instance: instance).pid
+      pid = Manager.plugin_info!(:blocking, instance: instance).pid
 
       log =
         ExUnit.CaptureLog.capture_log(fn ->

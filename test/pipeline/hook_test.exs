@@ -75,7 +75,7 @@ defmodule Pipeline.HookTest do
       load(two, instance)
       before = Hook.chain(:step, instance: instance)
 
-      assert {:error, %LoadError{plugin: :three, step: :hooks, reason: {:invalid_hook, sentence}}} =
+      assert {:error, %Error{plugin: :three, step: :hooks, reason: {:invalid_hook, sentence}}} =
                Manager.load_plugin(three, %{}, instance: instance)
 
       assert sentence =~ ~r/^the before hooks cannot be put in order: /
@@ -84,7 +84,7 @@ defmodule Pipeline.HookTest do
       assert sentence =~ "three before one (three declares before: one)"
       assert sentence =~ ~r/; remove one of the declared constraints$/
       assert Hook.chain(:step, instance: instance) == before
-      assert Manager.plugin_info(:three, instance: instance) == nil
+      assert Manager.plugin_info(:three, instance: instance) == :error
     end
 
     test "a contradiction with the standing order is spelled out too" do
@@ -576,7 +576,7 @@ defmodule Pipeline.HookTest do
   end
 
   defp refused(module, instance) do
-    assert {:error, %LoadError{step: :hooks, reason: {:invalid_hook, sentence}}} =
+    assert {:error, %Error{step: :hooks, reason: {:invalid_hook, sentence}}} =
              Manager.load_plugin(module, %{}, instance: instance)
 
     sentence

@@ -53,7 +53,7 @@ defmodule Pipeline.OriginalPluginsTest do
   end
 
   test "the LangChain integration is refused for want of :python_bridge, by a message", %{instance: instance} do
-    assert {:error, %LoadError{step: :resolve} = error} =
+    assert {:error, %Error{step: :resolve} = error} =
              Manager.load_plugin(Original.LangChainIntegration, %{}, instance: instance)
 
     assert error.reason ==

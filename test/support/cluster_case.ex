@@ -363,5 +363,7 @@ defmodule Pipeline.ClusterCase do
   def state(node, id, name), do: call(node, __MODULE__, :state_here, [id, name])
 
   @doc false
-  def state_here(id, name), do: Manager.plugin_info(id, instance: name)[:state]
+  def state_here(id, name) do
+    with {:ok, %{state: state}} <- Manager.plugin_info(id, instance: name), do: state, else: (:error -> nil)
+  end
 end

@@ -47,7 +47,7 @@ defmodule Pipeline.FaultInjection do
     versions = Plugins.compile()
     Measured.load_code()
     log_nothing()
-    for _ <- 1..@changes, do: change(Registry.of(@instance))
+    for _ <- 1..@changes, do: change(Registry.owned(@instance))
 
     in_process(fn -> run(@warm_up, 0, versions) end)
     _ = LeakCheck.measure()
@@ -209,7 +209,7 @@ defmodule Pipeline.FaultInjection do
 
   # A plugin is not crashed more often than it is started again.
   defp kill({:plugin, id} = victim, test) do
-    with %{restarts: restarts} <- Registry.get(Registry.of(@instance), id),
+    with %{restarts: restarts} <- Registry.info(Registry.owned(@instance), id),
          crashes when crashes < @crashes <- Map.get(test.crashes, restarts, 0) do
       do_kill(victim, put_in(test.crashes[restarts], crashes + 1))
     else

@@ -13,7 +13,7 @@ defmodule Pipeline.InstanceCase do
     quote do
       import Pipeline.InstanceCase
       alias Pipeline.Hook
-      alias Pipeline.Plugin.{Events, LoadError, Manager, Registry, RPC}
+      alias Pipeline.Plugin.{Events, Error, Manager, Registry, RPC}
     end
   end
 

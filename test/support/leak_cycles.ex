@@ -5,7 +5,7 @@ defmodule Pipeline.LeakCycles do
 
   alias Pipeline.{Hook, LeakCheck, Measured}
   alias Pipeline.LeakCycles.{BadHook, BadInit, BadStart, First, FirstAgain, Lost, Native}
-  alias Pipeline.Plugin.{Events, LoadError, Manager, Registry, RPC}
+  alias Pipeline.Plugin.{Events, Error, Manager, Registry, RPC}
 
   @batches 4
   @warm_up 30
@@ -23,7 +23,7 @@ defmodule Pipeline.LeakCycles do
     Measured.load_code()
 
     # Queues, tables, histories and allocators have their size after that.
-    for _ <- 1..@changes, do: change(Registry.of(:leak_cycles))
+    for _ <- 1..@changes, do: change(Registry.owned(:leak_cycles))
     batch(@warm_up)
     measure(report, 0)
     batch(@warm_up)
@@ -85,10 +85,10 @@ defmodule Pipeline.LeakCycles do
     :ok = Hook.untrace(trace)
 
     for bad <- [BadHook, BadInit, BadStart, Lost] do
-      {:error, %LoadError{}} = Manager.load_plugin(bad, %{}, @instance)
+      {:error, %Error{}} = Manager.load_plugin(bad, %{}, @instance)
     end
 
-    {:error, %LoadError{}} = Manager.load_plugin(First, %{size: 0}, @instance)
+    {:error, %Error{}} = Manager.load_plugin(First, %{size: 0}, @instance)
     :ok = Manager.update_config(:first, %{size: number + 1}, @instance)
     {:error, _} = Manager.update_config(:first, %{size: "none"}, @instance)
 

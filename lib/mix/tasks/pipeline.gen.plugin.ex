@@ -158,7 +158,7 @@ defmodule Mix.Tasks.Pipeline.Gen.Plugin do
     )
   end
 
-  # What the type declares itself comes first.
+  # Declarations of the type itself come first.
   defp capabilities!(type, type_atom, name, given) do
     own =
       case type do

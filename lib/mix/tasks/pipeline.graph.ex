@@ -9,7 +9,7 @@ defmodule Mix.Tasks.Pipeline.Graph do
   Paths are those of `mix pipeline.plugins`; without one, the code of the project and of its dependencies is looked
   through.
 
-  What plugins depend on is in their manifests. The order of hooks is not: for the chains, the code of the plugins that
+  Dependencies stand in manifests. The order of hooks does not: for the chains, the code of the plugins that
   can be loaded together is loaded, and put in order as an instance would do it. None is started.
 
   A program draws the same, and a running instance, with `Pipeline.Plugin.Graph`.

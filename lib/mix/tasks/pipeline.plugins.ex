@@ -9,7 +9,7 @@ defmodule Mix.Tasks.Pipeline.Plugins do
   A path is what `Pipeline.Plugin.Discovery.discover_plugins/2` takes: a directory, a BEAM file, an `.ez` archive or a
   glob in quotes. Without one, the code of the project and of its dependencies is looked through. No plugin is loaded.
 
-  Of each plugin it shows id and version, the file, what it can do and what it depends on, and whether it could be
+  For each plugin it shows id and version, file, capabilities, dependencies, and whether it could be
   loaded with the others: if not, what is missing or contradicts what. Files that claim to be plugins and are none, or
   cannot be read, follow with the reason.
 

@@ -1,20 +1,13 @@
 defmodule Pipeline.Cluster.Advice do
   @moduledoc false
-  # What to do about a plugin that a node cannot bring to what is to hold on all nodes.
+  # Advice about a plugin that this node cannot bring to its state on all nodes.
 
   alias Pipeline.Plugin
   alias Pipeline.Cluster.{Entry, Table}
-  alias Pipeline.Plugin.{LoadError, Manager}
+  alias Pipeline.Plugin.Error
 
-  @type pending :: %{
-          plugin: Plugin.plugin_id(),
-          to_be: :loaded | :unloaded,
-          reason: term,
-          advice: String.t()
-        }
-
-  @doc "Those that could not be brought there, `nil` where there is no cluster."
-  @spec pending(atom) :: [pending] | nil
+  @doc "The plugins that this node could not bring to their state on all nodes."
+  @spec pending(atom) :: [Plugin.Distribution.pending()] | nil
   def pending(instance) do
     if Table.settings(instance) do
       Enum.sort_by(
@@ -32,18 +25,17 @@ defmodule Pipeline.Cluster.Advice do
   @spec sentence(Entry.t(), reason :: term) :: String.t()
   def sentence(%Entry{} = entry, reason), do: "#{why(reason)}; #{what(entry, reason)}"
 
-  defp why(%LoadError{} = error), do: error |> Exception.message() |> String.trim_trailing(".")
-  defp why(reason), do: reason |> Manager.format_error() |> String.trim_trailing(".")
+  defp why(reason), do: reason |> Error.sentence() |> String.trim_trailing(".")
 
   defp what(%{id: id}, {:required_by, dependents}) do
     "unload #{Enum.map_join(dependents, ", ", &inspect/1)} on this node, or load #{inspect(id)} with nodes: :all again"
   end
 
-  defp what(%{id: id}, %LoadError{step: :resolve}) do
+  defp what(%{id: id}, %Error{step: :resolve}) do
     "load what it needs with nodes: :all, and it is loaded too, or unload #{inspect(id)} with nodes: :all"
   end
 
-  defp what(%{id: id}, %LoadError{reason: {:already_loaded, _}}) do
+  defp what(%{id: id}, %Error{reason: {:already_loaded, _}}) do
     "unload the #{inspect(id)} that this node has loaded by itself, and that of all nodes is loaded"
   end
 

@@ -1,27 +1,27 @@
 defmodule Pipeline.Cluster.CatchUp do
   @moduledoc false
-  # Brings this node to what the table says: what others have loaded, upgraded or unloaded while it was away. An entry
-  # that was carried out is done with: what happens to the plugin here afterwards is not undone. One that cannot be is
-  # reported once and tried again when something has changed.
+  # Carries out on this node the entries that other nodes have made: plugins loaded, upgraded or unloaded while it was
+  # away. An entry is carried out once; later changes of the plugin on this node stand. An entry that cannot be carried out
+  # is reported once, and tried again when plugins have changed.
 
   require Logger
 
   alias Pipeline.Cluster.Change.Upgrade
   alias Pipeline.Cluster.{Advice, Code, Entry, Table}
-  alias Pipeline.Plugin.{Dependents, Events, LoadError, Manager}
+  alias Pipeline.Plugin.{Dependents, Events, Error, Manager}
 
   @spec run(atom) :: :ok
   def run(instance) do
     rounds(pending(instance, :unloaded), &unload(&1, instance), instance)
     {there, _missing} = wanted(instance)
     rounds(there, &replace(&1, instance), instance)
-    # Those too that have stepped aside.
+    # Including plugins that were unloaded to make way.
     {_there, missing} = wanted(instance)
     unless load_all(missing, instance), do: rounds(missing, &load(&1, instance), instance)
     :ok
   end
 
-  @doc "Whether there is something left to be done."
+  @doc "Whether an entry is left to carry out."
   @spec pending?(atom) :: boolean
   def pending?(instance),
     do: Enum.any?(Table.all(instance), fn {entry, here} -> here.applied != entry.clock end)
@@ -36,7 +36,7 @@ defmodule Pipeline.Cluster.CatchUp do
     Enum.split_with(pending(instance, :loaded), fn {entry, _here} -> info(entry, instance) != nil end)
   end
 
-  # One can be what another waits for, so what fails is tried again as long as something succeeds.
+  # An entry can wait for another, so failed ones are tried again as long as one succeeds.
   defp rounds([], _step, _instance), do: :ok
 
   defp rounds(entries, step, instance) do
@@ -53,8 +53,8 @@ defmodule Pipeline.Cluster.CatchUp do
       else: failed |> Enum.map(&elem(&1, 0)) |> rounds(step, instance)
   end
 
-  # Dependents of its own a node keeps, and what they need: they go first, by who has loaded them. Those of the cluster that
-  # the other side of a split has loaded go with it, there as here, and wait.
+  # A node keeps plugins that it loaded by itself, and what they need. Dependents that the other side of a split loaded on
+  # all nodes are unloaded with the plugin on every node, and wait.
   defp unload({%{id: id} = entry, here}, instance) do
     cond do
       # It was not the cluster that loaded it here.
@@ -65,12 +65,12 @@ defmodule Pipeline.Cluster.CatchUp do
   end
 
   defp unload_here(id, instance) do
-    with {:error, {:required_by, _direct}} = error <- Manager.unload_plugin(id, instance: instance) do
+    with {:error, %Error{reason: {:required_by, _}}} = error <- Manager.unload_plugin(id, instance: instance) do
       if step_aside(id, instance), do: Manager.unload_plugin(id, instance: instance), else: error
     end
   end
 
-  # Unloads what needs a plugin, if all of it is of the cluster; it is loaded again when it can be, the same on all nodes.
+  # Unloads the dependents of a plugin if all were loaded on all nodes. They are loaded again when that is possible.
   defp step_aside(id, instance) do
     running = for %{state: :started} = info <- Manager.list_plugins(instance: instance), do: {info.id, info}
     dependents = Dependents.all(Map.new(running), [id])
@@ -88,7 +88,7 @@ defmodule Pipeline.Cluster.CatchUp do
       end)
   end
 
-  @doc "Notes that a plugin is unloaded here, and takes out the code that came for it."
+  @doc "Notes that a plugin is unloaded here, and removes the code that was shipped for it."
   @spec removed(Entry.t(), Table.here(), atom) :: :ok
   def removed(entry, here, instance) do
     in_use =
@@ -146,7 +146,7 @@ defmodule Pipeline.Cluster.CatchUp do
     end
   end
 
-  # What the plugin may need while it is loaded comes before it.
+  # Modules that the plugin may need while it is loaded come first.
   defp install(%{code: [own | beside], upgraded?: upgraded?}) do
     Code.install(beside ++ [own], if(upgraded?, do: [own.module], else: []))
   end
@@ -157,7 +157,7 @@ defmodule Pipeline.Cluster.CatchUp do
   defp replace({entry, here}, instance) do
     %{module: module, config: config, code: [own | beside]} = entry
     info = info(entry, instance)
-    # What it runs with can have changed since it was loaded with the configuration of the entry.
+    # Its configuration can have changed since it was loaded with that of the entry.
     same_config? = config == if(here.applied, do: here.config, else: info.config)
 
     cond do
@@ -166,7 +166,7 @@ defmodule Pipeline.Cluster.CatchUp do
 
       here.applied == nil ->
         reason = {:already_loaded, entry.id}
-        {:error, %LoadError{plugin: entry.id, module: info.module, step: :validate, reason: reason}}
+        {:error, %Error{plugin: entry.id, module: info.module, step: :validate, reason: reason}}
 
       true ->
         with {:ok, shipped} <- Code.install(beside),
@@ -178,9 +178,9 @@ defmodule Pipeline.Cluster.CatchUp do
     end
   end
 
-  # What cannot do with the version that is to hold waits for one that it can do with.
+  # Dependents that do not accept the new version wait for one that they accept.
   defp upgrade_here(entry, runs, new_config?, instance) do
-    with {:error, %LoadError{step: :resolve}} = error <- upgrade(entry, runs, new_config?, instance) do
+    with {:error, %Error{step: :resolve}} = error <- upgrade(entry, runs, new_config?, instance) do
       if step_aside(entry.id, instance), do: upgrade(entry, runs, new_config?, instance), else: error
     end
   end
@@ -190,12 +190,14 @@ defmodule Pipeline.Cluster.CatchUp do
     Manager.upgrade_plugin(id, own.binary, [instance: instance] ++ config ++ Upgrade.rollback(runs, own))
   end
 
-  defp info(%{id: id}, instance), do: Manager.plugin_info(id, instance: instance)
+  defp info(%{id: id}, instance) do
+    with {:ok, info} <- Manager.plugin_info(id, instance: instance), do: info, else: (:error -> nil)
+  end
 
   defp report({{%{id: id} = entry, here}, reason}, instance) do
     if here.failed != reason do
       Logger.warning(
-        "plugin #{inspect(id)} is to be #{entry.state} on all nodes and cannot be on #{node()}: " <>
+        "plugin #{inspect(id)} should be #{entry.state} on all nodes, but cannot be on #{node()}: " <>
           Advice.sentence(entry, reason)
       )
 

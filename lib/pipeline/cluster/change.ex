@@ -3,7 +3,7 @@ defmodule Pipeline.Cluster.Change do
   # A change of plugins on all nodes, in two phases. It is a struct of the module that implements it, and travels to the
   # nodes as that.
   #
-  # What `prepare` and `perform` return as `undo` is kept on each node until the change is over there. It has to take
+  # The `undo` of `prepare` and `perform` is kept on each node until the change is over there. It has to take
   # back whatever has been done, however little that is: the process that asked may have been killed in between.
 
   alias Pipeline.Plugin
@@ -18,16 +18,16 @@ defmodule Pipeline.Cluster.Change do
   @callback ids(t) :: [Plugin.plugin_id()]
 
   @doc "Checks on a node that the change can be made, and ships the code. Nothing that runs changes."
-  @callback prepare(t, instance :: atom) :: {:ok, undo, found :: term} | {:error, reason :: term}
+  @callback prepare(t, instance :: term) :: {:ok, undo, found :: term} | {:error, reason :: term}
 
   @doc "Makes the change on a node."
-  @callback perform(t, instance :: atom, undo) :: {:ok, undo, result :: term} | {:error, reason :: term, undo}
+  @callback perform(t, instance :: term, undo) :: {:ok, undo, result :: term} | {:error, reason :: term, undo}
 
-  @doc "What is to hold everywhere from now on, given what the nodes found and did and the clocks they had."
+  @doc "The new entries for all nodes, given what the nodes found and did, and their clocks."
   @callback entries(t, found :: [term], results :: [term], %{Plugin.plugin_id() => [Entry.clock()]}) :: [
               Entry.t()
             ]
 
   @doc "Takes the change back on a node; the ids of plugins that should not be there and cannot be unloaded now."
-  @callback undo(undo, instance :: atom) :: :ok | {:error, [Plugin.plugin_id()]}
+  @callback undo(undo, instance :: term) :: :ok | {:error, [Plugin.plugin_id()]}
 end

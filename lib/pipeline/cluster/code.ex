@@ -3,7 +3,7 @@ defmodule Pipeline.Cluster.Code do
   # Object code on its way from node to node. A node that has the module already has to have the same: nothing is
   # replaced here.
 
-  alias Pipeline.Plugin.LoadError
+  alias Pipeline.Plugin.Error
   alias Pipeline.Plugin.Manager.Upgrade
 
   @enforce_keys [:module, :file, :binary, :md5]
@@ -12,7 +12,7 @@ defmodule Pipeline.Cluster.Code do
   @type t :: %__MODULE__{module: module, file: charlist, binary: binary, md5: binary}
 
   @doc "The code of modules of this node; `known` is what was shipped here, and stands in no file."
-  @spec read([module], [t]) :: {:ok, [t]} | {:error, LoadError.t()}
+  @spec read([module], [t]) :: {:ok, [t]} | {:error, Error.t()}
   def read(modules, known) do
     Enum.reduce_while(modules, {:ok, []}, fn module, {:ok, read} ->
       case read_one(module, known) do
@@ -56,9 +56,9 @@ defmodule Pipeline.Cluster.Code do
   @doc """
   Loads what this node does not have, all or nothing, and returns the modules that were loaded.
 
-  Those in `over` are replaced where there are others of their names.
+  A module in `over` replaces a loaded module of its name.
   """
-  @spec install([t], over :: [module]) :: {:ok, shipped :: [module]} | {:error, LoadError.t()}
+  @spec install([t], over :: [module]) :: {:ok, shipped :: [module]} | {:error, Error.t()}
   def install(code, over \\ []) do
     Enum.reduce_while(code, {:ok, []}, fn code, {:ok, shipped} ->
       case install_one(code, over) do
@@ -87,7 +87,7 @@ defmodule Pipeline.Cluster.Code do
   end
 
   defp put(%__MODULE__{module: module, file: file, binary: binary}) do
-    # Who still runs what was removed earlier would be ended by the loading.
+    # Loading a second version would end processes that still run the removed one.
     with {:purged, true} <- {:purged, :code.soft_purge(module)},
          {:module, ^module} <- :code.load_binary(module, file, binary) do
       :ok
@@ -100,7 +100,7 @@ defmodule Pipeline.Cluster.Code do
   @doc """
   Takes modules out that were shipped; what stands in a file of the name comes back.
 
-  Who still runs their code is not ended, and keeps it until then.
+  Processes that still run their code are not ended, and keep it.
   """
   @spec remove([module]) :: :ok
   def remove(modules) do
@@ -125,8 +125,8 @@ defmodule Pipeline.Cluster.Code do
     end
   end
 
-  @doc "What stands in a target of an upgrade: a module, the path of a BEAM file, or the bytes of one."
-  @spec target(Upgrade.target(), current :: module, [t]) :: {:ok, t} | {:error, LoadError.t()}
+  @doc "The code of an upgrade's target: a module, the path of a BEAM file, or the bytes of one."
+  @spec target(Upgrade.target(), current :: module, [t]) :: {:ok, t} | {:error, Error.t()}
   def target(target, current, _known) when is_binary(target) do
     with {:ok, file, binary} <- bytes(target),
          {:ok, {module, _}} <- :beam_lib.chunks(binary, [:attributes]) do
@@ -156,7 +156,7 @@ defmodule Pipeline.Cluster.Code do
   end
 
   defp error(module, reason) do
-    {:error, %LoadError{module: module, step: :code, reason: reason, detail: detail(reason)}}
+    {:error, %Error{module: module, step: :code, reason: reason, detail: detail(reason)}}
   end
 
   defp detail({:no_object_code, module}) do

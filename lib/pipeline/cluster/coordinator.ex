@@ -1,12 +1,11 @@
 defmodule Pipeline.Cluster.Coordinator do
   @moduledoc false
-  # Makes a change on all nodes of an instance, or on none: locks them, one after the other in the order of their names,
-  # so that two changes never wait for each other; has all prepare, then all perform, then all commit. At the first
-  # failure all take back what they have done.
+  # Makes a change on all nodes of an instance, or on none. It locks the nodes in the order of their names, so that two
+  # changes never wait for each other. Then all nodes prepare, all perform, all commit. At the first failure every node
+  # takes back its part.
   #
-  # It is a process of its own, which the nodes watch: when it ends before it has committed, or the connection does, a
-  # node takes the change back by itself. A node that is cut off between the performing and the commit learns of the change
-  # when it is back.
+  # The nodes monitor this process. If it or the connection ends before the commit, a node takes the change back by
+  # itself. A node that is cut off between performing and commit learns of the change when it is back.
 
   require Logger
 
@@ -71,7 +70,7 @@ defmodule Pipeline.Cluster.Coordinator do
     end)
   end
 
-  # What was done is done: a node that does not hear of it now hears of it when the nodes compare what they know.
+  # The change stands. A node that misses this message learns of the change when nodes compare their tables.
   defp commit(members, request, timeout) do
     for {member, response} <- answers(members, request, timeout), not match?({:ok, _}, response) do
       Logger.warning(

@@ -1,6 +1,6 @@
 defmodule Pipeline.Cluster.Directory do
   @moduledoc false
-  # Tells the other nodes which plugins run here, by being in the group of each.
+  # Tells other nodes which plugins run here: it joins a group for each plugin.
 
   use GenServer
 
@@ -13,7 +13,7 @@ defmodule Pipeline.Cluster.Directory do
     GenServer.start_link(__MODULE__, instance, name: Names.via(instance, :cluster_directory))
   end
 
-  @doc "The other nodes on which a plugin runs, as far as they have told."
+  @doc "The other nodes on which a plugin is known to run."
   @spec nodes(atom, Pipeline.Plugin.plugin_id()) :: [node]
   def nodes(instance, id), do: for(pid <- Scope.others({instance, {:plugin, id}}), do: node(pid))
 
@@ -23,11 +23,11 @@ defmodule Pipeline.Cluster.Directory do
     :ok = Events.subscribe(self(), :plugin_state, instance: instance, max_queue: :infinity)
     :ok = Events.subscribe(self(), :plugin_unloaded, instance: instance)
     state = %{instance: instance, scope: scope, listed: MapSet.new()}
-    running = for %{id: id} <- Registry.list(Registry.of(instance)), do: id
+    running = for %{id: id} <- Registry.list(Registry.owned(instance)), do: id
     {:ok, Enum.reduce(running, state, &look/2)}
   end
 
-  # Of another node's plugin too, where such events travel: what counts is the registry here.
+  # The event may be about a plugin of another node. The registry of this node decides.
   @impl GenServer
   def handle_info({:pipeline_event, {:plugin, _type}, %{id: id}}, state), do: {:noreply, look(id, state)}
 
@@ -52,5 +52,5 @@ defmodule Pipeline.Cluster.Directory do
     end
   end
 
-  defp runs?(instance, id), do: match?(%{state: :started}, Registry.get(Registry.of(instance), id))
+  defp runs?(instance, id), do: match?(%{state: :started}, Registry.info(Registry.owned(instance), id))
 end

@@ -1,10 +1,10 @@
 defmodule Pipeline.Cluster.Entry do
   @moduledoc false
-  # What all nodes are to do about a plugin: have it, with this code and configuration, or not have it.
+  # The state that a plugin should have on all nodes: loaded with this code and configuration, or unloaded.
   #
-  # The clock counts the changes of the plugin that the one who made this change had seen. Of two entries the one with
-  # the higher clock holds, and where two sides of a split have come equally far, that of the node whose name is later:
-  # all nodes choose the same.
+  # The clock counts the changes of the plugin that the maker of the entry had seen. Of two entries the one with the higher
+  # clock holds. If both sides of a split have come equally far, the entry of the node with the later name holds, so all
+  # nodes choose the same.
 
   alias Pipeline.Plugin
   alias Pipeline.Cluster.Code
@@ -20,13 +20,13 @@ defmodule Pipeline.Cluster.Entry do
           state: :loaded | :unloaded,
           module: module | nil,
           config: Plugin.config() | nil,
-          # That of the plugin's module, then of those that were shipped with it.
+          # The code of the plugin's module, then of the modules that were shipped with it.
           code: [Code.t()],
-          # Whether it stands in the place of what nodes may have in their files.
+          # Whether the code differs from that in the files of nodes.
           upgraded?: boolean
         }
 
-  @doc "The clock of a change whose maker has seen these."
+  @doc "The clock of a change whose maker has seen these clocks."
   @spec next([clock | nil]) :: clock
   def next(seen) do
     {Enum.max([0 | for({count, _node} <- seen, do: count)]) + 1, node()}

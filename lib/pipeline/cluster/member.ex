@@ -1,7 +1,7 @@
 defmodule Pipeline.Cluster.Member do
   @moduledoc false
-  # A node in the changes of its cluster: carries them out step by step for the one that holds its lock, and compares what
-  # it knows with the other nodes. What it has to know after a crash is in the table.
+  # The part of a node in changes of its cluster. It carries out the steps for whoever holds its lock, and compares its
+  # table with those of other nodes. State that must outlive a crash is in the table.
 
   use GenServer
 
@@ -37,7 +37,7 @@ defmodule Pipeline.Cluster.Member do
 
   @impl GenServer
   def handle_continue(:join, state) do
-    # Of the one before this that crashed.
+    # Left by a member that crashed.
     take_back(Table.undo(state.instance), state)
     :ok = Scope.join(state.group)
     {:noreply, state |> look() |> tick()}
@@ -80,7 +80,7 @@ defmodule Pipeline.Cluster.Member do
     Enum.each(entries, &commit(&1, shipped, state.instance))
     Table.put_undo(state.instance, nil)
     GenServer.reply(from, {:ok, :committed})
-    # Who has joined meanwhile does not know of it.
+    # Nodes that joined meanwhile do not know of it.
     for member <- Scope.others(state.group), do: tell(member, state)
     {:noreply, release(state)}
   end
@@ -127,7 +127,7 @@ defmodule Pipeline.Cluster.Member do
     {:noreply, look(state)}
   end
 
-  # What one entry waits for may be there now.
+  # Another entry may have waited for this plugin.
   def handle_info({:pipeline_event, _event, _payload}, state) do
     unless state.look?, do: send(self(), :look)
     {:noreply, %{state | look?: true}}
@@ -214,12 +214,12 @@ defmodule Pipeline.Cluster.Member do
 
     cond do
       entry.state == :loaded -> CatchUp.done(entry, here, shipped, instance)
-      Manager.plugin_info(id, instance: instance) == nil -> CatchUp.removed(entry, here, instance)
+      Manager.plugin_info(id, instance: instance) == :error -> CatchUp.removed(entry, here, instance)
       # It went elsewhere, with what it needed there.
       true -> Table.put(instance, entry, here)
     end
 
-    # What nodes have brought meanwhile that were cut off, and is newer, is what comes next.
+    # A node that was cut off may have brought a newer entry meanwhile; it is carried out next.
     if known, do: Table.merge(instance, known)
   end
 

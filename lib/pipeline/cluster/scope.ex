@@ -14,14 +14,14 @@ defmodule Pipeline.Cluster.Scope do
   @patience 5_000
   @pause 10
 
-  @type group :: {instance :: atom, :members | :inboxes | {:plugin, Pipeline.Plugin.plugin_id()}}
+  @type group :: {instance :: term, :members | :inboxes | {:plugin, Pipeline.Plugin.plugin_id()}}
 
   @spec start_link(term) :: Supervisor.on_start()
   def start_link(_opts), do: Supervisor.start_link(__MODULE__, [])
 
   @impl Supervisor
   def init([]) do
-    # What was in it joins again: how often it is started anew loses nothing.
+    # Its members join again, so a restart loses nothing.
     scope = %{id: @scope, start: {:pg, :start_link, [@scope]}}
     Supervisor.init([scope], strategy: :one_for_one, max_restarts: 10, max_seconds: 5)
   end
@@ -61,7 +61,7 @@ defmodule Pipeline.Cluster.Scope do
   @spec members(group) :: [pid]
   def members(group), do: @scope |> :pg.get_members(group) |> Enum.sort_by(&node/1)
 
-  @doc "Those on other nodes."
+  @doc "The processes of a group on other nodes."
   @spec others(group) :: [pid]
   def others(group), do: for(pid <- :pg.get_members(@scope, group), node(pid) != node(), do: pid)
 

@@ -1,6 +1,6 @@
 defmodule Pipeline.Cluster.Sync do
   @moduledoc false
-  # Compares what a node knows with all others, and has both sides carry out what they have missed.
+  # Compares the table of this node with all others, and has both sides carry out the entries that they missed.
 
   alias Pipeline.Plugin
   alias Pipeline.Cluster.{Scope, Table}
@@ -8,7 +8,7 @@ defmodule Pipeline.Cluster.Sync do
 
   @type error ::
           {:pending, [Plugin.plugin_id()]}
-          | {:not_clustered, instance :: atom}
+          | {:not_clustered, instance :: term}
           | {:on_node, node, :timeout | :nodedown | term}
 
   @spec run(atom, timeout) :: :ok | {:error, error}
@@ -21,7 +21,7 @@ defmodule Pipeline.Cluster.Sync do
 
   defp run(here, others, instance, timeout) do
     with :ok <- each(others, &pull(here, &1, instance, timeout)),
-         # What came from one is news for another.
+         # An entry from one node can be news for another.
          :ok <- each(others, &push(&1, instance, timeout)),
          {:ok, :ok} <- ask(here, {:merge, []}, timeout) do
       case for({entry, here} <- Table.all(instance), here.applied != entry.clock, do: entry.id) do

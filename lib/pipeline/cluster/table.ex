@@ -1,14 +1,15 @@
 defmodule Pipeline.Cluster.Table do
   @moduledoc false
-  # What an instance knows of its cluster, for as long as it lives: the process that holds it does nothing else, so that
-  # what works with it may crash.
+  # The table of an instance in a cluster. Its process only owns it, so that processes that work with the table may crash.
   #
-  #   * `{id, entry, here}` - what all nodes are to do about a plugin, and what has become of it on this one
+  #   * `{id, entry, here}` - the state of a plugin on all nodes, and its state on this one
   #   * `{{:undo, :change}, undo}` - how to take back the change that is under way
 
   use GenServer
 
   alias Pipeline.Plugin
+  alias Pipeline.Plugin.Distribution
+  alias Pipeline.Plugin.Distribution.Local
   alias Pipeline.Cluster.{Code, Entry, Options}
   alias Pipeline.Instance.Names
 
@@ -35,12 +36,15 @@ defmodule Pipeline.Cluster.Table do
 
   @doc "The settings of an instance, `nil` if it is in no cluster."
   @spec settings(atom) :: settings | nil
-  def settings(instance), do: :persistent_term.get({__MODULE__, instance}, nil)
+  def settings(instance) do
+    # A killed instance of the name may have left its own.
+    if Distribution.of(instance) != Local, do: :persistent_term.get({__MODULE__, instance}, nil)
+  end
 
-  @doc "Forgets what a killed instance of the name has left."
+  @doc "Forgets the settings of an instance that has ended."
   @spec forget(atom) :: :ok
   def forget(instance) do
-    if settings(instance), do: :persistent_term.erase({__MODULE__, instance})
+    :persistent_term.erase({__MODULE__, instance})
     :ok
   end
 

@@ -1,9 +1,10 @@
 defmodule Pipeline.Cluster.Watch do
   @moduledoc false
-  # Sees who joins and leaves the cluster, tells it as events, and has the member compare what it knows with those who come.
+  # Watches nodes join and leave the cluster, emits events about it, and has the member compare its table with nodes that
+  # join.
   #
-  # Not done by the member itself: in OTP before 26.2 the scope crashes when a process ends that both follows a group and is
-  # in it (erlang/otp issue 7625).
+  # The member cannot do this itself: before OTP 26.2 the scope crashes when a process ends that both monitors a group and
+  # is in it (erlang/otp issue 7625).
 
   use GenServer
 
@@ -38,7 +39,7 @@ defmodule Pipeline.Cluster.Watch do
     {:noreply, state}
   end
 
-  # Before OTP 25.1; what has not joined yet is found by the member's comparisons.
+  # Before OTP 25.1. The member's comparisons find nodes that have not joined yet.
   def handle_info({:nodeup, _node}, state) do
     Member.met(state.instance, Scope.others(state.group))
     {:noreply, state}

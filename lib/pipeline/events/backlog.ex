@@ -1,15 +1,16 @@
 defmodule Pipeline.Events.Backlog do
   @moduledoc false
-  # Live events for a subscriber whose replay is still running. Emitters put events here while the backlog is open. The
-  # subscriber sends them to itself, then closes the backlog by a compare-and-swap that fails if another event arrived
-  # meanwhile. So each event of an emitter is in the mailbox before that emitter can send the next one directly.
+  # Live events for a subscriber whose replay is still running. Emitters put events here while the backlog is
+  # open. The subscriber sends them to itself, then closes the backlog by a compare-and-swap that fails if
+  # another event arrived meanwhile. So each event of an emitter is in the mailbox before that emitter can
+  # send the next one directly.
   #
-  # An emitter records an event before it looks for subscribers; a subscriber subscribes before it reads the record. So
-  # every event is in the part that the subscriber read, called the `past`, or reaches it through its emitter, or both;
-  # its sequence number tells the duplicates.
+  # An emitter records an event before it looks for subscribers; a subscriber subscribes before it reads the
+  # record. So every event is in the part that the subscriber read, called the `past`, or reaches it through
+  # its emitter, or both; its sequence number tells the duplicates.
   #
-  # Rows: `{{id, 0}, number of events}` while open, `{{id, 0}, past}` once closed, and `{{id, sequence}, message}`. The
-  # process that takes a step may be killed at any point.
+  # Rows: `{{id, 0}, number of events}` while open, `{{id, 0}, past}` once closed, and
+  # `{{id, sequence}, message}`. The process that takes a step may be killed at any point.
 
   @table __MODULE__
 

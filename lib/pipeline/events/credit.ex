@@ -1,11 +1,11 @@
 defmodule Pipeline.Events.Credit do
   @moduledoc false
-  # Credit-based flow control: how many more events a subscriber may be sent. An emitter takes one credit for each event
-  # and never asks the subscriber, which may be busy in native code. When half of the credit is used, a watcher process
-  # reads the length of the subscriber's mailbox and refills the credit.
+  # Credit-based flow control: how many more events a subscriber may be sent. An emitter takes one credit for
+  # each event and never asks the subscriber, which may be busy in native code. When half of the credit is
+  # used, a watcher process reads the length of the subscriber's mailbox and refills the credit.
   #
-  # The counter starts at one half of the limit, so that the usual case is one atomic operation and one comparison. Below
-  # zero it counts the second half, the reserve.
+  # The counter starts at one half of the limit, so that the usual case is one atomic operation and one
+  # comparison. Below zero it counts the second half, the reserve.
 
   @left 1
   @dropped 2
@@ -62,7 +62,8 @@ defmodule Pipeline.Events.Credit do
   def watch(credit, pid), do: watch(credit, pid, @first_pause, 0)
 
   defp watch(credit, pid, pause, before) do
-    # Events sent between this read and the next count twice, so the credit is rather too small than too large.
+    # Events sent between this read and the next count twice, so the credit is rather too small than too
+    # large.
     left = :atomics.get(credit, @left)
 
     case Process.info(pid, :message_queue_len) do

@@ -19,8 +19,10 @@ defmodule Pipeline.Events.Record do
 
   @type row :: {sequence :: pos_integer, time :: integer, event :: term, payload :: term}
 
+  @behaviour Pipeline.Instance.Published
+
   @doc "Starts to record. Numbers continue those of an earlier record of this name that was not closed."
-  @spec open(atom, non_neg_integer) :: :ok
+  @impl true
   def open(instance, 0), do: close(instance)
 
   def open(instance, size) do
@@ -30,7 +32,11 @@ defmodule Pipeline.Events.Record do
     :persistent_term.put({__MODULE__, instance}, record)
   end
 
-  @spec close(atom) :: :ok
+  # The table went with the process that owned it.
+  @impl true
+  def reopen(instance, size), do: open(instance, size)
+
+  @impl true
   def close(instance) do
     if of(instance), do: :persistent_term.erase({__MODULE__, instance})
     :ok

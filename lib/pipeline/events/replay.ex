@@ -4,8 +4,8 @@ defmodule Pipeline.Events.Replay do
 
   alias Pipeline.Events.{Backlog, Record}
 
-  # A subscription with a replay has a backlog and an atomic with the highest sequence number that can be in the backlog
-  # or among the replayed events. One atomic read tells an emitter to send a later event directly.
+  # A subscription with a replay has a backlog and an atomic with the highest sequence number that can be in
+  # the backlog or among the replayed events. One atomic read tells an emitter to send a later event directly.
   @enforce_keys [:record, :backlog, :cut]
   defstruct [:record, :backlog, :cut]
 
@@ -59,8 +59,9 @@ defmodule Pipeline.Events.Replay do
   @doc "Delivers the wanted events. Emitters send later ones directly."
   @spec run(t, Record.t(), wanted, (Record.row() -> [message :: term])) :: :ok | {:error, :too_old | :ahead}
   def run(%{backlog: backlog, cut: cut}, record, wanted, filter) do
-    # Emitters that take a number from now on find the subscription. Among events up to `last`, if one is in the record,
-    # so are its emitter's earlier ones. Events that arrive while the record is read come through the backlog.
+    # Emitters that take a number from now on find the subscription. Among events up to `last`, if one is in
+    # the record, so are its emitter's earlier ones. Events that arrive while the record is read come through
+    # the backlog.
     last = Record.last(record)
     all = Record.rows(record)
 

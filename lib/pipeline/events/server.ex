@@ -1,7 +1,7 @@
 defmodule Pipeline.Events.Server do
   @moduledoc false
-  # Writes the tables of subscriptions, removes those of processes that end, and starts watchers of slow subscribers. All
-  # its state can be rebuilt from the tables.
+  # Writes the tables of subscriptions, removes those of processes that end, and starts watchers of slow
+  # subscribers. All its state can be rebuilt from the tables.
 
   use GenServer
 

@@ -3,6 +3,8 @@ defmodule Pipeline.Hook.Budget do
   # How long a run of fused native hooks may keep a normal scheduler, in microseconds. Read when a segment is built:
   # that of the instance, or that of `config :pipeline_plugin, hook_budget: 500`.
 
+  @behaviour Pipeline.Instance.Published
+
   @default 500
   # A week; in nanoseconds it has room to be added to.
   @longest 604_800_000_000
@@ -21,12 +23,12 @@ defmodule Pipeline.Hook.Budget do
   end
 
   @doc "Gives an instance a budget of its own."
-  @spec put(atom, t | nil) :: :ok
-  def put(instance, nil), do: delete(instance)
-  def put(instance, budget), do: :persistent_term.put({__MODULE__, instance}, budget)
+  @impl true
+  def open(instance, nil), do: close(instance)
+  def open(instance, budget), do: :persistent_term.put({__MODULE__, instance}, budget)
 
-  @spec delete(atom) :: :ok
-  def delete(instance) do
+  @impl true
+  def close(instance) do
     :persistent_term.erase({__MODULE__, instance})
     :ok
   end

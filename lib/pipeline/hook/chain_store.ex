@@ -11,6 +11,8 @@ defmodule Pipeline.Hook.ChainStore do
   alias Pipeline.Hook.{Chain, ChainUpdate, Dispatch, Trace}
   alias Pipeline.Instance.Names
 
+  @behaviour Pipeline.Instance.Published
+
   # Milliseconds between two looks at a point whose keeper was killed, and how long its instance may be gone.
   @shortest 1
   @longest 50
@@ -22,12 +24,13 @@ defmodule Pipeline.Hook.ChainStore do
            old :: Chain.published() | closed | nil}
 
   @doc "Makes the table of an instance, with the points that the host's spec declares."
-  @spec create(atom, module | nil, reference) :: :ok
-  def create(instance, spec, incarnation) do
+  @impl true
+  def open(instance, spec) do
+    # A killed instance of the name leaves its own.
+    if exists?(instance), do: close(instance)
     declared = if spec, do: spec.__hookpoints__(), else: %{}
 
     :persistent_term.put({__MODULE__, instance}, %{
-      incarnation: incarnation,
       generation: :atomics.new(1, signed: false),
       points: MapSet.new(Map.keys(declared))
     })
@@ -41,17 +44,11 @@ defmodule Pipeline.Hook.ChainStore do
     :ok
   end
 
-  @spec delete(atom) :: :ok
-  def delete(instance) do
+  @impl true
+  def close(instance) do
     for point <- index!(instance).points, do: erase(instance, point)
     :persistent_term.erase({__MODULE__, instance})
     :ok
-  end
-
-  @doc "What the table was created with, `nil` where there is none."
-  @spec incarnation(atom) :: reference | nil
-  def incarnation(instance) do
-    with %{incarnation: incarnation} <- :persistent_term.get({__MODULE__, instance}, nil), do: incarnation
   end
 
   @spec exists?(atom) :: boolean
@@ -121,8 +118,8 @@ defmodule Pipeline.Hook.ChainStore do
   Closes points that have chains: runs that come from now on wait until they are open again, at the earliest until `keeper`
   ends; those under way go on.
   """
-  @spec close(atom, [atom], pid) :: :ok
-  def close(instance, points, keeper) do
+  @spec lock(atom, [atom], pid) :: :ok
+  def lock(instance, points, keeper) do
     for point <- points do
       :persistent_term.put(Dispatch.key(instance, point), closed(instance, point, keeper))
     end
@@ -177,12 +174,12 @@ defmodule Pipeline.Hook.ChainStore do
     gone = for {point, _generation, _next, nil} <- prepared, do: point
     for point <- gone, do: erase(instance, point)
     keep_index(instance, index!(instance), MapSet.difference(index!(instance).points, MapSet.new(gone)))
-    open(instance, keeper)
+    unlock(instance, keeper)
   end
 
   @doc "Opens all that a keeper has closed, with the chains from before."
-  @spec open(atom, pid) :: :ok
-  def open(instance, keeper) do
+  @spec unlock(atom, pid) :: :ok
+  def unlock(instance, keeper) do
     for {point, term} <- terms(instance), keeper(term) == keeper do
       {:closed, ^keeper, _key, old} = visible(term)
       replace(instance, point, old)

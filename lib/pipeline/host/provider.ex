@@ -48,8 +48,8 @@ defmodule Pipeline.Provider do
     # Both reads use one snapshot, so the provider cannot be unloaded between them.
     registry = Registry.snapshot(Registry.of(opts[:instance] || Instance.default()))
 
-    case Registry.fetch_provider(registry, :provider) do
-      {:ok, {id, module}} -> module.generate(request, Registry.get(registry, id).config)
+    case Registry.get_provider(registry, :provider) do
+      {:ok, {id, module}} -> module.generate(request, Registry.get!(registry, id).config)
       :error -> {:error, :no_provider}
     end
   end

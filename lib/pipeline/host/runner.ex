@@ -78,8 +78,9 @@ defmodule Pipeline.Runner do
     registry
     |> Registry.find_by_capability(:node_types, node.type)
     |> Enum.find_value(fn id ->
-      info = Registry.get(registry, id)
-      with %{} <- info, {_, module, _} <- provided(info, :node_handler), do: {:ok, {module, info.config}}
+      with {:ok, info} <- Registry.get(registry, id),
+           {_, module, _} <- provided(info, :node_handler),
+           do: {:ok, {module, info.config}}
     end)
     |> case do
       nil -> {:error, %Error{node: node.id, reason: {:no_handler, node.type}}}
@@ -106,7 +107,7 @@ defmodule Pipeline.Runner do
   # A validator refuses a node as a hook of this point would.
   defp ask_validators(node, instance) do
     for id <- Manager.get_by_capability(:validator, instance: instance),
-        info = Registry.get(Registry.of(instance), id),
+        {:ok, info} <- [Registry.get(Registry.of(instance), id)],
         {_, module, _} <- [provided(info, :validator)] do
       with {:error, reason} <- module.validate(node, info.config), do: throw({:hook_error, reason})
     end

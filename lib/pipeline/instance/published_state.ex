@@ -1,47 +1,49 @@
 defmodule Pipeline.Instance.PublishedState do
   @moduledoc false
-  # Holds what an instance publishes for readers in any process, its registry, its chains and its record of events, from
-  # the start of the instance to its end. A restart finds the first two in place.
+  # Owns the state that an instance publishes (`Pipeline.Instance.Published`), from the start of the instance to its end.
+  # The state outlives a restart of this process.
 
   use GenServer
 
-  alias Pipeline.Events.Record
-  alias Pipeline.Hook.{Budget, ChainStore}
-  alias Pipeline.Plugin.Manager.BootPending
   alias Pipeline.Instance.Names
-  alias Pipeline.Plugin.Registry
-  alias Pipeline.Plugin.Resources.Limits
 
-  @spec start_link(keyword) :: GenServer.on_start()
-  def start_link(opts) do
-    GenServer.start_link(__MODULE__, opts, name: Names.via(opts[:name], :anchor))
+  @typedoc "Modules that implement `Pipeline.Instance.Published`, each with its argument."
+  @type published :: [{module, term}]
+
+  @doc """
+  Starts the owner.
+
+  The incarnation is a reference made by the start of the instance: the owner tells by it whether it was restarted, or
+  finds what a killed instance of the name left behind.
+  """
+  @spec start_link({atom, reference, published}) :: GenServer.on_start()
+  def start_link({instance, _incarnation, _published} = argument) do
+    GenServer.start_link(__MODULE__, argument, name: Names.via(instance, :published_state))
   end
 
-  @doc "Whether the plugins of the instance's configuration have had their turn, whatever became of them since."
+  @doc "Whether the plugins of the instance's configuration have been loaded once, with or without success."
   @spec configured?(atom) :: boolean
-  def configured?(instance), do: GenServer.call(Names.via(instance, :anchor), :configured?)
+  def configured?(instance), do: GenServer.call(Names.via(instance, :published_state), :configured?)
 
   @spec configured(atom) :: :ok
-  def configured(instance), do: GenServer.call(Names.via(instance, :anchor), :configured)
+  def configured(instance), do: GenServer.call(Names.via(instance, :published_state), :configured)
 
   @impl GenServer
-  def init(opts) do
-    # So that a shutdown reaches terminate/2.
+  def init({instance, incarnation, published}) do
+    # A shutdown must reach terminate/2.
     Process.flag(:trap_exit, true)
-    instance = opts[:name]
-    again? = ChainStore.incarnation(instance) == opts[:incarnation]
+    again? = :persistent_term.get({__MODULE__, instance}, nil) == incarnation
 
-    unless again? do
-      if ChainStore.exists?(instance), do: ChainStore.delete(instance)
-      :persistent_term.put({Registry, instance}, Registry.new())
-      Budget.put(instance, opts[:hook_budget])
-      ChainStore.create(instance, opts[:hooks], opts[:incarnation])
-      Limits.keep(instance, opts[:limits] || %{})
-      BootPending.expect(instance, for({module, _config} <- opts[:plugins] || [], do: module))
+    for {module, argument} <- published do
+      if again?, do: reopen(module, instance, argument), else: :ok = module.open(instance, argument)
     end
 
-    Record.open(instance, opts[:record] || 0)
-    {:ok, %{instance: instance, configured?: again?}}
+    :persistent_term.put({__MODULE__, instance}, incarnation)
+    {:ok, %{instance: instance, published: published, configured?: again?}}
+  end
+
+  defp reopen(module, instance, argument) do
+    if function_exported?(module, :reopen, 2), do: module.reopen(instance, argument)
   end
 
   @impl GenServer
@@ -52,14 +54,11 @@ defmodule Pipeline.Instance.PublishedState do
   def handle_info(_message, state), do: {:noreply, state}
 
   @impl GenServer
-  def terminate(reason, %{instance: instance})
+  def terminate(reason, %{instance: instance, published: published})
       when reason in [:normal, :shutdown] or elem(reason, 0) == :shutdown do
-    ChainStore.delete(instance)
-    Budget.delete(instance)
-    :persistent_term.erase({Registry, instance})
-    Record.close(instance)
-    Limits.forget(instance)
-    BootPending.forget(instance)
+    for {module, _argument} <- Enum.reverse(published), do: module.close(instance)
+    :persistent_term.erase({__MODULE__, instance})
+    :ok
   end
 
   def terminate(_crash, _state), do: :ok

@@ -1,47 +1,38 @@
 defmodule Pipeline.Instance.Supervisor do
   @moduledoc false
-  # The processes of one instance.
+  # The supervision tree of an instance. Whoever starts it names the processes and the state to publish, since they belong
+  # to later layers.
 
   use Supervisor
 
   alias Pipeline.Instance.{Names, PublishedState}
-  alias Pipeline.Cluster
-  alias Pipeline.Plugin.{Manager, Resources}
 
-  @spec start_link(keyword) :: Supervisor.on_start()
-  def start_link(opts) do
-    Supervisor.start_link(__MODULE__, opts, name: Names.via(opts[:name], :instance))
+  @typedoc """
+  The parts of an instance:
+
+    * `:first` - children before the published state
+    * `:published` - see `Pipeline.Instance.Published`
+    * `:children` - the other children, in the order of their start
+    * `:max_restarts` - restarts within 5 seconds before the instance ends
+  """
+  @type parts :: %{
+          first: [Supervisor.child_spec() | {module, term}],
+          published: PublishedState.published(),
+          children: [Supervisor.child_spec() | {module, term}],
+          max_restarts: non_neg_integer
+        }
+
+  @spec start_link(atom, parts) :: Supervisor.on_start()
+  def start_link(name, parts) do
+    Supervisor.start_link(__MODULE__, {name, parts}, name: Names.via(name, :instance))
   end
 
   @impl Supervisor
-  def init(opts) do
-    name = opts[:name]
+  def init({name, parts}) do
+    children = parts.first ++ [{PublishedState, {name, make_ref(), parts.published}}] ++ parts.children
 
-    # By which an anchor that is started again knows what is its own from what a killed instance of the name has left.
-    opts = Keyword.put(opts, :incarnation, make_ref())
-
-    cluster = opts[:cluster]
-    unless cluster, do: Cluster.Table.forget(name)
-
-    children = [
-      # With nothing but a table, which the processes at the end work with.
-      cluster && {Cluster.Table, {name, cluster}},
-      {PublishedState, opts},
-      # Before those whose end must not end a hook that is running.
-      {Task.Supervisor, name: Names.via(name, :hook_tasks)},
-      {Pipeline.Plugin.Supervisor, instance: name},
-      # Before the manager, so that it sees all plugins start; its own end restarts the manager and no plugin.
-      {Resources.Monitor, opts},
-      {Manager.Server, opts},
-      # Starts nothing: it waits until the manager has loaded the configured plugins.
-      %{id: :ready, start: {Manager.Server, :await_ready, [name]}},
-      cluster && {Cluster.Supervisor, name}
-    ]
-
-    # The manager finds everything that it needs where it left it, so its death ends no plugin. The death of the
-    # plugin supervisor ends them all, and a new manager starts them again.
-    # Both come back as they were, so that they may crash more often than what has lost its state.
-    limit = [max_restarts: opts[:max_restarts], max_seconds: 5]
-    Supervisor.init(Enum.filter(children, & &1), [strategy: :rest_for_one] ++ limit)
+    # A child finds all state of the children before it as it was, so `:rest_for_one` loses nothing and the limit can be
+    # higher than that of a tree that loses its state.
+    Supervisor.init(children, strategy: :rest_for_one, max_restarts: parts.max_restarts, max_seconds: 5)
   end
 end

@@ -1,16 +1,16 @@
 defmodule Pipeline.Plugin.Config do
   @moduledoc false
-  # Validates the configuration of a plugin against its schema. The schema is code of the plugin, which may hang or
-  # raise, so it runs in a sandbox and not in the manager.
+  # Validates the configuration of a plugin against its schema. The schema is code of the plugin, which may
+  # hang or raise, so it runs in a sandbox and not in the manager.
 
-  alias Pipeline.Plugin.{ConfigSchema, LoadError}
+  alias Pipeline.Plugin.{ConfigSchema, Error}
   alias Pipeline.Plugin.Manager.Candidate
   alias Pipeline.Sandbox
 
   @type error :: ConfigSchema.error() | {:schema_failed, Sandbox.reason()}
 
   @doc "Returns the candidates with validated configurations, as `c:Pipeline.Plugin.init/1` gets them."
-  @spec complete([Candidate.t()], timeout) :: {:ok, [Candidate.t()]} | {:error, LoadError.t()}
+  @spec complete([Candidate.t()], timeout) :: {:ok, [Candidate.t()]} | {:error, Error.t()}
   def complete(candidates, timeout) do
     if Enum.any?(candidates, &schema?(&1.module)),
       do: complete_each(candidates, timeout),
@@ -45,15 +45,7 @@ defmodule Pipeline.Plugin.Config do
     end
   end
 
-  @doc "Returns an error of this module as a sentence."
-  @spec format(error) :: String.t()
-  def format({:schema_failed, reason}) do
-    "its configuration could not be validated, its config_schema/0 failed: #{Sandbox.format_error(reason)}"
-  end
-
-  def format(error), do: ConfigSchema.format(error)
-
   defp error(candidate, reason) do
-    %LoadError{plugin: candidate.manifest.id, module: candidate.module, step: :config, reason: reason}
+    %Error{plugin: candidate.manifest.id, module: candidate.module, step: :config, reason: reason}
   end
 end

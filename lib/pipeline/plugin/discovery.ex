@@ -13,7 +13,7 @@ defmodule Pipeline.Plugin.Discovery do
 
   alias Pipeline.Native
   alias Pipeline.Plugin.Discovery.{Code, Diagnosis}
-  alias Pipeline.Plugin.{LoadError, Manifest}
+  alias Pipeline.Plugin.{Error, Manifest}
   alias Pipeline.Options
 
   require Logger
@@ -69,10 +69,10 @@ defmodule Pipeline.Plugin.Discovery do
 
   The directory of each joins the end of the code path, so that a plugin can bring other modules with it; from an
   archive the modules beside it are loaded at once. A module that is loaded from elsewhere is not replaced. The error
-  is a `Pipeline.Plugin.LoadError` whose step is `:code`; what had been loaded for this call is unloaded then, and the
+  is a `Pipeline.Plugin.Error` whose step is `:code`; what had been loaded for this call is unloaded then, and the
   code path is as it was.
   """
-  @spec load_code([found]) :: {:ok, [module]} | {:error, LoadError.t()}
+  @spec load_code([found]) :: {:ok, [module]} | {:error, Error.t()}
   def load_code(found), do: Code.load(found)
 
   @doc """

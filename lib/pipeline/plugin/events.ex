@@ -55,11 +55,10 @@ defmodule Pipeline.Plugin.Events do
 
   alias Pipeline.Events
   alias Pipeline.Events.Subscription
-  alias Pipeline.Cluster.Outbox
   alias Pipeline.Instance
   alias Pipeline.Instance.Names
   alias Pipeline.Options
-  alias Pipeline.Plugin.Wrapper
+  alias Pipeline.Plugin.{Distribution, Wrapper}
 
   @doc """
   Sends an event to all plugins and processes that subscribed to its type.
@@ -78,13 +77,14 @@ defmodule Pipeline.Plugin.Events do
     instance = instance(opts)
     nodes = nodes!(opts[:nodes])
     Events.emit({:plugin, type}, payload, instance: instance)
-    Outbox.forward(instance, type, payload, nodes)
+    Distribution.of(instance).forward(instance, type, payload, nodes)
   end
 
   @doc false
   # Most events of the system have no subscriber; the caller then skips building the payload.
   @spec heard?(type :: atom, atom) :: boolean
-  def heard?(type, instance), do: Events.heard?({:plugin, type}, instance) or Outbox.forwards?(instance, type)
+  def heard?(type, instance),
+    do: Events.heard?({:plugin, type}, instance) or Distribution.of(instance).forwards?(instance, type)
 
   defp nodes!(nodes) when nodes in [nil, :all], do: nodes
   defp nodes!(other), do: raise(ArgumentError, "nodes: takes :all or is left out, got: #{inspect(other)}")

@@ -19,7 +19,7 @@ defmodule Pipeline.Plugin.Graph do
   alias Pipeline.{Hook, Instance}
   alias Pipeline.Hook.{Chain, ChainStore}
   alias Pipeline.Plugin.Graph.{Dot, Mermaid, RenderError, Svg, Text}
-  alias Pipeline.Plugin.{LoadError, Manager, Requirement}
+  alias Pipeline.Plugin.{Error, Manager, Requirement}
   alias Pipeline.Options
   alias Pipeline.Plugin.Manager.{Candidate, Hooks, Load, State}
 
@@ -109,7 +109,7 @@ defmodule Pipeline.Plugin.Graph do
 
     * `:hooks` - the host's `Pipeline.Hook.Spec`
   """
-  @spec chains([module], keyword) :: {:ok, [chain]} | {:error, LoadError.t()}
+  @spec chains([module], keyword) :: {:ok, [chain]} | {:error, Error.t()}
   def chains(modules, opts \\ []) do
     Options.validate!(opts, [:hooks], "Pipeline.Plugin.Graph.chains/2")
     spec = opts[:hooks]

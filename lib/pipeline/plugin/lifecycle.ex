@@ -1,7 +1,7 @@
 defmodule Pipeline.Plugin.Lifecycle do
   @moduledoc false
-  # The state of a plugin and the history of its transitions. `Pipeline.Plugin.Manager` documents the states. The Rust
-  # core decides which state may follow which.
+  # The state of a plugin and the history of its transitions. `Pipeline.Plugin.Manager` documents the states.
+  # The Rust core decides which state may follow which.
 
   alias Pipeline.Native
   alias Pipeline.Plugin.Events

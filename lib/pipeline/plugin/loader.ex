@@ -148,8 +148,8 @@ defmodule Pipeline.Plugin.Loader do
     checked(manifests ++ loaded, fn -> Resolution.load_order(manifests, loaded) end)
   end
 
-  # The core reads the manifests and refuses a malformed one. Checking each of them first would take ten times as long as
-  # the rest, so the check runs only after a refusal, to find the fault.
+  # The core reads the manifests and refuses a malformed one. Checking each of them first would take ten times
+  # as long as the rest, so the check runs only after a refusal, to find the fault.
   defp checked(manifests, resolve) do
     resolve.()
   rescue

@@ -3,13 +3,13 @@ defmodule Pipeline.Plugin.Manager do
   Central manager for all plugins: loading, dependency resolution, lifecycle.
 
       {:ok, :greeter} = Pipeline.Plugin.Manager.load_plugin(MyApp.Greeter, %{language: :en})
-      %{state: :started} = Pipeline.Plugin.Manager.plugin_info(:greeter)
+      {:ok, %{state: :started}} = Pipeline.Plugin.Manager.plugin_info(:greeter)
       :ok = Pipeline.Plugin.Manager.unload_plugin(:greeter)
 
   Loading a plugin checks it, resolves its dependencies, checks its configuration, prepares its hooks, runs
   `c:Pipeline.Plugin.init/1` in a new process under the plugin supervisor, registers it, runs
   `c:Pipeline.Plugin.start/1` and installs its hooks in one step. A failure at any step undoes the steps before it; the
-  `Pipeline.Plugin.LoadError` says which it was.
+  `Pipeline.Plugin.Error` says which it was.
 
   Loading and unloading go through one process, one after the other. Reading does not: look-ups and hook runs are
   done in the caller.
@@ -26,17 +26,13 @@ defmodule Pipeline.Plugin.Manager do
       config :pipeline_plugin, hooks: MyApp.Hooks, plugins: [MyApp.Greeter], limits: [memory: 100_000_000]
   """
 
-  alias Pipeline.Plugin
-
-  alias Pipeline.{Cluster, Options}
-  alias Pipeline.Plugin.{Config, Lifecycle, LoadError, Registry, Store, Wrapper}
-  alias Pipeline.Instance.{Names, Supervisor}
-
-  alias Pipeline.Plugin.Config.Update
-  alias Pipeline.Plugin.Manager.{Health, Readiness, Server, Upgrade}
+  alias Pipeline.{Instance, Options, Plugin}
+  alias Pipeline.Instance.Names
+  alias Pipeline.Plugin.{Distribution, Error, Lifecycle, Registry, Wrapper}
+  alias Pipeline.Plugin.Manager.{Health, Parts, Readiness, Server, Upgrade}
   alias Pipeline.Plugin.Resources.Limits
 
-  @default Pipeline.Plugin
+  @default Instance.default()
   @stop_options [:instance, :reason, :drain_timeout, :force]
 
   @typedoc """
@@ -61,47 +57,12 @@ defmodule Pipeline.Plugin.Manager do
           optional(atom) => term
         }
 
-  @type unload_error ::
-          {:not_loaded, Plugin.plugin_id()}
-          | {:required_by, [Plugin.plugin_id()]}
-          | {:still_running, [pid]}
-          | {:code_in_use, [pid]}
-          | Store.Error.t()
-          | {:called_from_callback, atom}
-          | cluster_error
-
-  @typedoc "With `nodes: :all`: what failed on which node, or why nothing was tried."
-  @type cluster_error ::
-          {:on_node, node, reason :: term}
-          | {:not_clustered, instance :: atom}
-          | {:interrupted, reason :: term}
-
-  @type upgrade_error ::
-          {:not_loaded | :held | :stopped | :failed, Plugin.plugin_id()}
-          | {:still_running | :code_in_use, [pid]}
-          | {:crashed, Plugin.plugin_id(), reason :: term}
-          | {:called_from_callback, atom}
-          | cluster_error
-          | LoadError.t()
-
-  @type enable_error ::
-          {:not_loaded | :already_started, Plugin.plugin_id()}
-          | {:called_from_callback, atom}
-          | Store.Error.t()
-          | LoadError.t()
-
-  @type update_error ::
-          {:invalid_config, term}
-          | Update.error()
-          | {:not_loaded, Plugin.plugin_id()}
-          | {:called_from_callback, atom}
-
   @doc """
   Starts an instance, linked to the caller, and returns the pid of its supervisor.
 
   ## Options
 
-    * `:name` - an atom, by default the name of the application's own instance
+    * `:name` - any term, such as `MyApp.Plugins` or `{:tenant, 7}`; by default the name of the application's own instance
     * `:hooks` - a `Pipeline.Hook.Spec` with the hook points of the host
     * `:plugins` - plugins to load at the start, each a module or `{module, config}`. One that cannot be loaded does
       not stop the start: it is logged and kept, held if it needs what is not there, failed otherwise
@@ -137,8 +98,10 @@ defmodule Pipeline.Plugin.Manager do
       "Pipeline.Plugin.Manager.start_link/1"
     )
 
-    Supervisor.start_link(
-      name: opts |> Keyword.get(:name, @default) |> check_name!(),
+    name = opts |> Keyword.get(:name, @default) |> check_name!()
+
+    parts = [
+      name: name,
       hooks: check_spec!(opts[:hooks]),
       hook_budget: Pipeline.Hook.Budget.check!(opts[:hook_budget]),
       plugins: with_configs!(opts[:plugins] || []),
@@ -147,8 +110,10 @@ defmodule Pipeline.Plugin.Manager do
       limits: Limits.check!(opts[:limits] || []),
       sample_interval: check_interval!(opts[:sample_interval]),
       max_restarts: check_restarts!(Keyword.get(opts, :max_restarts, 20)),
-      cluster: Cluster.Options.check!(opts[:cluster])
-    )
+      cluster: Distribution.options!(opts[:cluster])
+    ]
+
+    Instance.Supervisor.start_link(name, Parts.of(parts))
   end
 
   defp check_interval!(interval)
@@ -165,10 +130,8 @@ defmodule Pipeline.Plugin.Manager do
   defp check_restarts!(other),
     do: raise(ArgumentError, "max_restarts: is a number of restarts from 0, got: #{inspect(other)}")
 
-  defp check_name!(name) when is_atom(name) and name not in [nil, true, false], do: name
-
-  defp check_name!(name),
-    do: raise(ArgumentError, "the name of an instance is an atom, got: #{inspect(name)}")
+  defp check_name!(nil), do: raise(ArgumentError, "the name of an instance is any term but nil")
+  defp check_name!(name), do: name
 
   defp check_spec!(nil), do: nil
 
@@ -229,10 +192,14 @@ defmodule Pipeline.Plugin.Manager do
       nodes that join later load it too. See `Pipeline.Cluster`
     * `:modules` - with `nodes: :all`, further modules to ship
   """
-  @spec load_plugin(module, Plugin.config(), keyword) :: {:ok, Plugin.plugin_id()} | {:error, LoadError.t()}
+  @spec load_plugin(module, Plugin.config(), keyword) :: {:ok, Plugin.plugin_id()} | {:error, Error.t()}
   def load_plugin(module, config \\ %{}, opts \\ []) do
     with {:ok, [id]} <- load_plugins([{module, config}], opts), do: {:ok, id}
   end
+
+  @doc "As `load_plugin/3`, but returns the id, and raises the error."
+  @spec load_plugin!(module, Plugin.config(), keyword) :: Plugin.plugin_id()
+  def load_plugin!(module, config \\ %{}, opts \\ []), do: module |> load_plugin(config, opts) |> value!()
 
   @doc """
   Loads many plugins, all or none, and returns their ids in the order in which they were loaded.
@@ -246,26 +213,22 @@ defmodule Pipeline.Plugin.Manager do
   then all are stopped, each before what it needs. The error is that of the first in load order.
   """
   @spec load_plugins([module | {module, Plugin.config()}], keyword) ::
-          {:ok, [Plugin.plugin_id()]} | {:error, LoadError.t()}
+          {:ok, [Plugin.plugin_id()]} | {:error, Error.t()}
   def load_plugins(plugins, opts \\ []) do
     Options.validate!(opts, [:instance, :timeout, :limits, :nodes, :modules], "loading plugins")
     plugins = with_configs!(plugins)
     timeout = timeout!(opts, 30_000)
 
-    result =
-      everywhere(opts, &Cluster.Change.Load.request(plugins, opts[:modules] || [], timeout, &1), fn ->
-        call(opts, {:load, with_limits!(plugins, opts[:limits]), timeout})
-      end)
-
-    case result do
-      {:error, {:called_from_callback, callback}} ->
-        {:error,
-         %LoadError{step: :validate, reason: {:called_from_callback, callback}, detail: busy(callback)}}
-
-      reply ->
-        reply
-    end
+    opts
+    |> everywhere(& &1.load(&2, plugins, opts[:modules] || [], timeout), fn ->
+      call(opts, {:load, with_limits!(plugins, opts[:limits]), timeout})
+    end)
+    |> result(:load)
   end
+
+  @doc "As `load_plugins/2`, but returns the ids, and raises the error."
+  @spec load_plugins!([module | {module, Plugin.config()}], keyword) :: [Plugin.plugin_id()]
+  def load_plugins!(plugins, opts \\ []), do: plugins |> load_plugins(opts) |> value!()
 
   defp with_limits!(plugins, nil), do: plugins
 
@@ -297,14 +260,18 @@ defmodule Pipeline.Plugin.Manager do
     * `:instance` - by default the application's own
     * `:timeout` - milliseconds, by default 5000
   """
-  @spec update_config(Plugin.plugin_id(), Plugin.config(), keyword) :: :ok | {:error, update_error}
+  @spec update_config(Plugin.plugin_id(), Plugin.config(), keyword) :: :ok | {:error, Error.t()}
   def update_config(id, config, opts \\ []) do
     Options.validate!(opts, [:instance, :timeout], "Pipeline.Plugin.Manager.update_config/3")
 
     if is_map(config),
-      do: call(opts, {:update_config, id, config, timeout!(opts, 5_000)}),
-      else: {:error, {:invalid_config, config}}
+      do: opts |> call({:update_config, id, config, timeout!(opts, 5_000)}) |> result(:configure, id),
+      else: result({:error, {:invalid_config, config}}, :configure, id)
   end
+
+  @doc "As `update_config/3`, but raises the error."
+  @spec update_config!(Plugin.plugin_id(), Plugin.config(), keyword) :: :ok
+  def update_config!(id, config, opts \\ []), do: id |> update_config(config, opts) |> value!()
 
   @doc """
   Unloads a plugin: its hooks disappear in one step, its process stops, and it is no longer found.
@@ -324,7 +291,7 @@ defmodule Pipeline.Plugin.Manager do
       there, with `{:error, {:code_in_use, pids}}`; the plugin is unloaded then
     * `:nodes` - `:all` unloads it on all nodes of the instance's cluster or on none, see `Pipeline.Cluster`
   """
-  @spec unload_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, unload_error}
+  @spec unload_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, Error.t()}
   def unload_plugin(id, opts \\ []) do
     Options.validate!(
       opts,
@@ -332,14 +299,20 @@ defmodule Pipeline.Plugin.Manager do
       "Pipeline.Plugin.Manager.unload_plugin/2"
     )
 
-    everywhere(opts, &Cluster.Change.Unload.request(id, opts, &1), fn -> unload_here(id, opts) end)
+    opts
+    |> everywhere(& &1.unload(&2, id, opts), fn -> unload_here(id, opts) end)
+    |> result(:unload, id)
   end
 
+  @doc "As `unload_plugin/2`, but raises the error."
+  @spec unload_plugin!(Plugin.plugin_id(), keyword) :: :ok
+  def unload_plugin!(id, opts \\ []), do: id |> unload_plugin(opts) |> value!()
+
   defp unload_here(id, opts) do
-    module = if opts[:purge], do: with(%{module: module} <- plugin_info(id, instance(opts)), do: module)
+    found = if opts[:purge], do: plugin_info(id, Keyword.take(opts, [:instance]))
 
     with :ok <- call(opts, {:unload, id, opts[:cascade] == true, patience(opts)}) do
-      if module, do: purge(module), else: :ok
+      with {:ok, %{module: module}} <- found, do: purge(module), else: (_ -> :ok)
     end
   end
 
@@ -351,8 +324,6 @@ defmodule Pipeline.Plugin.Manager do
       false -> {:error, {:code_in_use, Upgrade.Code.running_old(module)}}
     end
   end
-
-  defp instance(opts), do: Keyword.take(opts, [:instance])
 
   defp patience(opts), do: {opts[:drain_timeout] || 5_000, opts[:force] == true}
 
@@ -366,11 +337,15 @@ defmodule Pipeline.Plugin.Manager do
 
   Options: `:instance`, `:drain_timeout` and `:force`, as for `unload_plugin/2`; `:reason`, any term, for the history.
   """
-  @spec disable_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, unload_error}
+  @spec disable_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, Error.t()}
   def disable_plugin(id, opts \\ []) do
     Options.validate!(opts, @stop_options, "Pipeline.Plugin.Manager.disable_plugin/2")
-    call(opts, {:stop, id, :stopped, opts[:reason] || :disabled, patience(opts)})
+    opts |> call({:stop, id, :stopped, opts[:reason] || :disabled, patience(opts)}) |> result(:disable, id)
   end
+
+  @doc "As `disable_plugin/2`, but raises the error."
+  @spec disable_plugin!(Plugin.plugin_id(), keyword) :: :ok
+  def disable_plugin!(id, opts \\ []), do: id |> disable_plugin(opts) |> value!()
 
   @doc """
   Starts a plugin that is stopped, held or failed, and then those that were held for want of it.
@@ -379,22 +354,30 @@ defmodule Pipeline.Plugin.Manager do
   it was disabled and can be loaded now. One that cannot be started is failed. Option: `:instance`.
   """
   @spec enable_plugin(Plugin.plugin_id(), keyword) ::
-          {:ok, :started | :held | :not_loaded} | {:error, enable_error}
+          {:ok, :started | :held | :not_loaded} | {:error, Error.t()}
   def enable_plugin(id, opts \\ []) do
     Options.validate!(opts, [:instance], "Pipeline.Plugin.Manager.enable_plugin/2")
-    call(opts, {:enable, id})
+    opts |> call({:enable, id}) |> result(:enable, id)
   end
+
+  @doc "As `enable_plugin/2`, but returns the state, and raises the error."
+  @spec enable_plugin!(Plugin.plugin_id(), keyword) :: :started | :held | :not_loaded
+  def enable_plugin!(id, opts \\ []), do: id |> enable_plugin(opts) |> value!()
 
   @doc """
   Holds a plugin: as `disable_plugin/2`, but for the life of the instance only.
 
   Options as for `disable_plugin/2`.
   """
-  @spec hold_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, unload_error}
+  @spec hold_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, Error.t()}
   def hold_plugin(id, opts \\ []) do
     Options.validate!(opts, @stop_options, "Pipeline.Plugin.Manager.hold_plugin/2")
-    call(opts, {:stop, id, :held, {:asked, opts[:reason]}, patience(opts)})
+    opts |> call({:stop, id, :held, {:asked, opts[:reason]}, patience(opts)}) |> result(:hold, id)
   end
+
+  @doc "As `hold_plugin/2`, but raises the error."
+  @spec hold_plugin!(Plugin.plugin_id(), keyword) :: :ok
+  def hold_plugin!(id, opts \\ []), do: id |> hold_plugin(opts) |> value!()
 
   @doc """
   Ends the process of a plugin that runs and starts it anew, with its hooks in place all the while.
@@ -402,11 +385,15 @@ defmodule Pipeline.Plugin.Manager do
   `c:Pipeline.Plugin.stop/1` runs, then `c:Pipeline.Plugin.init/1` and `c:Pipeline.Plugin.start/1`. A plugin whose
   process cannot be started again is failed. `{:error, {state, id}}` for a plugin that does not run. Option: `:instance`.
   """
-  @spec restart_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, term}
+  @spec restart_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, Error.t()}
   def restart_plugin(id, opts \\ []) do
     Options.validate!(opts, [:instance], "Pipeline.Plugin.Manager.restart_plugin/2")
-    call(opts, {:restart, id})
+    opts |> call({:restart, id}) |> result(:restart, id)
   end
+
+  @doc "As `restart_plugin/2`, but raises the error."
+  @spec restart_plugin!(Plugin.plugin_id(), keyword) :: :ok
+  def restart_plugin!(id, opts \\ []), do: id |> restart_plugin(opts) |> value!()
 
   @doc """
   Puts another version in the place of a plugin that runs, while traffic flows, and returns the version.
@@ -436,7 +423,7 @@ defmodule Pipeline.Plugin.Manager do
       be put back: a plugin whose upgrade fails after that is failed
   """
   @spec upgrade_plugin(Plugin.plugin_id(), module | Path.t() | binary, keyword) ::
-          {:ok, Plugin.version()} | {:error, upgrade_error}
+          {:ok, Plugin.version()} | {:error, Error.t()}
   def upgrade_plugin(id, new_version, opts \\ []) when is_atom(new_version) or is_binary(new_version) do
     Options.validate!(
       opts,
@@ -444,10 +431,14 @@ defmodule Pipeline.Plugin.Manager do
       "Pipeline.Plugin.Manager.upgrade_plugin/3"
     )
 
-    everywhere(opts, &Cluster.Change.Upgrade.request(id, new_version, opts, &1), fn ->
-      upgrade_here(id, new_version, opts)
-    end)
+    opts
+    |> everywhere(& &1.upgrade(&2, id, new_version, opts), fn -> upgrade_here(id, new_version, opts) end)
+    |> result(:upgrade, id)
   end
+
+  @doc "As `upgrade_plugin/3`, but returns the version, and raises the error."
+  @spec upgrade_plugin!(Plugin.plugin_id(), module | Path.t() | binary, keyword) :: Plugin.version()
+  def upgrade_plugin!(id, new_version, opts \\ []), do: id |> upgrade_plugin(new_version, opts) |> value!()
 
   defp upgrade_here(id, new_version, opts) do
     call(
@@ -469,10 +460,19 @@ defmodule Pipeline.Plugin.Manager do
     for info <- Registry.list(registry(opts, "list_plugins/1")), do: with_pid(info, opts)
   end
 
-  @doc "A plugin, `nil` if it is not loaded. Option: `:instance`."
-  @spec plugin_info(Plugin.plugin_id(), keyword) :: info | nil
+  @doc "A plugin, `:error` if it is not loaded. Option: `:instance`."
+  @spec plugin_info(Plugin.plugin_id(), keyword) :: {:ok, info} | :error
   def plugin_info(id, opts \\ []) do
-    if info = Registry.get(registry(opts, "plugin_info/2"), id), do: with_pid(info, opts)
+    with {:ok, info} <- Registry.get(registry(opts, "plugin_info/2"), id), do: {:ok, with_pid(info, opts)}
+  end
+
+  @doc "As `plugin_info/2`, but returns the plugin. Raises `Pipeline.Plugin.Error` if it is not loaded."
+  @spec plugin_info!(Plugin.plugin_id(), keyword) :: info
+  def plugin_info!(id, opts \\ []) do
+    case plugin_info(id, opts) do
+      {:ok, info} -> info
+      :error -> raise Error.of({:not_loaded, id}, :find, id)
+    end
   end
 
   @doc """
@@ -523,7 +523,7 @@ defmodule Pipeline.Plugin.Manager do
   It returns `:ready`, or what is lacking and why. The reason is
 
     * `:not_loaded_yet` - the instance is starting
-    * a `Pipeline.Plugin.LoadError` - it is configured and could not be loaded
+    * a `Pipeline.Plugin.Error` - it is configured and could not be loaded
     * `{:state, state}` - it is loading, held or failed
     * `:restarting` - it has crashed and is being restarted
 
@@ -552,95 +552,13 @@ defmodule Pipeline.Plugin.Manager do
   @doc """
   The plugin that provides a type, and the module that it names for it.
 
-  Of several: one that is the default, then the one with the highest priority, then the one loaded first.
+  Among several it is the default one, then the one with the highest priority, then the one loaded first.
   Option: `:instance`.
   """
   @spec get_provider(atom, keyword) :: {:ok, {Plugin.plugin_id(), module}} | :error
   def get_provider(type, opts \\ []) do
-    Registry.fetch_provider(registry(opts, "get_provider/2"), type)
+    Registry.get_provider(registry(opts, "get_provider/2"), type)
   end
-
-  @doc """
-  A sentence for any error of this module.
-
-      iex> Pipeline.Plugin.Manager.format_error({:required_by, [:blog]})
-      "it is needed by :blog; unload them first, or pass cascade: true"
-  """
-  @spec format_error(LoadError.t() | unload_error | enable_error | upgrade_error | update_error) :: String.t()
-  def format_error(error) when is_exception(error), do: Exception.message(error)
-
-  def format_error({:not_loaded, id}),
-    do: "there is no plugin #{inspect(id)}; list_plugins/1 shows those there are"
-
-  def format_error({:required_by, ids}) do
-    "it is needed by #{Enum.map_join(ids, ", ", &inspect/1)}; unload them first, or pass cascade: true"
-  end
-
-  def format_error({:already_started, id}),
-    do: "plugin #{inspect(id)} runs already; there is nothing to enable"
-
-  def format_error({:still_running, pids}) do
-    "#{length(pids)} processes are still in runs with its hooks: #{inspect(pids, limit: 5)}; give it a longer " <>
-      "drain_timeout:, or end them with force: true"
-  end
-
-  def format_error({:code_in_use, pids}) do
-    "#{length(pids)} processes still run its old code, which stays until they are done: #{inspect(pids, limit: 5)}"
-  end
-
-  def format_error({state, id}) when state in [:held, :stopped, :failed],
-    do: "plugin #{inspect(id)} is #{state}; enable_plugin/2 starts it"
-
-  def format_error({:called_from_callback, callback}), do: busy(callback)
-
-  def format_error({:no_update_config, id}) do
-    "plugin #{inspect(id)} has no update_config/2, so it cannot take a configuration while it runs; unload it and " <>
-      "load it with the new one, or define update_config/2 in it"
-  end
-
-  def format_error({:refused, reason}) do
-    "the plugin refused the configuration: #{inspect(reason)}; it goes on with the one that it has"
-  end
-
-  def format_error({:timeout, id}) do
-    "plugin #{inspect(id)} did not answer in time; it goes on with the configuration that it has"
-  end
-
-  def format_error({:crashed, id, reason}) do
-    "plugin #{inspect(id)} ended while it was asked: #{Exception.format_exit(reason)}; it is restarted with the " <>
-      "configuration that it had"
-  end
-
-  def format_error({:not_started, id, state}) do
-    "plugin #{inspect(id)} is #{state}, and only one that is started can be asked"
-  end
-
-  def format_error({kind, problems}) when kind in [:invalid_config, :invalid_schema] and is_list(problems) do
-    Config.format({kind, problems})
-  end
-
-  def format_error({:schema_failed, _} = error), do: Config.format(error)
-
-  def format_error({:invalid_config, config}), do: "a configuration is a map, got: #{inspect(config)}"
-
-  def format_error({:on_node, node, reason}), do: "on the node #{node} #{format_error(reason)}"
-
-  def format_error({:not_clustered, instance}) do
-    "the instance #{inspect(instance)} is in no cluster; start it with cluster: true, or leave nodes: :all out"
-  end
-
-  def format_error(:nodedown),
-    do: "the connection was lost; nothing was changed, and it catches up when it is back"
-
-  def format_error(:timeout) do
-    "it took too long, and nothing was changed; see that it is well, or give cluster: a longer timeout:"
-  end
-
-  def format_error({:interrupted, reason}) do
-    "the process that made the change on all nodes ended, and each takes it back: #{inspect(reason)}; try again"
-  end
-
-  def format_error(reason), do: "it failed with #{inspect(reason)}"
 
   defp timeout!(opts, default) do
     case opts[:timeout] || default do
@@ -652,20 +570,23 @@ defmodule Pipeline.Plugin.Manager do
     end
   end
 
-  defp busy(:itself),
-    do: "a plugin cannot ask for a change of itself and wait for it; ask from another process, such as a task"
+  defp result({:error, reason}, operation, id), do: {:error, Error.of(reason, operation, id)}
+  defp result(done, _operation, _id), do: done
 
-  defp busy(callback) do
-    "the manager is waiting for #{callback} of the plugin that asks it; ask from another process, such as a task"
-  end
+  # With several plugins, the error itself names the one that failed.
+  defp result(done, operation), do: result(done, operation, nil)
 
-  # What is done on all nodes is done by another process, which asks the managers of each.
+  defp value!(:ok), do: :ok
+  defp value!({:ok, value}), do: value
+  defp value!({:error, error}), do: raise(error)
+
+  # A change on all nodes runs in a process of its own, which asks the manager of each node.
   defp everywhere(opts, on_all, here) do
     instance = opts[:instance] || @default
 
     case {opts[:nodes], Wrapper.running_callback()} do
       {nil, _} -> here.()
-      {:all, nil} -> instance |> running!() |> on_all.()
+      {:all, nil} -> on_all.(Distribution.of(running!(instance)), instance)
       {:all, callback} -> {:error, {:called_from_callback, callback}}
       {other, _} -> raise ArgumentError, "nodes: is :all or left out, got: #{inspect(other)}"
     end
@@ -693,7 +614,6 @@ defmodule Pipeline.Plugin.Manager do
   end
 
   defp with_pid(info, opts) do
-    info = Map.drop(info, [:restarts, :leaves_for, :order, :upgrade])
     Map.put(info, :pid, Names.whereis(opts[:instance] || @default, {:plugin, info.id}))
   end
 end

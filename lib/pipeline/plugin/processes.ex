@@ -184,7 +184,7 @@ defmodule Pipeline.Plugin.Processes do
   defp as_it_is(%Child{registered?: false} = child, _instance), do: {:ok, child}
 
   defp as_it_is(%Child{restarts: restarts} = child, instance) do
-    case Registry.get(Registry.of(instance), child.id) do
+    case Registry.info(Registry.owned(instance), child.id) do
       %{restarts: ^restarts, state: state} = info when state in [:loading, :started] ->
         {:ok, %{child | module: info.module, config: info.config, limits: info.limits}}
 

@@ -11,7 +11,7 @@ defmodule Pipeline.Plugin.Registry do
       [:greeter]
       iex> Pipeline.Plugin.Registry.find_by_capability(registry, :greet, :en)
       [:greeter]
-      iex> Pipeline.Plugin.Registry.get(registry, :greeter).capabilities
+      iex> Pipeline.Plugin.Registry.get!(registry, :greeter).capabilities
       [greet: [:en]]
 
   Each instance has a registry, see `of/1`.
@@ -40,17 +40,22 @@ defmodule Pipeline.Plugin.Registry do
   alias Pipeline.Instance
   alias Pipeline.Native
   alias Pipeline.Plugin.Manifest
-  alias Pipeline.Plugin.Registry.Snapshot
+  alias Pipeline.Plugin.Registry.{ReadOnly, Snapshot}
 
-  defguardp is_readable(source) when is_struct(source, __MODULE__) or is_struct(source, Snapshot)
+  @behaviour Pipeline.Instance.Published
+
+  defguardp is_readable(source)
+            when is_struct(source, __MODULE__) or is_struct(source, ReadOnly) or is_struct(source, Snapshot)
+
+  @bookkeeping [:restarts, :leaves_for, :order, :upgrade]
 
   @enforce_keys [:handle]
   defstruct [:handle]
 
   @opaque t :: %__MODULE__{handle: reference}
 
-  @typedoc "A registry as it is now, or as it was in a snapshot."
-  @type source :: t | Snapshot.t()
+  @typedoc "A registry as it is now, for reading and writing or only for reading, or as it was in a snapshot."
+  @type source :: t | ReadOnly.t() | Snapshot.t()
 
   @typedoc """
   The changes up to `generation`. `changed` lists plugins that were registered or replaced and are still
@@ -74,16 +79,32 @@ defmodule Pipeline.Plugin.Registry do
   def new, do: %__MODULE__{handle: Native.Registry.new()}
 
   @doc """
-  Returns the registry of an instance, by default of the one that the application starts.
+  Returns the registry of an instance, by default of the one that the application starts, for reading only.
 
-  Raises `ArgumentError` if the instance is not running.
+  Only the manager of the instance writes to it. Raises `ArgumentError` if the instance is not running.
   """
-  @spec of(atom) :: t
-  def of(instance \\ Instance.default()) do
+  @spec of(instance :: term) :: ReadOnly.t()
+  def of(instance \\ Instance.default()), do: %ReadOnly{handle: owned(instance).handle}
+
+  @doc false
+  # For the manager and the processes of plugins, which write to it.
+  @spec owned(instance :: term) :: t
+  def owned(instance) do
     case :persistent_term.get({__MODULE__, instance}, nil) do
       nil -> raise ArgumentError, "there is no plugin instance #{inspect(instance)}"
       registry -> registry
     end
+  end
+
+  @doc false
+  @impl Pipeline.Instance.Published
+  def open(instance, nil), do: :persistent_term.put({__MODULE__, instance}, new())
+
+  @doc false
+  @impl Pipeline.Instance.Published
+  def close(instance) do
+    :persistent_term.erase({__MODULE__, instance})
+    :ok
   end
 
   @doc "Registers a plugin. An id that is registered already is an error."
@@ -146,13 +167,29 @@ defmodule Pipeline.Plugin.Registry do
     end
   end
 
-  @doc "Returns the plugin with an id in the default instance, or `nil`."
-  @spec get(Pipeline.Plugin.plugin_id()) :: info | nil
+  @doc "Returns the plugin with an id in the default instance."
+  @spec get(Pipeline.Plugin.plugin_id()) :: {:ok, info} | :error
   def get(id), do: get(of(), id)
 
-  @doc "Returns the plugin with an id, or `nil`."
-  @spec get(source, Pipeline.Plugin.plugin_id()) :: info | nil
+  @doc "Returns the plugin with an id."
+  @spec get(source, Pipeline.Plugin.plugin_id()) :: {:ok, info} | :error
   def get(%{handle: handle} = source, id) when is_readable(source) do
+    with {:ok, info} <- Native.Registry.get(handle, id), do: {:ok, public(info, source)}
+  end
+
+  @doc "Returns the plugin with an id, or raises `KeyError`."
+  @spec get!(source, Pipeline.Plugin.plugin_id()) :: info
+  def get!(source, id) do
+    case get(source, id) do
+      {:ok, info} -> info
+      :error -> raise KeyError, key: id, term: source, message: "no plugin #{inspect(id)} is registered"
+    end
+  end
+
+  @doc false
+  # For the manager and its like: `nil` if there is none.
+  @spec info(t, Pipeline.Plugin.plugin_id()) :: info | nil
+  def info(%__MODULE__{handle: handle}, id) do
     case Native.Registry.get(handle, id) do
       {:ok, info} -> info
       :error -> nil
@@ -172,36 +209,26 @@ defmodule Pipeline.Plugin.Registry do
   end
 
   @doc """
-  Returns the id of the plugin that provides a type, or `nil`.
+  Returns the id and the module of the plugin that provides a type.
 
   Among several providers a default one wins, then the highest priority, then the earliest registration.
   """
-  @spec get_provider(source, atom) :: Pipeline.Plugin.plugin_id() | nil
-  def get_provider(source, type) do
-    case fetch_provider(source, type) do
-      {:ok, {id, _module}} -> id
-      :error -> nil
-    end
-  end
-
-  @doc "Returns the id and the module of the plugin that provides a type, chosen as in `get_provider/2`."
-  @spec fetch_provider(source, atom) :: {:ok, {Pipeline.Plugin.plugin_id(), module}} | :error
-  def fetch_provider(%{handle: handle} = source, type) when is_readable(source) do
-    case Native.Registry.provider(handle, type) do
-      {:ok, id, module} -> {:ok, {id, module}}
-      :error -> :error
-    end
+  @spec get_provider(source, atom) :: {:ok, {Pipeline.Plugin.plugin_id(), module}} | :error
+  def get_provider(%{handle: handle} = source, type) when is_readable(source) do
+    with {:ok, id, module} <- Native.Registry.provider(handle, type), do: {:ok, {id, module}}
   end
 
   @doc "Returns all plugins, in the order of registration."
   @spec list(source) :: [info]
-  def list(%{handle: handle} = source) when is_readable(source), do: Native.Registry.list(handle)
+  def list(%{handle: handle} = source) when is_readable(source) do
+    for info <- Native.Registry.list(handle), do: public(info, source)
+  end
 
   @doc "Returns the registry as it is now, for several reads that must agree."
-  @spec snapshot(t) :: Snapshot.t()
-  def snapshot(%__MODULE__{handle: handle}) do
+  @spec snapshot(t | ReadOnly.t()) :: Snapshot.t()
+  def snapshot(%{handle: handle} = source) when is_readable(source) do
     kept = Native.Registry.snapshot(handle)
-    %Snapshot{handle: kept, generation: Native.Registry.generation(kept)}
+    %Snapshot{handle: kept, generation: Native.Registry.generation(kept), of: source.__struct__}
   end
 
   @doc "Returns the number of changes so far."
@@ -226,6 +253,11 @@ defmodule Pipeline.Plugin.Registry do
         {:error, reason}
     end
   end
+
+  # The manager's bookkeeping is not for the readers of an instance.
+  defp public(info, %__MODULE__{}), do: info
+  defp public(info, %Snapshot{of: __MODULE__}), do: info
+  defp public(info, _source), do: Map.drop(info, @bookkeeping)
 
   defp entry(%{id: id} = info) do
     info = Map.put_new(info, :capabilities, [])

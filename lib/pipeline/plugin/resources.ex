@@ -149,7 +149,7 @@ defmodule Pipeline.Plugin.Resources do
       raise ArgumentError, "limit: takes a number of plugins, got: #{inspect(limit)}"
     end
 
-    infos = instance |> Registry.of() |> Registry.list()
+    infos = instance |> Registry.owned() |> Registry.list()
     known = Monitor.known(instance, Enum.map(infos, & &1.id))
 
     infos
@@ -175,7 +175,7 @@ defmodule Pipeline.Plugin.Resources do
   end
 
   defp fetch(id, instance) do
-    case Registry.get(Registry.of(instance), id) do
+    case Registry.info(Registry.owned(instance), id) do
       nil -> {:error, {:not_loaded, id}}
       info -> {:ok, info}
     end

@@ -18,9 +18,8 @@ defmodule Pipeline.Plugin.RPC do
   caller gets an error value and does not exit. An answer that comes too late is dropped.
   """
 
-  alias Pipeline.Cluster.RemoteCall
   alias Pipeline.{Instance, Options}
-  alias Pipeline.Plugin.Wrapper
+  alias Pipeline.Plugin.{Distribution, Wrapper}
   alias Pipeline.Plugin.RPC.Target
 
   @type reason ::
@@ -72,15 +71,16 @@ defmodule Pipeline.Plugin.RPC do
     cond do
       node == node() -> call_until(instance, id, request, deadline)
       node == :any -> call_any(instance, id, request, deadline)
-      true -> RemoteCall.call(instance, node, id, request, deadline)
+      true -> Distribution.of(instance).call(instance, node, id, request, deadline)
     end
   end
 
-  # A plugin that is being restarted runs on this node, and is waited for.
+  # A plugin that is being restarted here is waited for.
   defp call_any(instance, id, request, deadline) do
     case Target.find(instance, id) do
       {:error, reason} when reason != :restarting ->
-        with {:error, :nowhere} <- RemoteCall.any(instance, id, request, deadline), do: {:error, {reason, id}}
+        with {:error, :nowhere} <- Distribution.of(instance).call_any(instance, id, request, deadline),
+             do: {:error, {reason, id}}
 
       _here ->
         call_until(instance, id, request, deadline)
@@ -128,7 +128,7 @@ defmodule Pipeline.Plugin.RPC do
   def cast(id, message, opts \\ []) do
     case target(opts, "Pipeline.Plugin.RPC.cast/3") do
       {instance, node} when node in [node(), :any] -> cast_here(instance, id, message)
-      {instance, node} -> RemoteCall.cast(instance, node, id, message)
+      {instance, node} -> Distribution.of(instance).cast(instance, node, id, message)
     end
   end
 
@@ -142,7 +142,7 @@ defmodule Pipeline.Plugin.RPC do
   defp target(opts, function) do
     Options.validate!(opts, [:instance, :node], function)
     instance = opts[:instance] || Wrapper.instance() || Instance.default()
-    {instance, node!(opts[:node] || RemoteCall.default(instance) || node())}
+    {instance, node!(opts[:node] || Distribution.of(instance).default_node(instance) || node())}
   end
 
   defp node!(node) when is_atom(node), do: node

@@ -93,6 +93,6 @@ defmodule Pipeline.Plugin.Security do
   defp limits(opts), do: Keyword.take(opts, [:timeout, :max_heap])
 
   defp get(plugin_id, opts) do
-    Registry.get(Registry.of(opts[:instance] || Wrapper.instance() || Pipeline.Plugin), plugin_id)
+    Registry.info(Registry.owned(opts[:instance] || Wrapper.instance() || Pipeline.Plugin), plugin_id)
   end
 end

@@ -2,11 +2,11 @@ defmodule Pipeline.Plugin.Store do
   @moduledoc false
   # Keeps in one file what an instance must remember when the VM ends: the plugins that an operator disabled.
   #
-  # The file is `magic <> md5 <> term`, where the term is `%{version: 1, plugins: %{id => %{disabled: …}}}`. An id is
-  # kept as text with its type, and the term is read with `:safe`, so a file never makes an atom.
+  # The file is `magic <> md5 <> term`, where the term is `%{version: 1, plugins: %{id => %{disabled: …}}}`.
+  # An id is kept as text with its type, and the term is read with `:safe`, so a file never makes an atom.
   #
-  # A store is a value. It is read once, and each change replaces the whole file before it returns. Give a path to one
-  # instance only: with two, the file stays whole, but the last writer wins.
+  # A store is a value. It is read once, and each change replaces the whole file before it returns. Give a
+  # path to one instance only: with two, the file stays whole, but the last writer wins.
 
   require Logger
 

@@ -33,7 +33,7 @@ defmodule Pipeline.Plugin.Test do
 
   alias Pipeline.Hook
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{LoadError, Manager, RPC}
+  alias Pipeline.Plugin.{Error, Manager, RPC}
   alias Pipeline.Options
 
   # ExUnit is present when a test runs, but an application that runs plugins need not have it.
@@ -88,7 +88,7 @@ defmodule Pipeline.Plugin.Test do
     * `:manager` - the pid of its supervisor
     * `:plugin` - the id of the plugin
 
-  If the plugin cannot be loaded, the test fails with its `Pipeline.Plugin.LoadError`.
+  If the plugin cannot be loaded, the test fails with its `Pipeline.Plugin.Error`.
 
       setup do: start_plugin(MyApp.Plugins.Greeter, with: [MyApp.Plugins.Names])
   """
@@ -107,7 +107,7 @@ defmodule Pipeline.Plugin.Test do
   end
 
   @doc "Returns the error of loading a plugin. Fails the test if it can be loaded."
-  @spec load_error(module, keyword) :: LoadError.t()
+  @spec load_error(module, keyword) :: Error.t()
   def load_error(plugin, opts \\ []) do
     {instance, _manager} = start_instance(opts, "load_error/2")
 

@@ -322,7 +322,7 @@ defmodule Pipeline.Plugin.Wrapper do
     after
       next_look ->
         # A manager that lives tells, also before it has noted the upgrade.
-        case not Process.alive?(manager) && Registry.get(Registry.of(old.instance), old.id) do
+        case not Process.alive?(manager) && Registry.info(Registry.owned(old.instance), old.id) do
           false -> await_upgrade(upgrade, manager, old, new, UpgradeGuard.pause())
           %{upgrade: _open} -> await_upgrade(upgrade, manager, old, new, UpgradeGuard.pause())
           %{history: [%{reason: {:upgrade, ^upgrade, _, _}} | _]} -> new

@@ -72,7 +72,7 @@ defmodule Pipeline.Cluster.RandomTest do
     # Of what is there, one version and one configuration.
     for %{id: id, state: :loaded} <- entries do
       infos = for node <- nodes, do: call(node, Manager, :plugin_info, [id, [instance: name]])
-      assert [_one] = Enum.uniq(for(info <- infos, do: {info.version, info.config}))
+      assert [_one] = Enum.uniq(for({:ok, info} <- infos, do: {info.version, info.config}))
 
       configs =
         for node <- nodes, do: call(node, Pipeline.Plugin.RPC, :call, [id, :config, 30_000, [instance: name]])
@@ -141,8 +141,8 @@ defmodule Pipeline.Cluster.RandomTest do
 
     seen =
       for node <- side do
-        info = call(node, Manager, :plugin_info, [id, [instance: name]])
-        info && {info.state, info.version, info.config}
+        with {:ok, info} <- call(node, Manager, :plugin_info, [id, [instance: name]]),
+             do: {info.state, info.version, info.config}
       end
 
     unless match?([_one], Enum.uniq(seen)),

@@ -207,7 +207,7 @@ defmodule Pipeline.Hook.CircuitTest do
     :ok = Manager.unload_plugin(:other, instance: instance)
     assert {:error, %Hook.Error{reason: :circuit_open}} = run(instance, false)
 
-    %{module: module} = Manager.plugin_info(:flaky, instance: instance)
+    %{module: module} = Manager.plugin_info!(:flaky, instance: instance)
     :ok = Manager.unload_plugin(:flaky, instance: instance)
     {:ok, :flaky} = Manager.load_plugin(module, %{}, instance: instance)
     assert {:ok, %{seen: true}} = run(instance, false)

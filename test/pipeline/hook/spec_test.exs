@@ -102,7 +102,7 @@ defmodule Pipeline.Hook.SpecTest do
     two = plugin([id: :two, hooks: other], do: hook(:listen, :collect, do: def(collect(n), do: n)))
     {:ok, :one} = Manager.load_plugin(one, %{}, instance: instance)
 
-    assert {:error, %LoadError{reason: {:invalid_hook, sentence}}} =
+    assert {:error, %Error{reason: {:invalid_hook, sentence}}} =
              Manager.load_plugin(two, %{}, instance: instance)
 
     assert sentence ==

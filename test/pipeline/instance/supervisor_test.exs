@@ -67,7 +67,7 @@ defmodule Pipeline.Instance.SupervisorTest do
             {[hooks: NoSuchSpec], "hooks: takes a module that uses Pipeline.Hook.Spec, got: NoSuchSpec"},
             {[plugins: :foo], "plugins to load are a list of modules or {module, config}, got: :foo"},
             {[plugins: ["x"]], ~s(a plugin to load is a module or {module, config}, got: "x")},
-            {[name: "text"], ~s(the name of an instance is an atom, got: "text")}
+            {[name: nil], "the name of an instance is any term but nil"}
           ] do
         assert_raise ArgumentError, message, fn -> Manager.start_link(Keyword.merge([name: name], opts)) end
       end
@@ -90,7 +90,15 @@ defmodule Pipeline.Instance.SupervisorTest do
       assert [%{id: :alpha}] = Manager.list_plugins(instance: name)
 
       roles =
-        for role <- [:instance, :anchor, :hook_tasks, :plugin_supervisor, :plugins, :monitor, :manager],
+        for role <- [
+              :instance,
+              :published_state,
+              :hook_tasks,
+              :plugin_supervisor,
+              :plugins,
+              :monitor,
+              :manager
+            ],
             do: Pipeline.Instance.Names.whereis(name, role)
 
       monitors = Enum.map(roles, &Process.monitor/1)

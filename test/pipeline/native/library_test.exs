@@ -16,7 +16,7 @@ defmodule Pipeline.Native.LibraryTest do
         hook :before, :step, native: {Pipeline.Native.LibraryTest.Unbuilt, :anything}
       end
 
-    assert {:error, %LoadError{plugin: :early, step: :hooks} = error} =
+    assert {:error, %Error{plugin: :early, step: :hooks} = error} =
              Manager.load_plugin(module, %{}, instance: instance)
 
     assert Exception.message(error) =~ @missing

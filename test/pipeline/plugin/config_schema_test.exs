@@ -366,13 +366,13 @@ defmodule Pipeline.Plugin.ConfigSchemaTest do
       assert {:ok, :chat} = Manager.load_plugin(chat(), %{"model" => "large"}, instance: instance)
       full = %{model: "large", llm: %{retries: 3}}
       assert RPC.call(:chat, :config, 5000, instance: instance) == {:ok, full}
-      assert %{config: ^full} = Manager.plugin_info(:chat, instance: instance)
+      assert %{config: ^full} = Manager.plugin_info!(:chat, instance: instance)
     end
 
     test "refuses one that does not fit, before anything is started", %{instance: instance} do
       module = chat()
 
-      assert {:error, %LoadError{plugin: :chat, step: :config, reason: {:invalid_config, [_, _]}} = error} =
+      assert {:error, %Error{plugin: :chat, step: :config, reason: {:invalid_config, [_, _]}} = error} =
                Manager.load_plugin(module, %{llm: %{retries: -1}}, instance: instance)
 
       assert Exception.message(error) ==
@@ -385,7 +385,7 @@ defmodule Pipeline.Plugin.ConfigSchemaTest do
     test "with others refuses all of them", %{instance: instance} do
       other = plugin([id: :other], do: nil)
 
-      assert {:error, %LoadError{plugin: :chat, step: :config}} =
+      assert {:error, %Error{plugin: :chat, step: :config}} =
                Manager.load_plugins([other, {chat(), %{}}], instance: instance)
 
       assert Manager.list_plugins(instance: instance) == []
@@ -410,19 +410,19 @@ defmodule Pipeline.Plugin.ConfigSchemaTest do
           def config_schema, do: receive(do: (:never -> []))
         end
 
-      assert {:error, %LoadError{step: :config, reason: {:invalid_schema, _}} = error} =
+      assert {:error, %Error{step: :config, reason: {:invalid_schema, _}} = error} =
                Manager.load_plugin(wrong, %{}, instance: instance)
 
       assert Exception.message(error) =~
                "its config_schema/0 is invalid, not the configuration: a: unknown type :strng. Did you mean :string?"
 
-      assert {:error, %LoadError{step: :config, reason: {:schema_failed, {:raised, _, _}}} = error} =
+      assert {:error, %Error{step: :config, reason: {:schema_failed, {:raised, _, _}}} = error} =
                Manager.load_plugin(raising, %{}, instance: instance)
 
       assert Exception.message(error) =~
                "its configuration could not be validated, its config_schema/0 failed: it raised ** (RuntimeError) no luck"
 
-      assert {:error, %LoadError{reason: {:schema_failed, :timeout}}} =
+      assert {:error, %Error{reason: {:schema_failed, :timeout}}} =
                Manager.load_plugin(hanging, %{}, instance: instance, timeout: 20)
     end
   end

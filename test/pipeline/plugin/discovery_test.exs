@@ -314,7 +314,7 @@ defmodule Pipeline.Plugin.DiscoveryTest do
       [two] = put(context, ~w(Twice), "two")
       {:ok, [module]} = Discovery.load_code(discover(one))
 
-      assert {:error, %LoadError{step: :code, reason: reason} = error} = Discovery.load_code(discover(two))
+      assert {:error, %Error{step: :code, reason: reason} = error} = Discovery.load_code(discover(two))
       assert reason == {:loaded_from_elsewhere, module, String.to_charlist(one)}
       assert Exception.message(error) =~ "DiscoveryFixture.Twice is loaded from #{one} and is not replaced"
       assert {:file, loaded} = :code.is_loaded(module)
@@ -332,7 +332,7 @@ defmodule Pipeline.Plugin.DiscoveryTest do
       found = directory |> discover() |> Enum.reverse()
       path = :code.get_path()
 
-      assert {:error, %LoadError{step: :code, plugin: "discovery_fixture_broken"} = error} =
+      assert {:error, %Error{step: :code, plugin: "discovery_fixture_broken"} = error} =
                Discovery.load_code(found)
 
       assert {:cannot_load, broken, :on_load_failure} = error.reason
@@ -349,16 +349,16 @@ defmodule Pipeline.Plugin.DiscoveryTest do
       File.write!(path, "this is no module")
 
       capture_log(fn ->
-        assert {:error, %LoadError{reason: {:cannot_load, ^path, _}}} = Discovery.load_code(found)
+        assert {:error, %Error{reason: {:cannot_load, ^path, _}}} = Discovery.load_code(found)
       end)
 
       File.rm!(path)
-      assert {:error, %LoadError{reason: {:cannot_load, ^path, :enoent}}} = Discovery.load_code(found)
+      assert {:error, %Error{reason: {:cannot_load, ^path, :enoent}}} = Discovery.load_code(found)
 
       archive = archive(context, ~w(Gone), "inner/ebin")
       found = discover(archive)
       File.write!(archive, "this is no archive")
-      assert {:error, %LoadError{reason: {:cannot_load, _, _}}} = Discovery.load_code(found)
+      assert {:error, %Error{reason: {:cannot_load, _, _}}} = Discovery.load_code(found)
     end
 
     test "takes files of any name, compressed ones too", context do

@@ -128,15 +128,15 @@ defmodule Pipeline.Plugin.DrainTest do
   test "a run that takes too long keeps the plugin, as it was", %{instance: instance} do
     load(waiting(:slow), instance)
     load(passing(:quick), instance)
-    before = Manager.plugin_info(:slow, instance: instance)
+    before = Manager.plugin_info!(:slow, instance: instance)
     run = begin_run(instance)
     assert_receive {:in, :slow, pid}
 
-    assert {:error, {:still_running, [^pid]} = error} =
+    assert {:error, %Error{reason: {:still_running, [^pid]}} = error} =
              Manager.unload_plugin(:slow, instance: instance, drain_timeout: 20)
 
-    assert Manager.format_error(error) =~ "1 processes are still in runs with its hooks"
-    assert %{state: :started, pid: process} = Manager.plugin_info(:slow, instance: instance)
+    assert Exception.message(error) =~ "1 processes are still in runs with its hooks"
+    assert %{state: :started, pid: process} = Manager.plugin_info!(:slow, instance: instance)
     assert process == before.pid
     assert for(hook <- Hook.chain(:step, instance: instance), do: hook.plugin) == [:slow, :quick]
 
@@ -193,7 +193,7 @@ defmodule Pipeline.Plugin.DrainTest do
     second = begin_run(instance)
     assert_receive {:in, :slow, two}
 
-    assert {:error, {:still_running, [^two]}} =
+    assert {:error, %Error{reason: {:still_running, [^two]}}} =
              Manager.unload_plugin(:slow, instance: instance, drain_timeout: 0)
 
     for pid <- [one, two], do: send(pid, :go)
@@ -231,7 +231,7 @@ defmodule Pipeline.Plugin.DrainTest do
     run = begin_run(instance)
     assert_receive {:in, :deep, pid}
 
-    assert {:error, {:still_running, [^pid]}} =
+    assert {:error, %Error{reason: {:still_running, [^pid]}}} =
              Manager.unload_plugin(:deep, instance: instance, drain_timeout: 0)
 
     send(pid, :go)
@@ -276,10 +276,10 @@ defmodule Pipeline.Plugin.DrainTest do
     run = begin_run(instance)
     assert_receive {:in, :slow, pid}
 
-    assert {:error, {:still_running, [^pid]}} =
+    assert {:error, %Error{reason: {:still_running, [^pid]}}} =
              Manager.disable_plugin(:slow, instance: instance, drain_timeout: 0)
 
-    assert %{state: :started} = Manager.plugin_info(:slow, instance: instance)
+    assert %{state: :started} = Manager.plugin_info!(:slow, instance: instance)
     send(pid, :go)
     Task.await(run)
     assert :ok = Manager.disable_plugin(:slow, instance: instance)
@@ -307,12 +307,12 @@ defmodule Pipeline.Plugin.DrainTest do
       task = Task.async(module, :wait, [self()])
       assert_receive :waiting
 
-      assert {:error, {:code_in_use, [pid]} = error} =
+      assert {:error, %Error{reason: {:code_in_use, [pid]}} = error} =
                Manager.unload_plugin(:busy, instance: instance, purge: true)
 
       assert pid == task.pid
-      assert Manager.format_error(error) =~ "still run its old code"
-      assert Manager.plugin_info(:busy, instance: instance) == nil
+      assert Exception.message(error) =~ "still run its old code"
+      assert Manager.plugin_info(:busy, instance: instance) == :error
       send(pid, :go)
       assert Task.await(task) == :gone
     end

@@ -234,7 +234,7 @@ defmodule Pipeline.Plugin.DSLTest do
       declare_points(points, [:older])
       on_exit(fn -> remove(points) end)
 
-      assert {:error, %LoadError{step: :hooks, reason: {:invalid_hook, sentence}} = error} =
+      assert {:error, %Error{step: :hooks, reason: {:invalid_hook, sentence}} = error} =
                Manager.load_plugin(module, %{}, instance: instance)
 
       assert sentence ==
@@ -248,7 +248,7 @@ defmodule Pipeline.Plugin.DSLTest do
     test "the host's spec binds a plugin that names none, where it declares the point", %{instance: instance} do
       module = plugin([id: :x], do: hook(:around, :validate_node))
 
-      assert {:error, %LoadError{step: :hooks, reason: {:invalid_hook, sentence}}} =
+      assert {:error, %Error{step: :hooks, reason: {:invalid_hook, sentence}}} =
                Manager.load_plugin(module, %{}, instance: instance)
 
       assert sentence =~ "takes no :around hooks"
@@ -282,7 +282,7 @@ defmodule Pipeline.Plugin.DSLTest do
             do: hook(:before, :step, native: unquote(hook), config: unquote(Macro.escape(config)))
           )
 
-        assert {:error, %LoadError{plugin: :x, step: :hooks, reason: {:invalid_hook, sentence}}} =
+        assert {:error, %Error{plugin: :x, step: :hooks, reason: {:invalid_hook, sentence}}} =
                  Manager.load_plugin(module, %{}, instance: instance)
 
         assert sentence =~ unquote(part)
@@ -294,7 +294,7 @@ defmodule Pipeline.Plugin.DSLTest do
     test "a native hook of a kind that it is not for", %{instance: instance} do
       module = plugin([id: :x], do: hook(:after, :step, native: :rate_limit, config: %{limit: 1}))
 
-      assert {:error, %LoadError{reason: {:invalid_hook, sentence}}} =
+      assert {:error, %Error{reason: {:invalid_hook, sentence}}} =
                Manager.load_plugin(module, %{}, instance: instance)
 
       assert sentence == "the native hook :rate_limit is for :before hooks, not :after"
@@ -303,7 +303,7 @@ defmodule Pipeline.Plugin.DSLTest do
     test "a library that is none", %{instance: instance} do
       module = plugin([id: :x], do: hook(:before, :step, native: {Enum, :map}))
 
-      assert {:error, %LoadError{reason: {:invalid_hook, sentence}}} =
+      assert {:error, %Error{reason: {:invalid_hook, sentence}}} =
                Manager.load_plugin(module, %{}, instance: instance)
 
       assert sentence == "Enum is not a native library: a module that uses Pipeline.Native.Library"

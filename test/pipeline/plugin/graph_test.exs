@@ -210,8 +210,8 @@ defmodule Pipeline.Plugin.GraphTest do
     test "are refused with the error that loading gives" do
       [second, _first] = plugins()
 
-      assert {:error, %LoadError{step: :resolve, reason: {:missing_dependencies, _}}} = Graph.chains([second])
-      assert {:error, %LoadError{step: :validate, reason: :not_a_plugin}} = Graph.chains([Enum])
+      assert {:error, %Error{step: :resolve, reason: {:missing_dependencies, _}}} = Graph.chains([second])
+      assert {:error, %Error{step: :validate, reason: :not_a_plugin}} = Graph.chains([Enum])
     end
 
     test "of a running instance are those that run", %{instance: instance} do

@@ -1,6 +1,8 @@
 defmodule Pipeline.Plugin.LifecycleTest do
   use Pipeline.InstanceCase, async: true
 
+  alias Pipeline.Plugin.Error
+
   alias Pipeline.Plugin.Lifecycle
   alias Pipeline.Instance.Names
 
@@ -52,8 +54,8 @@ defmodule Pipeline.Plugin.LifecycleTest do
 
   defp spell(instance), do: Hook.run(instance, :spell, [], &Function.identity/1)
 
-  defp state(id, instance), do: Manager.plugin_info(id, instance: instance).state
-  defp reason(id, instance), do: hd(Manager.plugin_info(id, instance: instance).history).reason
+  defp state(id, instance), do: Manager.plugin_info!(id, instance: instance).state
+  defp reason(id, instance), do: hd(Manager.plugin_info!(id, instance: instance).history).reason
 
   defp states(instance) do
     for %{id: id, state: state} <- Manager.list_plugins(instance: instance), into: %{}, do: {id, state}
@@ -101,7 +103,7 @@ defmodule Pipeline.Plugin.LifecycleTest do
       assert %{id: :a, from: ^from, to: ^to, reason: :load, at: %DateTime{}} = event
     end
 
-    history = Manager.plugin_info(:a, instance: instance).history
+    history = Manager.plugin_info!(:a, instance: instance).history
     assert Enum.map(history, & &1.state) == [:started, :loading, :resolved, :discovered]
     times = Enum.map(history, & &1.at)
     assert times == Enum.sort(times, {:desc, DateTime})
@@ -123,7 +125,7 @@ defmodule Pipeline.Plugin.LifecycleTest do
       {:ok, :started} = Manager.enable_plugin(:a, instance: instance)
     end
 
-    assert [%{state: :started} | _] = history = Manager.plugin_info(:a, instance: instance).history
+    assert [%{state: :started} | _] = history = Manager.plugin_info!(:a, instance: instance).history
     assert length(history) == 50
   end
 
@@ -132,20 +134,20 @@ defmodule Pipeline.Plugin.LifecycleTest do
     :ok = Manager.disable_plugin(:a, instance: instance, reason: "noisy")
 
     assert %{state: :stopped, pid: nil, history: [%{reason: "noisy"} | _]} =
-             Manager.plugin_info(:a, instance: instance)
+             Manager.plugin_info!(:a, instance: instance)
 
     assert spell(instance) == {:ok, []}
     assert Hook.points(instance: instance) == []
     assert :ok = Manager.disable_plugin(:a, instance: instance)
 
-    assert {:error, %LoadError{reason: {:already_loaded, :a}}} =
+    assert {:error, %Error{reason: {:already_loaded, :a}}} =
              Manager.load_plugin(letter(:a), %{}, instance: instance)
 
     assert {:ok, :started} = Manager.enable_plugin(:a, instance: instance)
     assert spell(instance) == {:ok, [:a]}
-    assert {:error, {:already_started, :a}} = Manager.enable_plugin(:a, instance: instance)
-    assert {:error, {:not_loaded, :z}} = Manager.enable_plugin(:z, instance: instance)
-    assert {:error, {:not_loaded, :z}} = Manager.disable_plugin(:z, instance: instance)
+    assert {:error, %Error{reason: {:already_started, :a}}} = Manager.enable_plugin(:a, instance: instance)
+    assert {:error, %Error{reason: {:not_loaded, :z}}} = Manager.enable_plugin(:z, instance: instance)
+    assert {:error, %Error{reason: {:not_loaded, :z}}} = Manager.disable_plugin(:z, instance: instance)
   end
 
   test "those that need a plugin are held while it is stopped, and told why", %{instance: instance} do
@@ -166,12 +168,12 @@ defmodule Pipeline.Plugin.LifecycleTest do
   test "those that need a plugin are held when it fails", %{instance: instance} do
     load_chain(instance)
     load(letter(:other), instance)
-    other = Manager.plugin_info(:other, instance: instance).pid
+    other = Manager.plugin_info!(:other, instance: instance).pid
 
     kill_until_failed(:a, instance)
     assert states(instance) == %{a: :failed, b: :held, c: :held, other: :started}
     assert spell(instance) == {:ok, [:other]}
-    assert Manager.plugin_info(:other, instance: instance).pid == other
+    assert Manager.plugin_info!(:other, instance: instance).pid == other
 
     assert {:ok, :started} = Manager.enable_plugin(:a, instance: instance)
     assert states(instance) == %{a: :started, b: :started, c: :started, other: :started}
@@ -214,7 +216,7 @@ defmodule Pipeline.Plugin.LifecycleTest do
 
     load(a, instance)
     assert states(instance) == %{a: :started, b: :started}
-    assert {:error, {:required_by, [:b]}} = Manager.unload_plugin(:a, instance: instance)
+    assert {:error, %Error{reason: {:required_by, [:b]}}} = Manager.unload_plugin(:a, instance: instance)
     assert :ok = Manager.unload_plugin(:a, instance: instance, cascade: true)
     assert states(instance) == %{}
   end
@@ -232,7 +234,7 @@ defmodule Pipeline.Plugin.LifecycleTest do
     assert log =~ "a plugin that was held cannot be started: could not load plugin :b"
     assert states(instance) == %{a: :started, b: :failed}
     assert reason(:b, instance) == :broken
-    assert {:error, %LoadError{step: :init, reason: :broken}} = Manager.enable_plugin(:b, instance: instance)
+    assert {:error, %Error{step: :init, reason: :broken}} = Manager.enable_plugin(:b, instance: instance)
 
     :counters.put(broken, 1, 0)
     assert {:ok, :started} = Manager.enable_plugin(:b, instance: instance)
@@ -242,16 +244,16 @@ defmodule Pipeline.Plugin.LifecycleTest do
   test "a restart is a new process with the hooks in place", %{instance: instance} do
     counter = :counters.new(1, [])
     load(letter(:a), instance, %{counter: counter})
-    before = Manager.plugin_info(:a, instance: instance).pid
+    before = Manager.plugin_info!(:a, instance: instance).pid
 
     assert :ok = Manager.restart_plugin(:a, instance: instance)
-    assert %{state: :started, pid: pid} = Manager.plugin_info(:a, instance: instance)
+    assert %{state: :started, pid: pid} = Manager.plugin_info!(:a, instance: instance)
     assert is_pid(pid) and pid != before
     assert :counters.get(counter, 1) == 2
     assert spell(instance) == {:ok, [:a]}
 
     :ok = Manager.disable_plugin(:a, instance: instance)
-    assert {:error, {:stopped, :a}} = Manager.restart_plugin(:a, instance: instance)
+    assert {:error, %Error{reason: {:stopped, :a}}} = Manager.restart_plugin(:a, instance: instance)
   end
 
   test "a restart that does not succeed fails the plugin and holds those that need it", %{instance: instance} do
@@ -260,7 +262,7 @@ defmodule Pipeline.Plugin.LifecycleTest do
     load(letter(:b, on: :a), instance)
     :counters.put(broken, 1, 1)
 
-    assert {:error, :broken} = Manager.restart_plugin(:a, instance: instance)
+    assert {:error, %Error{reason: :broken}} = Manager.restart_plugin(:a, instance: instance)
     assert states(instance) == %{a: :failed, b: :held}
     assert spell(instance) == {:ok, []}
   end
@@ -277,7 +279,7 @@ defmodule Pipeline.Plugin.LifecycleTest do
     assert_receive {:DOWN, ^monitor, :process, ^manager, _}
     _ = instance |> Names.whereis(:instance) |> Supervisor.which_children()
 
-    assert {:error, {:already_started, :a}} = Manager.enable_plugin(:a, instance: instance)
+    assert {:error, %Error{reason: {:already_started, :a}}} = Manager.enable_plugin(:a, instance: instance)
     assert states(instance) == %{a: :started, b: :stopped, c: :held, other: :failed}
     {:ok, :started} = Manager.enable_plugin(:b, instance: instance)
     assert states(instance) == %{a: :started, b: :started, c: :started, other: :failed}
@@ -359,8 +361,7 @@ defmodule Pipeline.Plugin.LifecycleTest do
       :ok = Manager.disable_plugin(:a, instance: name)
       :ok = Manager.unload_plugin(:a, instance: name)
 
-      assert {:error, %LoadError{reason: {:disabled, :a}} = error} =
-               Manager.load_plugin(a, %{}, instance: name)
+      assert {:error, %Error{reason: {:disabled, :a}} = error} = Manager.load_plugin(a, %{}, instance: name)
 
       assert Exception.message(error) =~
                "an operator has disabled :a; Pipeline.Plugin.Manager.enable_plugin(:a) takes that back"
@@ -387,8 +388,11 @@ defmodule Pipeline.Plugin.LifecycleTest do
       load(letter(:a), name)
       File.rm_rf!(directory)
       File.write!(directory, "")
-      assert {:error, %Pipeline.Plugin.Store.Error{} = error} = Manager.disable_plugin(:a, instance: name)
-      assert Manager.format_error(error) =~ directory
+
+      assert {:error, %Error{reason: %Pipeline.Plugin.Store.Error{}} = error} =
+               Manager.disable_plugin(:a, instance: name)
+
+      assert Exception.message(error) =~ directory
       assert states(name) == %{a: :started}
       assert spell(name) == {:ok, [:a]}
     end

@@ -20,23 +20,23 @@ defmodule Pipeline.Plugin.RegistryTest do
     }
 
     {:ok, ^registry} = Registry.register(registry, info)
-    assert Map.drop(Registry.get(registry, :a), [:capabilities]) == info
-    assert Task.await(Task.async(fn -> Registry.get(registry, :a).pid end)) == self()
+    assert Map.drop(Registry.get!(registry, :a), [:capabilities]) == info
+    assert Task.await(Task.async(fn -> Registry.get!(registry, :a).pid end)) == self()
   end
 
   test "tells ids as terms, atoms from strings", %{registry: registry} do
     {:ok, _} = Registry.register(registry, %{id: :a, n: 1})
     {:ok, _} = Registry.register(registry, %{id: "a", n: 2})
-    assert Registry.get(registry, :a).n == 1
-    assert Registry.get(registry, "a").n == 2
-    assert Registry.get(registry, :b) == nil
+    assert Registry.get!(registry, :a).n == 1
+    assert Registry.get!(registry, "a").n == 2
+    assert Registry.get(registry, :b) == :error
     assert Enum.map(Registry.list(registry), & &1.id) == [:a, "a"]
   end
 
   test "refuses an id twice and changes nothing", %{registry: registry} do
     {:ok, _} = Registry.register(registry, %{id: :a, n: 1})
     assert Registry.register(registry, %{id: :a, n: 2}) == {:error, {:duplicate_id, :a}}
-    assert Registry.get(registry, :a).n == 1
+    assert Registry.get!(registry, :a).n == 1
   end
 
   test "finds by capability, by value and by element", %{registry: registry} do
@@ -56,10 +56,10 @@ defmodule Pipeline.Plugin.RegistryTest do
 
   test "forgets what is unregistered", %{registry: registry} do
     {:ok, _} = Registry.register(registry, %{id: :a, capabilities: [provider: [module: A]]})
-    assert Registry.get_provider(registry, :provider) == :a
+    assert Registry.get_provider(registry, :provider) == {:ok, {:a, A}}
     {:ok, _} = Registry.unregister(registry, :a)
-    assert Registry.get(registry, :a) == nil
-    assert Registry.get_provider(registry, :provider) == nil
+    assert Registry.get(registry, :a) == :error
+    assert Registry.get_provider(registry, :provider) == :error
     assert Registry.find_by_capability(registry, :provider) == []
     assert Registry.unregister(registry, :a) == {:error, {:not_registered, :a}}
   end
@@ -78,7 +78,7 @@ defmodule Pipeline.Plugin.RegistryTest do
     before = Registry.generation(registry)
     assert Registry.replace_all(registry, [%{id: :a, n: 2}, %{id: :c, n: 2}]) == {:error, :not_registered}
     assert Registry.generation(registry) == before
-    assert Registry.get(registry, :a).n == 1
+    assert Registry.get!(registry, :a).n == 1
 
     assert {:ok, ^registry} = Registry.replace_all(registry, [%{id: :b, n: 2}, %{id: :a, n: 2}])
     assert for(%{id: id, n: n} <- Registry.list(registry), do: {id, n}) == [a: 2, b: 2]
@@ -105,8 +105,8 @@ defmodule Pipeline.Plugin.RegistryTest do
         Task.async(fn ->
           for _ <- 1..5_000 do
             case Registry.get(registry, "1-7") do
-              nil -> :ok
-              %{capabilities: [even: [], odd: []], n: n, again: n} -> :ok
+              :error -> :ok
+              {:ok, %{capabilities: [even: [], odd: []], n: n, again: n}} -> :ok
             end
           end
         end)
@@ -121,7 +121,7 @@ defmodule Pipeline.Plugin.RegistryTest do
   test "finds the module of the provider that comes first, of two of one plugin too", %{registry: registry} do
     providers = [store: [module: Slow, priority: 10], store: [module: Fast, priority: 90]]
     {:ok, _} = Registry.register(registry, %{id: :a, capabilities: providers})
-    assert Registry.fetch_provider(registry, :store) == {:ok, {:a, Fast}}
+    assert Registry.get_provider(registry, :store) == {:ok, {:a, Fast}}
 
     {:ok, _} =
       Registry.register(registry, %{
@@ -129,9 +129,8 @@ defmodule Pipeline.Plugin.RegistryTest do
         capabilities: [store: [module: Sure, priority: 1, default: true]]
       })
 
-    assert Registry.fetch_provider(registry, :store) == {:ok, {"a", Sure}}
-    assert Registry.get_provider(registry, :store) == "a"
-    assert Registry.fetch_provider(registry, :cache) == :error
+    assert Registry.get_provider(registry, :store) == {:ok, {"a", Sure}}
+    assert Registry.get_provider(registry, :cache) == :error
   end
 
   describe "snapshot/1" do
@@ -147,14 +146,14 @@ defmodule Pipeline.Plugin.RegistryTest do
       assert kept.generation == 2
       assert Registry.generation(kept) == 2
       assert for(%{id: id, n: n} <- Registry.list(kept), do: {id, n}) == [{:a, 1}, {"a", 2}]
-      assert Registry.get(kept, :a).n == 1
-      assert Registry.get(kept, :b) == nil
+      assert Registry.get!(kept, :a).n == 1
+      assert Registry.get(kept, :b) == :error
       assert Registry.find_by_capability(kept, :store) == [:a]
       assert Registry.find_by_capability(kept, :store, module: A) == [:a]
-      assert Registry.fetch_provider(kept, :store) == {:ok, {:a, A}}
+      assert Registry.get_provider(kept, :store) == {:ok, {:a, A}}
 
       assert Registry.generation(registry) == 5
-      assert Registry.fetch_provider(registry, :store) == {:ok, {:b, B}}
+      assert Registry.get_provider(registry, :store) == {:ok, {:b, B}}
     end
 
     test "takes no changes", %{registry: registry} do
@@ -218,7 +217,7 @@ defmodule Pipeline.Plugin.RegistryTest do
       case Registry.changed_since(snapshot, generation) do
         {:ok, %{changed: changed, removed: removed, generation: reached}} ->
           assert reached == snapshot.generation
-          changed |> Map.new(&{&1, Registry.get(snapshot, &1)}) |> Enum.into(Map.drop(copy, removed))
+          changed |> Map.new(&{&1, Registry.get!(snapshot, &1)}) |> Enum.into(Map.drop(copy, removed))
 
         {:error, :too_old} ->
           Map.new(Registry.list(snapshot), &{&1.id, &1})
@@ -257,12 +256,12 @@ defmodule Pipeline.Plugin.RegistryTest do
     assert Registry.generation(registry) == 10_000
     assert length(Registry.find_by_capability(registry, :group)) == 10_000
     assert Enum.take(Registry.find_by_capability(registry, :group, 7), 2) == ["plugin-7", "plugin-107"]
-    assert Registry.get(registry, "plugin-9999").capabilities == [group: 99]
+    assert Registry.get!(registry, "plugin-9999").capabilities == [group: 99]
   end
 
   test "raises for an argument of a wrong type, and goes on", %{registry: registry} do
     for id <- [1, 1.0, nil_free(), {:a}, [], %{}, self()] do
-      assert_raise ArgumentError, fn -> Registry.get(registry, id) end
+      assert_raise ArgumentError, fn -> Registry.get!(registry, id) end
     end
 
     assert Registry.list(registry) == []

@@ -59,7 +59,7 @@ defmodule Pipeline.Plugin.ResourcesTest do
     module
   end
 
-  defp pid(id, opts), do: Manager.plugin_info(id, opts).pid
+  defp pid(id, opts), do: Manager.plugin_info!(id, opts).pid
   defp call(id, request, opts), do: RPC.call(id, request, 5000, opts)
 
   defp kill(pid) do
@@ -74,11 +74,11 @@ defmodule Pipeline.Plugin.ResourcesTest do
       opts: opts
     } do
       load(:plain, [], opts)
-      assert Manager.plugin_info(:plain, opts).limits == %{}
+      assert Manager.plugin_info!(:plain, opts).limits == %{}
 
       load(:own, [memory: 1_000_000, max_heap: 500_000, message_queue: {10, :hold}], opts)
 
-      assert Manager.plugin_info(:own, opts).limits ==
+      assert Manager.plugin_info!(:own, opts).limits ==
                %{memory: {1_000_000, :warn}, max_heap: {500_000, :kill}, message_queue: {10, :hold}}
 
       name = :"#{instance} with limits"
@@ -86,7 +86,7 @@ defmodule Pipeline.Plugin.ResourcesTest do
       start_supervised!({Manager, name: name, limits: limits, sample_interval: :infinity}, id: name)
       load(:own, [message_queue: 3, memory: 3], instance: name, limits: [memory: {4, :unload}])
 
-      assert Manager.plugin_info(:own, instance: name).limits ==
+      assert Manager.plugin_info!(:own, instance: name).limits ==
                %{memory: {4, :unload}, message_queue: {3, :warn}, reductions_per_second: {2, :warn}}
     end
 
@@ -148,7 +148,7 @@ defmodule Pipeline.Plugin.ResourcesTest do
       :ok = elem(call(:big, {:keep, 50_000}, opts), 1)
       assert [_] = Resources.sample(opts)
       assert_received {:pipeline_event, {:plugin, :plugin_limit_exceeded}, %{id: :big}}
-      assert Manager.plugin_info(:big, opts).state == :started
+      assert Manager.plugin_info!(:big, opts).state == :started
     end
 
     test "logs what it found", %{opts: opts} do
@@ -185,7 +185,7 @@ defmodule Pipeline.Plugin.ResourcesTest do
       load(:big, [memory: {1, :restart}], opts, %{test: self()})
       assert_receive {:start, :big, _}
       restart_until_failed(opts)
-      assert %{state: :failed, pid: nil} = Manager.plugin_info(:big, opts)
+      assert %{state: :failed, pid: nil} = Manager.plugin_info!(:big, opts)
       assert Resources.sample(opts) == []
     end
 
@@ -290,8 +290,7 @@ defmodule Pipeline.Plugin.ResourcesTest do
           def init(_config), do: {:ok, Enum.to_list(1..1_000_000)}
         end
 
-      assert {:error, %LoadError{step: :init, reason: :killed} = error} =
-               Manager.load_plugin(greedy, %{}, opts)
+      assert {:error, %Error{step: :init, reason: :killed} = error} = Manager.load_plugin(greedy, %{}, opts)
 
       assert Exception.message(error) =~
                "its process was killed in init/1, by somebody or by the VM for its limit :max_heap; it is undone"
@@ -334,8 +333,8 @@ defmodule Pipeline.Plugin.ResourcesTest do
     test "is an error for a plugin that is not there, or has no process", %{instance: instance, opts: opts} do
       assert Resources.monitor_plugin(:nobody, opts) == {:error, {:not_loaded, :nobody}}
       load(:idle, [], opts)
-      registry = Registry.of(instance)
-      info = Registry.get(registry, :idle)
+      registry = Registry.owned(instance)
+      info = Registry.get!(registry, :idle)
       {:ok, _} = Registry.register(registry, %{info | id: :held, state: :held})
       assert Resources.monitor_plugin(:held, opts) == {:error, {:not_running, :held, :held}}
     end

@@ -46,7 +46,7 @@ defmodule Pipeline.Plugin.RPCTest do
   test "casts, and hands other messages on", %{opts: opts} do
     assert RPC.cast(:counter, {:add, 5}, opts) == :ok
     assert RPC.call(:counter, :count, 5000, opts) == {:ok, 5}
-    send(Manager.plugin_info(:counter, opts).pid, :hello)
+    send(Manager.plugin_info!(:counter, opts).pid, :hello)
     assert_receive {:message, :hello}
   end
 
@@ -61,7 +61,7 @@ defmodule Pipeline.Plugin.RPCTest do
     assert RPC.call(:counter, :hang, 10, opts) == {:error, {:timeout, :counter}}
     assert RPC.call(:counter, :count, 0, opts) == {:error, {:timeout, :counter}}
     assert RPC.call(:counter, :count, -1, opts) == {:error, {:timeout, :counter}}
-    send(Manager.plugin_info(:counter, opts).pid, :go_on)
+    send(Manager.plugin_info!(:counter, opts).pid, :go_on)
     assert RPC.call(:counter, :count, :infinity, opts) == {:ok, 0}
     assert RPC.call(:counter, :count, 0x1_0000_0000, opts) == {:ok, 0}
     assert RPC.call(:counter, :count, 5000, instance: :nowhere) == {:error, {:not_loaded, :counter}}
@@ -73,14 +73,14 @@ defmodule Pipeline.Plugin.RPCTest do
 
   test "leaves no answer that came too late", %{opts: opts} do
     assert RPC.call(:counter, :hang, 1, opts) == {:error, {:timeout, :counter}}
-    send(Manager.plugin_info(:counter, opts).pid, :go_on)
+    send(Manager.plugin_info!(:counter, opts).pid, :go_on)
     # It has answered that call before this one.
     assert RPC.call(:counter, :count, 5000, opts) == {:ok, 0}
     refute_received _
   end
 
   test "is kept for a plugin that is held up, as by an upgrade", %{opts: opts} do
-    pid = Manager.plugin_info(:counter, opts).pid
+    pid = Manager.plugin_info!(:counter, opts).pid
     :ok = :sys.suspend(pid)
     kept = Task.async(fn -> RPC.call(:counter, {:add, 3}, :infinity, opts) end)
     until(fn -> Enum.any?(messages(pid), &match?({:"$gen_call", _, {:plugin_rpc, {:add, 3}}}, &1)) end)
@@ -93,11 +93,11 @@ defmodule Pipeline.Plugin.RPCTest do
 
   test "tells the state of a plugin that has no process", %{instance: instance, opts: opts} do
     for state <- [:held, :stopped, :failed] do
-      {:ok, _} = Registry.register(Registry.of(instance), %{id: state, state: state})
+      {:ok, _} = Registry.register(Registry.owned(instance), %{id: state, state: state})
       assert RPC.call(state, :count, 5000, opts) == {:error, {state, state}}
       assert RPC.call(state, :count, :infinity, opts) == {:error, {state, state}}
       assert RPC.cast(state, :count, opts) == {:error, {state, state}}
-      {:ok, _} = Registry.unregister(Registry.of(instance), state)
+      {:ok, _} = Registry.unregister(Registry.owned(instance), state)
     end
   end
 
@@ -147,7 +147,7 @@ defmodule Pipeline.Plugin.RPCTest do
       task = Task.async(fn -> RPC.call(:counter, :count, :infinity, opts) end)
       await_waiter(task.pid)
       unload = Task.async(fn -> Manager.unload_plugin(:counter, opts) end)
-      until(fn -> Manager.plugin_info(:counter, opts).state == :draining end)
+      until(fn -> Manager.plugin_info!(:counter, opts).state == :draining end)
       :sys.resume(supervisor)
       assert Task.await(unload) == :ok
       assert {:error, {state, :counter}} = Task.await(task)
@@ -166,7 +166,7 @@ defmodule Pipeline.Plugin.RPCTest do
   end
 
   test "tells that a plugin was stopped before it came to the call", %{opts: opts} do
-    pid = Manager.plugin_info(:counter, opts).pid
+    pid = Manager.plugin_info!(:counter, opts).pid
     hanging = Task.async(fn -> RPC.call(:counter, :hang, 5000, opts) end)
     until(fn -> match?({:current_function, {Counter, :handle_rpc, 2}}, current_function(pid)) end)
     unload = Task.async(fn -> Manager.unload_plugin(:counter, opts) end)
@@ -202,11 +202,11 @@ defmodule Pipeline.Plugin.RPCTest do
   defp kill_and_hold_up(id \\ :counter, opts) do
     supervisor = Names.whereis(opts[:instance], :plugins)
     :ok = :sys.suspend(supervisor)
-    pid = Manager.plugin_info(id, opts).pid
+    pid = Manager.plugin_info!(id, opts).pid
     monitor = Process.monitor(pid)
     Process.exit(pid, :kill)
     assert_receive {:DOWN, ^monitor, :process, ^pid, :killed}
-    until(fn -> Manager.plugin_info(id, opts).pid == nil end)
+    until(fn -> Manager.plugin_info!(id, opts).pid == nil end)
     supervisor
   end
 

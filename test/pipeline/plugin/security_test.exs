@@ -37,8 +37,8 @@ defmodule Pipeline.Plugin.SecurityTest do
   end
 
   test "a plugin that has failed has no capabilities", %{instance: instance, opts: opts} do
-    registry = Registry.of(instance)
-    {:ok, _} = Registry.replace(registry, %{Registry.get(registry, :formula) | state: :failed})
+    registry = Registry.owned(instance)
+    {:ok, _} = Registry.replace(registry, %{Registry.get!(registry, :formula) | state: :failed})
     refute Security.check_capability(:formula, :formulas, opts)
 
     assert Security.sandbox_call(:formula, Sandboxed.sum([1]), opts) ==

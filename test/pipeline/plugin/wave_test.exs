@@ -84,7 +84,7 @@ defmodule Pipeline.Plugin.WaveTest do
     assert_receive {:DOWN, ^monitor, :process, _, _}
     for {_, _, pid} <- others, do: send(pid, :go)
 
-    assert {:error, %LoadError{plugin: ^failing, step: :init, reason: :no_luck}} = Task.await(load)
+    assert {:error, %Error{plugin: ^failing, step: :init, reason: :no_luck}} = Task.await(load)
     for {_, id, _} <- others, do: assert_received({:stop, ^id, _})
     refute_received {:stop, ^failing, _}
     refute_received {:init, ^last, _}
@@ -95,7 +95,7 @@ defmodule Pipeline.Plugin.WaveTest do
     load = load([{told(:a), []}, {told(:b, [:a]), []}, {told(:c, [:b]), [:start]}], instance)
     assert_receive {:start, :c, pid}
     send(pid, {:fail, :no_luck})
-    assert {:error, %LoadError{plugin: :c, step: :start, reason: :no_luck}} = Task.await(load)
+    assert {:error, %Error{plugin: :c, step: :start, reason: :no_luck}} = Task.await(load)
     assert [:c, :b, :a] = for(_ <- 1..3, do: with({:stop, id, _} <- assert_receive({:stop, _, _}), do: id))
     assert_nothing_left(instance)
   end
@@ -103,7 +103,7 @@ defmodule Pipeline.Plugin.WaveTest do
   test "one that takes too long is ended, and keeps no other from its time", %{instance: instance} do
     modules = for n <- 1..(places() + 1), do: {told(:"plugin_#{n}"), if(n == 1, do: [:init], else: [])}
 
-    assert {:error, %LoadError{plugin: :plugin_1, step: :init, reason: :timeout}} =
+    assert {:error, %Error{plugin: :plugin_1, step: :init, reason: :timeout}} =
              modules |> load(instance, timeout: 50) |> Task.await()
 
     assert_nothing_left(instance)
@@ -116,8 +116,8 @@ defmodule Pipeline.Plugin.WaveTest do
     assert_receive {:start, :slow, slow}
     assert_receive {:start, :other, other}
     # What its init/1 waits for when it runs again is what its configuration says.
-    {:ok, info} = {:ok, Registry.get(Registry.of(instance), :slow)}
-    {:ok, _} = Registry.replace(Registry.of(instance), put_in(info.config.wait, [:init]))
+    {:ok, info} = {:ok, Registry.get!(Registry.owned(instance), :slow)}
+    {:ok, _} = Registry.replace(Registry.owned(instance), put_in(info.config.wait, [:init]))
 
     Process.exit(slow, :kill)
     assert_receive {:init, :slow, hanging} when hanging != slow
@@ -145,7 +145,7 @@ defmodule Pipeline.Plugin.WaveTest do
     assert_receive {:start, :crashing, second} when second != first
     send(busy, :go)
     assert {:ok, [:busy]} = Task.await(load)
-    assert %{pid: ^second, state: :started} = Manager.plugin_info(:crashing, instance: instance)
+    assert %{pid: ^second, state: :started} = Manager.plugin_info!(:crashing, instance: instance)
   end
 
   test "one that is given up while the manager is busy is failed when it is done", %{instance: instance} do
@@ -161,18 +161,18 @@ defmodule Pipeline.Plugin.WaveTest do
       assert_receive {:DOWN, ^monitor, :process, ^pid, :killed}
     end
 
-    assert %{state: :started} = Manager.plugin_info(:crashing, instance: instance)
+    assert %{state: :started} = Manager.plugin_info!(:crashing, instance: instance)
     send(busy, :go)
     assert {:ok, [:busy]} = Task.await(load)
     assert_receive {:pipeline_event, {:plugin, :plugin_failed}, %{id: :crashing}}
-    assert %{state: :failed, pid: nil} = Manager.plugin_info(:crashing, instance: instance)
+    assert %{state: :failed, pid: nil} = Manager.plugin_info!(:crashing, instance: instance)
   end
 
   test "an id that somebody else has registered fails the load and stays", %{instance: instance} do
-    registry = Registry.of(instance)
+    registry = Registry.owned(instance)
     {:ok, _} = Registry.register(registry, %{id: :taken, whose: :mine})
 
-    assert {:error, %LoadError{plugin: :taken, step: :register, reason: {:duplicate_id, :taken}}} =
+    assert {:error, %Error{plugin: :taken, step: :register, reason: {:duplicate_id, :taken}}} =
              [{told(:free), []}, {told(:taken), []}] |> load(instance) |> Task.await()
 
     assert [%{id: :taken, whose: :mine}] = Registry.list(registry)

@@ -8,7 +8,7 @@ defmodule Pipeline.Conformance.Plugins do
 
   alias Pipeline.Conformance.{Case, Native, Observed, Points, Tiers}
   alias Pipeline.Hook
-  alias Pipeline.Plugin.{Events, LoadError, Manager}
+  alias Pipeline.Plugin.{Events, Error, Manager}
 
   @doc "What is seen of a case in each of the mixtures, with the plugins loaded and unloaded each time."
   @spec run(Case.t(), [Tiers.mixture()], atom) :: [{Tiers.mixture(), Observed.t()}]
@@ -43,7 +43,7 @@ defmodule Pipeline.Conformance.Plugins do
         :ok = Manager.unload_plugin(id, instance: instance)
         seen
 
-      {:error, %LoadError{reason: {:invalid_hook, sentence}}} ->
+      {:error, %Error{reason: {:invalid_hook, sentence}}} ->
         %{result: {:contradiction, sentence}, calls: [], reported: []}
     end
   end

@@ -1,6 +1,8 @@
 defmodule Pipeline.FaultInjection.Kill do
   @moduledoc "Ends processes of an instance by force, and waits until the instance is whole again."
 
+  alias Pipeline.Plugin.Error
+
   alias Pipeline.Plugin.Manager
   alias Pipeline.Instance.Names
 
@@ -46,7 +48,7 @@ defmodule Pipeline.FaultInjection.Kill do
   # As long as the plugin is to run.
   defp replaced({:plugin, id} = victim, old, instance) do
     quiet(instance)
-    to_run? = match?(%{state: :started}, Manager.plugin_info(id, instance: instance))
+    to_run? = match?({:ok, %{state: :started}}, Manager.plugin_info(id, instance: instance))
     if to_run? and pid(victim, instance) in [nil, old], do: replaced(victim, old, instance), else: :ok
   end
 
@@ -57,7 +59,7 @@ defmodule Pipeline.FaultInjection.Kill do
   defp quiet(instance) do
     ask(fn ->
       _ = instance |> Names.whereis(:instance) |> Supervisor.which_children()
-      {:error, {:not_loaded, :nobody}} = Manager.unload_plugin(:nobody, instance: instance)
+      {:error, %Error{reason: {:not_loaded, :nobody}}} = Manager.unload_plugin(:nobody, instance: instance)
       _ = instance |> Names.whereis(:instance) |> Supervisor.which_children()
     end) || quiet(instance)
 

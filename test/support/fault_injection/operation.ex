@@ -2,7 +2,7 @@ defmodule Pipeline.FaultInjection.Operation do
   @moduledoc "Does to an instance what the model says the outcome of."
 
   alias Pipeline.FaultInjection.{Kill, Model, Plugins}
-  alias Pipeline.Plugin.{LoadError, Manager}
+  alias Pipeline.Plugin.{Error, Manager}
 
   @type versions :: %{{Plugins.id(), non_neg_integer} => Plugins.target()}
 
@@ -61,7 +61,7 @@ defmodule Pipeline.FaultInjection.Operation do
   # By crashes, until the manager gives it up.
   defp do_perform({:fail, id} = operation, model, versions, [instance: instance] = opts) do
     case Manager.plugin_info(id, opts) do
-      %{state: :started} ->
+      {:ok, %{state: :started}} ->
         Kill.kill({:plugin, id}, instance)
         do_perform(operation, model, versions, opts)
 
@@ -77,8 +77,8 @@ defmodule Pipeline.FaultInjection.Operation do
     end
   end
 
-  defp kind({:error, %LoadError{step: :resolve}}), do: {:error, :resolve}
-  defp kind({:error, %LoadError{reason: reason}}), do: kind({:error, reason})
+  defp kind({:error, %Error{step: :resolve}}), do: {:error, :resolve}
+  defp kind({:error, %Error{reason: reason}}), do: kind({:error, reason})
   defp kind({:error, reason}) when is_tuple(reason), do: {:error, elem(reason, 0)}
   defp kind({:error, reason}) when is_atom(reason), do: {:error, reason}
   defp kind({:error, _exception}), do: {:error, :other}

@@ -69,7 +69,7 @@ defmodule DocumentPipeline.Report do
 
   @doc "Prints that a plugin was loaded, with what it brought."
   def loaded(id) do
-    info = Pipeline.Plugin.Manager.plugin_info(id)
+    info = Pipeline.Plugin.Manager.plugin_info!(id)
     IO.puts("  loaded #{name(id)} #{info.version}: #{info.description |> String.split("\n\n") |> hd()}\n")
 
     hooks =

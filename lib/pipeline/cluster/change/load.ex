@@ -5,7 +5,7 @@ defmodule Pipeline.Cluster.Change.Load do
   @behaviour Pipeline.Cluster.Change
 
   alias Pipeline.Cluster.{Code, Coordinator, Entry, Table}
-  alias Pipeline.Plugin.{Loader, LoadError, Manager, Registry}
+  alias Pipeline.Plugin.{Loader, Error, Manager, Registry}
   alias Pipeline.Plugin.Manager.Candidate
 
   @enforce_keys [:plugins, :code, :beside, :timeout]
@@ -13,7 +13,7 @@ defmodule Pipeline.Cluster.Change.Load do
 
   @doc "Loads plugins on all nodes; `modules` are shipped with them."
   @spec request([{module, term}], [module], timeout, atom) ::
-          {:ok, [Pipeline.Plugin.plugin_id()]} | {:error, LoadError.t()}
+          {:ok, [Pipeline.Plugin.plugin_id()]} | {:error, term}
   def request(plugins, modules, timeout, instance) do
     known = known(instance)
 
@@ -22,8 +22,6 @@ defmodule Pipeline.Cluster.Change.Load do
          change = %__MODULE__{plugins: plugins, code: code, beside: beside, timeout: timeout},
          {:ok, [ids | _]} <- Coordinator.run(change, instance) do
       {:ok, ids}
-    else
-      {:error, reason} -> {:error, error(reason)}
     end
   end
 
@@ -34,13 +32,6 @@ defmodule Pipeline.Cluster.Change.Load do
       do: for({%{code: code}, _here} <- Table.all(instance), one <- code, do: one),
       else: []
   end
-
-  @doc "What went wrong with a change that loads code, as an error that names the node."
-  @spec error(term) :: LoadError.t()
-  def error(%LoadError{} = error), do: error
-  def error({:on_node, node, %LoadError{} = error}), do: %{error | node: node}
-  def error({:on_node, node, reason}), do: %LoadError{step: :cluster, reason: reason, node: node}
-  def error(reason), do: %LoadError{step: :cluster, reason: reason}
 
   @impl true
   def ids(%{plugins: plugins}) do
@@ -61,13 +52,13 @@ defmodule Pipeline.Cluster.Change.Load do
     end
   end
 
-  defp loaded(instance), do: Map.new(Registry.list(Registry.of(instance)), &{&1.id, &1})
+  defp loaded(instance), do: Map.new(Registry.list(Registry.owned(instance)), &{&1.id, &1})
 
   defp resolve(manifests, instance) do
     running = for {_id, %{state: :started} = info} <- loaded(instance), do: info
 
     with {:error, error} <- Loader.load_order(manifests, loaded: running),
-         do: {:error, LoadError.resolution(error)}
+         do: {:error, Error.resolution(error)}
   end
 
   @impl true
@@ -93,7 +84,7 @@ defmodule Pipeline.Cluster.Change.Load do
     left =
       Enum.filter(Enum.reverse(ids), fn id ->
         result = Manager.unload_plugin(id, instance: instance, cascade: true)
-        result not in [:ok, {:error, {:not_loaded, id}}]
+        not match?(:ok, result) and not match?({:error, %Error{reason: {:not_loaded, ^id}}}, result)
       end)
 
     if left == [] do

@@ -7,7 +7,7 @@ defmodule Pipeline.Cluster.Change.Unload do
   require Logger
 
   alias Pipeline.Cluster.{Coordinator, Entry, Table}
-  alias Pipeline.Plugin.{Dependents, LoadError, Manager, Registry}
+  alias Pipeline.Plugin.{Dependents, Error, Manager, Registry}
   alias Pipeline.Instance.Names
 
   @enforce_keys [:id, :opts]
@@ -54,7 +54,7 @@ defmodule Pipeline.Cluster.Change.Unload do
 
   # The plugin and what cannot do without it, each before what it needs.
   defp leaving(id, instance) do
-    plugins = Map.new(Registry.list(Registry.of(instance)), &{&1.id, &1})
+    plugins = Map.new(Registry.list(Registry.owned(instance)), &{&1.id, &1})
     running = Map.filter(plugins, fn {_id, info} -> info.state == :started end)
 
     case plugins do
@@ -81,10 +81,10 @@ defmodule Pipeline.Cluster.Change.Unload do
         {:ok, undo, gone(undo)}
 
       # It is unloaded then, and its code stays for those who run it.
-      {:error, {:code_in_use, _pids}} ->
+      {:error, %Error{reason: {:code_in_use, _pids}}} ->
         {:ok, undo, gone(undo)}
 
-      {:error, {:not_loaded, ^id}} ->
+      {:error, %Error{reason: {:not_loaded, ^id}}} ->
         {:ok, undo, if(wanted?, do: {:gone, [id]}, else: :unknown)}
 
       {:error, reason} ->
@@ -94,7 +94,7 @@ defmodule Pipeline.Cluster.Change.Unload do
 
   defp gone(%{plugins: plugins}), do: {:gone, for(%{id: id} <- plugins, do: id)}
 
-  # What went on some node, of what the cluster has.
+  # Plugins of the cluster that were unloaded on some node.
   @impl true
   def entries(%{id: id}, found, results, _clocks) do
     clocks = Enum.concat(found)
@@ -108,10 +108,10 @@ defmodule Pipeline.Cluster.Change.Unload do
 
   @impl true
   def undo(%{plugins: plugins}, instance) do
-    gone = for info <- plugins, is_nil(Manager.plugin_info(info.id, instance: instance)), do: info
+    gone = for info <- plugins, Manager.plugin_info(info.id, instance: instance) == :error, do: info
 
     case gone != [] and Manager.load_plugins(for(i <- gone, do: {i.module, i.config}), instance: instance) do
-      {:error, %LoadError{} = error} ->
+      {:error, %Error{} = error} ->
         Logger.error(
           "an unloading on all nodes failed and cannot be taken back here: " <> Exception.message(error)
         )

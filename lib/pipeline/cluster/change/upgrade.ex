@@ -8,7 +8,7 @@ defmodule Pipeline.Cluster.Change.Upgrade do
 
   alias Pipeline.Cluster.Change.{Load, Unload}
   alias Pipeline.Cluster.{Code, Coordinator, Entry, Table}
-  alias Pipeline.Plugin.{LoadError, Manager}
+  alias Pipeline.Plugin.Manager
 
   # `config` is that of the entry; what runs keeps its own unless one is given in `opts`.
   @enforce_keys [:id, :code, :beside, :config, :opts]
@@ -33,9 +33,6 @@ defmodule Pipeline.Cluster.Change.Upgrade do
          },
          {:ok, [version | _]} <- Coordinator.run(change, instance) do
       {:ok, version}
-    else
-      {:error, {:on_node, _node, %LoadError{}} = reason} -> {:error, Load.error(reason)}
-      {:error, reason} -> {:error, reason}
     end
   end
 
@@ -48,9 +45,9 @@ defmodule Pipeline.Cluster.Change.Upgrade do
 
   defp running(id, instance) do
     case Manager.plugin_info(id, instance: instance) do
-      nil -> {:error, {:not_loaded, id}}
-      %{state: :started} = info -> {:ok, info}
-      %{state: state} -> {:error, {state, id}}
+      {:ok, %{state: :started} = info} -> {:ok, info}
+      {:ok, %{state: state}} -> {:error, {state, id}}
+      :error -> {:error, {:not_loaded, id}}
     end
   end
 
@@ -67,7 +64,7 @@ defmodule Pipeline.Cluster.Change.Upgrade do
     end
   end
 
-  # What the plugin had with it, it has still.
+  # The modules shipped with the plugin before stay.
   defp beside(id, instance) do
     with {%{code: [_own | beside]}, _here} <- Table.get(instance, id), do: beside, else: (_ -> [])
   end
@@ -110,10 +107,8 @@ defmodule Pipeline.Cluster.Change.Upgrade do
 
   @impl true
   def undo(%{id: id, old: old, config: config, shipped: shipped} = undo, instance) do
-    info = Manager.plugin_info(id, instance: instance)
-    changed? = info != nil and not (info.module == old.module and Code.runs?(old) and info.state == :started)
-
-    with true <- changed?,
+    with {:ok, info} <- Manager.plugin_info(id, instance: instance),
+         false <- info.module == old.module and Code.runs?(old) and info.state == :started,
          {:error, _} <- back(undo, instance),
          {:error, reason} <- anew(id, old, config, instance) do
       Logger.error(
@@ -135,7 +130,7 @@ defmodule Pipeline.Cluster.Change.Upgrade do
   def rollback(_runs, _to), do: []
 
   defp anew(id, old, config, instance) do
-    # One that has failed has no process, and what depends on it is held meanwhile.
+    # A failed plugin has no process; its dependents are held meanwhile.
     _ = Manager.disable_plugin(id, instance: instance, reason: :upgrade_failed)
 
     with :ok <- Manager.unload_plugin(id, instance: instance),

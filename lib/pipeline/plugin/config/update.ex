@@ -1,10 +1,12 @@
 defmodule Pipeline.Plugin.Config.Update do
   @moduledoc false
-  # A new configuration for a running plugin. The manager asks the plugin's process, which takes or refuses it.
+  # A new configuration for a running plugin. The manager asks the plugin's process, which takes or refuses
+  # it.
   #
-  # The manager, when it times out, and the plugin, when it answers, compete for one atomic: the first to change it
-  # decides. A plugin that is too slow keeps its old configuration, so its state agrees with the registry. The plugin
-  # writes the registry itself while the manager waits: if the manager is killed meanwhile, they still agree.
+  # The manager, when it times out, and the plugin, when it answers, compete for one atomic: the first to
+  # change it decides. A plugin that is too slow keeps its old configuration, so its state agrees with the
+  # registry. The plugin writes the registry itself while the manager waits: if the manager is killed
+  # meanwhile, they still agree.
 
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Config, Registry}
@@ -30,14 +32,14 @@ defmodule Pipeline.Plugin.Config.Update do
   @doc "Updates a plugin and returns it as it is in the registry afterwards."
   @spec run(Plugin.plugin_id(), map, timeout, atom) :: {:ok, map} | {:error, error}
   def run(id, config, timeout, instance) do
-    info = Registry.get(Registry.of(instance), id)
+    info = Registry.info(Registry.owned(instance), id)
     pid = Names.whereis(instance, {:plugin, id})
 
     with :ok <- check_running(info, pid),
          :ok <- check_callback(info),
          {:ok, config} <- Config.check(info.module, config, timeout),
          :ok <- ask(pid, id, config, timeout) do
-      {:ok, Registry.get(Registry.of(instance), id)}
+      {:ok, Registry.info(Registry.owned(instance), id)}
     end
   end
 
@@ -91,11 +93,11 @@ defmodule Pipeline.Plugin.Config.Update do
   end
 
   defp decide(update, id, instance, state, new_state) do
-    registry = Registry.of(instance)
+    registry = Registry.owned(instance)
 
     with true <- Process.alive?(update.asked_by),
          :ok <- :atomics.compare_exchange(update.decision, 1, @open, @taken),
-         {:ok, _} <- Registry.replace(registry, %{Registry.get(registry, id) | config: update.config}) do
+         {:ok, _} <- Registry.replace(registry, %{Registry.info(registry, id) | config: update.config}) do
       {:ok, :ok, new_state}
     else
       _ -> {:ok, {:error, {:timeout, id}}, state}

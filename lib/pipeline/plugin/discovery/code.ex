@@ -3,12 +3,12 @@ defmodule Pipeline.Plugin.Discovery.Code do
   # Loads the modules of found plugins. Their bytes are handed to the code server, so that a file may have any name and
   # may stand in an archive, in every version of OTP.
 
-  alias Pipeline.Plugin.{Discovery, LoadError}
+  alias Pipeline.Plugin.{Discovery, Error}
 
   # What has been done so far, latest first: `{:loaded, module}` or `{:path, directory}`.
   @typep done :: [{:loaded, module} | {:path, charlist}]
 
-  @spec load([Discovery.found()]) :: {:ok, [module]} | {:error, LoadError.t()}
+  @spec load([Discovery.found()]) :: {:ok, [module]} | {:error, Error.t()}
   def load(found), do: load(found, [], [])
 
   defp load([], modules, _done), do: {:ok, Enum.reverse(modules)}
@@ -165,7 +165,7 @@ defmodule Pipeline.Plugin.Discovery.Code do
   end
 
   defp error(%{module: module, manifest: %{id: id}}, reason) do
-    %LoadError{plugin: known(id), module: known(module), step: :code, reason: reason, detail: detail(reason)}
+    %Error{plugin: known(id), module: known(module), step: :code, reason: reason, detail: detail(reason)}
   end
 
   defp known({:unknown_atom, name}), do: name

@@ -1,7 +1,7 @@
 defmodule Pipeline.Plugin.Graph.Mermaid do
   @moduledoc false
-  # Draws a graph as a Mermaid flowchart. Nodes are named by numbers and have quoted labels, in which `#code;` stands for
-  # a character.
+  # Draws a graph as a Mermaid flowchart. Nodes are named by numbers and have quoted labels, in which `#code;`
+  # stands for a character.
 
   alias Pipeline.Plugin.Graph
   alias Pipeline.Plugin.Graph.{Label, Walk}

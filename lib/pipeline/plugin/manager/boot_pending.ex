@@ -1,14 +1,16 @@
 defmodule Pipeline.Plugin.Manager.BootPending do
   @moduledoc false
   # The plugins that an instance was configured with and that are not loaded, each with the reason: what readiness needs
-  # to know beyond the registry. The anchor writes it when the instance begins, and then the manager alone; anyone reads
+  # to know beyond the registry. It is written when the instance starts, then by the manager alone; anyone reads
   # it, while the manager is busy too.
 
-  @type reason :: :not_loaded_yet | Pipeline.Plugin.LoadError.t()
+  @behaviour Pipeline.Instance.Published
+
+  @type reason :: :not_loaded_yet | Pipeline.Plugin.Error.t()
 
   @doc "Plugins that are about to be loaded."
-  @spec expect(atom, [module]) :: :ok
-  def expect(instance, modules), do: put(instance, Map.new(modules, &{&1, :not_loaded_yet}))
+  @impl true
+  def open(instance, modules), do: put(instance, Map.new(modules, &{&1, :not_loaded_yet}))
 
   @doc "A plugin that could not be loaded."
   @spec missing(atom, module, reason) :: :ok
@@ -24,8 +26,8 @@ defmodule Pipeline.Plugin.Manager.BootPending do
   @spec list(atom) :: %{module => reason}
   def list(instance), do: :persistent_term.get({__MODULE__, instance}, %{})
 
-  @spec forget(atom) :: :ok
-  def forget(instance), do: put(instance, %{})
+  @impl true
+  def close(instance), do: put(instance, %{})
 
   defp put(instance, missing) when missing == %{} do
     :persistent_term.erase({__MODULE__, instance})

@@ -2,7 +2,7 @@ defmodule Pipeline.Plugin.Manager.Candidate do
   @moduledoc false
   # A plugin on its way in: the module and its manifest, checked, what it is to be started with, and how far it has come.
 
-  alias Pipeline.Plugin.{Lifecycle, LoadError, Manifest}
+  alias Pipeline.Plugin.{Lifecycle, Error, Manifest}
   alias Pipeline.Plugin.Resources.Limits
 
   @enforce_keys [:module, :manifest, :config, :info]
@@ -19,7 +19,7 @@ defmodule Pipeline.Plugin.Manager.Candidate do
           wave: non_neg_integer
         }
 
-  @spec prepare([{module, term} | {module, term, Limits.t()}], map) :: {:ok, [t]} | {:error, LoadError.t()}
+  @spec prepare([{module, term} | {module, term, Limits.t()}], map) :: {:ok, [t]} | {:error, Error.t()}
   def prepare(plugins, loaded) do
     at = Lifecycle.now()
 
@@ -38,7 +38,7 @@ defmodule Pipeline.Plugin.Manager.Candidate do
   end
 
   @doc "A plugin that is known and does not run, on its way in again."
-  @spec again(Lifecycle.info()) :: {:ok, t} | {:error, LoadError.t()}
+  @spec again(Lifecycle.info()) :: {:ok, t} | {:error, Error.t()}
   def again(%{id: id, module: module, config: config} = info) do
     with {:ok, candidate} <- prepare_one({module, config, Map.get(info, :limits, %{})}, Lifecycle.now()) do
       case candidate.manifest do
@@ -97,6 +97,6 @@ defmodule Pipeline.Plugin.Manager.Candidate do
   end
 
   defp error(module, id, reason) do
-    {:error, %LoadError{plugin: id, module: module, step: :validate, reason: reason}}
+    {:error, %Error{plugin: id, module: module, step: :validate, reason: reason}}
   end
 end

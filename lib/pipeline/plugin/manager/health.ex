@@ -3,10 +3,9 @@ defmodule Pipeline.Plugin.Manager.Health do
   # How the plugins of an instance are. All are asked at once and share one deadline, so that those that hang cost no
   # more than the time box together.
 
-  alias Pipeline.Cluster.Advice
   alias Pipeline.Plugin.Manager.Readiness
   alias Pipeline.Instance.Names
-  alias Pipeline.Plugin.Registry
+  alias Pipeline.Plugin.{Distribution, Registry}
 
   # States in which a plugin is not well. Others are passing, or as an operator wants them.
   @unwell [:failed, :held]
@@ -23,17 +22,17 @@ defmodule Pipeline.Plugin.Manager.Health do
           required(:ready?) => boolean,
           required(:not_ready) => [Readiness.lacking()],
           required(:plugins) => %{Pipeline.Plugin.plugin_id() => plugin},
-          optional(:cluster) => [Advice.pending()]
+          optional(:cluster) => [Distribution.pending()]
         }
 
   @spec report(atom, timeout) :: report
   def report(instance, time_box) do
-    infos = for %{state: _} = info <- Registry.list(Registry.of(instance)), do: info
+    infos = for %{state: _} = info <- Registry.list(Registry.owned(instance)), do: info
     asked = Enum.map(infos, &{&1, request(&1, instance)})
     deadline = if time_box != :infinity, do: now() + time_box
     plugins = Map.new(asked, fn {info, request} -> {info.id, plugin(info, answer(request, deadline))} end)
     lacking = Readiness.lacking(instance)
-    pending = Advice.pending(instance)
+    pending = Distribution.of(instance).pending(instance)
     well? = pending in [nil, []] and Enum.all?(plugins, fn {_id, plugin} -> well?(plugin.status) end)
 
     report = %{

@@ -5,7 +5,7 @@ defmodule Pipeline.Plugin.Manager.Hold do
   require Logger
 
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Dependents, Lifecycle, LoadError, Registry}
+  alias Pipeline.Plugin.{Dependents, Lifecycle, Error, Registry}
   alias Pipeline.Plugin.Manager.{Candidate, Load, State}
 
   @doc "The running plugins that cannot stay when some go, each before what it needs, with the reason why."
@@ -57,21 +57,21 @@ defmodule Pipeline.Plugin.Manager.Hold do
   `{:unmet, error}` changes nothing; a plugin that cannot be started for another reason is failed.
   """
   @spec start(State.t(), Plugin.plugin_id()) ::
-          {:ok, State.t()} | {:unmet, LoadError.t()} | {:error, LoadError.t(), State.t()}
+          {:ok, State.t()} | {:unmet, Error.t()} | {:error, Error.t(), State.t()}
   def start(state, id) do
     with {:ok, candidate} <- Candidate.again(state.plugins[id]),
          {:ok, candidates} <- Load.resolve(state, [candidate]),
          {:ok, _ids, state} <- Load.run(state, candidates, 30_000) do
       {:ok, state}
     else
-      {:error, %LoadError{step: :resolve} = error} -> {:unmet, error}
+      {:error, %Error{step: :resolve} = error} -> {:unmet, error}
       {:error, error} -> {:error, error, fail(state, id, error)}
     end
   end
 
   # Where it was under way already, the registry has it so.
   defp fail(state, id, error) do
-    case Registry.get(Registry.of(state.instance), id) do
+    case Registry.info(Registry.owned(state.instance), id) do
       %{state: :failed} = info -> State.put(state, info)
       _ -> State.enter(state, [id], :failed, error.reason)
     end
@@ -81,7 +81,7 @@ defmodule Pipeline.Plugin.Manager.Hold do
   @spec keep(State.t(), Candidate.t(), Lifecycle.state(), reason :: term) :: State.t()
   def keep(%State{} = state, candidate, to, reason) do
     info = candidate.info |> Lifecycle.enter!(to, reason) |> Map.put(:loaded_at, nil)
-    {:ok, _} = Registry.register(Registry.of(state.instance), info)
+    {:ok, _} = Registry.register(Registry.owned(state.instance), info)
     Lifecycle.announce([info], state.instance)
     State.put(state, info)
   end

@@ -6,7 +6,7 @@ defmodule Pipeline.Plugin.Manager.Hooks do
 
   alias Pipeline.Native
   alias Pipeline.Hook.{ChainStore, ChainUpdate, Registration, Spec}
-  alias Pipeline.Plugin.{Dependents, LoadError}
+  alias Pipeline.Plugin.{Dependents, Error}
   alias Pipeline.Plugin.Manager.{Candidate, State}
 
   # More than one can sensibly have; what is above would only mix with the next plugin's.
@@ -14,7 +14,7 @@ defmodule Pipeline.Plugin.Manager.Hooks do
 
   @doc "The chains as they will be with the candidates' hooks. Native hooks are built here, so their config is checked."
   @spec prepare([Candidate.t()], ChainUpdate.current(), State.t()) ::
-          {:ok, ChainUpdate.t()} | {:error, LoadError.t()}
+          {:ok, ChainUpdate.t()} | {:error, Error.t()}
   def prepare(candidates, current, state) do
     if Enum.all?(candidates, &(declared_hooks(&1.module) == [])),
       do: {:ok, %{}},
@@ -61,7 +61,7 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   end
 
   @doc "The chains as they will be with the hooks of a plugin in place of those that it has."
-  @spec replace(Candidate.t(), State.t()) :: {:ok, ChainUpdate.t()} | {:error, LoadError.t()}
+  @spec replace(Candidate.t(), State.t()) :: {:ok, ChainUpdate.t()} | {:error, Error.t()}
   def replace(%{manifest: %{id: id} = manifest} = candidate, %State{instance: instance} = state) do
     dependencies = state |> State.running() |> Map.put(id, manifest) |> Dependents.graph()
 
@@ -144,6 +144,6 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   defp sentence(error), do: error
 
   defp error(%{manifest: manifest, module: module}, sentence) do
-    %LoadError{plugin: manifest.id, module: module, step: :hooks, reason: {:invalid_hook, sentence}}
+    %Error{plugin: manifest.id, module: module, step: :hooks, reason: {:invalid_hook, sentence}}
   end
 end

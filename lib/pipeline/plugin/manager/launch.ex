@@ -4,12 +4,12 @@ defmodule Pipeline.Plugin.Manager.Launch do
   # registered, then all run their start/1. When one fails, all are undone: those that are new are no longer registered,
   # those that were known are failed.
 
-  alias Pipeline.Plugin.{Child, Lifecycle, LoadError, Processes, Registry, Restarts, Wave, Wrapper}
+  alias Pipeline.Plugin.{Child, Lifecycle, Error, Processes, Registry, Restarts, Wave, Wrapper}
   alias Pipeline.Plugin.Manager.Candidate
   alias Pipeline.Plugin.Resources.Limits
 
   @doc "The plugins as they are registered, in load order."
-  @spec run([Candidate.t()], atom, timeout) :: {:ok, [Lifecycle.info()]} | {:error, LoadError.t()}
+  @spec run([Candidate.t()], atom, timeout) :: {:ok, [Lifecycle.info()]} | {:error, Error.t()}
   def run(candidates, instance, timeout) do
     with {:ok, running} <- candidates |> Enum.chunk_by(& &1.wave) |> init_all([], instance, timeout),
          :ok <- running |> Enum.chunk_by(fn {candidate, _pid} -> candidate.wave end) |> start_all(timeout) do
@@ -50,7 +50,7 @@ defmodule Pipeline.Plugin.Manager.Launch do
   end
 
   # A manager after this one finds in the registry which of them it has to undo.
-  defp note(infos, instance), do: {:ok, _} = Registry.replace_all(Registry.of(instance), infos)
+  defp note(infos, instance), do: {:ok, _} = Registry.replace_all(Registry.owned(instance), infos)
 
   defp loading(candidate, instance, at) do
     %{info: info} = candidate = Candidate.enter(candidate, :loading, :load, at)
@@ -100,7 +100,7 @@ defmodule Pipeline.Plugin.Manager.Launch do
   defp register(wave, instance) do
     new = for %{known?: false, info: info} <- wave, do: info
 
-    with {:error, {:duplicate_id, id} = reason} <- Registry.register_all(Registry.of(instance), new) do
+    with {:error, {:duplicate_id, id} = reason} <- Registry.register_all(Registry.owned(instance), new) do
       wave |> Enum.find(&(&1.info.id == id)) |> error(:register, reason)
     else
       {:ok, _registry} -> nil
@@ -111,7 +111,7 @@ defmodule Pipeline.Plugin.Manager.Launch do
     running = Enum.concat(waves)
 
     Enum.find_value(waves, :ok, fn wave ->
-      with %LoadError{} = error <- start_wave(wave, timeout), do: {:error, error, running}
+      with %Error{} = error <- start_wave(wave, timeout), do: {:error, error, running}
     end)
   end
 
@@ -155,12 +155,12 @@ defmodule Pipeline.Plugin.Manager.Launch do
 
     cond do
       known? -> note([info], instance)
-      registered? -> {:ok, _} = Registry.unregister(Registry.of(instance), info.id)
+      registered? -> {:ok, _} = Registry.unregister(Registry.owned(instance), info.id)
       true -> :ok
     end
   end
 
   defp error(candidate, step, reason) do
-    %LoadError{plugin: candidate.manifest.id, module: candidate.module, step: step, reason: reason}
+    %Error{plugin: candidate.manifest.id, module: candidate.module, step: step, reason: reason}
   end
 end

@@ -4,11 +4,11 @@ defmodule Pipeline.Plugin.Manager.Load do
 
   alias Pipeline.Hook.ChainStore
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Config, Events, Lifecycle, Loader, LoadError}
+  alias Pipeline.Plugin.{Config, Events, Lifecycle, Loader, Error}
   alias Pipeline.Plugin.Manager.{BootPending, Candidate, Hooks, Launch, State}
 
   @doc "The candidates in load order."
-  @spec resolve(State.t(), [Candidate.t()]) :: {:ok, [Candidate.t()]} | {:error, LoadError.t()}
+  @spec resolve(State.t(), [Candidate.t()]) :: {:ok, [Candidate.t()]} | {:error, Error.t()}
   def resolve(%State{} = state, candidates) do
     manifests = Enum.map(candidates, & &1.manifest)
 
@@ -18,7 +18,7 @@ defmodule Pipeline.Plugin.Manager.Load do
         {:ok, in_order(waves, candidates, state.instance)}
 
       {:error, error} ->
-        {:error, %{LoadError.resolution(error) | plugin: only_id(manifests), module: only_module(candidates)}}
+        {:error, %{Error.resolution(error) | plugin: only_id(manifests), module: only_module(candidates)}}
     end
   end
 
@@ -41,7 +41,7 @@ defmodule Pipeline.Plugin.Manager.Load do
 
   @doc "Loads candidates that are resolved: starts them, and puts their hooks in place in one step."
   @spec run(State.t(), [Candidate.t()], timeout) ::
-          {:ok, [Plugin.plugin_id()], State.t()} | {:error, LoadError.t()}
+          {:ok, [Plugin.plugin_id()], State.t()} | {:error, Error.t()}
   def run(%State{instance: instance} = state, candidates, timeout) do
     with {:ok, candidates} <- Config.complete(candidates, timeout),
          {:ok, chains} <- Hooks.prepare(candidates, &ChainStore.chain(instance, &1), state),

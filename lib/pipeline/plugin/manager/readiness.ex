@@ -14,7 +14,7 @@ defmodule Pipeline.Plugin.Manager.Readiness do
 
   @spec lacking(atom) :: [lacking]
   def lacking(instance) do
-    infos = instance |> Registry.of() |> Registry.list()
+    infos = instance |> Registry.owned() |> Registry.list()
     registered = MapSet.new(infos, & &1[:module])
 
     not_loaded =

@@ -5,7 +5,7 @@ defmodule Pipeline.Plugin.Manager.Recovery do
   require Logger
 
   alias Pipeline.Hook.ChainStore
-  alias Pipeline.Plugin.{Child, Lifecycle, LoadError, Processes, Registry, Restarts}
+  alias Pipeline.Plugin.{Child, Lifecycle, Error, Processes, Registry, Restarts}
   alias Pipeline.Plugin.Manager.{Hold, Retire, State}
   alias Pipeline.Plugin.Manager.UpgradeGuard
 
@@ -17,14 +17,14 @@ defmodule Pipeline.Plugin.Manager.Recovery do
 
     # The registry is open to all; what somebody else has put there is theirs.
     all =
-      for %{state: _, module: _, config: _, history: _} = info <- Registry.list(Registry.of(instance)),
+      for %{state: _, module: _, config: _, history: _} = info <- Registry.list(Registry.owned(instance)),
           do: info
 
     state = Enum.reduce(all, state, &State.put(&2, &1))
 
     # Runs wait for it, those of plugins too that this manager is about to wait for.
     state = Retire.remove_hooks(state, for({id, _keeper, _reason} <- half, do: id))
-    for {_id, keeper, _reason} <- half, do: ChainStore.open(instance, keeper)
+    for {_id, keeper, _reason} <- half, do: ChainStore.unlock(instance, keeper)
 
     # A process that was started and not yet registered.
     for id <- Processes.ids(instance),
@@ -53,7 +53,7 @@ defmodule Pipeline.Plugin.Manager.Recovery do
             {[], state}
 
           {:error, reason, state} ->
-            error = %LoadError{plugin: id, module: state.plugins[id].module, step: :init, reason: reason}
+            error = %Error{plugin: id, module: state.plugins[id].module, step: :init, reason: reason}
             Logger.error("a plugin that was running is lost: " <> Exception.message(error))
             {[{id, reason}], state}
         end

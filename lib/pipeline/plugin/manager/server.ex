@@ -9,7 +9,7 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   alias Pipeline.Hook.ChainStore
   alias Pipeline.Instance.{Names, PublishedState}
-  alias Pipeline.Plugin.{Config, Dependents, Events, Lifecycle, LoadError, Restarts, Store}
+  alias Pipeline.Plugin.{Config, Dependents, Events, Lifecycle, Error, Restarts, Store}
   alias Pipeline.Plugin.Manager.{BootPending, Candidate, Hold, Load, Recovery, Retire, State, Upgrade}
 
   # From how many plugins on, and how many words each, room is made for a load.
@@ -256,7 +256,7 @@ defmodule Pipeline.Plugin.Manager.Server do
              {:ok, _ids, state} <- Load.run(state, resolved, 30_000) do
           {[], state}
         else
-          {:error, %LoadError{step: :resolve} = error} -> {[{candidate, error}], state}
+          {:error, %Error{step: :resolve} = error} -> {[{candidate, error}], state}
           {:error, error} -> {[], keep(candidate, error, state)}
         end
       end)
@@ -309,7 +309,7 @@ defmodule Pipeline.Plugin.Manager.Server do
         :ok
 
       %{manifest: %{id: id}, module: module} ->
-        {:error, %LoadError{plugin: id, module: module, step: :validate, reason: {:disabled, id}}}
+        {:error, %Error{plugin: id, module: module, step: :validate, reason: {:disabled, id}}}
     end
   end
 

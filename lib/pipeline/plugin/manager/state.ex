@@ -48,7 +48,7 @@ defmodule Pipeline.Plugin.Manager.State do
   @doc "Forgets a plugin, here and in the registry."
   @spec delete(t, Plugin.plugin_id()) :: t
   def delete(%__MODULE__{} = state, id) do
-    {:ok, _} = Registry.unregister(Registry.of(state.instance), id)
+    {:ok, _} = Registry.unregister(Registry.owned(state.instance), id)
     %{state | plugins: Map.delete(state.plugins, id)}
   end
 
@@ -72,7 +72,7 @@ defmodule Pipeline.Plugin.Manager.State do
 
   def note(%__MODULE__{} = state, ids, change) do
     infos = for id <- ids, do: change.(Map.fetch!(state.plugins, id))
-    {:ok, _} = Registry.replace_all(Registry.of(state.instance), infos)
+    {:ok, _} = Registry.replace_all(Registry.owned(state.instance), infos)
     Enum.reduce(infos, state, &put(&2, &1))
   end
 

@@ -4,7 +4,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
 
   alias Pipeline.Hook.{ChainStore, InFlight}
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Config, Events, Lifecycle, LoadError, Loader, Wrapper}
+  alias Pipeline.Plugin.{Config, Events, Lifecycle, Error, Loader, Wrapper}
   alias Pipeline.Instance.Names
   alias Pipeline.Plugin.Manager.{Candidate, Hooks, Recovery, State}
   alias Pipeline.Plugin.Manager.Upgrade.Code, as: NewCode
@@ -54,12 +54,12 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
     state = State.note(state, [id], &Map.delete(&1, :upgrade))
     tell(upgrade, :rollback)
     state = Recovery.fail(state, id, reason)
-    ChainStore.open(state.instance, keeper)
+    ChainStore.unlock(state.instance, keeper)
     {:error, reason, state}
   end
 
   defp finish({:error, reason}, state, %{id: id}, keeper, upgrade) do
-    ChainStore.open(state.instance, keeper)
+    ChainStore.unlock(state.instance, keeper)
     state = State.note(state, [id], &Map.delete(&1, :upgrade))
     tell(upgrade, :rollback)
     {:error, reason, state}
@@ -74,7 +74,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   defp change(state, %{id: id} = old, code, keeper, upgrade, opts) do
     points = points(id, state.instance)
     marks = for point <- points, do: ChainStore.chain(state.instance, point).mark
-    :ok = ChainStore.close(state.instance, points, keeper)
+    :ok = ChainStore.lock(state.instance, points, keeper)
 
     with :ok <- await(marks, opts) do
       NewCode.load(code, fn -> swap(state, old, code, keeper, upgrade, opts) end)
@@ -125,7 +125,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
       :ok = ChainStore.commit(state.instance, keeper)
       {:ok, State.settle_later(state)}
     else
-      {:error, %LoadError{} = error} -> {:error, error}
+      {:error, %Error{} = error} -> {:error, error}
       {:error, reason} -> {:error, error(old, code.module, :code_change, reason)}
     end
   end
@@ -149,13 +149,13 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
 
     case Loader.load_order([manifest | others]) do
       {:ok, _waves} -> :ok
-      {:error, error} -> {:error, %{LoadError.resolution(error) | plugin: manifest.id}}
+      {:error, error} -> {:error, %{Error.resolution(error) | plugin: manifest.id}}
     end
   end
 
   defp event(old, state), do: %{id: old.id, from: old.version, to: state.plugins[old.id].version}
 
   defp error(old, module, step, reason) do
-    %LoadError{plugin: old.id, module: module, step: step, reason: reason}
+    %Error{plugin: old.id, module: module, step: step, reason: reason}
   end
 end

@@ -94,8 +94,8 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuard do
       {%{id: id} = info, %{way_back: way_back}} ->
         case NewCode.restore(way_back) do
           :ok ->
-            ChainStore.open(instance, keeper)
-            {:ok, _} = Registry.replace(Registry.of(instance), Map.delete(info, :upgrade))
+            ChainStore.unlock(instance, keeper)
+            {:ok, _} = Registry.replace(Registry.owned(instance), Map.delete(info, :upgrade))
             :ok
 
           {:error, reason} ->
@@ -107,7 +107,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuard do
   # The registry is open to all; what somebody else has put there is theirs.
   defp notes(instance) do
     for %{upgrade: %{keeper: keeper, way_back: _} = note} = info when is_pid(keeper) <-
-          Registry.list(Registry.of(instance)),
+          Registry.list(Registry.owned(instance)),
         do: {info, note}
   end
 
@@ -118,7 +118,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuard do
   """
   @spec await_settled(atom, Plugin.plugin_id(), patience :: integer) :: map | nil
   def await_settled(instance, id, patience \\ @patience) do
-    case Registry.get(Registry.of(instance), id) do
+    case Registry.info(Registry.owned(instance), id) do
       %{upgrade: %{keeper: keeper}} when patience > 0 ->
         Process.sleep(@pause)
         there? = Process.alive?(keeper) or Names.whereis(instance, :manager) != nil

@@ -7,10 +7,10 @@ defmodule Pipeline.Plugin.Registry.Snapshot do
   and keeps it in memory as long as the snapshot lives.
   """
 
-  @enforce_keys [:handle, :generation]
-  defstruct [:handle, :generation]
+  @enforce_keys [:handle, :generation, :of]
+  defstruct [:handle, :generation, :of]
 
-  @type t :: %__MODULE__{handle: reference, generation: non_neg_integer}
+  @type t :: %__MODULE__{handle: reference, generation: non_neg_integer, of: module}
 
   defimpl Inspect do
     def inspect(%{generation: generation}, _opts) do

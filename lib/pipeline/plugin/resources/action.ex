@@ -4,7 +4,7 @@ defmodule Pipeline.Plugin.Resources.Action do
 
   require Logger
 
-  alias Pipeline.Plugin.Manager
+  alias Pipeline.Plugin.{Error, Manager}
   alias Pipeline.Instance.Names
 
   # Milliseconds, the default shutdown time of a worker.
@@ -45,16 +45,9 @@ defmodule Pipeline.Plugin.Resources.Action do
   defp run(%{action: action, id: id} = exceeded, _pid, instance) do
     case through_manager(action, exceeded, instance) do
       # The plugin was unloaded meanwhile.
-      {:error, {:not_loaded, ^id}} ->
-        :ok
-
-      {:error, reason} ->
-        Logger.error(
-          "plugin #{inspect(id)} exceeds a limit and could not be stopped (#{action}): #{inspect(reason)}"
-        )
-
-      _done ->
-        :ok
+      {:error, %Error{reason: {:not_loaded, ^id}}} -> :ok
+      {:error, error} -> Logger.error(Exception.message(error))
+      _done -> :ok
     end
   end
 

@@ -6,6 +6,8 @@ defmodule Pipeline.Plugin.Resources.Limits do
   alias Pipeline.Plugin.Registry
   alias Pipeline.Options
 
+  @behaviour Pipeline.Instance.Published
+
   @kinds [:max_heap, :memory, :message_queue, :reductions_per_second]
   @actions [:warn, :restart, :hold, :unload]
 
@@ -63,13 +65,13 @@ defmodule Pipeline.Plugin.Resources.Limits do
   def declared(module), do: if(function_exported?(module, :__limits__, 0), do: module.__limits__(), else: %{})
 
   @doc "Keeps the limits of an instance for the plugins that start in it."
-  @spec keep(atom, t) :: :ok
-  def keep(instance, limits) do
-    if limits == %{}, do: forget(instance), else: :persistent_term.put({__MODULE__, instance}, limits)
+  @impl true
+  def open(instance, limits) do
+    if limits == %{}, do: close(instance), else: :persistent_term.put({__MODULE__, instance}, limits)
   end
 
-  @spec forget(atom) :: :ok
-  def forget(instance) do
+  @impl true
+  def close(instance) do
     :persistent_term.erase({__MODULE__, instance})
     :ok
   end
@@ -81,7 +83,7 @@ defmodule Pipeline.Plugin.Resources.Limits do
   @doc "The limits of a plugin that is about to start; `limits` are those given by its loader, if any."
   @spec of(atom, module, Pipeline.Plugin.plugin_id(), t | keyword | nil) :: t
   def of(instance, module, id, nil) do
-    case Registry.get(Registry.of(instance), id) do
+    case Registry.info(Registry.owned(instance), id) do
       %{limits: limits} -> limits
       _ -> effective(instance, declared(module))
     end

@@ -1,6 +1,7 @@
 defmodule Pipeline.Plugin.Resources.Monitor do
   @moduledoc false
-  # Samples the processes of an instance's plugins. Actions run in tasks, since the manager may be busy for long.
+  # Samples the processes of an instance's plugins. Actions run in tasks, since the manager may be busy for
+  # long.
 
   use GenServer
 
@@ -37,11 +38,11 @@ defmodule Pipeline.Plugin.Resources.Monitor do
 
   @doc "Whether a plugin has, or is about to get, a process, by its state in the registry."
   @spec to_run?(atom, Pipeline.Plugin.plugin_id()) :: boolean
-  def to_run?(instance, id), do: match?(%{state: :started}, Registry.get(Registry.of(instance), id))
+  def to_run?(instance, id), do: match?(%{state: :started}, Registry.info(Registry.owned(instance), id))
 
   @spec sample(atom) :: [Pipeline.Plugin.Resources.exceeded()]
   def sample(instance) do
-    _ = Registry.of(instance)
+    _ = Registry.owned(instance)
     GenServer.call(Names.via(instance, :monitor), :sample, :infinity)
   catch
     # The monitor is being restarted and has no samples.
@@ -74,7 +75,7 @@ defmodule Pipeline.Plugin.Resources.Monitor do
 
   # Plugins that an earlier monitor watched. Their start times are unknown.
   defp find(%{instance: instance} = state) do
-    for %{id: id} = info <- Registry.list(Registry.of(instance)),
+    for %{id: id} = info <- Registry.list(Registry.owned(instance)),
         pid = Names.whereis(instance, {:plugin, id}),
         reduce: state do
       state ->

@@ -77,7 +77,7 @@ defmodule Pipeline.Plugin.RPC.Target do
 
   # The instance may not run.
   defp state(instance, id) do
-    Registry.get(Registry.of(instance), id)[:state]
+    Registry.info(Registry.owned(instance), id)[:state]
   rescue
     ArgumentError -> nil
   end

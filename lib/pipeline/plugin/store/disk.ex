@@ -22,7 +22,8 @@ defmodule Pipeline.Plugin.Store.Disk do
     end
   end
 
-  # Makes the new name survive a crash of the machine. Not every file system can, and the file is in place already.
+  # Makes the new name survive a crash of the machine. Not every file system can, and the file is in place
+  # already.
   defp sync_directory(directory) do
     with {:ok, file} <- :file.open(directory, [:read, :raw, :directory]) do
       _ = :file.sync(file)

@@ -1,6 +1,8 @@
 defmodule Pipeline.Plugin.Config.UpdateTest do
   use Pipeline.InstanceCase, async: true
 
+  alias Pipeline.Plugin.Error
+
   alias Pipeline.Plugin.ConfigSchema.Problem
   alias Pipeline.Instance.Names
 
@@ -63,7 +65,7 @@ defmodule Pipeline.Plugin.Config.UpdateTest do
     Manager.update_config(:chat, %{test: self(), model: model}, Keyword.put_new(opts, :timeout, 30_000))
   end
 
-  defp model(opts), do: Manager.plugin_info(:chat, opts).config.model
+  defp model(opts), do: Manager.plugin_info!(:chat, opts).config.model
 
   defp state(opts) do
     {:ok, state} = RPC.call(:chat, :config, 5000, opts)
@@ -80,7 +82,7 @@ defmodule Pipeline.Plugin.Config.UpdateTest do
     assert Manager.update_config(:chat, %{"model" => "large", test: self()}, opts) == :ok
 
     assert %{config: %{model: "large", retries: 3} = config, state: :started} =
-             Manager.plugin_info(:chat, opts)
+             Manager.plugin_info!(:chat, opts)
 
     assert state(opts) == config
     assert_received {:pipeline_event, {:plugin, :plugin_config_updated}, %{id: :chat}}
@@ -105,46 +107,53 @@ defmodule Pipeline.Plugin.Config.UpdateTest do
   end
 
   test "a plugin refuses it, and nothing has changed", %{opts: opts} do
-    assert update("refused", opts) == {:error, {:refused, :no_such_model}}
+    assert {:error, %Error{reason: {:refused, :no_such_model}} = error} = update("refused", opts)
     assert_unchanged(opts)
 
-    assert Manager.format_error({:refused, :no_such_model}) ==
-             "the plugin refused the configuration: :no_such_model; it goes on with the one that it has"
+    assert Exception.message(error) ==
+             "could not configure plugin :chat: it refused the configuration: :no_such_model; it keeps the one that it has"
   end
 
   test "one that does not fit the schema is not handed to the plugin", %{opts: opts} do
-    assert {:error, {:invalid_config, [%Problem{path: [:retries]}] = problems}} =
+    assert {:error, %Error{reason: {:invalid_config, [%Problem{path: [:retries]}]}} = error} =
              Manager.update_config(:chat, %{test: self(), retries: 0}, opts)
 
-    assert Manager.format_error({:invalid_config, problems}) ==
-             "its configuration is invalid: retries: expected a positive integer, got: 0"
+    assert Exception.message(error) ==
+             "could not configure plugin :chat: its configuration is invalid: retries: expected a positive integer, got: 0"
 
-    assert Manager.update_config(:chat, :nonsense, opts) == {:error, {:invalid_config, :nonsense}}
+    assert {:error, %Error{reason: {:invalid_config, :nonsense}}} =
+             Manager.update_config(:chat, :nonsense, opts)
+
     assert_unchanged(opts)
   end
 
   test "a plugin that has no update_config/2 says what to do", %{instance: instance, opts: opts} do
     plain = plugin([id: :plain], do: nil)
     {:ok, :plain} = Manager.load_plugin(plain, %{a: 1}, instance: instance)
-    assert {:error, {:no_update_config, :plain} = error} = Manager.update_config(:plain, %{a: 2}, opts)
 
-    assert Manager.format_error(error) ==
-             "plugin :plain has no update_config/2, so it cannot take a configuration while it runs; unload it and " <>
-               "load it with the new one, or define update_config/2 in it"
+    assert {:error, %Error{reason: {:no_update_config, :plain}} = error} =
+             Manager.update_config(:plain, %{a: 2}, opts)
 
-    assert %{config: %{a: 1}} = Manager.plugin_info(:plain, opts)
+    assert Exception.message(error) ==
+             "could not configure plugin :plain: it has no update_config/2, so it cannot take a configuration while " <>
+               "it runs; unload it and load it with the new one, or define update_config/2 in it"
+
+    assert %{config: %{a: 1}} = Manager.plugin_info!(:plain, opts)
   end
 
   test "a plugin that is not there", %{opts: opts} do
-    assert Manager.update_config(:nobody, %{}, opts) == {:error, {:not_loaded, :nobody}}
+    assert {:error, %Error{reason: {:not_loaded, :nobody}}} = Manager.update_config(:nobody, %{}, opts)
   end
 
   @tag :capture_log
   test "a plugin that has failed keeps what it has, by a message", %{instance: instance, opts: opts, pid: pid} do
     :ok = Events.subscribe(self(), :plugin_failed, instance: instance)
     kill_until_failed(instance, pid)
-    assert {:error, {:not_started, :chat, :failed} = error} = update("large", opts)
-    assert Manager.format_error(error) == "plugin :chat is failed, and only one that is started can be asked"
+    assert {:error, %Error{reason: {:not_started, :chat, :failed}} = error} = update("large", opts)
+
+    assert Exception.message(error) ==
+             "could not configure plugin :chat: it is failed, and only a started plugin can be asked"
+
     assert model(opts) == "small"
   end
 
@@ -174,14 +183,14 @@ defmodule Pipeline.Plugin.Config.UpdateTest do
       opts: opts,
       pid: pid
     } do
-      assert {:error, {:crashed, :chat, unquote(reason)}} = update(unquote(model), opts)
+      assert {:error, %Error{reason: {:crashed, :chat, unquote(reason)}}} = update(unquote(model), opts)
       assert_receive {:init, again, "small"} when again != pid
       assert_unchanged(opts)
     end
   end
 
   test "a plugin that is too slow keeps what it had, even if it would take it later", %{opts: opts, pid: pid} do
-    assert update("slow", [timeout: 1_000] ++ opts) == {:error, {:timeout, :chat}}
+    assert {:error, %Error{reason: {:timeout, :chat}}} = update("slow", [timeout: 1_000] ++ opts)
     assert_received {:asked, ^pid}
     assert model(opts) == "small"
     send(pid, :go)
@@ -194,7 +203,7 @@ defmodule Pipeline.Plugin.Config.UpdateTest do
     pid: pid
   } do
     :ok = :sys.suspend(pid)
-    assert update("slow", [timeout: 1_000] ++ opts) == {:error, {:timeout, :chat}}
+    assert {:error, %Error{reason: {:timeout, :chat}}} = update("slow", [timeout: 1_000] ++ opts)
     :ok = :sys.resume(pid)
     assert_unchanged(opts)
     refute_received {:asked, _}
@@ -244,9 +253,9 @@ defmodule Pipeline.Plugin.Config.UpdateTest do
       _ = name |> Names.whereis(:instance) |> Supervisor.which_children()
       state = state_when_it_is_back(name)
       message = "seed #{seed}, round #{round}: #{inspect(victim)} killed at #{moment}"
-      assert Manager.plugin_info(:chat, instance: name).config == state, message
+      assert Manager.plugin_info!(:chat, instance: name).config == state, message
       assert Manager.update_config(:chat, %{test: self(), model: "last"}, instance: name) == :ok, message
-      assert Manager.plugin_info(:chat, instance: name).config == state_when_it_is_back(name), message
+      assert Manager.plugin_info!(:chat, instance: name).config == state_when_it_is_back(name), message
       :ok = stop_supervised(name)
     end
   end
@@ -278,10 +287,10 @@ defmodule Pipeline.Plugin.Config.UpdateTest do
     instance: instance,
     opts: opts
   } do
-    assert RPC.call(:chat, {:update_self, instance}, 5000, opts) ==
-             {:ok, {:error, {:called_from_callback, :itself}}}
+    assert {:ok, {:error, %Error{reason: {:called_from_callback, :itself}}}} =
+             RPC.call(:chat, {:update_self, instance}, 5000, opts)
 
     assert update("ask the manager", opts) == :ok
-    assert_received {:answer, {:error, {:called_from_callback, :update_config}}}
+    assert_received {:answer, {:error, %Error{reason: {:called_from_callback, :update_config}}}}
   end
 end

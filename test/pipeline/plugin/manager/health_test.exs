@@ -104,7 +104,7 @@ defmodule Pipeline.Plugin.Manager.HealthTest do
     test "a late answer does not come to the caller", %{instance: instance} do
       quiet = plugin([id: :quiet], do: nil)
       {:ok, :quiet} = Manager.load_plugin(quiet, %{}, instance: instance)
-      pid = Manager.plugin_info(:quiet, instance: instance).pid
+      pid = Manager.plugin_info!(:quiet, instance: instance).pid
       :ok = :sys.suspend(pid)
       assert %{plugins: %{quiet: %{status: :no_answer}}} = Manager.health(instance: instance, timeout: 10)
       :ok = :sys.resume(pid)
@@ -182,7 +182,7 @@ defmodule Pipeline.Plugin.Manager.HealthTest do
       refute Manager.ready?(instance: name)
 
       assert [
-               %{plugin: nil, module: No.Such.Plugin, reason: %LoadError{reason: :module_not_found}},
+               %{plugin: nil, module: No.Such.Plugin, reason: %Error{reason: :module_not_found}},
                %{plugin: :needy, module: ^needy, reason: {:state, :failed}}
              ] = Enum.sort_by(lacking, &inspect(&1.plugin != nil))
 

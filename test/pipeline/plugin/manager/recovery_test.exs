@@ -2,6 +2,8 @@ defmodule Pipeline.Plugin.Manager.RecoveryTest do
   # What is killed in the middle of a change leaves all of it or nothing of it.
   use Pipeline.InstanceCase, async: true
 
+  alias Pipeline.Plugin.Error
+
   alias Pipeline.Instance.Names
 
   defp first do
@@ -48,7 +50,9 @@ defmodule Pipeline.Plugin.Manager.RecoveryTest do
   # A supervisor that restarts a child answers once it has, and the manager answers once it has recovered.
   defp await_manager(instance) do
     _ = instance |> Names.whereis(:instance) |> Supervisor.which_children()
-    assert {:error, {:not_loaded, :nobody}} = Manager.unload_plugin(:nobody, instance: instance)
+
+    assert {:error, %Error{reason: {:not_loaded, :nobody}}} =
+             Manager.unload_plugin(:nobody, instance: instance)
   end
 
   defp assert_nothing_left(instance) do
@@ -129,7 +133,7 @@ defmodule Pipeline.Plugin.Manager.RecoveryTest do
     instance |> Names.whereis(:manager) |> kill()
     send(before, :go)
     await_manager(instance)
-    assert %{state: :started, pid: again} = Manager.plugin_info(:first, instance: instance)
+    assert %{state: :started, pid: again} = Manager.plugin_info!(:first, instance: instance)
     assert is_pid(again) and again != before
     assert run(instance) == {:ok, [:first]}
   end
@@ -201,8 +205,8 @@ defmodule Pipeline.Plugin.Manager.RecoveryTest do
       await_manager(instance)
     end)
 
-    assert %{state: :failed} = Manager.plugin_info(:broken, instance: instance)
-    assert %{state: :started} = Manager.plugin_info(:first, instance: instance)
+    assert %{state: :failed} = Manager.plugin_info!(:broken, instance: instance)
+    assert %{state: :started} = Manager.plugin_info!(:first, instance: instance)
     assert run(instance) == {:ok, [:first, :second]}
   end
 end

@@ -13,7 +13,7 @@ defmodule Pipeline.Plugin.Manager.RetireTest do
         end
 
       {:ok, :alpha} = Manager.load_plugin(module, %{test: self()}, instance: instance)
-      %{pid: pid} = Manager.plugin_info(:alpha, instance: instance)
+      %{pid: pid} = Manager.plugin_info!(:alpha, instance: instance)
       monitor = Process.monitor(pid)
 
       assert :ok = Manager.unload_plugin(:alpha, instance: instance)
@@ -54,8 +54,12 @@ defmodule Pipeline.Plugin.Manager.RetireTest do
 
       _ = callbacks()
 
-      assert Manager.unload_plugin(:cache, instance: instance) == {:error, {:required_by, [:blog]}}
-      assert Manager.unload_plugin(:nothing, instance: instance) == {:error, {:not_loaded, :nothing}}
+      assert {:error, %Error{reason: {:required_by, [:blog]}}} =
+               Manager.unload_plugin(:cache, instance: instance)
+
+      assert {:error, %Error{reason: {:not_loaded, :nothing}}} =
+               Manager.unload_plugin(:nothing, instance: instance)
+
       assert callbacks() == []
 
       assert :ok = Manager.unload_plugin(:cache, instance: instance, cascade: true)
@@ -81,7 +85,10 @@ defmodule Pipeline.Plugin.Manager.RetireTest do
 
       {:ok, _} = Manager.load_plugins([one, two, chat], instance: instance)
       assert :ok = Manager.unload_plugin(:one, instance: instance)
-      assert Manager.unload_plugin(:two, instance: instance) == {:error, {:required_by, [:chat]}}
+
+      assert {:error, %Error{reason: {:required_by, [:chat]}}} =
+               Manager.unload_plugin(:two, instance: instance)
+
       assert :ok = Manager.unload_plugin(:two, instance: instance, cascade: true)
       assert Manager.list_plugins(instance: instance) == []
     end
@@ -99,7 +106,9 @@ defmodule Pipeline.Plugin.Manager.RetireTest do
         end
 
       {:ok, _} = Manager.load_plugins([one, both], instance: instance)
-      assert Manager.unload_plugin(:one, instance: instance) == {:error, {:required_by, [:both]}}
+
+      assert {:error, %Error{reason: {:required_by, [:both]}}} =
+               Manager.unload_plugin(:one, instance: instance)
     end
   end
 
@@ -114,10 +123,10 @@ defmodule Pipeline.Plugin.Manager.RetireTest do
 
     {:ok, :leaving} = Manager.load_plugin(module, %{}, instance: instance)
 
-    assert RPC.call(:leaving, {:leave, instance}, 5000, instance: instance) ==
-             {:ok, {:error, {:called_from_callback, :itself}}}
+    assert {:ok, {:error, %Error{reason: {:called_from_callback, :itself}} = error}} =
+             RPC.call(:leaving, {:leave, instance}, 5000, instance: instance)
 
-    assert Manager.format_error({:called_from_callback, :itself}) =~
+    assert Exception.message(error) =~
              "a plugin cannot ask for a change of itself and wait for it"
 
     assert :ok = Manager.unload_plugin(:leaving, instance: instance)

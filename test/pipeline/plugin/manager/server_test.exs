@@ -19,11 +19,11 @@ defmodule Pipeline.Plugin.Manager.ServerTest do
     end
 
     test "a killed manager finds every plugin running and every hook in place", %{instance: instance} do
-      %{pid: pid} = Manager.plugin_info(:alpha, instance: instance)
+      %{pid: pid} = Manager.plugin_info!(:alpha, instance: instance)
       kill(instance, :manager)
       assert Hook.run(instance, :step, :given, &Function.identity/1) == {:ok, :alpha}
       await_name(instance, :manager)
-      assert %{pid: ^pid, state: :started} = Manager.plugin_info(:alpha, instance: instance)
+      assert %{pid: ^pid, state: :started} = Manager.plugin_info!(:alpha, instance: instance)
       assert :ok = Manager.unload_plugin(:alpha, instance: instance)
       assert_nothing_left(instance)
       refute Process.alive?(pid)
@@ -95,12 +95,12 @@ defmodule Pipeline.Plugin.Manager.ServerTest do
       end
 
       assert_receive {:pipeline_event, {:plugin, :plugin_failed}, %{id: :alpha}}
-      assert %{state: :failed} = Manager.plugin_info(:alpha, instance: instance)
+      assert %{state: :failed} = Manager.plugin_info!(:alpha, instance: instance)
       assert Manager.get_by_capability(:letters, instance: instance) == []
       assert Hook.run(instance, :step, :given, &Function.identity/1) == {:ok, :given}
     end
 
-    for role <- [:plugin_supervisor, :plugins, :anchor] do
+    for role <- [:plugin_supervisor, :plugins, :published_state] do
       test "a killed #{role} comes back with the plugins", %{instance: instance} do
         kill(instance, unquote(role))
         assert_receive {:init, :alpha, _pid}

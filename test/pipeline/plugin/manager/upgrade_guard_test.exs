@@ -3,6 +3,8 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuardTest do
   # used: all that is seen of it is of one version, first the old one and then, if the upgrade came to count, the new one.
   use Pipeline.InstanceCase, async: true
 
+  alias Pipeline.Plugin.Error
+
   alias Pipeline.Hook.{ChainStore, InFlight}
   alias Pipeline.Plugin.Manager.{Hooks, State, Upgrade}
   alias Pipeline.Plugin.Manager.UpgradeGuard
@@ -86,7 +88,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuardTest do
   # What a process sees of the plugin, one thing after the other, as changes from what it had seen before.
   defp observe(instance, seen \\ []) do
     seen = Enum.reduce(@points, seen, &note(&2, {&1, Hook.run(instance, &1, [], nil)}))
-    info = Manager.plugin_info(:changing, instance: instance)
+    info = Manager.plugin_info!(:changing, instance: instance)
     seen = note(seen, {:info, info && info.version})
     seen = note(seen, {:rpc, RPC.call(:changing, :versions, 10_000, instance: instance)})
 
@@ -145,14 +147,16 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuardTest do
   # recovered.
   defp await_manager(instance) do
     _ = instance |> Names.whereis(:instance) |> Supervisor.which_children()
-    assert {:error, {:not_loaded, :nobody}} = Manager.unload_plugin(:nobody, instance: instance)
+
+    assert {:error, %Error{reason: {:not_loaded, :nobody}}} =
+             Manager.unload_plugin(:nobody, instance: instance)
   catch
     :exit, {:noproc, _} -> await_manager(instance)
   end
 
   defp assert_agree(instance, module, version) do
     number = "#{version}.0.0"
-    assert %{version: ^number, state: :started} = info = Manager.plugin_info(:changing, instance: instance)
+    assert %{version: ^number, state: :started} = info = Manager.plugin_info!(:changing, instance: instance)
     refute is_map_key(info, :upgrade)
     assert module == nil or module.__plugin__().version == number
     points = if version == 1, do: [:one, :two], else: [:two, :three]
@@ -200,7 +204,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuardTest do
   @steps [
     {UpgradeGuard, :start, 1},
     {State, :note, 3},
-    {ChainStore, :close, 3},
+    {ChainStore, :lock, 3},
     {InFlight, :await, 3},
     {Upgrade.Code, :load, 2},
     {Upgrade.Code, :put, 3},
@@ -231,7 +235,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuardTest do
   end
 
   for {step, number} <- Enum.with_index(@steps),
-      step not in [{ChainStore, :close, 3}, {InFlight, :await, 3}, {Upgrade.Code, :put, 3}] do
+      step not in [{ChainStore, :lock, 3}, {InFlight, :await, 3}, {Upgrade.Code, :put, 3}] do
     {_module, function, _arity} = step
 
     test "a manager that is killed at #{number}, #{function}, leaves one of two modules", %{
@@ -335,7 +339,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuardTest do
        %{instance: instance} = context do
     %{module: module, plugin: plugin, run: run} = begin_upgrade(context)
     kill(plugin)
-    assert_receive {:upgraded, {:error, %LoadError{step: :code_change, reason: :killed}}}
+    assert_receive {:upgraded, {:error, %Error{step: :code_change, reason: :killed}}}
     assert Task.await(run) == {:ok, ["1.0.0", "1.0.0"]}
     # It answers once it has started again what has ended.
     _ = instance |> Names.whereis(:plugins) |> Supervisor.which_children()
@@ -362,7 +366,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuardTest do
     assert Task.await(run, 20_000) == {:ok, []}
     assert_receive {:pipeline_event, {:plugin, :plugin_failed}, %{id: :changing, reason: reason}}, 20_000
     assert reason == {:code_in_use, [holder]}
-    assert %{state: :failed} = Manager.plugin_info(:changing, instance: instance)
+    assert %{state: :failed} = Manager.plugin_info!(:changing, instance: instance)
     assert Hook.points(instance: instance) == []
     assert ChainStore.keepers(instance) == []
     send(holder, :go)

@@ -1,6 +1,8 @@
 defmodule Pipeline.Plugin.Manager.UpgradeTest do
   use Pipeline.InstanceCase, async: true
 
+  alias Pipeline.Plugin.Error
+
   alias Pipeline.Instance.Names
 
   # A plugin that counts calls, and whose hook tells its version.
@@ -69,7 +71,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeTest do
   test "a module takes over state, hooks and manifest", %{instance: instance} do
     load(counting("1.0.0", declare: quote(do: capability(:counts, [:calls]))), instance)
     {:ok, {"1.0.0", 1}} = call(:count, instance)
-    pid = Manager.plugin_info(:counting, instance: instance).pid
+    pid = Manager.plugin_info!(:counting, instance: instance).pid
     :ok = Events.subscribe(self(), :plugin_upgraded, instance: instance)
 
     two =
@@ -82,7 +84,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeTest do
     assert {:ok, "2.0.0"} = Manager.upgrade_plugin(:counting, two, instance: instance, extra: :given)
 
     assert %{state: :started, version: "2.0.0", module: ^two, pid: ^pid, history: [%{state: :started} | _]} =
-             Manager.plugin_info(:counting, instance: instance)
+             Manager.plugin_info!(:counting, instance: instance)
 
     assert {:ok, %{calls: 1, from: "1.0.0", extra: :given}} = call(:state, instance)
     assert {:ok, {"2.0.0", 2}} = call(:count, instance)
@@ -125,15 +127,15 @@ defmodule Pipeline.Plugin.Manager.UpgradeTest do
     test "a code_change/3 that #{what} leaves the version before in place", %{instance: instance} do
       load(counting("1.0.0"), instance)
       {:ok, {"1.0.0", 1}} = call(:count, instance)
-      before = Manager.plugin_info(:counting, instance: instance)
+      before = Manager.plugin_info!(:counting, instance: instance)
 
       two = counting("2.0.0", code_change: unquote(Macro.escape(body)), point: :leap)
 
-      assert {:error, %LoadError{step: :code_change, reason: unquote(reason)} = error} =
+      assert {:error, %Error{step: :code_change, reason: unquote(reason)} = error} =
                Manager.upgrade_plugin(:counting, two, instance: instance)
 
       assert Exception.message(error) =~ "code_change/3 failed with"
-      assert Manager.plugin_info(:counting, instance: instance) == before
+      assert Manager.plugin_info!(:counting, instance: instance) == before
       assert {:ok, {"1.0.0", 2}} = call(:count, instance)
       assert step(instance) == {:ok, ["1.0.0"]}
       assert Hook.points(instance: instance) == [:step]
@@ -148,11 +150,11 @@ defmodule Pipeline.Plugin.Manager.UpgradeTest do
     {:ok, {"1.0.0", 1}} = call(:count, instance)
     two = counting("2.0.0", code_change: quote(do: fn _, _, _ -> Process.sleep(:infinity) end))
 
-    assert {:error, %LoadError{step: :code_change, reason: :timeout}} =
+    assert {:error, %Error{step: :code_change, reason: :timeout}} =
              Manager.upgrade_plugin(:counting, two, instance: instance, timeout: 50)
 
     assert %{state: :started, version: "1.0.0", module: ^one} =
-             Manager.plugin_info(:counting, instance: instance)
+             Manager.plugin_info!(:counting, instance: instance)
 
     assert step(instance) == {:ok, ["1.0.0"]}
     # The supervisor answers once it has started the process again.
@@ -170,7 +172,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeTest do
 
     load(needing, instance)
     assert {:error, error} = Manager.upgrade_plugin(:counting, counting("2.0.0"), instance: instance)
-    assert %LoadError{step: :resolve, plugin: :counting} = error
+    assert %Error{step: :resolve, plugin: :counting} = error
     assert Exception.message(error) =~ "needing needs counting ~> 1.0"
     assert {:ok, {"1.0.0", 1}} = call(:count, instance)
     assert {:ok, "1.5.0"} = Manager.upgrade_plugin(:counting, counting("1.5.0"), instance: instance)
@@ -180,7 +182,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeTest do
     load(counting("1.0.0"), instance)
     two = counting("2.0.0", declare: quote(do: depends_on(:missing)))
 
-    assert {:error, %LoadError{step: :resolve, reason: {:missing_dependencies, _}}} =
+    assert {:error, %Error{step: :resolve, reason: {:missing_dependencies, _}}} =
              Manager.upgrade_plugin(:counting, two, instance: instance)
 
     assert step(instance) == {:ok, ["1.0.0"]}
@@ -192,8 +194,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeTest do
     two =
       counting("2.0.0", declare: quote(do: hook(:before, :step, native: :redact, config: %{field: :text})))
 
-    assert {:error, %LoadError{step: :hooks} = error} =
-             Manager.upgrade_plugin(:counting, two, instance: instance)
+    assert {:error, %Error{step: :hooks} = error} = Manager.upgrade_plugin(:counting, two, instance: instance)
 
     assert Exception.message(error) =~ "patterns"
     assert step(instance) == {:ok, ["1.0.0"]}
@@ -218,17 +219,16 @@ defmodule Pipeline.Plugin.Manager.UpgradeTest do
     load(counting("1.0.0"), instance)
     upgrade = fn target -> Manager.upgrade_plugin(:counting, target, instance: instance) end
 
-    assert {:error, %LoadError{reason: {:invalid_manifest, sentence}}} =
-             upgrade.(counting("1.0.0", id: :else))
+    assert {:error, %Error{reason: {:invalid_manifest, sentence}}} = upgrade.(counting("1.0.0", id: :else))
 
     assert sentence == "its id is :else, and the plugin to upgrade is :counting"
-    assert {:error, %LoadError{reason: :not_a_plugin}} = upgrade.(Enum)
-    assert {:error, %LoadError{reason: :module_not_found}} = upgrade.(No.Such.Module)
-    assert {:error, %LoadError{reason: {:cannot_load, "/no/such.beam", :enoent}}} = upgrade.("/no/such.beam")
-    assert {:error, %LoadError{reason: {:cannot_load, _, _}}} = upgrade.("FOR1 but no BEAM file")
-    assert {:error, {:not_loaded, :z}} = Manager.upgrade_plugin(:z, Enum, instance: instance)
+    assert {:error, %Error{reason: :not_a_plugin}} = upgrade.(Enum)
+    assert {:error, %Error{reason: :module_not_found}} = upgrade.(No.Such.Module)
+    assert {:error, %Error{reason: {:cannot_load, "/no/such.beam", :enoent}}} = upgrade.("/no/such.beam")
+    assert {:error, %Error{reason: {:cannot_load, _, _}}} = upgrade.("FOR1 but no BEAM file")
+    assert {:error, %Error{reason: {:not_loaded, :z}}} = Manager.upgrade_plugin(:z, Enum, instance: instance)
     :ok = Manager.disable_plugin(:counting, instance: instance)
-    assert {:error, {:stopped, :counting}} = upgrade.(counting("2.0.0"))
+    assert {:error, %Error{reason: {:stopped, :counting}}} = upgrade.(counting("2.0.0"))
   end
 
   test "the upgraded version is what a crash starts again", %{instance: instance} do
@@ -250,9 +250,9 @@ defmodule Pipeline.Plugin.Manager.UpgradeTest do
     name = :"#{instance} configured"
     ExUnit.CaptureLog.capture_log(fn -> start_supervised!({Manager, name: name, plugins: [needing]}) end)
     load(counting("1.0.0"), name)
-    assert %{state: :held} = Manager.plugin_info(:needing, instance: name)
+    assert %{state: :held} = Manager.plugin_info!(:needing, instance: name)
     {:ok, _} = Manager.upgrade_plugin(:counting, counting("2.0.0"), instance: name)
-    assert %{state: :started} = Manager.plugin_info(:needing, instance: name)
+    assert %{state: :started} = Manager.plugin_info!(:needing, instance: name)
   end
 
   describe "a module of the same name" do
@@ -290,7 +290,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeTest do
       assert {:ok, "2.0.0"} = Manager.upgrade_plugin(:counting, newer, instance: instance)
       assert {:ok, {"2.0.0", 2}} = call(:count, instance)
       assert step(instance) == {:ok, ["2.0.0"]}
-      assert %{module: ^module, version: "2.0.0"} = Manager.plugin_info(:counting, instance: instance)
+      assert %{module: ^module, version: "2.0.0"} = Manager.plugin_info!(:counting, instance: instance)
     end
 
     test "is upgraded from its bytes", %{instance: instance, tmp_dir: tmp_dir} do
@@ -307,7 +307,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeTest do
       load(module, instance)
       {:ok, {"1.0.0", 1}} = call(:count, instance)
 
-      assert {:error, %LoadError{step: :code_change, reason: :no}} =
+      assert {:error, %Error{step: :code_change, reason: :no}} =
                Manager.upgrade_plugin(:counting, newer, instance: instance)
 
       assert {:ok, {"1.0.0", 2}} = call(:count, instance)
@@ -323,7 +323,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeTest do
       load(module, instance)
       File.cp!(newer, file)
 
-      assert {:error, %LoadError{step: :code, reason: {:no_way_back, ^module}} = error} =
+      assert {:error, %Error{step: :code, reason: {:no_way_back, ^module}} = error} =
                Manager.upgrade_plugin(:counting, module, instance: instance)
 
       assert Exception.message(error) =~ "or pass rollback: false"
@@ -373,7 +373,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeTest do
 
       load(module, instance)
       dispatchers = dispatchers(instance)
-      assert {:error, %LoadError{reason: :no}} = Manager.upgrade_plugin(:counting, newer, instance: instance)
+      assert {:error, %Error{reason: :no}} = Manager.upgrade_plugin(:counting, newer, instance: instance)
       assert step(instance) == {:ok, ["1.0.0"]}
       assert results(dispatchers) == MapSet.new([{:ok, ["1.0.0"]}])
     end
@@ -396,7 +396,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeTest do
       run = Task.async(fn -> Hook.run(instance, :step, [test], &Function.identity/1) end)
       assert_receive {:in, pid}
 
-      assert {:error, {:still_running, [^pid]}} =
+      assert {:error, %Error{reason: {:still_running, [^pid]}}} =
                Manager.upgrade_plugin(:counting, newer, instance: instance, drain_timeout: 10)
 
       assert step(instance) == {:ok, ["1.0.0"]}
@@ -434,10 +434,13 @@ defmodule Pipeline.Plugin.Manager.UpgradeTest do
       assert Task.await(run) == {:ok, ["1.0.0"]}
 
       _ = instance |> Names.whereis(:instance) |> Supervisor.which_children()
-      assert {:error, {:already_started, :counting}} = Manager.enable_plugin(:counting, instance: instance)
+
+      assert {:error, %Error{reason: {:already_started, :counting}}} =
+               Manager.enable_plugin(:counting, instance: instance)
+
       assert module.__plugin__().version == "1.0.0"
       assert step(instance) == {:ok, ["1.0.0"]}
-      assert %{version: "1.0.0", state: :started} = Manager.plugin_info(:counting, instance: instance)
+      assert %{version: "1.0.0", state: :started} = Manager.plugin_info!(:counting, instance: instance)
       assert {:ok, {"1.0.0", 1}} = call(:count, instance)
     end
 
@@ -448,10 +451,10 @@ defmodule Pipeline.Plugin.Manager.UpgradeTest do
       load(module, instance)
       File.cp!(newer, file)
 
-      assert {:error, %LoadError{step: :code_change, reason: :no}} =
+      assert {:error, %Error{step: :code_change, reason: :no}} =
                Manager.upgrade_plugin(:counting, module, instance: instance, rollback: false)
 
-      assert %{state: :failed} = Manager.plugin_info(:counting, instance: instance)
+      assert %{state: :failed} = Manager.plugin_info!(:counting, instance: instance)
       assert step(instance) == {:ok, []}
     end
   end

@@ -4,7 +4,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
   # of the old one and taken back when the upgrade fails.
 
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.LoadError
+  alias Pipeline.Plugin.Error
 
   @enforce_keys [:module, :id]
   defstruct [:module, :id, :file, :binary, :old, in_place?: false]
@@ -28,7 +28,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
   @type way_back :: %{module: module, md5: binary, old: {file :: charlist, binary} | nil} | nil
 
   @doc "Looks at the new code; loads nothing that stands in a file."
-  @spec read(module | binary, module, rollback) :: {:ok, t} | {:error, LoadError.t()}
+  @spec read(module | binary, module, rollback) :: {:ok, t} | {:error, Error.t()}
   def read(target, current, rollback) do
     with {:ok, code} <- find(target, current), do: find_way_back(code, rollback)
   end
@@ -100,7 +100,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
 
   @doc "Runs `swap` with the new code in place, and takes the code back if it fails."
   @spec load(t, (() -> {:ok, result} | {:error, reason})) ::
-          {:ok, result} | {:error, reason | {:stays, reason} | {:code_in_use, [pid]} | LoadError.t()}
+          {:ok, result} | {:error, reason | {:stays, reason} | {:code_in_use, [pid]} | Error.t()}
         when result: term, reason: term
   def load(%__MODULE__{binary: nil}, swap), do: swap.()
 
@@ -131,7 +131,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
   end
 
   @doc "Goes back, if new code has been loaded by somebody who has ended."
-  @spec restore(way_back) :: :ok | {:error, {:code_in_use, [pid]} | LoadError.t()}
+  @spec restore(way_back) :: :ok | {:error, {:code_in_use, [pid]} | Error.t()}
   def restore(nil), do: :ok
 
   def restore(%{module: module, md5: md5, old: old}) do
@@ -168,5 +168,5 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
 
   defp take_back(%__MODULE__{module: module, old: old}), do: put_back(module, old)
 
-  defp error(module, reason), do: {:error, %LoadError{module: module, step: :code, reason: reason}}
+  defp error(module, reason), do: {:error, %Error{module: module, step: :code, reason: reason}}
 end

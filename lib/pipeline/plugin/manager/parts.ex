@@ -1,0 +1,46 @@
+defmodule Pipeline.Plugin.Manager.Parts do
+  @moduledoc false
+  # The parts that an instance with a plugin manager is made of.
+
+  alias Pipeline.Events.Record
+  alias Pipeline.Hook.{Budget, ChainStore}
+  alias Pipeline.Instance
+  alias Pipeline.Instance.Names
+  alias Pipeline.Plugin.{Distribution, Registry, Resources}
+  alias Pipeline.Plugin.Manager.{BootPending, Server}
+  alias Pipeline.Plugin.Resources.Limits
+
+  @doc "The parts for the options of `Pipeline.Plugin.Manager.start_link/1`, which are validated."
+  @spec of(keyword) :: Instance.Supervisor.parts()
+  def of(opts) do
+    name = opts[:name]
+    {first, last} = Distribution.children(name, opts[:cluster])
+
+    %{
+      first: first,
+      published: [
+        {Distribution, opts[:cluster]},
+        {Registry, nil},
+        {Budget, opts[:hook_budget]},
+        {ChainStore, opts[:hooks]},
+        {Limits, opts[:limits] || %{}},
+        {BootPending, for({module, _config} <- opts[:plugins] || [], do: module)},
+        {Record, opts[:record] || 0}
+      ],
+      children:
+        [
+          # Before the processes whose end must not end a hook that is running.
+          {Task.Supervisor, name: Names.via(name, :hook_tasks)},
+          {Pipeline.Plugin.Supervisor, instance: name},
+          # Before the manager, so that it sees all plugins start. Its own end restarts the manager and no plugin.
+          {Resources.Monitor, opts},
+          # The manager finds all that it needs where it left it, so its end stops no plugin. The end of the plugin
+          # supervisor stops them all, and a new manager starts them again.
+          {Server, opts},
+          # Starts nothing: waits until the manager has loaded the configured plugins.
+          %{id: :ready, start: {Server, :await_ready, [name]}}
+        ] ++ last,
+      max_restarts: opts[:max_restarts]
+    }
+  end
+end
