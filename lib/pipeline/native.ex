@@ -23,6 +23,8 @@ defmodule Pipeline.Native do
   def hook_order_of_few(_hooks, _dependencies), do: not_built()
 
   def requirement_match(_version, _requirement, _allow_pre), do: not_built()
+  def check_version(_version), do: not_built()
+  def check_requirement(_requirement), do: not_built()
   def load_order(_nodes, _loaded), do: not_built()
   def unload_order(_nodes), do: not_built()
   def solve(_reply_to, _reference, _available, _roots, _preferences), do: not_built()
@@ -30,6 +32,8 @@ defmodule Pipeline.Native do
   def lifecycle_enter(_from, _to), do: not_built()
 
   def discover(_reply_to, _reference, _paths), do: not_built()
+  def read_plugin_code(_reply_to, _reference, _path, _digest), do: not_built()
+  def check_manifest(_external), do: not_built()
 
   def memory, do: not_built()
 

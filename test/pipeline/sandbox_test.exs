@@ -89,6 +89,112 @@ defmodule Pipeline.SandboxTest do
     end
   end
 
+  describe "what crosses to the caller" do
+    @limit 1_000_000
+
+    test "is no larger than max_heap, though a copy shares nothing" do
+      assert {:ok, {_, _}} = Sandbox.run(Sandboxed.doubled(8), max_heap: @limit)
+
+      # Deeper, the copy of a version that does not look ends the VM.
+      assert Sandbox.run(Sandboxed.doubled(19), max_heap: @limit) == {:error, :max_heap}
+      assert Sandbox.run(Sandboxed.doubled(19), max_heap: @limit, allowed_modules: []) == {:error, :max_heap}
+
+      for kind <- [:error, :exit, :throw] do
+        assert Sandbox.run(Sandboxed.doubled_failure(19, kind), max_heap: @limit) == {:error, :max_heap}
+      end
+    end
+
+    test "counts binaries, which are not on the heap" do
+      assert {:ok, <<_, _::binary>>} = Sandbox.run(Sandboxed.large_binary(100_000), max_heap: @limit)
+      assert Sandbox.run(Sandboxed.large_binary(2_000_000), max_heap: @limit) == {:error, :max_heap}
+      assert {:ok, _} = Sandbox.run(Sandboxed.large_binary(2_000_000), max_heap: :infinity)
+    end
+
+    test "so is what the function closes over, also where functions are in it" do
+      shared = Sandboxed.double([1], 19)
+      fun = fn -> tuple_size(shared) end
+      assert Sandbox.run(fun, max_heap: @limit) == {:error, :max_heap}
+      assert Sandbox.run(fun, max_heap: @limit, allowed_modules: []) == {:error, :max_heap}
+      assert Sandbox.run(fn -> is_function(fun) end, max_heap: @limit) == {:error, :max_heap}
+      assert Sandbox.run(fn -> map_size(%{shared => 1}) end, max_heap: @limit) == {:error, :max_heap}
+    end
+  end
+
+  describe "errors" do
+    setup do
+      on_exit(fn -> :persistent_term.erase({Sandboxed, :escaped}) end)
+    end
+
+    @explained [{:m, :f, 0, [error_info: %{module: Sandboxed, function: :escape}]}]
+
+    test "are explained by nobody whom the function names" do
+      for fun <- [Sandboxed.explained(), Sandboxed.explained_by_stacktrace()] do
+        assert {:error, {:not_allowed, [{{:erlang, _, 3}, _}]}} = Sandbox.run(fun, allowed_modules: [])
+
+        assert {:error, {:raised, %ArgumentError{}, [{_, _, _, location} | _]} = reason} = Sandbox.run(fun)
+        refute Keyword.has_key?(location, :error_info)
+        assert Sandbox.format_error(reason) == "it raised ** (ArgumentError) argument error"
+      end
+
+      refute Sandboxed.escaped?()
+    end
+
+    test "are told without code of the plugin" do
+      for reason <- [{:badarg, @explained}, {{:badarg, @explained}, {GenServer, :call, [1]}}] do
+        assert {:error, reason} = Sandbox.run(Sandboxed.exiting(reason), allowed_modules: [])
+
+        assert Sandbox.format_error(reason) =~
+                 ~r/\Ait exited: .*an exception was raised: \*\* \(ArgumentError\)/
+
+        refute inspect(reason) =~ "escape"
+      end
+
+      assert Sandbox.format_error({:exit, {:badarg, @explained}}) =~ "argument error"
+
+      for {fields, sentence} <- [
+            {%{message: "x"}, "it raised ** (Pipeline.Sandboxed) x"},
+            {%{message: "two\n  lines\e[31m" <> <<255>>},
+             "it raised ** (Pipeline.Sandboxed) two lines\\x{1B}[31m\\xFF"},
+            {%{message: 1, reason: :why}, "it raised ** (Pipeline.Sandboxed) message: 1, reason: :why"}
+          ] do
+        claim = Map.merge(%{__struct__: Sandboxed, __exception__: true}, fields)
+
+        assert {:error, {:raised, _, _} = reason} = Sandbox.run(Sandboxed.raising(claim), allowed_modules: [])
+
+        assert Sandbox.format_error(reason) == sentence
+      end
+
+      refute Sandboxed.escaped?()
+    end
+
+    test "are told in bounded time and length" do
+      for term <- [
+            Sandboxed.double([1], 60),
+            Integer.pow(2, 4_000_000),
+            String.duplicate("x", 10_000_000),
+            Map.new(1..100_000, &{&1, &1}),
+            Enum.reduce(1..100_000, [], fn _, list -> [list] end)
+          ],
+          reason <- [
+            {:exit, term},
+            {:throw, term},
+            {:raised, %MatchError{term: term}, []},
+            {:exit, {:shutdown, term}}
+          ] do
+        text = Sandbox.format_error(reason)
+        assert String.valid?(text) and byte_size(text) < 5_000
+      end
+    end
+  end
+
+  describe "a result that is late" do
+    test "is a timeout, where the VM could not interrupt the function" do
+      assert Sandbox.run(Sandboxed.squared(3), allowed_modules: []) == {:ok, 2}
+      # It takes a multiplication of some 100 ms, after others.
+      assert Sandbox.run(Sandboxed.squared(19), timeout: 30) == {:error, :timeout}
+    end
+  end
+
   describe "allowed_modules" do
     defp refused(fun, modules) do
       assert {:error, {:not_allowed, violations} = reason} = Sandbox.run(fun, allowed_modules: modules)
@@ -134,6 +240,10 @@ defmodule Pipeline.SandboxTest do
       assert refused(Sandboxed.capturing(File), [File]) == [{:erlang, :make_fun, 3}]
     end
 
+    test "refuses what the VM runs as an instruction and does not compute" do
+      assert refused(Sandboxed.dictionary(), []) == [{:erlang, :get, 1}]
+    end
+
     test "refuses processes and atoms, which :erlang makes" do
       assert {:erlang, :spawn, 1} in refused(Sandboxed.spawning(self()), [])
       assert [{:erlang, :binary_to_atom, _}] = refused(Sandboxed.naming("x"), [])
@@ -157,6 +267,44 @@ defmodule Pipeline.SandboxTest do
 
       {evaluated, _} = Code.eval_string("fn -> 1 end")
       assert {:error, {:cannot_inspect, _, :evaluated}} = Sandbox.run(evaluated, allowed_modules: [])
+    end
+
+    test "refuses a function of a version that is not the current one, within one that is" do
+      old = ~S"""
+      defmodule Pipeline.SandboxUpgraded do
+        def fun, do: fn -> File.cwd!() end
+        def calling, do: fn -> __MODULE__.called() end
+        def called, do: 1
+      end
+      """
+
+      new = ~S"""
+      defmodule Pipeline.SandboxUpgraded do
+        def fun, do: fn -> 1 end
+        def within(fun), do: fn -> fun.() end
+        def called, do: File.cwd!()
+      end
+      """
+
+      module = Pipeline.SandboxUpgraded
+      on_exit(fn -> Pipeline.InstanceCase.remove(module) end)
+      [old, new] = Enum.map([old, new], &Pipeline.Elsewhere.compile!/1)
+      for directory <- [old, new], do: on_exit(fn -> Code.delete_path(directory) end)
+
+      Code.prepend_path(old)
+      [old_fun, calling] = [apply(module, :fun, []), apply(module, :calling, [])]
+      assert Sandbox.run(calling, allowed_modules: []) == {:ok, 1}
+
+      # Its file is that of the function, and what it calls is not.
+      {:module, ^module} = :code.load_abs('#{new}/#{module}')
+      refusal = {:error, {:cannot_inspect, module, :other_version}}
+      assert Sandbox.run(calling, allowed_modules: []) == refusal
+
+      Code.delete_path(old)
+      Code.prepend_path(new)
+      assert Sandbox.run(apply(module, :fun, []), allowed_modules: []) == {:ok, 1}
+      assert Sandbox.run(old_fun, allowed_modules: []) == refusal
+      assert Sandbox.run(apply(module, :within, [old_fun]), allowed_modules: []) == refusal
     end
 
     test "refuses a function of another version than the file" do

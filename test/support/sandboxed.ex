@@ -28,6 +28,44 @@ defmodule Pipeline.Sandboxed do
     end
   end
 
+  def explained,
+    do: fn -> :erlang.error(:badarg, [], error_info: %{module: __MODULE__, function: :escape}) end
+
+  def explained_by_stacktrace,
+    do: fn ->
+      :erlang.raise(:error, :badarg, [
+        {:m, :f, 0, [error_info: %{module: __MODULE__, function: :escape}]}
+      ])
+    end
+
+  def exiting(reason), do: fn -> exit(reason) end
+
+  def raising(term), do: fn -> :erlang.error(term) end
+  def doubled(n), do: fn -> double([1], n) end
+  def doubled_failure(n, kind), do: fn -> fail(kind, double([1], n)) end
+  def large_binary(bytes), do: fn -> <<0::size(bytes)-unit(8)>> end
+  def dictionary, do: fn -> :erlang.get(:key) end
+  def squared(n), do: fn -> square(3, n) end
+
+  def escape(_reason, _stacktrace), do: escaped()
+  def message(_claims_to_be_an_exception), do: escaped()
+  def escaped?, do: :persistent_term.get({__MODULE__, :escaped}, false)
+
+  defp escaped do
+    :persistent_term.put({__MODULE__, :escaped}, true)
+    raise "code that nobody has checked"
+  end
+
+  def double(term, 0), do: term
+  def double(term, n), do: double({term, term}, n - 1)
+
+  defp fail(:error, term), do: :erlang.error(term)
+  defp fail(:exit, term), do: exit(term)
+  defp fail(:throw, term), do: throw(term)
+
+  defp square(x, 0), do: rem(x, 7)
+  defp square(x, n), do: square(x * x, n - 1)
+
   def leaving, do: System.halt(1)
 
   defp first(path), do: second(path)

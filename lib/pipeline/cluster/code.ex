@@ -173,7 +173,7 @@ defmodule Pipeline.Cluster.Code do
   end
 
   defp detail({:cannot_load, path, reason}) do
-    "#{path} does not load: #{inspect(reason)}; compile it for the OTP version of all nodes"
+    "#{path} does not load: #{Pipeline.Foreign.term(reason)}; compile it for the OTP version of all nodes"
   end
 
   defp detail({:code_in_use, pids}) do

@@ -74,7 +74,7 @@ defmodule Pipeline.Cluster.Coordinator do
   defp commit(members, request, timeout) do
     for {member, response} <- answers(members, request, timeout), not match?({:ok, _}, response) do
       Logger.warning(
-        "node #{node(member)} has performed a change of plugins and not committed it: #{inspect(response)}"
+        "node #{node(member)} has performed a change of plugins and not committed it: #{Pipeline.Foreign.term(response)}"
       )
     end
   end

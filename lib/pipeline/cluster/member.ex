@@ -157,7 +157,9 @@ defmodule Pipeline.Cluster.Member do
 
       %{lock: lock} ->
         if state.holder && state.holder.lock == lock do
-          Logger.warning("a change of plugins was not finished by the node that began it: #{inspect(reason)}")
+          Logger.warning(
+            "a change of plugins was not finished by the node that began it: #{Pipeline.Foreign.term(reason)}"
+          )
         end
 
         {:noreply, abort(lock, state)}

@@ -3,8 +3,11 @@ defmodule Pipeline.Hook.Error do
   A hook failed: it raised, exited, threw, timed out or panicked.
 
   `plugin`, `point` and `kind` say which hook it was; `reason` is the exception, or the term that it exited with or
-  threw, or `:timeout`, or `:max_heap`; or `:circuit_open`, and then the hook was not called. A hook that refuses on purpose, by `throw {:hook_error, reason}`, is not a failure:
-  `Pipeline.Hook.run/2` returns its reason as it is.
+  threw, or `:timeout`, or `:max_heap`; or `:circuit_open`, and then the hook was not called. A hook that refuses on
+  purpose, by `throw {:hook_error, reason}`, is not a failure: `Pipeline.Hook.run/2` returns its reason as it is.
+
+  The message calls no code of the plugin. It shows an exception by its field `:message`, or else by its fields;
+  `Exception.message(error.reason)` has the plugin's own sentence, and runs its `message/1`.
   """
 
   @type t :: %__MODULE__{
@@ -15,26 +18,29 @@ defmodule Pipeline.Hook.Error do
           stacktrace: Exception.stacktrace()
         }
 
+  alias Pipeline.Foreign
+
   defexception [:plugin, :point, :kind, :reason, stacktrace: []]
 
   @impl Exception
   def message(%__MODULE__{reason: :circuit_open} = error) do
-    "the #{error.kind} hook on #{inspect(error.point)} of #{owner(error.plugin)} was not called: it has failed too often " <>
+    "the #{kind(error.kind)} hook on #{Foreign.term(error.point)} of #{owner(error.plugin)} was not called: it has failed too often " <>
       "and its circuit is open; it is tried again after its cool_down, or close it by Pipeline.Hook.reset_circuit/3"
   end
 
   def message(%__MODULE__{} = error) do
-    "the #{error.kind} hook on #{inspect(error.point)} of #{owner(error.plugin)} failed: #{describe(error.reason)}"
+    "the #{kind(error.kind)} hook on #{Foreign.term(error.point)} of #{owner(error.plugin)} failed: #{describe(error.reason)}"
   end
 
+  defp kind(kind) when is_atom(kind), do: Atom.to_string(kind)
+  defp kind(other), do: Foreign.term(other)
+
   defp owner(nil), do: "no plugin"
-  defp owner(plugin), do: "plugin #{inspect(plugin)}"
+  defp owner(plugin), do: "plugin #{Foreign.term(plugin)}"
 
   defp describe(:timeout), do: "it took longer than its timeout"
   defp describe(:max_heap), do: "it needed more memory than its max_heap"
 
-  defp describe(reason) when is_exception(reason),
-    do: "#{inspect(reason.__struct__)}: #{Exception.message(reason)}"
-
-  defp describe(reason), do: inspect(reason)
+  defp describe(reason) when is_exception(reason), do: Foreign.exception(reason)
+  defp describe(reason), do: Foreign.term(reason)
 end

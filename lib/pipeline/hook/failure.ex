@@ -9,6 +9,8 @@ defmodule Pipeline.Hook.Failure do
   # marks, since a hook may raise something of its own with the stacktrace of what it caught. Comparing failures with
   # a note kept aside is not enough: two hooks that fail in the same function can do so with equal stacktraces.
 
+  alias Pipeline.Foreign
+  alias Pipeline.Foreign.Stacktrace
   alias Pipeline.Hook.{Error, HookCounters, Registration}
 
   @mark :pipeline_hook
@@ -124,7 +126,7 @@ defmodule Pipeline.Hook.Failure do
       point: entry.point,
       kind: entry.kind,
       reason: term(kind, reason, stacktrace),
-      stacktrace: stacktrace
+      stacktrace: Stacktrace.explained_by_otp(stacktrace)
     }
   end
 
@@ -146,10 +148,10 @@ defmodule Pipeline.Hook.Failure do
   end
 
   # `rescue` turns an Erlang error into an exception struct, and a hook may raise that on with its stacktrace.
-  defp normalized(reason, stacktrace), do: Exception.normalize(:error, reason, unmark(stacktrace))
+  defp normalized(reason, stacktrace), do: Foreign.normalize(reason, unmark(stacktrace))
 
   @doc "The reason of a failure as a `Pipeline.Hook.Error` has it."
   @spec term(:error | :exit | :throw, term, Exception.stacktrace()) :: term
-  def term(:error, reason, stacktrace), do: Exception.normalize(:error, reason, stacktrace)
+  def term(:error, reason, stacktrace), do: Foreign.normalize(reason, stacktrace)
   def term(_kind, reason, _stacktrace), do: reason
 end

@@ -2,6 +2,7 @@ defmodule Pipeline.Hook.NativeAround do
   @moduledoc false
   # A native around: it is asked on the way in and on the way out, and `next` is called in between, here.
 
+  alias Pipeline.Foreign
   alias Pipeline.Native.Around
   alias Pipeline.Hook.{NativeStep, Outcome, Registration}
 
@@ -42,6 +43,6 @@ defmodule Pipeline.Hook.NativeAround do
 
   defp describe({:ok, value}), do: {:ok, value}
   defp describe({:throw, {:hook_error, reason}, _stacktrace}), do: {:refused, reason}
-  defp describe({:error, reason, stacktrace}), do: {:error, Exception.normalize(:error, reason, stacktrace)}
+  defp describe({:error, reason, stacktrace}), do: {:error, Foreign.normalize(reason, stacktrace)}
   defp describe({kind, reason, _stacktrace}), do: {kind, reason}
 end

@@ -4,9 +4,11 @@ defmodule Pipeline.Hook.TimeLimit do
   # clock stands still meanwhile. The task is killed when its time is up or when its caller ends.
   #
   # With a `max_heap` (bytes) the VM kills the task whose heap grows beyond it. A task with that limit that is killed has
-  # failed for it, for all that can be known.
+  # failed for it, for all that can be known. Neither does it hand anything to the caller that would be larger there.
 
+  alias Pipeline.CopiedSize
   alias Pipeline.Hook.Outcome
+  alias Pipeline.Sandbox.Worker
 
   @spec wrap(function, pos_integer, pos_integer | nil, atom | nil) :: function
   def wrap(fun, timeout, max_heap, instance) do
@@ -18,7 +20,7 @@ defmodule Pipeline.Hook.TimeLimit do
       task =
         start(instance, fn ->
           limit_heap(max_heap)
-          call(fun, context, caller, line)
+          call(fun, context, caller, line, max_heap || :infinity)
         end)
 
       try do
@@ -42,13 +44,15 @@ defmodule Pipeline.Hook.TimeLimit do
     Process.flag(:max_heap_size, Pipeline.HeapLimit.flag(bytes))
   end
 
-  defp call(fun, context, caller, line) do
+  defp call(fun, context, caller, line, max_heap) do
     guard(self(), caller)
-    Outcome.of(&fun.(&1, fn context -> ask(context, caller, line) end), context)
+    outcome = Outcome.of(&fun.(&1, fn context -> ask(context, caller, line, max_heap) end), context)
+    if CopiedSize.within?(outcome, max_heap), do: outcome, else: {:exit, :max_heap, []}
   end
 
   # What comes next runs in the caller.
-  defp ask(context, caller, line) do
+  defp ask(context, caller, line, max_heap) do
+    unless CopiedSize.within?(context, max_heap), do: exit(:max_heap)
     reference = Process.monitor(caller)
     send(line, {line, self(), reference, context})
 
@@ -76,16 +80,17 @@ defmodule Pipeline.Hook.TimeLimit do
   end
 
   defp await(%Task{ref: ref} = task, line, next, time, max_heap) do
-    started = System.monotonic_time(:millisecond)
+    started = Worker.now()
 
     receive do
       {^ref, outcome} ->
         Process.demonitor(ref, [:flush])
-        Outcome.yield(outcome)
+        # The caller may have got no scheduler to see in time that it is late.
+        if Worker.late?(started, time), do: exit(:timeout), else: Outcome.yield(outcome)
 
       # From the task, or from a process that the hook started.
       {^line, pid, reference, context} ->
-        left = max(time - (System.monotonic_time(:millisecond) - started), 0)
+        left = max(time - (Worker.now() - started), 0)
         send(pid, {reference, Outcome.of(next, context)})
         await(task, line, next, left, max_heap)
 
@@ -96,8 +101,18 @@ defmodule Pipeline.Hook.TimeLimit do
         exit(reason)
     after
       time ->
-        Task.shutdown(task, :brutal_kill)
+        Worker.kill(task.pid, ref)
+        drop(ref)
         exit(:timeout)
+    end
+  end
+
+  # Its result, if it was just there.
+  defp drop(ref) do
+    receive do
+      {^ref, _outcome} -> :ok
+    after
+      0 -> :ok
     end
   end
 

@@ -6,6 +6,7 @@ defmodule Pipeline.Hook.Tracer do
 
   require Logger
 
+  alias Pipeline.Foreign
   alias Pipeline.Hook.Trace
   alias Pipeline.Instance.Names
   alias Pipeline.Options
@@ -92,7 +93,7 @@ defmodule Pipeline.Hook.Tracer do
     kind, reason ->
       Logger.error(
         "the trace of #{inspect(point)} ends, its function failed: " <>
-          Exception.format(kind, reason, __STACKTRACE__)
+          Foreign.format(kind, reason, __STACKTRACE__)
       )
 
       false

@@ -11,4 +11,13 @@ defmodule Pipeline.Native.Discovery do
   def discover(paths, progress) do
     Background.await(fn reference -> Native.discover(self(), reference, paths) end, progress)
   end
+
+  @doc """
+  Reads the code of a plugin that was found with this digest: its module, and the modules beside it in its archive.
+  """
+  @spec read_plugin_code(Path.t(), binary) ::
+          {:ok, binary, [{Path.t(), binary}]} | {:error, atom, sentence :: String.t()}
+  def read_plugin_code(path, digest) do
+    Background.await(fn reference -> Native.read_plugin_code(self(), reference, path, digest) end)
+  end
 end

@@ -3,8 +3,8 @@ defmodule Pipeline.Plugin.Declaration do
   # Checks each declaration of the DSL while a plugin compiles, and builds the manifest at the end.
 
   alias Pipeline.Hook.{Definition, Spec}
+  alias Pipeline.{Native, Options}
   alias Pipeline.Plugin.Manifest
-  alias Pipeline.Options
   alias Pipeline.Plugin.Resources.Limits
 
   @options [:id, :version, :name, :description, :author, :hooks, :limits]
@@ -19,7 +19,7 @@ defmodule Pipeline.Plugin.Declaration do
       fail!(env, "the id of a plugin is an atom or a string, got: #{inspect(id)}")
     end
 
-    unless is_binary(version) and match?({:ok, _}, Version.parse(version)) do
+    unless is_binary(version) and Native.Manifest.check_version(version) == :ok do
       fail!(env, "the version of a plugin is a semantic version such as \"1.0.0\", got: #{inspect(version)}")
     end
 
@@ -118,6 +118,8 @@ defmodule Pipeline.Plugin.Declaration do
       hooks: Enum.group_by(hooks, & &1.kind, & &1.point),
       spec: options[:hooks]
     }
+
+    check!(env, Native.Manifest.check(manifest))
 
     %{
       manifest: manifest,

@@ -13,18 +13,28 @@ defmodule Pipeline.Plugin.Discovery do
 
   alias Pipeline.Native
   alias Pipeline.Plugin.Discovery.{Code, Diagnosis}
+  alias Pipeline.{Foreign, Options}
   alias Pipeline.Plugin.{Error, Manifest}
-  alias Pipeline.Options
 
   require Logger
 
   @typedoc "An atom, or the name of one that the VM does not know yet."
   @type name :: atom | {:unknown_atom, String.t()}
 
-  @typedoc "A plugin that was found. `path` is the BEAM file, of one in an archive `archive.ez/inner/x.beam`."
-  @type found :: %{manifest: Manifest.t() | map, module: name, path: Path.t()}
+  @typedoc """
+  A plugin that was found.
 
-  @typedoc "A file that may hold a plugin and cannot be used."
+  `path` is the BEAM file; of a module in an archive it is `archive.ez/inner/x.beam`. `load_code/1` recognises the file
+  by `digest`: SHA-256 of the file, or of the archive and the module.
+  """
+  @type found :: %{manifest: Manifest.t() | map, module: name, path: Path.t(), digest: binary}
+
+  @typedoc """
+  A file that may hold a plugin and cannot be used.
+
+  `path` can hold any character that a file name can. A path that is not UTF-8 has its bytes escaped (`\\xff`).
+  `message` is one line without control characters.
+  """
   @type unreadable :: %{path: Path.t(), reason: atom, message: String.t()}
 
   @typedoc """
@@ -68,9 +78,11 @@ defmodule Pipeline.Plugin.Discovery do
   Loads the modules of found plugins, so that they can be given to `Pipeline.Plugin.Manager.load_plugins/2`.
 
   The directory of each joins the end of the code path, so that a plugin can bring other modules with it; from an
-  archive the modules beside it are loaded at once. A module that is loaded from elsewhere is not replaced. The error
-  is a `Pipeline.Plugin.Error` whose step is `:code`; what had been loaded for this call is unloaded then, and the
-  code path is as it was.
+  archive the modules beside it are loaded at once. A file or an archive that has changed since it was found is
+  not loaded. A module that is loaded from elsewhere is not replaced.
+
+  The error is a `Pipeline.Plugin.Error` whose step is `:code`. The modules that this call had loaded are
+  unloaded then, and the code path is as it was.
   """
   @spec load_code([found]) :: {:ok, [module]} | {:error, Error.t()}
   def load_code(found), do: Code.load(found)
@@ -85,18 +97,20 @@ defmodule Pipeline.Plugin.Discovery do
   @spec diagnose([found]) :: [{found, verdict}]
   defdelegate diagnose(found), to: Diagnosis
 
-  defp found({path, module, manifest, []}) do
+  defp found({path, module, manifest, [], digest}) do
     case Manifest.check(manifest) do
-      :ok -> %{path: path, module: module, manifest: manifest}
+      :ok -> %{path: path, module: module, manifest: manifest, digest: digest}
       {:error, sentence} -> %{path: path, reason: :invalid_manifest, message: sentence}
     end
   end
 
-  defp found({path, _module, _manifest, missing}) do
+  defp found({path, _module, _manifest, missing, _digest}) do
     names = Enum.map_join(missing, ", ", fn {name, arity} -> "#{name}/#{arity}" end)
     message = "it carries a manifest but does not export #{names}; recompile it with use Pipeline.Plugin"
     %{path: path, reason: :missing_callbacks, message: message}
   end
 
-  defp warn(%{path: path, message: message}), do: Logger.warning("no plugin in #{path}: #{message}")
+  defp warn(%{path: path, message: message}) do
+    Logger.warning("no plugin in #{Foreign.path(path)}: #{Foreign.line(message)}")
+  end
 end

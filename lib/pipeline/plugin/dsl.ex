@@ -70,9 +70,10 @@ defmodule Pipeline.Plugin.DSL do
     * `:timeout` - milliseconds after which the hook fails, for `:before`, `:after` and `:replace`. Of native
       hooks, only those that wait take one, 5,000 by default
     * `:max_heap` - the bytes that a hook with a `:timeout` may use; beyond them it fails with the reason
-      `:max_heap`
+      `:max_heap`. The limit also holds for its result, and for the context that it passes to `next`, when
+      they are copied to the caller with their binaries. Without it, copies are not limited
     * `:circuit` - skips a hook for a while after it failed too often, see `Pipeline.Hook`. The defaults are
-      `[failures: 5, window: 10_000, cool_down: 5_000, trials: 1]`, times in milliseconds.
+      `[failures: 5, window: 10_000, cool_down: 5_000, trials: 1]`, times in milliseconds
     * `:native` - the name of a native hook, or `{library, name}`, in place of a function
     * `:config` - the configuration of a native hook, validated when the plugin is loaded
     * `:cost` - where a native hook runs: `:light` on the caller's scheduler, `:heavy` on a dirty scheduler,

@@ -39,6 +39,7 @@ defmodule Pipeline.Plugin.Error do
   | `{:no_update_config, id}` | configure | the plugin has no `c:Pipeline.Plugin.update_config/2` |
   | `{:not_started, id, state}` | configure | the plugin does not run |
   | `{:timeout, id}` | configure | the plugin did not answer in time |
+  | `{:too_large, id}` | configure | the plugin refused with a reason larger than its limit `:max_heap` |
   | `{:crashed, id, term}` | configure, upgrade | the plugin's process ended meanwhile, and is restarted as it was |
   | `{:loaded_from_elsewhere, module, path}`, `{:cannot_load, path, term}`, `{:no_file, module}`, `{:no_way_back, module}` | load, upgrade (`:code`) | the code could not be loaded, or not be put back after a failure |
   | `:not_a_plugin`, `:module_not_found`, `{:invalid_manifest, sentence}` | load, upgrade (`:validate`) | there is no usable manifest |
@@ -50,7 +51,8 @@ defmodule Pipeline.Plugin.Error do
   | `{:not_clustered, instance}`, `:nodedown`, `:timeout`, `{:interrupted, term}` | with `nodes: :all` | see `Pipeline.Cluster` |
   """
 
-  alias Pipeline.Plugin.{ConfigSchema, ResolutionError}
+  alias Pipeline.Foreign
+  alias Pipeline.Plugin.{ConfigSchema, ResolutionError, Store}
   alias Pipeline.Sandbox
 
   @type operation :: :load | :unload | :upgrade | :disable | :enable | :hold | :restart | :configure | :find
@@ -116,27 +118,28 @@ defmodule Pipeline.Plugin.Error do
   defp place(%{node: node}), do: " on the node #{node}"
 
   defp subject(%{plugin: nil, module: nil}), do: "the plugins"
-  defp subject(%{plugin: nil, module: module}), do: inspect(module)
+  defp subject(%{plugin: nil, module: module}), do: Foreign.term(module)
 
   defp subject(%{plugin: plugin, module: module}) when module in [nil, plugin],
-    do: "plugin #{inspect(plugin)}"
+    do: "plugin #{Foreign.term(plugin)}"
 
-  defp subject(%{plugin: plugin, module: module}), do: "plugin #{inspect(plugin)} (#{inspect(module)})"
+  defp subject(%{plugin: plugin, module: module}),
+    do: "plugin #{Foreign.term(plugin)} (#{Foreign.term(module)})"
 
   defp explain(%{reason: :not_a_plugin, module: module}) do
-    "#{inspect(module)} has no __plugin__/0, so it is not a plugin; write use Pipeline.Plugin in it"
+    "#{Foreign.term(module)} has no __plugin__/0, so it is not a plugin; write use Pipeline.Plugin in it"
   end
 
   defp explain(%{reason: :module_not_found, module: module}) do
-    "there is no module #{inspect(module)} in the code path; check its name and that it is compiled"
+    "there is no module #{Foreign.term(module)} in the code path; check its name and that it is compiled"
   end
 
   defp explain(%{reason: {:no_file, module}}) do
-    "#{inspect(module)} stands in no file, so there is nothing newer to load; give a module, a path or a BEAM binary"
+    "#{Foreign.term(module)} stands in no file, so there is nothing newer to load; give a module, a path or a BEAM binary"
   end
 
   defp explain(%{reason: {:no_way_back, module}}) do
-    "the code of #{inspect(module)} that runs is in no file of the code path any more, so a failure could not be undone; " <>
+    "the code of #{Foreign.term(module)} that runs is in no file of the code path any more, so a failure could not be undone; " <>
       "keep the old file until the upgrade is done and give the path of the new one, or pass rollback: false"
   end
 
@@ -154,36 +157,37 @@ defmodule Pipeline.Plugin.Error do
 
   # A process that raised ends with the exception and the place where it was raised.
   defp failure({exception, stacktrace}) when is_exception(exception) and is_list(stacktrace) do
-    Exception.format_banner(:error, exception, stacktrace)
+    Foreign.banner(:error, exception)
   end
 
-  defp failure(reason), do: inspect(reason)
+  defp failure(reason), do: Foreign.term(reason)
 
   @doc false
   # Why, and what to do, for a reason alone.
   @spec sentence(term) :: String.t()
-  def sentence(error) when is_exception(error), do: Exception.message(error)
+  def sentence(%module{} = error) when module in [__MODULE__, Store.Error], do: Exception.message(error)
+  def sentence(error) when is_exception(error), do: Foreign.message(error)
   def sentence({:invalid_manifest, sentence}), do: "#{sentence}; correct what __plugin__/0 returns"
   def sentence({:invalid_hook, sentence}), do: sentence
 
   def sentence({:already_loaded, id}) do
-    "a plugin with the id #{inspect(id)} is loaded already; unload it first, or give this one another id"
+    "a plugin with the id #{Foreign.term(id)} is loaded already; unload it first, or give this one another id"
   end
 
   def sentence({:disabled, id}) do
-    "an operator has disabled #{inspect(id)}; Pipeline.Plugin.Manager.enable_plugin(#{inspect(id)}) takes that back"
+    "an operator has disabled #{Foreign.term(id)}; Pipeline.Plugin.Manager.enable_plugin(#{Foreign.term(id)}) takes that back"
   end
 
   def sentence({:duplicate_id, id}),
-    do: "the id #{inspect(id)} is used twice; give one of the plugins another"
+    do: "the id #{Foreign.term(id)} is used twice; give one of the plugins another"
 
-  def sentence({:cannot_load, path, reason}), do: "#{path} cannot be loaded: #{inspect(reason)}"
+  def sentence({:cannot_load, path, reason}), do: "#{path} cannot be loaded: #{Foreign.term(reason)}"
 
   def sentence({:not_loaded, id}),
-    do: "there is no plugin #{inspect(id)}; list_plugins/1 shows those there are"
+    do: "there is no plugin #{Foreign.term(id)}; list_plugins/1 shows those there are"
 
   def sentence({:required_by, ids}) do
-    "it is needed by #{Enum.map_join(ids, ", ", &inspect/1)}; unload them first, or pass cascade: true"
+    "it is needed by #{Enum.map_join(ids, ", ", &Foreign.term/1)}; unload them first, or pass cascade: true"
   end
 
   def sentence({:already_started, _id}), do: "it runs already; there is nothing to do"
@@ -213,7 +217,7 @@ defmodule Pipeline.Plugin.Error do
   end
 
   def sentence({:refused, reason}) do
-    "it refused the configuration: #{inspect(reason)}; it keeps the one that it has"
+    "it refused the configuration: #{Foreign.term(reason)}; it keeps the one that it has"
   end
 
   def sentence({:timeout, _id}) do
@@ -221,8 +225,10 @@ defmodule Pipeline.Plugin.Error do
   end
 
   def sentence({:crashed, _id, reason}) do
-    "its process ended meanwhile: #{Exception.format_exit(reason)}; it is restarted as it was"
+    "its process ended meanwhile: #{Foreign.exit_reason(reason)}; it is restarted as it was"
   end
+
+  def sentence({:too_large, _id}), do: "its answer would be larger than its limit max_heap: once it is copied"
 
   def sentence({:not_started, _id, state}), do: "it is #{state}, and only a started plugin can be asked"
 
@@ -234,10 +240,10 @@ defmodule Pipeline.Plugin.Error do
     "its configuration could not be validated, its config_schema/0 failed: #{Sandbox.format_error(reason)}"
   end
 
-  def sentence({:invalid_config, config}), do: "its configuration is a map, got: #{inspect(config)}"
+  def sentence({:invalid_config, config}), do: "its configuration is a map, got: #{Foreign.term(config)}"
 
   def sentence({:not_clustered, instance}) do
-    "the instance #{inspect(instance)} is in no cluster; start it with cluster: true, or leave nodes: :all out"
+    "the instance #{Foreign.term(instance)} is in no cluster; start it with cluster: true, or leave nodes: :all out"
   end
 
   def sentence(:nodedown),
@@ -248,8 +254,8 @@ defmodule Pipeline.Plugin.Error do
   end
 
   def sentence({:interrupted, reason}) do
-    "the process that made the change on all nodes ended, and each takes it back: #{inspect(reason)}; try again"
+    "the process that made the change on all nodes ended, and each takes it back: #{Foreign.term(reason)}; try again"
   end
 
-  def sentence(reason), do: "it failed with #{inspect(reason)}"
+  def sentence(reason), do: "it failed with #{Foreign.term(reason)}"
 end

@@ -53,7 +53,7 @@ defmodule Pipeline.Plugin.Events do
     * `:events_dropped` - with `%{id: id, count: n}`: a slow plugin missed `n` events and has caught up
   """
 
-  alias Pipeline.Events
+  alias Pipeline.{Events, HeapLimit}
   alias Pipeline.Events.Subscription
   alias Pipeline.Instance
   alias Pipeline.Instance.Names
@@ -62,6 +62,9 @@ defmodule Pipeline.Plugin.Events do
 
   @doc """
   Sends an event to all plugins and processes that subscribed to its type.
+
+  A plugin with the limit `:max_heap` (`Pipeline.Plugin.Resources`) exits with `:max_heap` if a copy of the payload
+  would be larger than that.
 
   ## Options
 
@@ -74,6 +77,8 @@ defmodule Pipeline.Plugin.Events do
     if opts != [],
       do: Options.validate!(opts, [:instance, :nodes], "Pipeline.Plugin.Events.emit/3")
 
+    # As if the VM had looked: copies go to subscribers, where no limit of the plugin holds.
+    unless HeapLimit.fits?(payload), do: exit(:max_heap)
     instance = instance(opts)
     nodes = nodes!(opts[:nodes])
     Events.emit({:plugin, type}, payload, instance: instance)

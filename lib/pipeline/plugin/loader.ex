@@ -6,9 +6,9 @@ defmodule Pipeline.Plugin.Loader do
   They load nothing: `Pipeline.Plugin.Manager.load_plugins/2` does.
   """
 
+  alias Pipeline.{Foreign, Options}
   alias Pipeline.Native.Resolution
   alias Pipeline.Plugin.{Manifest, ResolutionError}
-  alias Pipeline.Options
 
   @type manifest :: Manifest.t() | map
 
@@ -112,7 +112,7 @@ defmodule Pipeline.Plugin.Loader do
         {id, requirement}
 
       _ ->
-        raise ArgumentError, "a root is an id or {id, requirement}, got: #{inspect({id, requirement})}"
+        raise ArgumentError, "a root is an id or {id, requirement}, got: #{Foreign.term({id, requirement})}"
     end
   end
 
@@ -160,7 +160,7 @@ defmodule Pipeline.Plugin.Loader do
 
   defp check!(manifest) do
     with {:error, sentence} <- Manifest.check(manifest) do
-      raise ArgumentError, "not a manifest: #{sentence}; got: #{inspect(manifest)}"
+      raise ArgumentError, "not a manifest: #{sentence}; got: #{Foreign.term(manifest)}"
     end
   end
 end

@@ -251,6 +251,7 @@ defmodule Pipeline.Plugin.Manager do
     * `{:no_update_config, id}` - the plugin has no `c:Pipeline.Plugin.update_config/2`
     * `{:timeout, id}` - it did not answer in time. What it answers later is not taken
     * `{:crashed, id, reason}` - it ended while it was asked, and is restarted with the configuration that it had
+    * `{:too_large, id}` - it refused with a reason larger than its limit `:max_heap` (`Pipeline.Plugin.Resources`)
     * `{:not_started, id, state}`, `{:not_loaded, id}`
 
   The configuration replaces the old one; the two are not merged.
@@ -493,7 +494,8 @@ defmodule Pipeline.Plugin.Manager do
   time. The status of one is
 
     * `:healthy` - it said so, or has no such callback and its process answers
-    * `{:unhealthy, reason}` - it said so; or raised, then the reason is the exception
+    * `{:unhealthy, reason}` - it said so; or raised, then the reason is the exception; or `{:too_large, id}`, its
+      answer was larger than its limit `:max_heap`
     * `:no_answer` - it did not answer within the time box: it hangs, or has much to do
     * `{:crashed, reason}` - it ended before it answered
     * `{:not_running, state}` - it is not `:started`, or is just being `:restarting`

@@ -5,7 +5,7 @@ defmodule Pipeline.Plugin.Manifest do
   It comes from a module that is loaded or from a BEAM file that is not (`Pipeline.Plugin.Discovery`).
   """
 
-  alias Pipeline.Plugin
+  alias Pipeline.{Foreign, Native, Plugin}
 
   @typedoc """
   A manifest.
@@ -26,9 +26,11 @@ defmodule Pipeline.Plugin.Manifest do
 
   @keys [:id, :version, :capabilities, :dependencies]
 
+  # Bytes of an id that is a string, and of the name of an unknown atom: 255 characters. The core has the same numbers.
+  @id_bytes 255
+  @atom_bytes 4 * 255
+
   # What the core can hold.
-  @number_limit 100_000_000_000_000
-  @number_digits 14
   @highest_priority 0x7FFFFFFFFFFFFFFF
 
   # All atoms that stand in manifests whatever the plugin.
@@ -58,7 +60,7 @@ defmodule Pipeline.Plugin.Manifest do
     end
   end
 
-  def check(other), do: {:error, "its manifest is not a map but #{inspect(other)}"}
+  def check(other), do: {:error, "its manifest is not a map but #{Foreign.term(other)}"}
 
   @doc """
   The providers that the manifest declares: a capability whose value is a keyword list with a `:module`.
@@ -81,12 +83,23 @@ defmodule Pipeline.Plugin.Manifest do
   def priority?(priority), do: is_integer(priority) and abs(priority) <= @highest_priority
 
   defp field_error(:id, id) do
-    unless valid_id?(id), do: {:error, "its id is #{inspect(id)}, where an atom or a string belongs"}
+    cond do
+      valid_id?(id) -> nil
+      too_long?(id) -> too_long("id", id, @id_bytes)
+      true -> {:error, "its id is #{Foreign.term(id)}, where an atom or a string belongs"}
+    end
   end
 
   defp field_error(:version, version) do
-    unless version?(version) do
-      {:error, "its version is #{inspect(version)}, which is not a semantic version such as \"1.0.0\""}
+    case is_binary(version) and Native.Manifest.check_version(version) do
+      :ok ->
+        nil
+
+      {:too_long, limit} ->
+        too_long("version", version, limit)
+
+      _invalid ->
+        {:error, "its version is #{Foreign.term(version)}, which is not a semantic version such as \"1.0.0\""}
     end
   end
 
@@ -94,7 +107,7 @@ defmodule Pipeline.Plugin.Manifest do
     if proper_list?(capabilities) and Enum.all?(capabilities, &capability?/1) do
       %{capabilities: capabilities} |> providers() |> Enum.find_value(&provider_error/1)
     else
-      {:error, "its capabilities are #{inspect(capabilities)}, where a list of {name, value} belongs"}
+      {:error, "its capabilities are #{Foreign.term(capabilities)}, where a list of {name, value} belongs"}
     end
   end
 
@@ -102,7 +115,7 @@ defmodule Pipeline.Plugin.Manifest do
     if proper_list?(dependencies) do
       Enum.find_value(dependencies, &dependency_error/1)
     else
-      {:error, "its dependencies are #{inspect(dependencies)}, where a list of {id, options} belongs"}
+      {:error, "its dependencies are #{Foreign.term(dependencies)}, where a list of {id, options} belongs"}
     end
   end
 
@@ -114,7 +127,7 @@ defmodule Pipeline.Plugin.Manifest do
              Enum.all?(hooks, fn {kind, points} ->
                name?(kind) and proper_list?(points) and Enum.all?(points, &name?/1)
              end) do
-      {:error, "its hooks are #{inspect(hooks)}, where a map from kinds to lists of hook points belongs"}
+      {:error, "its hooks are #{Foreign.term(hooks)}, where a map from kinds to lists of hook points belongs"}
     end
   end
 
@@ -125,74 +138,63 @@ defmodule Pipeline.Plugin.Manifest do
     priority = opts[:priority]
 
     unless is_nil(priority) or priority?(priority) do
-      {:error, "its #{inspect(type)} has the priority #{inspect(priority)}, where an integer belongs"}
+      {:error,
+       "its #{Foreign.term(type)} has the priority #{Foreign.term(priority)}, where an integer belongs"}
     end
   end
 
   defp dependency_error({target, opts} = dependency) do
     cond do
       not target?(target) ->
-        {:error, "it depends on #{inspect(target)}, where a plugin id or capability: name belongs"}
+        {:error, "it depends on #{Foreign.term(target)}, where a plugin id or capability: name belongs"}
 
       not Keyword.keyword?(opts) ->
-        {:error, "its dependency #{inspect(dependency)} has options that are no keyword list"}
-
-      opts[:version] != nil and not requirement?(opts[:version]) ->
-        {:error,
-         "it depends on #{inspect(target)} #{inspect(opts[:version])}, which is not a version requirement"}
+        {:error, "its dependency #{Foreign.term(dependency)} has options that are no keyword list"}
 
       true ->
-        nil
+        requirement_error(target, opts[:version])
     end
   end
 
   defp dependency_error(other) do
-    {:error, "its dependency #{inspect(other)} is not a pair of id and options"}
+    {:error, "its dependency #{Foreign.term(other)} is not a pair of id and options"}
   end
 
-  # Not by the core, which is not there yet while this library's own plugins are compiled. What is valid here is valid
-  # there, which takes numbers of 14 digits at most.
-  defp version?(text), do: plain_version?(text, 0) or parsed_version?(text)
+  defp requirement_error(_target, nil), do: nil
 
-  # Most are three numbers, which need no parser.
-  defp plain_version?(<<digit, rest::binary>>, dots) when digit in ?1..?9, do: number?(rest, 1, dots)
-  defp plain_version?("0" <> rest, dots), do: next_number?(rest, dots)
-  defp plain_version?(_other, _dots), do: false
+  defp requirement_error(target, requirement) do
+    case is_binary(requirement) and Native.Manifest.check_requirement(requirement) do
+      :ok ->
+        nil
 
-  defp number?(<<digit, rest::binary>>, digits, dots) when digit in ?0..?9 and digits < @number_digits,
-    do: number?(rest, digits + 1, dots)
+      {:too_long, limit} ->
+        {:error,
+         "it depends on #{Foreign.term(target)} by a requirement of #{byte_size(requirement)} bytes, and #{limit} are " <>
+           "allowed; shorten it"}
 
-  defp number?(rest, _digits, dots), do: next_number?(rest, dots)
-
-  defp next_number?("." <> rest, dots) when dots < 2, do: plain_version?(rest, dots + 1)
-  defp next_number?(rest, dots), do: rest == "" and dots == 2
-
-  defp parsed_version?(text) do
-    with true <- text?(text), {:ok, version} <- Version.parse(text) do
-      Enum.all?([version.major, version.minor, version.patch | version.pre], fn part ->
-        not is_integer(part) or part < @number_limit
-      end)
-    else
-      _ -> false
+      _invalid ->
+        {:error,
+         "it depends on #{Foreign.term(target)} #{Foreign.term(requirement)}, which is not a version requirement"}
     end
   end
 
-  defp requirement?(text) do
-    text?(text) and match?({:ok, _}, Version.parse_requirement(text)) and
-      not Regex.match?(~r/(?<![0-9A-Za-z])[0-9]{15,}(?![0-9A-Za-z])/, text)
+  defp too_long(field, text, limit) do
+    {:error, "its #{field} has #{byte_size(text)} bytes, and #{limit} are allowed; shorten it"}
   end
+
+  defp too_long?(id), do: is_binary(id) and byte_size(id) > @id_bytes
 
   defp target?({:capability, name}), do: name?(name)
   defp target?(id), do: valid_id?(id)
 
   # The name of an atom that the VM does not know, from a file.
-  defp name?({:unknown_atom, name}), do: text?(name)
+  defp name?({:unknown_atom, name}), do: text?(name, @atom_bytes)
   defp name?(name), do: is_atom(name)
 
-  defp valid_id?(id) when is_binary(id), do: text?(id)
+  defp valid_id?(id) when is_binary(id), do: text?(id, @id_bytes)
   defp valid_id?(id), do: id not in [nil, true, false] and name?(id)
 
-  defp text?(text), do: is_binary(text) and text != "" and String.valid?(text)
+  defp text?(text, bytes), do: is_binary(text) and byte_size(text) in 1..bytes and String.valid?(text)
 
   defp proper_list?(list), do: is_list(list) and not List.improper?(list)
 end

@@ -55,6 +55,12 @@ defmodule Pipeline.Plugin.Resources do
   Figures and limits apply to the plugin's own process. They do not include processes that the plugin started,
   nor its hooks, which run in the process that calls `Pipeline.Hook.run/2`: limit a hook with its `timeout:`
   and `max_heap:`. Binaries above 64 bytes are shared between processes and are not counted.
+
+  A term that shares parts of itself takes much more memory once it is copied to another process. With a
+  `:max_heap` for which the VM kills, a plugin sends no reply whose copy, with its binaries, is larger than
+  the limit: an answer to a call, a health report or a refusal becomes `{:too_large, id}`, and
+  `Pipeline.Plugin.Events.emit/3` exits with `:max_heap`. Other messages of the plugin, its exit reason, and
+  plugins without the limit are not checked: an Elixir plugin is trusted code.
   """
 
   alias Pipeline.Instance

@@ -30,6 +30,7 @@ defmodule Pipeline.Plugin.RPC do
           | {:timeout, Pipeline.Plugin.plugin_id()}
           | {:crashed, Pipeline.Plugin.plugin_id(), term}
           | {:calling_self, Pipeline.Plugin.plugin_id()}
+          | {:too_large, Pipeline.Plugin.plugin_id()}
           | term
 
   # The longest timeout of Erlang, 49 days.
@@ -50,6 +51,8 @@ defmodule Pipeline.Plugin.RPC do
     * `{:timeout, id}` - it did not answer in time; it may still execute the request
     * `{:crashed, id, reason}` - it ended before it answered; it may have executed the request
     * `{:calling_self, id}` - it is the caller
+    * `{:too_large, id}` - its answer, once copied, would take more than its limit `:max_heap`
+      (`Pipeline.Plugin.Resources`)
 
   ## Options
 

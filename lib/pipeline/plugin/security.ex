@@ -14,7 +14,8 @@ defmodule Pipeline.Plugin.Security do
 
   A capability is what the plugin says of itself. It can be read before the plugin is loaded
   (`Pipeline.Plugin.Discovery`), so a host can refuse one that asks for too much; nothing in the BEAM enforces it on
-  code that is loaded. See `Pipeline.Sandbox` for what a sandboxed call guards against, and what not.
+  code that is loaded. `sandbox_call/3` reads the code of a function before it runs it: a check, not a wall. See
+  `Pipeline.Sandbox` for what it guards against, and what not. The plugin itself is trusted code.
   """
 
   alias Pipeline.Plugin.{Registry, Wrapper}

@@ -10,7 +10,7 @@ defmodule Pipeline.Plugin.Store do
 
   require Logger
 
-  alias Pipeline.Plugin
+  alias Pipeline.{Foreign, Plugin}
   alias Pipeline.Plugin.Store.{Disk, Error}
 
   @magic "pipeline plugins\n"
@@ -54,10 +54,10 @@ defmodule Pipeline.Plugin.Store do
   @spec disabled?(t, Plugin.plugin_id()) :: boolean
   def disabled?(%__MODULE__{} = store, id), do: disabled(store, id) != :error
 
-  @doc "Records that a plugin is disabled from now on. A reason that is not text is kept as `inspect/1` shows it."
+  @doc "Records that a plugin is disabled from now on. A reason that is not text is kept as one line that shows it."
   @spec put(t, Plugin.plugin_id(), reason :: term) :: {:ok, t} | {:error, Error.t()}
   def put(%__MODULE__{plugins: plugins} = store, id, reason \\ nil) do
-    reason = if reason == nil or is_binary(reason), do: reason, else: inspect(reason)
+    reason = if reason == nil or is_binary(reason), do: reason, else: Foreign.term(reason)
     entry = %{since: System.system_time(:microsecond), reason: reason}
     write(store, Map.update(plugins, key(id), %{disabled: entry}, &Map.put(&1, :disabled, entry)))
   end
@@ -95,7 +95,7 @@ defmodule Pipeline.Plugin.Store do
         {:ok, %{store | plugins: plugins}}
 
       %{version: version} ->
-        set_aside(store, "has the version #{inspect(version)}, and this release reads #{@version}")
+        set_aside(store, "has the version #{Foreign.term(version)}, and this release reads #{@version}")
 
       _other ->
         set_aside(store, "has content that this release cannot read")

@@ -11,6 +11,7 @@ defmodule Pipeline.Plugin.Wrapper do
 
   require Logger
 
+  alias Pipeline.{Foreign, HeapLimit}
   alias Pipeline.Plugin.Config.Update
   alias Pipeline.Plugin.Manager.Health
   alias Pipeline.Plugin.Manager.UpgradeGuard
@@ -90,6 +91,7 @@ defmodule Pipeline.Plugin.Wrapper do
     # So that a shutdown reaches the plugin's stop/1.
     Process.flag(:trap_exit, true)
     Process.put(@instance_key, instance)
+    HeapLimit.note()
     %{module: module, id: id, instance: instance, restarts: restarts, state: nil}
   end
 
@@ -140,7 +142,8 @@ defmodule Pipeline.Plugin.Wrapper do
         send(starter, {:plugin_done, self(), :ok})
         {:noreply, data}
 
-      {:error, reason} ->
+      {:error, _reason} = error ->
+        {:error, reason} = bounded(error, data)
         Restarts.disarm(data.restarts)
         send(starter, {:plugin_done, self(), {:error, reason}})
         # Who started it says so.
@@ -172,8 +175,8 @@ defmodule Pipeline.Plugin.Wrapper do
   def handle_call({:plugin_rpc, request}, _from, data) do
     if exports?(data, :handle_rpc, 2) do
       case data.module.handle_rpc(request, data.state) do
-        {:reply, reply, state} -> {:reply, {:ok, reply}, %{data | state: state}}
-        {:error, reason, state} -> {:reply, {:error, reason}, %{data | state: state}}
+        {:reply, reply, state} -> {:reply, bounded({:ok, reply}, data), %{data | state: state}}
+        {:error, reason, state} -> {:reply, bounded({:error, reason}, data), %{data | state: state}}
         other -> {:stop, {:bad_return, {data.module, :handle_rpc, 2}, other}, data}
       end
     else
@@ -192,12 +195,16 @@ defmodule Pipeline.Plugin.Wrapper do
 
   def handle_call({:update_config, update}, _from, %{module: module, state: state} = data) do
     case callback(:update_config, fn -> Update.take(update, module, data.id, data.instance, state) end) do
-      {:ok, answer, state} -> {:reply, answer, %{data | state: state}}
+      {:ok, answer, state} -> {:reply, bounded(answer, data), %{data | state: state}}
       {:bad_return, other} -> {:stop, {:bad_return, {module, :update_config, 2}, other}, data}
     end
   end
 
-  def handle_call(:health, _from, data), do: {:reply, Health.ask(data.module, data.state), data}
+  def handle_call(:health, _from, data) do
+    answer = Health.ask(data.module, data.state)
+    answer = if HeapLimit.fits?(answer), do: answer, else: {{:unhealthy, {:too_large, data.id}}, nil}
+    {:reply, answer, data}
+  end
 
   def handle_call({:subscription, change, subscription}, _from, data) do
     {:reply, apply(Pipeline.Events.Subscription, change, [subscription]), data}
@@ -214,8 +221,8 @@ defmodule Pipeline.Plugin.Wrapper do
         send(starter, {:plugin_done, self(), :ok})
         {:noreply, data}
 
-      {:error, reason} ->
-        send(starter, {:plugin_done, self(), {:error, reason}})
+      {:error, _reason} = error ->
+        send(starter, {:plugin_done, self(), bounded(error, data)})
         {:noreply, data}
     end
   end
@@ -253,7 +260,10 @@ defmodule Pipeline.Plugin.Wrapper do
     if exports?(data, :handle_message, 2) do
       keep(data, :handle_message, 2, data.module.handle_message(message, data.state))
     else
-      Logger.warning("plugin #{inspect(data.id)} has no handle_message/2 and dropped #{inspect(message)}")
+      Logger.warning(
+        "plugin #{inspect(data.id)} has no handle_message/2 and dropped #{Foreign.term(message)}"
+      )
+
       {:noreply, data}
     end
   end
@@ -344,7 +354,7 @@ defmodule Pipeline.Plugin.Wrapper do
       {:ok, new}
     end
   catch
-    :error, reason -> {{:error, {Exception.normalize(:error, reason, __STACKTRACE__), __STACKTRACE__}}, old}
+    :error, reason -> {{:error, {Foreign.normalize(reason, __STACKTRACE__), __STACKTRACE__}}, old}
     kind, reason -> {{:error, {kind, reason}}, old}
   end
 
@@ -359,6 +369,10 @@ defmodule Pipeline.Plugin.Wrapper do
       {:ok, data}
     end
   end
+
+  # An answer is copied to who asked, where no limit of this process holds.
+  defp bounded(answer, data),
+    do: if(HeapLimit.fits?(answer), do: answer, else: {:error, {:too_large, data.id}})
 
   defp exports?(data, name, arity), do: function_exported?(data.module, name, arity)
 

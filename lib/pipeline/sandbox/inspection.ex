@@ -3,6 +3,10 @@ defmodule Pipeline.Sandbox.Inspection do
   # What a function calls, read from the instructions that it was compiled to: its own, those of the functions of its
   # module that it reaches, and those of the functions that it closes over. The imports of a module would tell too
   # much, since they are those of all its functions, and too little, since `module.function()` is not among them.
+  #
+  # Code is kept for the time of one check, by module and version (the MD5 of the code that a function belongs to). A
+  # function of a version that is no longer the current one is refused: its file is gone, and a call that names its own
+  # module would go to the code of the other version.
 
   alias Pipeline.Sandbox.Pure
 
@@ -35,13 +39,13 @@ defmodule Pipeline.Sandbox.Inspection do
       else: closure(fun, info, rest, state)
   end
 
-  defp walk([{:local, {module, _, _} = mfa} | rest], state) do
-    if mfa in state.seen do
+  defp walk([{:local, version, {module, _, _} = mfa} | rest], state) do
+    if {version, mfa} in state.seen do
       walk(rest, state)
     else
-      state = %{state | seen: MapSet.put(state.seen, mfa)}
+      state = %{state | seen: MapSet.put(state.seen, {version, mfa})}
       # A function that is not there fails when it is called, and not here.
-      {left, state} = state.code[module] |> Map.get(mfa, []) |> instructions(mfa, state)
+      {left, state} = state.code[{module, version}] |> Map.get(mfa, []) |> instructions({version, mfa}, state)
       walk(left ++ rest, state)
     end
   end
@@ -64,20 +68,33 @@ defmodule Pipeline.Sandbox.Inspection do
 
       true ->
         with {:ok, state} <- read(info.module, version, state),
-             do: walk(inner ++ [{:local, mfa} | rest], state)
+             do: walk(inner ++ [{:local, version, mfa} | rest], state)
     end
   end
 
-  defp read(module, _version, %{code: code} = state) when is_map_key(code, module), do: {:ok, state}
-
   defp read(module, version, state) do
+    cond do
+      version != current(module) -> {:error, {:cannot_inspect, module, :other_version}}
+      is_map_key(state.code, {module, version}) -> {:ok, state}
+      true -> read_file(module, version, state)
+    end
+  end
+
+  defp current(module) do
+    :erlang.get_module_info(module, :md5)
+  rescue
+    # It is not loaded any more.
+    ArgumentError -> nil
+  end
+
+  defp read_file(module, version, state) do
     with {^module, binary, _path} <- :code.get_object_code(module),
          {:ok, {^module, ^version}} <- :beam_lib.md5(binary),
          {:beam_file, ^module, _, _, _, functions} <- :beam_disasm.file(binary) do
       code =
         for {:function, name, arity, _entry, code} <- functions, into: %{}, do: {{module, name, arity}, code}
 
-      {:ok, put_in(state.code[module], code)}
+      {:ok, put_in(state.code[{module, version}], code)}
     else
       :error -> {:error, {:cannot_inspect, module, :no_file}}
       {:ok, {^module, _version}} -> {:error, {:cannot_inspect, module, :other_version}}
@@ -91,11 +108,17 @@ defmodule Pipeline.Sandbox.Inspection do
     end)
   end
 
-  defp note(:dynamic, from, {left, state}), do: {left, violation(:dynamic, from, state)}
-  defp note({:fun, fun}, from, {left, state}), do: {[{:fun, fun, from} | left], state}
+  defp note(:dynamic, {_version, from}, {left, state}), do: {left, violation(:dynamic, from, state)}
+  defp note({:fun, fun}, {_version, from}, {left, state}), do: {[{:fun, fun, from} | left], state}
 
-  defp note({:call, {module, _, _} = mfa}, {module, _, _}, {left, state}), do: {[{:local, mfa} | left], state}
-  defp note({:call, mfa}, from, {left, state}), do: {left, call(mfa, from, state)}
+  defp note({:call, {module, _, _} = mfa}, {version, {module, _, _} = from}, {left, state}) do
+    # The instructions of a native function in the file are not what runs.
+    if native?(mfa), do: {left, violation(mfa, from, state)}, else: {[{:local, version, mfa} | left], state}
+  end
+
+  defp note({:call, mfa}, {_version, from}, {left, state}), do: {left, call(mfa, from, state)}
+
+  defp native?({module, name, arity}), do: {name, arity} in :erlang.get_module_info(module, :nifs)
 
   # What an instruction calls or makes a value of.
   defp instruction(:send), do: [{:call, {:erlang, :send, 2}}]
@@ -105,7 +128,13 @@ defmodule Pipeline.Sandbox.Inspection do
        do: [:dynamic]
 
   defp instruction({:func_info, _module, _name, _arity}), do: []
+
+  # A function of `:erlang` that the VM runs as an instruction.
+  defp instruction({:bif, name, _fail, args, _to}), do: bif(name, args)
+  defp instruction({:gc_bif, name, _fail, _live, args, _to}), do: bif(name, args)
   defp instruction(instruction), do: operands([instruction], [])
+
+  defp bif(name, args), do: operands(args, [{:call, {:erlang, name, length(args)}}])
 
   defp operands([], found), do: found
   defp operands([{:extfunc, m, f, a} | rest], found), do: operands(rest, [{:call, {m, f, a}} | found])

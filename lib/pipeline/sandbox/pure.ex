@@ -2,6 +2,9 @@ defmodule Pipeline.Sandbox.Pure do
   @moduledoc false
   # The functions of `:erlang` that change nothing outside the process and make no atoms: what operators, conversions
   # and raising compile to.
+  #
+  # None of them takes a module, a function by its name, or options that name one. So `error/3` and `raise/3` are not
+  # among them: both take a stacktrace or options with an `error_info`, a function that others call to explain the error.
 
   @functions [
     +: 1,
@@ -97,6 +100,7 @@ defmodule Pipeline.Sandbox.Pure do
     make_ref: 0,
     self: 0,
     node: 0,
+    node: 1,
     monotonic_time: 0,
     monotonic_time: 1,
     system_time: 0,
@@ -105,8 +109,6 @@ defmodule Pipeline.Sandbox.Pure do
     unique_integer: 1,
     error: 1,
     error: 2,
-    error: 3,
-    raise: 3,
     exit: 1,
     throw: 1,
     is_atom: 1,

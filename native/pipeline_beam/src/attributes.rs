@@ -1,16 +1,20 @@
+use crate::bounds::{check, check_size};
 use crate::error::ReadError;
 use crate::limits::Limits;
-use crate::term::{Term, Token, Tokens, decode_value, payload, skip};
+use crate::term::{Term, Token, Tokens, decode_value, payload};
 
 /// The module attribute that carries a plugin's manifest.
 pub const MANIFEST_ATTRIBUTE: &str = "pipeline_plugin";
 
-/// The manifest in the data of a chunk `Attr`, `None` where there is none. Every other attribute is
-/// read over, whatever it holds.
+/// The manifest in the data of a chunk `Attr` and its size in bytes, `None` where there is none. Every other
+/// attribute is read over, whatever it holds.
 ///
 /// The chunk is the term `[{Name, [Value]}]`. A compiler writes one pair per attribute declaration,
 /// and the values of a list attribute stand in the list themselves.
-pub(crate) fn manifest(attributes: &[u8], limits: &Limits) -> Result<Option<Term>, ReadError> {
+pub(crate) fn manifest(
+    attributes: &[u8],
+    limits: &Limits,
+) -> Result<Option<(Term, usize)>, ReadError> {
     let payload = payload(attributes, limits)?;
     let mut tokens = Tokens::new(&payload);
     let count = match tokens.next()? {
@@ -27,11 +31,14 @@ pub(crate) fn manifest(attributes: &[u8], limits: &Limits) -> Result<Option<Term
             return Err(ReadError::Attributes);
         };
         if !name.is(MANIFEST_ATTRIBUTE) {
-            skip(&mut tokens)?;
+            tokens.skip()?;
         } else if manifest.is_some() {
             return Err(ReadError::SeveralManifests);
         } else {
-            manifest = Some(single(decode_value(&mut tokens, limits)?)?);
+            let bytes = check_size(&tokens)?;
+            let single = single(decode_value(&mut tokens, limits)?)?;
+            check(&single)?;
+            manifest = Some((single, bytes));
         }
     }
     match tokens.next()? {

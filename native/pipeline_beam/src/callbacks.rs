@@ -2,10 +2,10 @@ use crate::atom_table::AtomTable;
 use crate::error::ReadError;
 use crate::exports::Export;
 
-/// The functions that a plugin module exports at least, by name and arity.
+/// The functions that every plugin module exports, by name and arity.
 pub const REQUIRED_CALLBACKS: &[(&str, u8)] = &[("__plugin__", 0)];
 
-/// What an atom table tells about a module: its name, and which indexes name required callbacks.
+/// The module's name, and the indexes of the required callbacks in its atom table.
 pub(crate) struct Names {
     pub(crate) module: String,
     callbacks: Vec<(&'static str, u32)>,

@@ -2,9 +2,11 @@ use std::io;
 
 use thiserror::Error;
 
+use crate::limits::Limits;
+use crate::scan::PatternError;
 use crate::term::TermError;
 
-/// Why a path, or a file below it, was not read. None of them stops a [`scan`](crate::scan).
+/// A path, or a file below it, that could not be read. No such error stops a [`scan`](crate::scan).
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ReadError {
@@ -17,16 +19,37 @@ pub enum ReadError {
     )]
     NotAPluginPath,
     /// A device, a socket or a pipe.
-    #[error("this is no regular file; reading it might wait for ever, so it is left alone")]
+    #[error("this is not a regular file, and reading it could block; give a regular file")]
     NotARegularFile,
-    /// A pattern that does not parse.
-    #[error("the pattern does not parse: {0}; a brace group may not contain a slash")]
-    Pattern(#[from] globset::Error),
-    /// More paths than a scan takes on.
+    /// A path that is not UTF-8, which no Elixir string can hold.
+    #[error("the path is not UTF-8, so nothing is read from it; rename the file or the directory")]
+    NotUtf8,
+    /// A pattern that does not parse, or is too large.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+    /// More modules than a scan lists.
     #[error(
         "there are more than {limit} files; name the plugins' directories more closely or raise the option `files`"
     )]
     TooManyFiles {
+        /// The limit.
+        limit: usize,
+    },
+    /// More directory entries than a scan looks at.
+    #[error(
+        "the search looks at more than {limit} directory entries; name the plugins' directories more closely, or look for \
+         links that lead back up"
+    )]
+    TooManyEntries {
+        /// The limit.
+        limit: usize,
+    },
+    /// Manifests that are too large together.
+    #[error(
+        "the manifests found have more than {limit} bytes together, so the search ends here; name the plugins' directories \
+         more closely"
+    )]
+    TooManyManifests {
         /// The limit.
         limit: usize,
     },
@@ -44,6 +67,21 @@ pub enum ReadError {
         /// The limit.
         limit: u64,
     },
+    /// A file that is too large.
+    #[error(
+        "the file has more than {limit} bytes; raise the limit `{option}` if you trust the file"
+    )]
+    FileTooLarge {
+        /// The limit.
+        limit: u64,
+        /// The field of [`Limits`](crate::Limits) that sets it.
+        option: &'static str,
+    },
+    /// A file that has changed since it was discovered.
+    #[error(
+        "the file has changed since it was discovered; discover it again and look at its manifest before you load it"
+    )]
+    Changed,
     /// The file does not start as a BEAM file does.
     #[error(
         "the file is no BEAM file: it does not start with FOR1, a size and BEAM; compile it again"
@@ -52,7 +90,7 @@ pub enum ReadError {
     /// The file ends before its header, a chunk or a table does.
     #[error("the file ends within {what}; it was cut off, compile or copy it again")]
     Truncated {
-        /// What is cut off.
+        /// The part that is cut off.
         what: &'static str,
     },
     /// A chunk larger than allowed.
@@ -77,7 +115,7 @@ pub enum ReadError {
     },
     /// A chunk that a module with a manifest needs.
     #[error(
-        "the module has a manifest and no chunk {chunk}; compile it with OTP 20 or newer and do not strip it"
+        "the module has a manifest but no chunk {chunk}; compile it with OTP 20 or newer and do not strip it"
     )]
     MissingChunk {
         /// The chunk's name.
@@ -96,6 +134,36 @@ pub enum ReadError {
         "the attribute :pipeline_plugin holds no map; leave writing it to `use Pipeline.Plugin`"
     )]
     ManifestNotAMap,
+    /// A manifest of too many bytes.
+    #[error(
+        "the manifest has {bytes} bytes, and {} are allowed; shorten its description and its capabilities",
+        Limits::MANIFEST_BYTES
+    )]
+    ManifestTooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// A text of a manifest that is too long.
+    #[error("the manifest's {part} has {bytes} bytes, and {limit} are allowed; shorten it")]
+    ManifestTextTooLong {
+        /// The name of the text.
+        part: &'static str,
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A list of a manifest that is too long.
+    #[error(
+        "the manifest has {count} {part}, and {} are allowed; split the plugin into several",
+        Limits::LIST_LENGTH
+    )]
+    ManifestTooMany {
+        /// The name of the list.
+        part: &'static str,
+        /// How many there are.
+        count: usize,
+    },
     /// An atom table that does not add up.
     #[error(
         "the atom table does not hold what it announces; the file is damaged, compile it again"
@@ -144,7 +212,15 @@ impl ReadError {
             Self::NotAPluginPath => "not_a_plugin_path",
             Self::NotARegularFile => "not_a_regular_file",
             Self::Pattern(_) => "pattern",
+            Self::NotUtf8 => "not_utf8",
             Self::TooManyFiles { .. } => "too_many_files",
+            Self::TooManyEntries { .. } => "too_many_entries",
+            Self::TooManyManifests { .. } => "too_many_manifests",
+            Self::FileTooLarge { .. } => "file_too_large",
+            Self::Changed => "changed",
+            Self::ManifestTooLarge { .. } => "manifest_too_large",
+            Self::ManifestTextTooLong { .. } => "manifest_text_too_long",
+            Self::ManifestTooMany { .. } => "manifest_too_many",
             Self::Io(_) => "io",
             Self::Gzip(_) => "gzip",
             Self::InflatedTooLarge { .. } => "inflated_too_large",

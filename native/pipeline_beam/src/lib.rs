@@ -5,9 +5,9 @@
 //! files of directories, patterns and `.ez` archives, in parallel. No code is loaded, and no atom is
 //! made: names are text throughout.
 //!
-//! Files are taken as hostile. Nothing recurses into what a file describes, no length is believed
-//! before the bytes are there, and [`Limits`] bounds what may be built and inflated. What cannot be
-//! read is a [`ReadError`] that says why; it never ends a scan.
+//! Every file is treated as hostile. The reader does not recurse into nested data, allocates nothing on
+//! the word of a length field, and checks [`Limits`] before it builds or inflates anything. A file that
+//! cannot be read is a [`ReadError`] with the reason; it does not stop a scan.
 //!
 //! ```
 //! use pipeline_beam::{Limits, Term, decode};
@@ -23,11 +23,13 @@
 mod atom_table;
 mod attributes;
 mod beam_file;
+mod bounded_read;
+mod bounds;
 mod callbacks;
+mod digest;
 mod error;
+mod escape;
 mod exports;
-mod file_source;
-mod inflate;
 mod limits;
 mod module;
 mod scan;
@@ -35,9 +37,12 @@ mod source;
 mod term;
 
 pub use attributes::MANIFEST_ATTRIBUTE;
+pub use bounds::check_manifest;
 pub use callbacks::REQUIRED_CALLBACKS;
+pub use digest::Digest;
 pub use error::ReadError;
+pub use escape::Escaped;
 pub use limits::Limits;
 pub use module::{Found, read_file, read_module};
-pub use scan::{FoundFile, Progress, Scan, ScanOptions, scan};
-pub use term::{BigInteger, Opaque, Term, TermError, decode};
+pub use scan::{Code, FoundFile, PatternError, Progress, Scan, ScanOptions, read_code, scan};
+pub use term::{Opaque, Term, TermError, decode};

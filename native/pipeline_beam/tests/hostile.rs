@@ -33,6 +33,12 @@ fn a_million_levels_are_refused_or_read_over() {
         let error = decode(&[b"\x83", &deep[..]].concat(), &Limits::default()).unwrap_err();
         assert_eq!(error, TermError::Depth { limit: 64 });
         let error = read_module(&plugin_file(&attributes(&deep)), &Limits::default()).unwrap_err();
+        assert_eq!(error.reason(), "manifest_too_large");
+        let error = read_module(
+            &plugin_file(&attributes(&nested(1_000))),
+            &Limits::default(),
+        )
+        .unwrap_err();
         assert_eq!(error.reason(), "term_too_deep");
         let other = [b"\x83l\0\0\0\x01h\x02w\x05other", &deep[..], b"j"].concat();
         assert_eq!(

@@ -6,7 +6,7 @@ mod encoder;
 use std::io::Write;
 
 use encoder::{attributes, beam_file, plugin_file};
-use pipeline_beam::{BigInteger, Found, Limits, ReadError, Term, read_file, read_module};
+use pipeline_beam::{Found, Limits, ReadError, Term, read_file, read_module};
 
 fn read(bytes: &[u8]) -> Result<Option<Found>, ReadError> {
     read_module(bytes, &Limits::default())
@@ -43,15 +43,6 @@ fn a_manifest_is_read_as_it_was_written() {
     let found = read(&bytes).unwrap().unwrap();
     assert_eq!(found.module, "Elixir.Fixture.Plugin");
     assert_eq!(found.missing_callbacks, []);
-    let below = 123_456_789_012_345_678_901_234_567_890_u128.to_le_bytes();
-    let below = BigInteger {
-        negative: true,
-        magnitude: below[..13].into(),
-    };
-    let beyond = BigInteger {
-        negative: false,
-        magnitude: (1_u64 << 63).to_le_bytes().into(),
-    };
     let upcase = Term::ExternalFun {
         module: "Elixir.String".into(),
         name: "upcase".into(),
@@ -69,8 +60,7 @@ fn a_manifest_is_read_as_it_was_written() {
         ("small", integer(7)),
         ("negative", integer(-70_000)),
         ("word", integer(i64::MAX)),
-        ("beyond", Term::BigInteger(beyond)),
-        ("below", Term::BigInteger(below)),
+        ("least", integer(i64::MIN)),
         ("ratio", Term::Float(1.5)),
         ("fun", upcase),
         (
@@ -112,20 +102,25 @@ fn packing_changes_nothing() {
     let Some(bytes) = compiled::file("Elixir.Fixture.Plugin.beam") else {
         return;
     };
-    let expected = read(&bytes).unwrap();
+    let expected = content(read(&bytes).unwrap());
     for name in ["gzip.beam", "released.beam", "otp28.beam"] {
         assert_eq!(
-            read(&compiled::file(name).unwrap()).unwrap(),
+            content(read(&compiled::file(name).unwrap()).unwrap()),
             expected,
             "{name}"
         );
         let path = compiled::directory().unwrap().join(name);
         assert_eq!(
-            read_file(&path, &Limits::default()).unwrap(),
+            content(read_file(&path, &Limits::default()).unwrap()),
             expected,
             "{name}"
         );
     }
+}
+
+/// All but the digest, which is of the bytes as they are packed.
+fn content(found: Option<Found>) -> Option<(String, Term, usize)> {
+    found.map(|found| (found.module, found.manifest, found.missing_callbacks.len()))
 }
 
 #[test]
@@ -178,7 +173,7 @@ fn a_file_gives_what_its_bytes_give() {
     // Chunks that the window onto a file holds, and chunks that it must move and grow for.
     for size in [0_u32, 4_000, 10_000, 100_000] {
         let value = [
-            &b"t\0\0\0\x01w\x02idm"[..],
+            &b"t\0\0\0\x01w\x04textm"[..],
             &size.to_be_bytes(),
             &vec![b'x'; size as usize],
         ]

@@ -371,6 +371,124 @@ fn listing_stops_at_the_limit() {
     assert_eq!(limited.found.len(), 2);
     assert_eq!(reasons(&limited)[0].1, "too_many_files");
     let expanded = scan(&[directory.path().join("a/ebin/*.beam")], &options, |_| ());
-    assert_eq!(expanded.found.len(), 0);
+    assert_eq!(expanded.found.len(), 2);
     assert_eq!(reasons(&expanded)[0].1, "too_many_files");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pattern_over_a_link_cycle_ends() {
+    let directory = tree(&["ebin/a.beam"]);
+    let base = directory.path();
+    for name in ["one", "two", "three"] {
+        std::os::unix::fs::symlink(".", base.join(name)).unwrap();
+    }
+    let options = ScanOptions {
+        entries: 10_000,
+        ..ScanOptions::default()
+    };
+    for pattern in ["*/".repeat(30), "*/../".repeat(30), "*/**/".repeat(10)] {
+        let path = base.join(pattern);
+        let scan = scan(&[&path], &options, |_| ());
+        assert_eq!(reasons(&scan), [(path, "too_many_entries")]);
+        assert_eq!(
+            scan.unreadable[0].1.to_string(),
+            "the search looks at more than 10000 directory entries; name the plugins' directories more closely, or look for \
+             links that lead back up"
+        );
+    }
+    // The directories that match are listed under the same count.
+    let path = base.join("*/*/*/*/*/*/*");
+    assert_eq!(
+        reasons(&scan(&[&path], &options, |_| ())),
+        [(path, "too_many_entries")]
+    );
+}
+
+#[test]
+fn patterns_are_bounded() {
+    let directory = tree(&["a/x.beam"]);
+    let base = directory.path();
+    let refused = |pattern: String| {
+        let scan = scanned(&[base.join(pattern)]);
+        assert_eq!(found(&scan, base), [""; 0]);
+        let [(_, error)] = &scan.unreadable[..] else {
+            panic!("{scan:?}")
+        };
+        assert_eq!(error.reason(), "pattern");
+        error.to_string()
+    };
+    let nested = |levels: usize| format!("{}a,b{}", "{".repeat(levels), "}".repeat(levels));
+    assert_eq!(
+        refused(nested(200)),
+        "the pattern nests more than 4 braces; write several patterns"
+    );
+    assert_eq!(
+        refused("*".repeat(100_000)),
+        "the pattern has more than 1024 bytes; write several patterns"
+    );
+    assert_eq!(
+        refused("*a".repeat(100)),
+        "the pattern has more than 32 wildcards; write several patterns"
+    );
+    assert_eq!(
+        found(
+            &scanned(&[base.join(format!("{}/*.beam", nested(4)))]),
+            base
+        ),
+        ["a/x.beam"]
+    );
+    // Unclosed, reversed, empty: whatever it is, it ends in a sentence on one line.
+    for pattern in [
+        "{a\nb",
+        "[z-a]",
+        "[",
+        "a{b{c",
+        "[^",
+        "{,}\u{1b}[2J[",
+        "\\*[",
+    ] {
+        for (_, error) in scanned(&[base.join(pattern)]).unreadable {
+            assert!(!error.to_string().contains(char::is_control), "{error}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn names_that_are_not_utf8_are_reported() {
+    use std::os::unix::ffi::OsStrExt;
+    let directory = tree(&["good.beam"]);
+    let base = directory.path();
+    let odd = base.join(std::ffi::OsStr::from_bytes(b"odd\xff\n.beam"));
+    fs::write(&odd, plugin()).unwrap();
+    let scan = scanned(&[base]);
+    assert_eq!(found(&scan, base), ["good.beam"]);
+    assert_eq!(reasons(&scan), [(odd.clone(), "not_utf8")]);
+    let escaped = pipeline_beam::Escaped::path(&odd).to_string();
+    assert!(escaped.ends_with(r"/odd\xff\n.beam"), "{escaped}");
+}
+
+#[test]
+fn manifests_are_bounded_together() {
+    let names: Vec<String> = (0..600).map(|index| format!("{index:03}.beam")).collect();
+    let directory = tree(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let base = directory.path();
+    let limited = |manifest_bytes| {
+        let options = ScanOptions {
+            manifest_bytes,
+            ..ScanOptions::default()
+        };
+        scan(&[base], &options, |_| ())
+    };
+    // An empty map in a list takes 11 bytes.
+    assert_eq!(limited(6_600).found.len(), 600);
+    let scan = limited(1_100);
+    assert_eq!(found(&scan, base), names[..100]);
+    // The search ends with the batch in which it was too much.
+    let expected: Vec<_> = names[100..256]
+        .iter()
+        .map(|name| (base.join(name), "too_many_manifests"))
+        .collect();
+    assert_eq!(reasons(&scan), expected);
 }

@@ -180,3 +180,39 @@ fn keeps_its_text() {
         "{error}"
     );
 }
+
+#[test]
+fn long_texts_are_refused_unread() {
+    let digits = |count| "9".repeat(count);
+    let version = format!("1.0.0-{}.a", vec!["9"; 124].join("."));
+    assert_eq!(version.len(), 255);
+    assert!(parse_version(&version).is_ok());
+    refuses_version(
+        &format!("1.0.0+{}", digits(251)),
+        "a version of 257 bytes is too long: 256 are allowed, shorten its pre-release or build metadata",
+    );
+    let requirement = format!("== 1.0.0{}", " or == 1.0.0".repeat(84));
+    assert_eq!(requirement.len(), 1016);
+    assert!(requirement.parse::<Requirement>().is_ok());
+    refuses_requirement(
+        &format!("{requirement} or 1.0.0"),
+        "a requirement of 1025 bytes is too long: 1024 are allowed, use fewer comparisons",
+    );
+    // Of a million bytes as fast, and without the text in the message.
+    for text in [
+        digits(1_000_000),
+        " ".repeat(1_000_000),
+        ">".repeat(1_000_000),
+    ] {
+        assert!(text.parse::<Requirement>().unwrap_err().to_string().len() < 200);
+        assert!(parse_version(&text).unwrap_err().to_string().len() < 200);
+    }
+    refuses_requirement(
+        &format!("~> 1.{}", digits(300)),
+        &format!(
+            "\"~> 1.{}\" is not a requirement: a version of 302 bytes is too long: 256 are allowed, shorten its pre-release \
+             or build metadata",
+            digits(300)
+        ),
+    );
+}

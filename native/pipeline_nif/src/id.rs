@@ -2,6 +2,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use pipeline_beam::Escaped;
 use rustler::{Atom, Decoder, Encoder, Env, Error, NifResult, Term};
 
 rustler::atoms! { unknown_atom }
@@ -20,16 +21,18 @@ pub(crate) enum Id {
 impl Id {
     fn name(&self) -> String {
         match self {
-            Self::Atom(atom) => shown(format!("{atom:?}").trim_matches('\'')),
+            // The VM has escaped backslashes and control characters in it already.
+            Self::Atom(atom) => shown(format!("{atom:?}").trim_matches('\'')).replace(r"\\", r"\"),
             Self::Unknown(name) => shown(name),
             Self::Text(text) => format!("{text:?}"),
         }
     }
 }
 
-/// An atom's name as Elixir shows that of a module.
+/// An atom's name as Elixir shows that of a module. It may come from a file, and stands in messages.
 fn shown(name: &str) -> String {
-    name.strip_prefix("Elixir.").unwrap_or(name).to_owned()
+    let name = name.strip_prefix("Elixir.").unwrap_or(name);
+    Escaped::new(name.as_bytes()).to_string()
 }
 
 impl Hash for Id {

@@ -1,10 +1,19 @@
 //! Manifests as terms, without making atoms.
 
-use pipeline_beam::Term as Read;
+use pipeline_beam::{Limits, Term as Read};
 use rustler::types::tuple::make_tuple;
 use rustler::{Atom, Binary, Encoder, Env, OwnedBinary, Term};
 
-rustler::atoms! { external_fun, unknown_atom }
+rustler::atoms! { error, external_fun, ok, unknown_atom }
+
+/// Whether discovery would read this manifest, which `term_to_binary/1` has made: `:ok` or `{:error, sentence}`.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn check_manifest<'a>(env: Env<'a>, external: Binary<'a>) -> Term<'a> {
+    match pipeline_beam::check_manifest(&external, &Limits::default()) {
+        Ok(()) => ok().encode(env),
+        Err(cause) => (error(), cause.to_string()).encode(env),
+    }
+}
 
 /// The atom of this name, or `{:unknown_atom, name}` where the VM has none.
 pub(crate) fn atom<'a>(env: Env<'a>, name: &str) -> Term<'a> {
@@ -47,37 +56,17 @@ pub(crate) fn encode<'a>(env: Env<'a>, term: &Read) -> Term<'a> {
             name,
             arity,
         } => (external_fun(), atom(env, module), atom(env, name), *arity).encode(env),
-        Read::BigInteger(integer) => big_integer(env, integer.negative, &integer.magnitude),
         Read::BitString { bytes, last_bits } => bit_string(env, bytes, *last_bits),
     }
 }
 
-fn binary<'a>(env: Env<'a>, bytes: &[u8]) -> Term<'a> {
+pub(crate) fn binary<'a>(env: Env<'a>, bytes: &[u8]) -> Term<'a> {
     let mut owned = OwnedBinary::new(bytes.len());
     owned.as_mut_slice().copy_from_slice(bytes);
     Binary::from_owned(owned, env).encode(env)
 }
 
-/// Through the external term format: the tags `SMALL_BIG_EXT` (110) and `LARGE_BIG_EXT` (111).
-fn big_integer<'a>(env: Env<'a>, negative: bool, magnitude: &[u8]) -> Term<'a> {
-    let mut external = vec![131];
-    match (
-        u8::try_from(magnitude.len()),
-        u32::try_from(magnitude.len()),
-    ) {
-        (Ok(length), _) => external.extend([110, length]),
-        (_, Ok(length)) => {
-            external.push(111);
-            external.extend(length.to_be_bytes());
-        }
-        _ => return 0.encode(env),
-    }
-    external.push(u8::from(negative));
-    external.extend(magnitude);
-    from_external(env, &external)
-}
-
-/// `BIT_BINARY_EXT` (77).
+/// Through the external term format, in which it is `BIT_BINARY_EXT` (77).
 fn bit_string<'a>(env: Env<'a>, bytes: &[u8], last_bits: u8) -> Term<'a> {
     let Ok(length) = u32::try_from(bytes.len()) else {
         return "".encode(env);
@@ -86,10 +75,6 @@ fn bit_string<'a>(env: Env<'a>, bytes: &[u8], last_bits: u8) -> Term<'a> {
     external.extend(length.to_be_bytes());
     external.push(last_bits);
     external.extend(bytes);
-    from_external(env, &external)
-}
-
-fn from_external<'a>(env: Env<'a>, external: &[u8]) -> Term<'a> {
-    env.binary_to_term(external)
-        .map_or_else(|| 0.encode(env), |(term, _)| term)
+    env.binary_to_term(&external)
+        .map_or_else(|| "".encode(env), |(term, _)| term)
 }

@@ -116,7 +116,7 @@ defmodule Mix.Tasks.Pipeline.PluginsTest do
     File.write!(path, "no module")
     output = run([context.tmp_dir])
     refute output =~ "\e"
-    assert output =~ ~S(\u{1B}[31mred.beam)
+    assert output =~ ~S(\x{1B}[31mred.beam)
   end
 
   test "refuses unknown options" do

@@ -34,6 +34,24 @@ defmodule Pipeline.Hook.MaxHeapTest do
     end
   end
 
+  defp doubled(n), do: Enum.reduce(1..n, [1], fn _, term -> {term, term} end)
+
+  test "what it hands over is no larger, though a copy shares nothing" do
+    hooks = [
+      returning: fn n, _next -> doubled(n) end,
+      asking: fn n, next -> next.(doubled(n)) end,
+      raising: fn n, _next -> raise ErlangError, original: doubled(n) end,
+      throwing: fn n, _next -> throw({:hook_error, doubled(n)}) end
+    ]
+
+    for {_name, hook} <- hooks do
+      chains = Chains.register(Chains.new(), :step, hook, timeout: @long, max_heap: @limit)
+      # Deeper, the copy of a version that does not look ends the VM.
+      assert {:error, %Hook.Error{reason: :max_heap}} = Chains.run(chains, :step, 18, & &1)
+      refute match?({:error, %Hook.Error{reason: :max_heap}}, Chains.run(chains, :step, 3, & &1))
+    end
+  end
+
   test "on_error: :skip goes on without it" do
     chains =
       Chains.register(Chains.new(), :step, &greedy/2, timeout: @long, max_heap: @limit, on_error: :skip)

@@ -353,7 +353,7 @@ defmodule Pipeline.Plugin.DiscoveryTest do
       end)
 
       File.rm!(path)
-      assert {:error, %Error{reason: {:cannot_load, ^path, :enoent}}} = Discovery.load_code(found)
+      assert {:error, %Error{reason: {:cannot_load, ^path, :not_found}}} = Discovery.load_code(found)
 
       archive = archive(context, ~w(Gone), "inner/ebin")
       found = discover(archive)

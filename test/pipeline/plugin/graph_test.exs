@@ -161,6 +161,29 @@ defmodule Pipeline.Plugin.GraphTest do
     assert render(graph, :dot) =~ ~S(label="\\N \\l 1.0.0")
   end
 
+  test "lets no name of a dependency, a hook point or a hook out of its quotes" do
+    for name <- @hostile do
+      atom = String.to_atom(name)
+      needs = [{name, []}, {{:unknown_atom, name}, optional: true}, {{:capability, atom}, []}]
+      hook = %{kind: :before, plugin: name, priority: 50, native: {atom, atom}, tier: :native}
+      chain = %{point: atom, mode: :chain, hooks: [hook, %{hook | kind: :after, plugin: atom}]}
+      graph = Graph.new([manifest(:app, needs: needs)], chains: [chain])
+
+      for {format, lines} <- [text: 9, mermaid: 16, dot: 20] do
+        drawing = render(graph, format)
+        refute drawing =~ ~r/[\e\x{202E}]/u
+        assert {name, format, length(String.split(drawing, "\n", trim: true))} == {name, format, lines}
+      end
+
+      assert_balanced(render(graph, :dot))
+
+      for line <- graph |> render(:mermaid) |> String.split("\n"),
+          [_, label] <- Regex.scan(~r/"(.*)"/, line) do
+        refute Regex.replace(~r/#\d+;/, label, "") =~ ~r/["#;<>&`\\]/
+      end
+    end
+  end
+
   # Read as Graphviz reads it: within quotes a backslash takes the next character along.
   defp assert_balanced(dot) do
     outside = Regex.replace(~r/"(?:[^"\\]|\\.)*"/su, dot, "_")

@@ -283,6 +283,51 @@ defmodule Pipeline.Plugin.ResourcesTest do
       refute_received {:pipeline_event, {:plugin, :plugin_limit_exceeded}, _}
     end
 
+    test "holds for what the process hands over, though a copy shares nothing", %{opts: opts} do
+      module =
+        plugin id: :sharing, limits: [max_heap: 400_000] do
+          alias Pipeline.Plugin.Events
+
+          @impl Pipeline.Plugin
+          def init(%{init: n}), do: {:error, doubled(n)}
+          def init(state), do: {:ok, state}
+
+          @impl Pipeline.Plugin
+          def handle_rpc({:reply, n}, state), do: {:reply, doubled(n), state}
+          def handle_rpc({:error, n}, state), do: {:error, doubled(n), state}
+          def handle_rpc({:emit, n}, state), do: {:reply, Events.emit(:sharing, doubled(n)), state}
+
+          @impl Pipeline.Plugin
+          def health(_state), do: {:ok, doubled(18)}
+
+          @impl Pipeline.Plugin
+          def update_config(_config, _state), do: {:error, doubled(18)}
+
+          defp doubled(n), do: Enum.reduce(1..n, [1], fn _, term -> {term, term} end)
+        end
+
+      assert {:error, %Error{step: :init, reason: {:too_large, :sharing}}} =
+               Manager.load_plugin(module, %{init: 18}, opts)
+
+      {:ok, :sharing} = Manager.load_plugin(module, %{}, opts)
+      :ok = Events.subscribe(self(), :sharing, opts)
+
+      # Deeper, the copy of a version that does not look ends the VM.
+      assert {:ok, {_, _}} = call(:sharing, {:reply, 3}, opts)
+      assert call(:sharing, {:reply, 18}, opts) == {:error, {:too_large, :sharing}}
+      assert call(:sharing, {:error, 18}, opts) == {:error, {:too_large, :sharing}}
+
+      assert %{status: {:unhealthy, {:too_large, :sharing}}, details: nil} =
+               Manager.health(opts).plugins.sharing
+
+      assert Manager.update_config(:sharing, %{}, opts) == {:error, {:too_large, :sharing}}
+
+      assert {:ok, :ok} = call(:sharing, {:emit, 3}, opts)
+      assert_receive {:pipeline_event, {:plugin, :sharing}, {_, _}}
+      assert {:error, {:crashed, :sharing, :max_heap}} = call(:sharing, {:emit, 18}, opts)
+      refute_received {:pipeline_event, {:plugin, :sharing}, _}
+    end
+
     test "holds while the plugin is initialised", %{opts: opts} do
       greedy =
         plugin id: :greedy, limits: [max_heap: 400_000] do

@@ -112,7 +112,7 @@ defmodule Pipeline.Cluster.Change.Upgrade do
          {:error, _} <- back(undo, instance),
          {:error, reason} <- anew(id, old, config, instance) do
       Logger.error(
-        "an upgrade of plugin #{inspect(id)} failed and cannot be taken back here: #{inspect(reason)}"
+        "an upgrade of plugin #{inspect(id)} failed and cannot be taken back here: #{Pipeline.Foreign.term(reason)}"
       )
     end
 

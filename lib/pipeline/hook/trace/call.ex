@@ -98,6 +98,7 @@ defmodule Pipeline.Hook.Trace.Call do
   defp ended(returned, _entry), do: {returned, nil}
 
   defimpl String.Chars do
+    alias Pipeline.Foreign
     alias Pipeline.Hook.Trace.Duration
 
     def to_string(call) do
@@ -121,7 +122,7 @@ defmodule Pipeline.Hook.Trace.Call do
     defp outcome(%{outcome: outcome, reason: nil}), do: " #{outcome}"
     defp outcome(call), do: " #{call.outcome}: #{reason(call.reason)}"
 
-    defp reason(reason) when is_exception(reason), do: Exception.message(reason)
-    defp reason(reason), do: inspect(reason)
+    defp reason(reason) when is_exception(reason), do: Foreign.message(reason)
+    defp reason(reason), do: Foreign.term(reason)
   end
 end

@@ -23,6 +23,7 @@ defmodule Pipeline.Hook.Trace.Run do
   defstruct [:instance, :point, :pid, :result, :nanoseconds, calls: []]
 
   defimpl String.Chars do
+    alias Pipeline.Foreign
     alias Pipeline.Hook.Trace.Duration
 
     def to_string(run) do
@@ -31,7 +32,7 @@ defmodule Pipeline.Hook.Trace.Run do
     end
 
     defp result({:error, %Pipeline.Hook.Error{} = error}), do: "error, " <> Exception.message(error)
-    defp result({:raised, kind, reason}), do: Exception.format_banner(kind, reason)
-    defp result(result), do: inspect(result, limit: 5, printable_limit: 60)
+    defp result({:raised, kind, reason}), do: Foreign.banner(kind, reason)
+    defp result(result), do: Foreign.term(result, 6)
   end
 end

@@ -28,6 +28,7 @@ defmodule Pipeline.Plugin.Config.Update do
           | {:refused, term}
           | {:timeout, Plugin.plugin_id()}
           | {:crashed, Plugin.plugin_id(), term}
+          | {:too_large, Plugin.plugin_id()}
 
   @doc "Updates a plugin and returns it as it is in the registry afterwards."
   @spec run(Plugin.plugin_id(), map, timeout, atom) :: {:ok, map} | {:error, error}

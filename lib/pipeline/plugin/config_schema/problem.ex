@@ -14,6 +14,8 @@ defmodule Pipeline.Plugin.ConfigSchema.Problem do
   @enforce_keys [:path, :reason, :message]
   defstruct [:path, :reason, :message, :got]
 
+  alias Pipeline.Foreign
+
   @type t :: %__MODULE__{
           path: [term],
           reason: :type | :required | :unknown | :duplicate | :check | :schema,
@@ -45,10 +47,10 @@ defmodule Pipeline.Plugin.ConfigSchema.Problem do
   @spec path([term]) :: String.t()
   def path(path), do: Enum.reduce(path, "", &step/2)
 
-  defp step(index, text) when is_integer(index), do: "#{text}[#{index}]"
+  defp step(index, text) when is_integer(index), do: "#{text}[#{Foreign.term(index)}]"
   defp step(field, ""), do: name(field)
   defp step(field, text) when is_atom(field), do: text <> "." <> name(field)
-  defp step(key, text), do: "#{text}[#{inspect(key, limit: 5, printable_limit: 60)}]"
+  defp step(key, text), do: "#{text}[#{Foreign.term(key, 6)}]"
 
   defp name(field) when is_atom(field) do
     if Macro.classify_atom(field) == :identifier, do: Atom.to_string(field), else: inspect(field)
@@ -58,9 +60,10 @@ defmodule Pipeline.Plugin.ConfigSchema.Problem do
     if field =~ ~r/\A\w{1,60}\z/, do: field, else: inspect(field, printable_limit: 60)
   end
 
-  defp name(key), do: inspect(key, limit: 5, printable_limit: 60)
+  defp name(key), do: Foreign.term(key, 6)
 
   defimpl String.Chars do
+    alias Pipeline.Foreign
     alias Pipeline.Plugin.ConfigSchema.Problem
 
     def to_string(%Problem{path: path, message: message, got: got}) do
@@ -69,6 +72,6 @@ defmodule Pipeline.Plugin.ConfigSchema.Problem do
     end
 
     defp shown(nil), do: ""
-    defp shown({:ok, value}), do: ", got: " <> inspect(value, limit: 5, printable_limit: 60)
+    defp shown({:ok, value}), do: ", got: " <> Foreign.term(value, 6)
   end
 end

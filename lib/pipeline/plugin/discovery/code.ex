@@ -3,6 +3,7 @@ defmodule Pipeline.Plugin.Discovery.Code do
   # Loads the modules of found plugins. Their bytes are handed to the code server, so that a file may have any name and
   # may stand in an archive, in every version of OTP.
 
+  alias Pipeline.{Foreign, Native}
   alias Pipeline.Plugin.{Discovery, Error}
 
   # What has been done so far, latest first: `{:loaded, module}` or `{:path, directory}`.
@@ -24,40 +25,29 @@ defmodule Pipeline.Plugin.Discovery.Code do
     end
   end
 
-  defp load_plugin(%{module: module, path: path}, done) do
+  defp load_plugin(%{module: module, path: path} = plugin, done) do
     case loaded_from(module) do
-      nil -> load_file(module, path, archive(path), done)
+      nil -> load_file(plugin, done)
       loaded -> if same_file?(loaded, path), do: {:ok, module, done}, else: elsewhere(module, loaded, done)
     end
   end
 
   defp elsewhere(module, loaded, done), do: {:error, {:loaded_from_elsewhere, module, loaded}, done}
 
-  @spec load_file(Discovery.name(), Path.t(), Path.t() | nil, done) ::
-          {:ok, module, done} | {:error, term, done}
-  defp load_file(module, path, nil, done) do
-    done = add_path(Path.dirname(path), done)
-
-    case File.read(path) do
-      {:ok, binary} -> load_binary(module, path, binary, done)
-      {:error, reason} -> {:error, {:cannot_load, path, reason}, done}
-    end
-  end
-
-  # The other modules that stand beside it in the archive are loaded too, where the VM has none of the name: the code
+  # The other modules that stand beside it in an archive are loaded too, where the VM has none of the name: the code
   # server of newer versions of OTP finds nothing in archives.
-  defp load_file(module, path, archive, done) do
-    case unzip(archive, Path.dirname(path)) do
-      {:ok, %{^path => binary} = files} ->
-        with {:ok, module, done} <- load_binary(module, path, binary, done) do
-          load_beside(module, Enum.sort(Map.delete(files, path)), done)
-        end
+  @spec load_file(Discovery.found(), done) :: {:ok, module, done} | {:error, term, done}
+  defp load_file(%{module: module, path: path, digest: digest}, done) do
+    case Native.Discovery.read_plugin_code(path, digest) do
+      {:ok, binary, beside} ->
+        # One in an archive has no directory that the code server could search.
+        done = if File.regular?(path), do: add_path(Path.dirname(path), done), else: done
 
-      {:ok, _files} ->
-        {:error, {:cannot_load, path, :enoent}, done}
+        with {:ok, module, done} <- load_binary(module, path, binary, done),
+             do: load_beside(module, beside, done)
 
-      {:error, reason} ->
-        {:error, {:cannot_load, path, reason}, done}
+      {:error, reason, sentence} ->
+        {:error, {:unreadable, path, reason, sentence}, done}
     end
   end
 
@@ -120,31 +110,6 @@ defmodule Pipeline.Plugin.Discovery.Code do
     end
   end
 
-  defp archive(path) do
-    path
-    |> Path.split()
-    |> Enum.scan(&Path.join(&2, &1))
-    |> Enum.find(&(Path.extname(&1) == ".ez" and File.regular?(&1)))
-  end
-
-  defp unzip(archive, directory) do
-    filter = fn zip_file ->
-      path = entry_path(archive, elem(zip_file, 1))
-      Path.dirname(path) == directory and Path.extname(path) == ".beam"
-    end
-
-    # An element of the list that :zip.unzip/2 returns is a name and the content.
-    case :zip.unzip(String.to_charlist(archive), [:memory, file_filter: filter]) do
-      {:ok, files} -> {:ok, Map.new(files, fn {name, binary} -> {entry_path(archive, name), binary} end)}
-      {:error, reason} -> {:error, reason}
-    end
-  end
-
-  # As discovery names it.
-  defp entry_path(archive, name) do
-    Path.join(archive, name |> List.to_string() |> String.trim_leading("/"))
-  end
-
   defp add_path(directory, done) do
     directory = String.to_charlist(directory)
 
@@ -164,6 +129,11 @@ defmodule Pipeline.Plugin.Discovery.Code do
     :code.purge(module)
   end
 
+  defp error(plugin, {:unreadable, path, reason, sentence}) do
+    detail = "#{Foreign.path(path)} does not load: #{sentence}"
+    %Error{error(plugin, {:cannot_load, path, reason}) | detail: detail}
+  end
+
   defp error(%{module: module, manifest: %{id: id}}, reason) do
     %Error{plugin: known(id), module: known(module), step: :code, reason: reason, detail: detail(reason)}
   end
@@ -172,11 +142,11 @@ defmodule Pipeline.Plugin.Discovery.Code do
   defp known(name), do: name
 
   defp detail({:loaded_from_elsewhere, module, loaded}) do
-    "#{inspect(module)} is loaded from #{loaded} and is not replaced; leave one of the two out, or unload the plugin " <>
-      "and purge its module first"
+    "#{inspect(module)} is loaded from #{Foreign.line("#{loaded}")} and is not replaced; leave one of the two out, or " <>
+      "unload the plugin and purge its module first"
   end
 
   defp detail({:cannot_load, path, reason}) do
-    "#{path} does not load: #{inspect(reason)}; compile it again with this version of OTP, or leave it out"
+    "#{Foreign.path(path)} does not load: #{inspect(reason)}; compile it again with this version of OTP, or leave it out"
   end
 end

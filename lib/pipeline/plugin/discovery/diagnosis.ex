@@ -2,6 +2,7 @@ defmodule Pipeline.Plugin.Discovery.Diagnosis do
   @moduledoc false
   # Which of the plugins that were found could be loaded together, and what keeps the others from it.
 
+  alias Pipeline.Foreign
   alias Pipeline.Plugin.{Discovery, Loader, Requirement}
   alias Pipeline.Plugin.Graph.Label
 
@@ -23,7 +24,7 @@ defmodule Pipeline.Plugin.Discovery.Diagnosis do
     verdicts =
       for {index, manifest} <- copies, into: verdicts do
         path = elem(found, first[key(manifest)]).path
-        {index, {:passed_over, "the same version is at #{path}, which is taken"}}
+        {index, {:passed_over, "the same version is at #{Foreign.path(path)}, which is taken"}}
       end
 
     {kept, verdicts}

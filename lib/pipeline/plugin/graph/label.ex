@@ -2,7 +2,7 @@ defmodule Pipeline.Plugin.Graph.Label do
   @moduledoc false
   # Names for people to read. They may come from untrusted files, so control characters are escaped.
 
-  alias Pipeline.Plugin.Graph.UnknownAtom
+  alias Pipeline.Foreign
 
   @doc "The name of an id, a hook point or a capability."
   @spec name(term) :: String.t()
@@ -25,27 +25,13 @@ defmodule Pipeline.Plugin.Graph.Label do
   def dependency({{:capability, name}, _opts}), do: "capability #{name(name)}"
   def dependency({id, opts}), do: Enum.join([name(id) | List.wrap(opts[:version])], " ") |> plain()
 
-  @doc "Any term, shortened. An atom that the VM does not know is shown as an atom."
+  @doc "Any term, shortened."
   @spec term(term) :: String.t()
-  def term(term) do
-    term |> atoms() |> inspect(limit: 20, printable_limit: 200, width: :infinity) |> plain()
-  end
-
-  defp atoms({:unknown_atom, name}) when is_binary(name), do: %UnknownAtom{name: name}
-  defp atoms([head | tail]), do: [atoms(head) | atoms(tail)]
-  defp atoms(tuple) when is_tuple(tuple), do: tuple |> Tuple.to_list() |> atoms() |> List.to_tuple()
-  defp atoms(map) when is_map(map) and not is_struct(map), do: Map.new(map, &atoms/1)
-  defp atoms(term), do: term
+  defdelegate term(term), to: Foreign
 
   @doc "Text in which control characters and the like are shown by their code point."
   @spec plain(String.t()) :: String.t()
-  def plain(text) do
-    text = if String.valid?(text), do: text, else: inspect(text)
-
-    Regex.replace(~r/[\p{C}\p{Zl}\p{Zp}]/u, text, fn <<char::utf8>> ->
-      "\\u{#{char |> Integer.to_string(16) |> String.pad_leading(2, "0")}}"
-    end)
-  end
+  defdelegate plain(text), to: Foreign, as: :line
 
   @doc "The lines of a text, each without control characters."
   @spec lines(String.t()) :: [String.t()]

@@ -71,7 +71,8 @@ defmodule Pipeline.Plugin.Graph.Text do
   end
 
   defp tier(%{native: {library, name}} = hook) do
-    "native #{Label.name(library)} #{name}" <> if(hook[:segment], do: ", call #{hook.segment}", else: "")
+    "native #{Label.name(library)} #{Label.name(name)}" <>
+      if(hook[:segment], do: ", call #{hook.segment}", else: "")
   end
 
   defp tier(%{tier: tier}), do: "#{tier}"

@@ -33,6 +33,6 @@ defmodule Pipeline.Plugin.Graph.Walk do
     "#{kind} #{Label.name(plugin)} #{priority}" <> native(hook)
   end
 
-  defp native(%{native: {_library, name}}), do: " native #{name}"
+  defp native(%{native: {_library, name}}), do: " native #{Label.name(name)}"
   defp native(_elixir), do: ""
 end

@@ -78,7 +78,8 @@ defmodule Pipeline.Plugin.Manager.Candidate do
   defp manifest(module) do
     {:ok, module.__plugin__()}
   rescue
-    error -> error(module, nil, {:invalid_manifest, "its __plugin__/0 raised: #{Exception.message(error)}"})
+    error ->
+      error(module, nil, {:invalid_manifest, "its __plugin__/0 raised: #{Pipeline.Foreign.message(error)}"})
   end
 
   defp check_manifest(module, manifest) do

@@ -118,7 +118,7 @@ defmodule Pipeline.Plugin.Manager.Recovery do
   # Its manager ended while its code was being replaced, and the code before cannot come back.
   defp give_up({id, _keeper, reason}, state) do
     Logger.error(
-      "plugin #{inspect(id)} was being upgraded when its manager ended, and cannot go back: #{inspect(reason)}"
+      "plugin #{inspect(id)} was being upgraded when its manager ended, and cannot go back: #{Pipeline.Foreign.term(reason)}"
     )
 
     state = State.note(state, [id], &Map.delete(&1, :upgrade))

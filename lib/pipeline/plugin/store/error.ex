@@ -20,8 +20,12 @@ defmodule Pipeline.Plugin.Store.Error do
 
   @impl Exception
   def message(%{path: path, step: step, reason: reason}) do
-    "the plugin store #{path} cannot be #{failed(step)}: #{:file.format_error(reason)}. #{advice(reason)}"
+    "the plugin store #{path} cannot be #{failed(step)}: #{text(reason)}. #{advice(reason)}"
   end
+
+  # For a tuple, `:file.format_error/1` would call the module that it names.
+  defp text(reason) when is_atom(reason), do: :file.format_error(reason)
+  defp text(reason), do: Pipeline.Foreign.term(reason)
 
   defp failed(:read), do: "read"
   defp failed(:directory), do: "written, its directory cannot be made"

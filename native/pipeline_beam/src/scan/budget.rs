@@ -1,9 +1,9 @@
 use std::io::{self, Read, Seek, SeekFrom};
 
-/// A reader that gives out so many bytes and no more, counted over all seeks.
+/// A reader with a budget of bytes, counted over all seeks.
 ///
-/// A zip reader holds the whole directory of an archive in memory before it tells how many entries
-/// there are. What it may read bounds what it can build, and how often it can start over.
+/// A zip reader loads the whole directory of an archive before it says how many entries there are. The
+/// budget bounds its memory, and how often it can start over.
 pub(super) struct Budgeted<R> {
     inner: R,
     left: u64,
@@ -19,7 +19,7 @@ impl<R> Budgeted<R> {
         }
     }
 
-    /// Whether more was asked for than there was.
+    /// Whether a read asked for more bytes than the budget had.
     pub(super) fn exceeded(&self) -> bool {
         self.exceeded
     }

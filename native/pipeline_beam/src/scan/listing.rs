@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use super::ScanOptions;
 use super::archive::{Entry, entries};
 use super::pattern::{expand, is_pattern};
+use super::visits::Visits;
 use crate::error::ReadError;
 use crate::module::{Found, read_file};
 
 /// A module to read.
 pub(super) struct Item {
     pub(super) path: PathBuf,
-    /// Where it stands if that is an archive.
+    /// The archive entry, if the module is in an archive.
     entry: Option<Entry>,
 }
 
@@ -25,14 +26,15 @@ impl Item {
     }
 }
 
-/// What a list of paths comes to.
+/// The modules that a list of paths leads to.
 pub(super) struct Listing<'o> {
     options: &'o ScanOptions,
     /// The modules, each path once.
     pub(super) items: Vec<Item>,
-    /// What could not be listed, and why.
+    /// The paths that could not be listed, each with the reason.
     pub(super) unreadable: Vec<(PathBuf, ReadError)>,
     listed: HashSet<PathBuf>,
+    visits: Visits,
 }
 
 impl<'o> Listing<'o> {
@@ -43,9 +45,12 @@ impl<'o> Listing<'o> {
             items: Vec::new(),
             unreadable: Vec::new(),
             listed: HashSet::new(),
+            visits: Visits::new(options.entries),
         };
         for path in paths.iter().map(AsRef::as_ref) {
-            listing.report(path, |listing| listing.given(path));
+            if let Err(error) = listing.given(path) {
+                listing.unreadable.push((path.to_owned(), error));
+            }
         }
         listing
             .items
@@ -53,14 +58,29 @@ impl<'o> Listing<'o> {
         listing
     }
 
-    fn report(&mut self, path: &Path, list: impl FnOnce(&mut Self) -> Result<(), ReadError>) {
-        if let Err(error) = list(self) {
-            self.unreadable.push((path.to_owned(), error));
+    /// Records an error of `path` and goes on; a limit of the whole scan ends it instead.
+    fn report(
+        &mut self,
+        path: &Path,
+        list: impl FnOnce(&mut Self) -> Result<(), ReadError>,
+    ) -> Result<(), ReadError> {
+        match list(self) {
+            Err(error @ (ReadError::TooManyFiles { .. } | ReadError::TooManyEntries { .. })) => {
+                Err(error)
+            }
+            Err(error) => {
+                self.unreadable.push((path.to_owned(), error));
+                Ok(())
+            }
+            Ok(()) => Ok(()),
         }
     }
 
-    /// A path as the caller gave it: what exists under its literal name comes before any pattern.
+    /// A path as the caller gave it. A file of that literal name wins over the pattern.
     fn given(&mut self, path: &Path) -> Result<(), ReadError> {
+        if path.to_str().is_none() {
+            return Err(ReadError::NotUtf8);
+        }
         match std::fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => self.directory(path),
             Ok(_) if has_ending(path, "beam") => self.module(path.to_owned(), None),
@@ -71,23 +91,23 @@ impl<'o> Listing<'o> {
         }
     }
 
-    /// Matches that hold no modules, say a README beside the plugins, are passed over.
+    /// Skips matches that hold no modules, such as a README beside the plugins.
     fn pattern(&mut self, pattern: &Path) -> Result<(), ReadError> {
-        for path in expand(pattern, self.options.files)? {
+        for path in expand(pattern, &mut self.visits)? {
             if path.is_dir() || has_ending(&path, "beam") || has_ending(&path, "ez") {
-                self.report(&path, |listing| listing.given(&path));
+                self.report(&path, |listing| listing.given(&path))?;
             }
         }
         Ok(())
     }
 
-    /// The directory's own modules and archives, and those in `ebin` and in `*/ebin` below it: what
-    /// an `ebin`, an application and a directory of applications are. It goes no deeper, so links
-    /// cannot lead in a circle.
+    /// The directory's own modules and archives, and those in `ebin` and in `*/ebin` below it. So it can
+    /// be an `ebin`, an application or a directory of applications. It goes no deeper.
     fn directory(&mut self, path: &Path) -> Result<(), ReadError> {
         for entry in std::fs::read_dir(path)? {
             let entry = entry?;
             let (name, path) = (entry.file_name(), entry.path());
+            self.visits.count(&path)?;
             if has_ending(&path, "beam") {
                 self.module(path, None)?;
             } else if may_be_directory(&entry) {
@@ -96,9 +116,9 @@ impl<'o> Listing<'o> {
                 } else {
                     path.join("ebin")
                 };
-                self.report(&ebin, |listing| listing.ebin(&ebin));
+                self.report(&ebin, |listing| listing.ebin(&ebin))?;
             } else if has_ending(&path, "ez") {
-                self.report(&path, |listing| listing.archive(&path));
+                self.report(&path, |listing| listing.archive(&path))?;
             }
         }
         Ok(())
@@ -107,6 +127,7 @@ impl<'o> Listing<'o> {
     fn ebin(&mut self, path: &Path) -> Result<(), ReadError> {
         for entry in open_if_directory(path)?.into_iter().flatten() {
             let path = entry?.path();
+            self.visits.count(&path)?;
             if has_ending(&path, "beam") {
                 self.module(path, None)?;
             }
@@ -115,9 +136,6 @@ impl<'o> Listing<'o> {
     }
 
     fn archive(&mut self, path: &Path) -> Result<(), ReadError> {
-        if !std::fs::metadata(path)?.is_file() {
-            return Err(ReadError::NotARegularFile);
-        }
         for (path, entry) in entries(path, &self.options.limits)? {
             self.module(path, Some(entry))?;
         }
@@ -126,6 +144,10 @@ impl<'o> Listing<'o> {
 
     fn module(&mut self, path: PathBuf, entry: Option<Entry>) -> Result<(), ReadError> {
         if self.listed.contains(&path) {
+            return Ok(());
+        }
+        if path.to_str().is_none() {
+            self.unreadable.push((path, ReadError::NotUtf8));
             return Ok(());
         }
         let limit = self.options.files;

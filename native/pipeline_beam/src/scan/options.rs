@@ -1,14 +1,18 @@
 use crate::limits::Limits;
 
-/// How a [`scan`](crate::scan) goes about it.
+/// Options of a [`scan`](crate::scan).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScanOptions {
-    /// What one file may cost.
+    /// Limits for each file.
     pub limits: Limits,
     /// Threads that read; 0 for one per core.
     pub threads: usize,
-    /// Modules that are listed before the scan refuses to list more.
+    /// Modules that one scan lists at most.
     pub files: usize,
+    /// Directory entries that one scan looks at; an entry with a long path counts as several.
+    pub entries: usize,
+    /// Bytes of all manifests together, in external term format. The scan ends once they exceed it.
+    pub manifest_bytes: usize,
 }
 
 impl Default for ScanOptions {
@@ -17,11 +21,13 @@ impl Default for ScanOptions {
             limits: Limits::default(),
             threads: 0,
             files: 200_000,
+            entries: 500_000,
+            manifest_bytes: 32 << 20,
         }
     }
 }
 
-/// How far a scan has come, in modules: files and archive entries alike.
+/// The progress of a scan, counted in modules: files and archive entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// Modules read so far, this one included.

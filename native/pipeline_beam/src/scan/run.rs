@@ -9,27 +9,29 @@ use super::{Progress, ScanOptions};
 use crate::error::ReadError;
 use crate::module::Found;
 
-/// What a scan found.
+/// The result of a scan.
 #[derive(Debug, Default)]
 pub struct Scan {
-    /// The modules with a manifest, by path.
+    /// The modules with a manifest, sorted by path.
     pub found: Vec<FoundFile>,
-    /// The paths and files that could not be read and why, by path.
+    /// The paths and files that could not be read, each with the reason, sorted by path.
     pub unreadable: Vec<(PathBuf, ReadError)>,
 }
 
-/// A module with a manifest, and where it stands.
+/// A module with a manifest, and its path.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FoundFile {
     /// The file; of a module in an archive `archive.ez/inner/x.beam`.
     pub path: PathBuf,
-    /// What it holds.
+    /// The module and its manifest.
     pub found: Found,
 }
 
-/// Stack of a reading thread, in bytes. Inflating wants some tens of kilobytes, nothing here
-/// recurses, and the scheduler thread that asks for a scan may have less than this left.
+/// Stack of a reading thread, in bytes. Inflating needs some tens of kilobytes and nothing here recurses.
 const STACK: usize = 1 << 20;
+
+/// Modules that are read before their total size is checked.
+const BATCH: usize = 256;
 
 /// Reads all modules below `paths`, in parallel on threads of its own.
 ///
@@ -81,18 +83,43 @@ pub fn scan<P: AsRef<Path>>(
         .stack_size(STACK)
         .thread_name(|index| format!("pipeline-beam-{index}"))
         .build();
-    let outcomes: Vec<_> = match pool {
-        Ok(pool) => pool.install(|| items.into_par_iter().map(read).collect()),
-        // The system gives no more threads: slower is better than not at all.
-        Err(_) => items.into_iter().map(read).collect(),
-    };
-    for (path, outcome) in outcomes {
-        match outcome {
-            Ok(Some(found)) => scan.found.push(FoundFile { path, found }),
-            Ok(None) => {}
-            Err(error) => scan.unreadable.push((path, error)),
+    let mut items = items.into_iter();
+    let limit = options.manifest_bytes;
+    let mut left = Some(limit);
+    while left.is_some() {
+        let batch: Vec<_> = items.by_ref().take(BATCH).collect();
+        if batch.is_empty() {
+            break;
+        }
+        let outcomes: Vec<_> = match &pool {
+            Ok(pool) => pool.install(|| batch.into_par_iter().map(read).collect()),
+            // The system gives no more threads: slower is better than not at all.
+            Err(_) => batch.into_iter().map(read).collect(),
+        };
+        for (path, outcome) in outcomes {
+            let outcome = outcome.and_then(|found| within(found, &mut left, limit));
+            match outcome {
+                Ok(Some(found)) => scan.found.push(FoundFile { path, found }),
+                Ok(None) => {}
+                Err(error) => scan.unreadable.push((path, error)),
+            }
         }
     }
     scan.unreadable.sort_by(|one, other| one.0.cmp(&other.0));
     scan
+}
+
+/// The module, if its manifest fits into what is left for all; nothing is left once one does not.
+fn within(
+    found: Option<Found>,
+    left: &mut Option<usize>,
+    limit: usize,
+) -> Result<Option<Found>, ReadError> {
+    if let Some(found) = &found {
+        *left = left.and_then(|left| left.checked_sub(found.manifest_bytes));
+        if left.is_none() {
+            return Err(ReadError::TooManyManifests { limit });
+        }
+    }
+    Ok(found)
 }

@@ -68,7 +68,10 @@ impl<'l> Builder<'l> {
             Token::Big {
                 negative,
                 magnitude,
-            } => Term::integer(negative, magnitude),
+            } => Term::integer(negative, magnitude).ok_or(TermError::Integer {
+                at,
+                bytes: magnitude.len(),
+            })?,
             Token::Float(value) => Term::Float(value),
             Token::Binary(bytes) => Term::Binary(bytes.into()),
             Token::Bits { bytes, last_bits } => Term::bits(bytes, last_bits),
@@ -96,6 +99,9 @@ impl<'l> Builder<'l> {
             Token::Map(0) => Term::Map(Vec::new()),
             Token::Map(count) => {
                 self.charge(2 * count as usize)?;
+                if count as usize > Limits::MAP_KEYS {
+                    return Err(TermError::MapKeys { at, count });
+                }
                 let pairs = Vec::with_capacity(count as usize);
                 self.enter(Open::Map {
                     pairs,

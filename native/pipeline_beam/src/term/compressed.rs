@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use flate2::read::ZlibDecoder;
 
 use super::{Cursor, TermError};
-use crate::inflate::{Inflated, inflate};
+use crate::bounded_read::{Bounded, read_bounded};
 use crate::limits::Limits;
 
 const VERSION: u8 = 131;
@@ -31,8 +31,8 @@ pub(crate) fn payload<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u
         });
     }
     let deflated = &bytes[cursor.at()..];
-    match inflate(ZlibDecoder::new(deflated), announced) {
-        Ok(Inflated::Whole(term)) if term.len() as u64 == announced => Ok(Cow::Owned(term)),
+    match read_bounded(ZlibDecoder::new(deflated), announced) {
+        Ok(Bounded::Whole(term)) if term.len() as u64 == announced => Ok(Cow::Owned(term)),
         _ => Err(TermError::Compressed { announced }),
     }
 }

@@ -1,6 +1,8 @@
 use thiserror::Error;
 
-/// Why bytes are not a term that can be read.
+use crate::limits::Limits;
+
+/// Bytes that are not a readable term.
 ///
 /// Offsets count bytes from the start of the term, after inflation if it was compressed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -11,7 +13,7 @@ pub enum TermError {
         "the term ends at byte {at}, where {needed} more bytes belong; the file was cut off, compile it again"
     )]
     Truncated {
-        /// Where the value that is cut off goes on.
+        /// The offset at which the value is cut off.
         at: usize,
         /// How many bytes are missing at least.
         needed: usize,
@@ -31,7 +33,7 @@ pub enum TermError {
     Tag {
         /// The tag.
         tag: u8,
-        /// Where it stands.
+        /// Its offset.
         at: usize,
     },
     /// A container announces more elements than bytes are left.
@@ -39,9 +41,9 @@ pub enum TermError {
         "the container at byte {at} announces {count} elements, more than bytes are left; the file is damaged or forged"
     )]
     Count {
-        /// Where the container starts.
+        /// The offset of the container.
         at: usize,
-        /// What it announces.
+        /// The number of elements that it announces.
         count: u64,
     },
     /// More nesting than allowed.
@@ -51,6 +53,17 @@ pub enum TermError {
     Depth {
         /// The limit.
         limit: usize,
+    },
+    /// A map of more keys than allowed.
+    #[error(
+        "the map at byte {at} has {count} keys, and {} are allowed; write it as a list of pairs",
+        Limits::MAP_KEYS
+    )]
+    MapKeys {
+        /// Its offset.
+        at: usize,
+        /// The number of keys.
+        count: u32,
     },
     /// More values than allowed.
     #[error(
@@ -65,27 +78,37 @@ pub enum TermError {
         "the atom at byte {at} is not UTF-8 or has more than 255 characters; the file is damaged"
     )]
     Atom {
-        /// Where it stands.
+        /// Its offset.
         at: usize,
+    },
+    /// An integer beyond 64 bits.
+    #[error(
+        "the integer at byte {at} has {bytes} bytes and does not fit 64 bits; write it as text"
+    )]
+    Integer {
+        /// Its offset.
+        at: usize,
+        /// The bytes of its magnitude.
+        bytes: usize,
     },
     /// A float that is not a finite number.
     #[error("the float at byte {at} is not a finite number; the file is damaged")]
     Float {
-        /// Where it stands.
+        /// Its offset.
         at: usize,
     },
     /// A bit string whose bit count does not fit its bytes.
     #[error("the bit string at byte {at} counts {bits} bits in its last byte; the file is damaged")]
     Bits {
-        /// Where it stands.
+        /// Its offset.
         at: usize,
-        /// What it counts.
+        /// The number of bits that it counts.
         bits: u8,
     },
     /// A map with the same key twice.
     #[error("the map that ends at byte {at} has one key twice; the file is damaged")]
     DuplicateKey {
-        /// Where the map ends.
+        /// The offset of the map's end.
         at: usize,
     },
     /// A value that means something in a running system only.
@@ -95,7 +118,7 @@ pub enum TermError {
     Opaque {
         /// Its kind.
         what: Opaque,
-        /// Where it stands.
+        /// Its offset.
         at: usize,
     },
     /// A compressed term that does not inflate to what it announces.
@@ -158,8 +181,10 @@ impl TermError {
             Self::Tag { .. } => "term_tag",
             Self::Count { .. } => "term_count",
             Self::Depth { .. } => "term_too_deep",
+            Self::MapKeys { .. } => "term_map_keys",
             Self::Nodes { .. } => "term_too_large",
             Self::Atom { .. } => "term_atom",
+            Self::Integer { .. } => "term_integer",
             Self::Float { .. } => "term_float",
             Self::Bits { .. } => "term_bits",
             Self::DuplicateKey { .. } => "term_duplicate_key",

@@ -33,7 +33,7 @@ pub(crate) enum Token<'a> {
     Opaque(Opaque),
 }
 
-/// The tokens of a term, one after the other. It keeps no nesting: who reads it counts elements.
+/// The tokens of a term, one after the other. It keeps no nesting; the reader counts elements.
 #[derive(Debug, Clone)]
 pub(crate) struct Tokens<'a> {
     cursor: Cursor<'a>,
@@ -57,6 +57,24 @@ impl<'a> Tokens<'a> {
             0 => Ok(()),
             count => Err(TermError::Trailing { count }),
         }
+    }
+
+    /// Reads over one term, whatever it is, without building it.
+    ///
+    /// It counts the values still to come instead of nesting. Every value takes a byte at least, so the
+    /// input bounds the work.
+    pub(crate) fn skip(&mut self) -> Result<(), TermError> {
+        let mut pending: u64 = 1;
+        while pending > 0 {
+            pending -= 1;
+            pending += match self.next()? {
+                Token::List(count) => u64::from(count) + 1,
+                Token::Tuple(count) => u64::from(count),
+                Token::Map(count) => u64::from(count) * 2,
+                _ => 0,
+            };
+        }
+        Ok(())
     }
 
     pub(crate) fn next(&mut self) -> Result<Token<'a>, TermError> {

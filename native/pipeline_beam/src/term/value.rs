@@ -3,10 +3,9 @@ use std::hash::{Hash, Hasher};
 /// An Erlang term, as far as one can stand in a module attribute.
 ///
 /// Nothing here touches the atom table of a VM: an atom is text. Of all values only one form is
-/// used, so that equal terms compare equal: an integer that fits `i64` is an [`Integer`], a bit
-/// string of whole bytes is a [`Binary`], a list that ends in `[]` is a [`List`].
+/// used, so that equal terms compare equal: a bit string of whole bytes is a [`Binary`], a list that
+/// ends in `[]` is a [`List`].
 ///
-/// [`Integer`]: Term::Integer
 /// [`Binary`]: Term::Binary
 /// [`List`]: Term::List
 #[derive(Debug, Clone, PartialEq)]
@@ -15,8 +14,6 @@ pub enum Term {
     Atom(Box<str>),
     /// An integer that fits 64 bits.
     Integer(i64),
-    /// An integer that does not.
-    BigInteger(BigInteger),
     /// A finite float.
     Float(f64),
     /// A binary.
@@ -47,35 +44,20 @@ pub enum Term {
     },
 }
 
-/// An integer of more than 64 bits.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct BigInteger {
-    /// Whether it is below zero.
-    pub negative: bool,
-    /// Its absolute value, least significant byte first, no zero bytes at the end.
-    pub magnitude: Box<[u8]>,
-}
-
 impl Term {
-    /// The integer of a sign and a little-endian magnitude, in its one form.
-    pub(crate) fn integer(negative: bool, magnitude: &[u8]) -> Self {
+    /// The integer of a sign and a little-endian magnitude, `None` where it does not fit 64 bits.
+    pub(crate) fn integer(negative: bool, magnitude: &[u8]) -> Option<Self> {
         let end = magnitude
             .iter()
             .rposition(|byte| *byte != 0)
             .map_or(0, |last| last + 1);
-        let magnitude = &magnitude[..end];
-        if magnitude.len() <= 8 {
-            let mut bytes = [0; 16];
-            bytes[..magnitude.len()].copy_from_slice(magnitude);
-            let absolute = i128::from_le_bytes(bytes);
-            if let Ok(value) = i64::try_from(if negative { -absolute } else { absolute }) {
-                return Self::Integer(value);
-            }
-        }
-        Self::BigInteger(BigInteger {
-            negative,
-            magnitude: magnitude.into(),
-        })
+        let mut bytes = [0; 16];
+        bytes[..8]
+            .get_mut(..end)?
+            .copy_from_slice(&magnitude[..end]);
+        let absolute = i128::from_le_bytes(bytes);
+        let value = i64::try_from(if negative { -absolute } else { absolute });
+        value.ok().map(Self::Integer)
     }
 
     /// The bit string of `bytes` whose last byte counts `last_bits` (1 to 8) bits, in its one form.
@@ -116,7 +98,6 @@ impl Hash for Term {
         match self {
             Self::Atom(text) => text.hash(state),
             Self::Integer(value) => value.hash(state),
-            Self::BigInteger(value) => value.hash(state),
             // Adding zero turns -0.0, which equals 0.0, into it.
             Self::Float(value) => (value + 0.0).to_bits().hash(state),
             Self::Binary(bytes) => bytes.hash(state),

@@ -2,7 +2,7 @@
 //! crate itself only reads.
 #![allow(dead_code, reason = "each test program uses some")]
 
-use pipeline_beam::{BigInteger, Term};
+use pipeline_beam::Term;
 
 /// `term` with the version byte.
 pub(crate) fn encode(term: &Term) -> Vec<u8> {
@@ -46,10 +46,6 @@ fn value(term: &Term, out: &mut Vec<u8>) {
     match term {
         Term::Atom(text) => atom(text, out),
         Term::Integer(number) => integer(*number, out),
-        Term::BigInteger(BigInteger {
-            negative,
-            magnitude,
-        }) => big(*negative, magnitude, out),
         Term::Float(number) => {
             out.push(70);
             out.extend(number.to_be_bytes());

@@ -2,12 +2,21 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::word::{Word, known};
+use super::{MAX_REQUIREMENT_BYTES, MAX_VERSION_BYTES};
 
 /// Why a text is not a version.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum VersionError {
+    /// More bytes than a version has.
+    #[error(
+        "a version of {bytes} bytes is too long: {MAX_VERSION_BYTES} are allowed, shorten its pre-release or build metadata"
+    )]
+    TooLong {
+        /// The bytes of the text.
+        bytes: usize,
+    },
     /// Fewer than three numbers.
     #[error("{text:?} has no {part} number: write a version as MAJOR.MINOR.PATCH")]
     MissingNumber {
@@ -83,6 +92,14 @@ pub enum VersionError {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RequirementError {
+    /// More bytes than a requirement has.
+    #[error(
+        "a requirement of {bytes} bytes is too long: {MAX_REQUIREMENT_BYTES} are allowed, use fewer comparisons"
+    )]
+    TooLong {
+        /// The bytes of the text.
+        bytes: usize,
+    },
     /// Nothing but spaces.
     #[error("the requirement is empty: write for example \"~> 1.0\"")]
     Empty,

@@ -10,6 +10,9 @@ use super::lexer::{Token, tokens};
 use super::version::parse_operand;
 use super::{AllowPre, MatchError, RequirementError, parse_version};
 
+/// Bytes of a requirement. Nothing longer is looked at any further.
+pub const MAX_REQUIREMENT_BYTES: usize = 1024;
+
 /// A version requirement, for example `~> 1.2 and != 1.4.0`.
 ///
 /// Cloning one is cheap. Parsed once, it keeps its text: [`Display`](fmt::Display) and serde give back what was written. The semantics are
@@ -60,6 +63,9 @@ impl FromStr for Requirement {
     type Err = RequirementError;
 
     fn from_str(text: &str) -> Result<Self, RequirementError> {
+        if text.len() > MAX_REQUIREMENT_BYTES {
+            return Err(RequirementError::TooLong { bytes: text.len() });
+        }
         let mut alternatives = vec![Vec::new()];
         let mut tokens = tokens(text).into_iter().peekable();
         if tokens.peek().is_none() {

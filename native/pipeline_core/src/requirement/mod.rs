@@ -17,6 +17,7 @@
 //! A version is `major.minor.patch`, then `-` and a pre-release, then `+` and build metadata, both made of dot-separated
 //! identifiers of ASCII letters, digits and `-`. Only `~>` may leave the patch out. Numbers have no leading zero, in the
 //! build metadata excepted, and at most 14 digits (Elixir refuses longer ones from 1.20.1 on; older ones took them).
+//! A version has at most [`MAX_VERSION_BYTES`], a requirement [`MAX_REQUIREMENT_BYTES`]; longer ones are refused unread.
 //!
 //! # Meaning
 //!
@@ -47,5 +48,5 @@ mod word;
 
 pub use comparator::AllowPre;
 pub use error::{MatchError, RequirementError, VersionError};
-pub use expression::{Requirement, is_match};
-pub use version::parse_version;
+pub use expression::{MAX_REQUIREMENT_BYTES, Requirement, is_match};
+pub use version::{MAX_VERSION_BYTES, parse_version};

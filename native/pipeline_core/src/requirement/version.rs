@@ -5,12 +5,16 @@ use super::VersionError;
 /// Elixir's limit from 1.20.1 on; every number within it fits a `u64`.
 const MAX_DIGITS: usize = 14;
 
+/// Bytes of a version. Nothing longer is looked at any further.
+pub const MAX_VERSION_BYTES: usize = 256;
+
 const PRE_RELEASE: &str = "pre-release";
 const BUILD: &str = "build metadata";
 
 /// Reads a version as Elixir's `Version.parse/1` does.
 ///
-/// Stricter than [`Version::parse`]: a number of more than 14 digits is refused, also in the pre-release.
+/// Stricter than [`Version::parse`]: a number of more than 14 digits is refused, also in the pre-release, and so is
+/// a text of more than [`MAX_VERSION_BYTES`].
 ///
 /// ```
 /// use pipeline_core::requirement::parse_version;
@@ -38,6 +42,9 @@ pub fn parse_version(text: &str) -> Result<Version, VersionError> {
 
 /// Reads a version whose patch number may be missing; tells whether it was there (it is 0 otherwise).
 pub(super) fn parse_operand(text: &str) -> Result<(Version, bool), VersionError> {
+    if text.len() > MAX_VERSION_BYTES {
+        return Err(VersionError::TooLong { bytes: text.len() });
+    }
     let (rest, build) = split_once(text, '+');
     let (numbers, pre) = split_once(rest, '-');
 

@@ -59,7 +59,7 @@ defmodule Pipeline.Plugins.TelemetryPlugin.Counts do
   end
 
   defp text(value) when is_atom(value) or is_binary(value), do: to_string(value)
-  defp text(value), do: inspect(value)
+  defp text(value), do: Pipeline.Foreign.term(value)
 
   defp escape(text) do
     text |> String.replace("\\", "\\\\") |> String.replace("\"", "\\\"") |> String.replace("\n", "\\n")

@@ -48,7 +48,8 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
       _ -> error(module, :not_a_plugin)
     end
   rescue
-    raised -> error(module, {:invalid_manifest, "its __plugin__/0 raised: #{Exception.message(raised)}"})
+    raised ->
+      error(module, {:invalid_manifest, "its __plugin__/0 raised: #{Pipeline.Foreign.message(raised)}"})
   end
 
   defp read_file(path, current) when is_list(path) and path != [] do

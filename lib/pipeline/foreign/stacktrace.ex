@@ -1,0 +1,77 @@
+defmodule Pipeline.Foreign.Stacktrace do
+  @moduledoc false
+  # A stacktrace can name a function that explains the error (`error_info`), which `Exception.normalize/3` and others call.
+  # `:erlang.error/3` and `:erlang.raise/3` take any function for it.
+
+  @otp [:erl_erts_errors, :erl_stdlib_errors, :erl_kernel_errors]
+  @deepest 20
+
+  @doc "Without any such function."
+  @spec bare(Exception.stacktrace()) :: Exception.stacktrace()
+  def bare(stacktrace), do: filter(stacktrace, fn _ -> false end)
+
+  @doc "The reason of an exit with such stacktraces: `{error, stacktrace}`, also as the reason of a call that failed."
+  @spec bare_reason(term) :: term
+  def bare_reason({reason, [{_module, _function, _args, _location} | _] = stacktrace}),
+    do: {reason, bare(stacktrace)}
+
+  def bare_reason({reason, {module, function, args}}) when is_atom(module) and is_atom(function),
+    do: {bare_reason(reason), {module, function, args}}
+
+  def bare_reason(reason), do: reason
+
+  @doc "With no others than those of OTP, which say what is wrong with an argument."
+  @spec explained_by_otp(Exception.stacktrace()) :: Exception.stacktrace()
+  def explained_by_otp(stacktrace), do: filter(stacktrace, &otp?/1)
+
+  defp otp?(%{function: _}), do: false
+  defp otp?(%{module: module}), do: module in @otp
+  defp otp?(_info), do: false
+
+  # What is no stacktrace loses its end.
+  defp filter([{module, function, args, location} | rest], keep?) do
+    [{module, function, args, infos(location, keep?)} | filter(rest, keep?)]
+  end
+
+  defp filter([entry | rest], keep?), do: [entry | filter(rest, keep?)]
+  defp filter(_end, _keep?), do: []
+
+  defp infos([{:error_info, info} | rest], keep?) do
+    if keep?.(info), do: [{:error_info, info} | infos(rest, keep?)], else: infos(rest, keep?)
+  end
+
+  defp infos([info | rest], keep?), do: [info | infos(rest, keep?)]
+  defp infos(_end, _keep?), do: []
+
+  @doc "A function by its name and its arity, of which the arguments can be there instead."
+  @spec function(term, term, term) :: String.t()
+  def function(module, function, args) do
+    args = if is_list(args) and not List.improper?(args), do: length(args), else: args
+
+    if is_atom(module) and is_atom(function) and is_integer(args) and args in 0..255,
+      do: Exception.format_mfa(module, function, args),
+      else: Pipeline.Foreign.term({module, function, args})
+  end
+
+  @doc "A line for each entry."
+  @spec format(Exception.stacktrace()) :: String.t()
+  def format(stacktrace) do
+    stacktrace |> bare() |> Enum.take(@deepest) |> Enum.map_join("\n", &("    " <> entry(&1)))
+  end
+
+  defp entry({module, function, args, location}) do
+    Pipeline.Foreign.line(place(location) <> function(module, function, args))
+  end
+
+  defp entry(other), do: Pipeline.Foreign.term(other)
+
+  defp place(location) do
+    with {:file, [_ | _] = file} <- List.keyfind(location, :file, 0),
+         {:line, line} when is_integer(line) <- List.keyfind(location, :line, 0),
+         true <- List.ascii_printable?(file) do
+      "#{file}:#{line}: "
+    else
+      _ -> ""
+    end
+  end
+end
