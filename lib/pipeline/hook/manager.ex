@@ -66,6 +66,23 @@ defmodule Pipeline.Hook.Manager do
     end
   end
 
+  @doc """
+  Runs one hook alone, to try it out: a function, or `{:native, name, config}`.
+
+  Options are those of `register/4`, and `:core`, the base operation, by default the identity.
+
+      iex> Pipeline.Hook.Manager.run_hook({:native, :increment, %{field: :n}}, %{n: 1})
+      {:ok, %{n: 2}}
+      iex> Pipeline.Hook.Manager.run_hook(fn n, next -> next.(n + 1) end, 1, kind: :after, core: &(&1 * 10))
+      {:ok, 11}
+  """
+  @spec run_hook(function | {:native, atom | {module, atom}, map}, Pipeline.Hook.context(), keyword) ::
+          {:ok, term} | {:error, term}
+  def run_hook(hook, context, opts \\ []) do
+    {core, opts} = Keyword.pop(opts, :core, &Function.identity/1)
+    new() |> register(:hook, hook, opts) |> run(:hook, context, core)
+  end
+
   defp options!(kind, point, opts) do
     case Definition.check(kind, point, opts) do
       {:ok, options} -> options

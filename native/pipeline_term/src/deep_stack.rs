@@ -10,6 +10,12 @@ pub(crate) fn on_deep_stack<R>(f: impl FnOnce() -> R) -> R {
     stacker::grow(SIZE, f)
 }
 
+/// Calls `f` on a stack of so many bytes, for a recursion whose depth is known to need more.
+#[cfg(feature = "shipped")]
+pub(crate) fn on_stack_of<R>(bytes: usize, f: impl FnOnce() -> R) -> R {
+    stacker::grow(bytes, f)
+}
+
 /// What has to be left of a stack for one more level of a recursion of our own; unoptimised, one took 12 KiB.
 const RED_ZONE: usize = 64 * 1024;
 

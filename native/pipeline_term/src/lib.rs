@@ -35,6 +35,7 @@ mod segment;
 #[cfg(feature = "shipped")]
 mod shipped;
 mod suggestion;
+mod term_size;
 mod vm;
 
 pub use around::{Around, Ended, Enter, FailureKind, InnerFailure, Leave, NativeAround};
@@ -44,13 +45,16 @@ pub use data::{AtomName, Data, DataError, ShapeError};
 pub use failure::Failure;
 pub use family::Terms;
 pub use hook::{
-    ConfigError, ConfigProblem, Configured, Cost, Flow, Hook, LookupError, NativeHook, PathElement,
-    Phase, Registration,
+    ConfigError, ConfigProblem, Configured, Cost, Description, Field, Flow, Hook, LookupError,
+    NativeHook, PathElement, Phase, Registration,
 };
 pub use owned_term::OwnedTerm;
 pub use reason::{Detail, Reason};
 pub use runtime::{Cancellation, GateError, NoRuntime, run_in_background};
 pub use segment::load;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub use shipped::fuzz;
 
 pub use rustler;
 pub use serde;

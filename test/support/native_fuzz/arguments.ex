@@ -27,6 +27,24 @@ defmodule Pipeline.NativeFuzz.Arguments do
     count_tokens: %{field: :text, into: :out},
     retry: %{times: 2},
     cache: %{field: :n, ttl_ms: 10},
+    redact: %{fields: [:text, [:deep, "x"]], patterns: [".*z|e", "\\w{1,5}"], replacement: ""},
+    require: %{types: %{text: :string, deep: :map}},
+    json_schema: %{
+      field: :deep,
+      schema: %{
+        "$defs" => %{"a" => %{"anyOf" => [%{"type" => "object"}, %{"items" => %{"$ref" => "#"}}]}},
+        "$ref" => "#/$defs/a"
+      }
+    },
+    rate_limit: %{limit: 1, key: :text, max_keys: 2},
+    template: %{
+      template:
+        "{% for x in deep %}{{ x ~ text[1:] }}{% endfor %}{{ deep|dictsort|map('last')|join(n) }}{{ deep == n + n }}",
+      into: :out,
+      strict: false
+    },
+    cache: %{fields: [:n, :text], ttl_ms: 10, max_bytes: 100},
+    retry: %{times: 1, on: ["a", "b"]},
     ending: %{how: :continue},
     ending: %{how: :refuse},
     ending: %{how: :panic},

@@ -1,7 +1,7 @@
 use super::Ended;
 use crate::context::TermContext;
 use crate::failure::Failure;
-use crate::hook::{ConfigError, Cost};
+use crate::hook::{ConfigError, Cost, Description};
 use rustler::Term;
 use serde::de::DeserializeOwned;
 use std::any::Any;
@@ -62,6 +62,8 @@ pub trait NativeAround: Sized + Send + Sync + 'static {
     const NAME: &'static str;
     /// What it does, in one line.
     const DOC: &'static str;
+    /// How it is configured, for those who do that.
+    const DESCRIPTION: Description = Description::NONE;
     /// What one of the halves costs: [`Cost::Light`] or [`Cost::Heavy`].
     const COST: Cost = Cost::Light;
     /// Its configuration; derive `Deserialize` with `deny_unknown_fields`, so that a misspelt field is refused.

@@ -1,7 +1,7 @@
 use super::{Changes, Fields};
 use crate::context::Path;
 use crate::failure::Failure;
-use crate::hook::{ConfigError, Phase};
+use crate::hook::{ConfigError, Description, Phase};
 use serde::de::DeserializeOwned;
 use std::future::Future;
 use std::pin::Pin;
@@ -60,6 +60,8 @@ pub trait AsyncHook: Sized + Send + Sync + 'static {
     const NAME: &'static str;
     /// What it does, in one line.
     const DOC: &'static str;
+    /// How it is configured, for those who do that.
+    const DESCRIPTION: Description = Description::NONE;
     /// The phases it serves.
     const PHASES: &'static [Phase];
     /// Its configuration; derive `Deserialize` with `deny_unknown_fields`, so that a misspelt field is refused.

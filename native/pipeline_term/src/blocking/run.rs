@@ -4,6 +4,7 @@ use crate::context::TermContext;
 use crate::failure::Failure;
 use crate::hook::{Hook, Phase};
 use crate::runtime::{Call, Cancellation, Gate, GateError, NoRuntime, Ticket, runtime};
+use crate::term_size::size_of_copy;
 use parking_lot::Mutex;
 use rustler::env::{OwnedEnv, SavedTerm};
 use rustler::{Env, LocalPid, Reference, Resource, Term};
@@ -23,6 +24,9 @@ static THREADS: Gate = Gate::new(64, 4_096);
 /// Async hooks that may wait at once; each takes the memory of what it holds.
 const MOST_TASKS: usize = 65_536;
 
+/// How large the copy of a context may be: a term that holds the same value over and over has a far larger one.
+const MOST_COPIED: usize = 256 * 1024 * 1024;
+
 static TASKS: AtomicUsize = AtomicUsize::new(0);
 
 /// Why a hook was not started.
@@ -34,6 +38,10 @@ pub(super) enum StartError {
     NoRuntime(#[from] NoRuntime),
     #[error("{MOST_TASKS} async hooks wait already; run fewer at once")]
     TooManyTasks,
+    #[error(
+        "a copy of the context takes more than {MOST_COPIED} bytes; hand the hook less, or use one that does not block"
+    )]
+    ContextTooLarge,
 }
 
 /// A run of a hook on the runtime. It is held by a term of the caller's and cancelled when that is gone, which it is
@@ -74,6 +82,10 @@ impl Run {
         context: Term<'_>,
         reply_to: ReplyTo,
     ) -> Result<Self, StartError> {
+        // What a function holds is not counted: a context may have some, and they are copied in every message.
+        if size_of_copy(context, MOST_COPIED, Some(64)).is_none() {
+            return Err(StartError::ContextTooLarge);
+        }
         let call = Arc::new(Call::default());
         let context = reply_to.env.save(context);
         let work = {

@@ -159,6 +159,23 @@ impl<'a> TermContext<'a> {
         Ok(binary.as_slice())
     }
 
+    /// How many bytes the binaries in these fields have, as far as that is more than `most`: for
+    /// [`NativeHook::is_long`](crate::NativeHook::is_long). What is no binary counts for nothing.
+    pub fn bytes_in(&self, paths: &[Path], most: usize) -> usize {
+        let mut bytes = 0_usize;
+        for path in paths {
+            if let Ok(Some(term)) = self.get(path)
+                && let Ok(binary) = Binary::from_term(term)
+            {
+                bytes = bytes.saturating_add(binary.len());
+                if bytes > most {
+                    break;
+                }
+            }
+        }
+        bytes
+    }
+
     /// The text of a field that has to be there.
     ///
     /// # Errors

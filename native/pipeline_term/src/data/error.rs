@@ -24,6 +24,12 @@ pub enum DataError {
     /// More nesting than can be walked on a scheduler's stack.
     #[error("the value is nested more than {0} levels deep; flatten it")]
     TooDeep(usize),
+    /// More values than native data may hold; a value that stands in several places counts in each.
+    #[error("the value holds more than {0} values; hand over a part of it")]
+    TooMany(usize),
+    /// More text than native data may hold; counted likewise.
+    #[error("the value holds more than {0} bytes of text; hand over a part of it")]
+    TooLong(usize),
     /// Infinity or NaN, which no term can express.
     #[error("a float that is infinite or not a number has no term; leave it out")]
     NotFinite,

@@ -6,14 +6,24 @@ use rustler::{Atom, Binary, Encoder, Env, MapIterator, Term, TermType};
 
 /// How deep a term may be nested to be read as data: dirty schedulers have stacks of 328 KiB.
 const MAX_DEPTH: usize = 32;
+/// How many values a term may hold to be read as data. A term of two words can hold the same one over and over, and a
+/// copy holds it as often.
+const MAX_VALUES: usize = 250_000;
+/// How many bytes of text and binaries, likewise.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 impl Data {
     /// Copies a term.
     ///
     /// # Errors
-    /// When the term, or something in it, is no plain data or is nested more than 32 levels deep.
+    /// When the term, or something in it, is no plain data, is nested more than 32 levels deep, or holds more than
+    /// 250,000 values or 16 MiB of text.
     pub fn from_term(term: Term<'_>) -> Result<Self, DataError> {
-        read(term, MAX_DEPTH)
+        let mut room = Room {
+            values: MAX_VALUES,
+            bytes: MAX_BYTES,
+        };
+        read(term, MAX_DEPTH, &mut room)
     }
 
     /// Makes the term.
@@ -25,13 +35,43 @@ impl Data {
     }
 }
 
-fn read(term: Term<'_>, depth: usize) -> Result<Data, DataError> {
+/// What may still be read.
+struct Room {
+    values: usize,
+    bytes: usize,
+}
+
+impl Room {
+    fn value(&mut self) -> Result<(), DataError> {
+        take(&mut self.values, 1).ok_or(DataError::TooMany(MAX_VALUES))
+    }
+
+    /// Checks that so many values could be read, before they are looked at.
+    fn for_values(&self, count: usize) -> Result<(), DataError> {
+        if count > self.values {
+            return Err(DataError::TooMany(MAX_VALUES));
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, bytes: usize) -> Result<(), DataError> {
+        take(&mut self.bytes, bytes).ok_or(DataError::TooLong(MAX_BYTES))
+    }
+}
+
+fn take(left: &mut usize, count: usize) -> Option<()> {
+    *left = left.checked_sub(count)?;
+    Some(())
+}
+
+fn read(term: Term<'_>, depth: usize, room: &mut Room) -> Result<Data, DataError> {
+    room.value()?;
     let Some(below) = depth.checked_sub(1) else {
         return Err(DataError::TooDeep(MAX_DEPTH));
     };
     match term.get_type() {
         TermType::List | TermType::Tuple | TermType::Map => {
-            with_stack_for_a_level(|| read_container(term, below))
+            with_stack_for_a_level(|| read_container(term, below, room))
         }
         TermType::Atom => read_atom(term),
         TermType::Integer => term
@@ -42,7 +82,7 @@ fn read(term: Term<'_>, depth: usize) -> Result<Data, DataError> {
             .decode()
             .map(Data::Float)
             .map_err(|_| DataError::NotFinite),
-        TermType::Binary => read_binary(term),
+        TermType::Binary => read_binary(term, room),
         TermType::Fun => Err(DataError::NotPlain("a function")),
         TermType::Pid => Err(DataError::NotPlain("a process identifier")),
         TermType::Port => Err(DataError::NotPlain("a port")),
@@ -51,23 +91,26 @@ fn read(term: Term<'_>, depth: usize) -> Result<Data, DataError> {
     }
 }
 
-fn read_container(term: Term<'_>, below: usize) -> Result<Data, DataError> {
+fn read_container(term: Term<'_>, below: usize, room: &mut Room) -> Result<Data, DataError> {
     match term.get_type() {
-        TermType::List => read_list(term, below),
+        TermType::List => read_list(term, below, room),
         TermType::Tuple => {
             let elements = get_tuple(term).map_err(|_| DataError::NotPlain("a tuple"))?;
             elements
                 .into_iter()
-                .map(|element| read(element, below))
+                .map(|element| read(element, below, room))
                 .collect::<Result<_, _>>()
                 .map(Data::Tuple)
         }
-        _ => MapIterator::new(term)
-            .into_iter()
-            .flatten()
-            .map(|(key, value)| Ok((read(key, below)?, read(value, below)?)))
-            .collect::<Result<_, _>>()
-            .map(Data::Map),
+        _ => {
+            room.for_values(term.map_size().unwrap_or(0))?;
+            MapIterator::new(term)
+                .into_iter()
+                .flatten()
+                .map(|(key, value)| Ok((read(key, below, room)?, read(value, below, room)?)))
+                .collect::<Result<_, _>>()
+                .map(Data::Map)
+        }
     }
 }
 
@@ -82,19 +125,20 @@ fn read_atom(term: Term<'_>) -> Result<Data, DataError> {
     })
 }
 
-fn read_binary(term: Term<'_>) -> Result<Data, DataError> {
+fn read_binary(term: Term<'_>, room: &mut Room) -> Result<Data, DataError> {
     let binary = Binary::from_term(term).map_err(|_| DataError::NotPlain("a bit string"))?;
+    room.text(binary.len())?;
     Ok(match std::str::from_utf8(binary.as_slice()) {
         Ok(text) => Data::from(text),
         Err(_) => Data::Bytes(binary.as_slice().to_vec()),
     })
 }
 
-fn read_list(term: Term<'_>, below: usize) -> Result<Data, DataError> {
+fn read_list(term: Term<'_>, below: usize, room: &mut Room) -> Result<Data, DataError> {
     let mut elements = Vec::new();
     let mut rest = term;
     while let Ok((head, tail)) = rest.list_get_cell() {
-        elements.push(read(head, below)?);
+        elements.push(read(head, below, room)?);
         rest = tail;
     }
     if rest.is_empty_list() {

@@ -44,6 +44,39 @@ impl Data {
         }
     }
 
+    /// How many bytes of text and binaries it holds.
+    #[cfg(feature = "shipped")]
+    pub(crate) fn text_bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+            Self::List(elements) | Self::Tuple(elements) => {
+                elements.iter().map(Self::text_bytes).sum()
+            }
+            Self::Map(entries) => entries
+                .iter()
+                .map(|(key, value)| key.text_bytes() + value.text_bytes())
+                .sum(),
+            _ => 0,
+        }
+    }
+
+    /// How many values it is made of, itself among them.
+    #[cfg(feature = "shipped")]
+    pub(crate) fn values(&self) -> usize {
+        match self {
+            Self::List(elements) | Self::Tuple(elements) => {
+                1 + elements.iter().map(Self::values).sum::<usize>()
+            }
+            Self::Map(entries) => entries
+                .iter()
+                .map(|(key, value)| key.values() + value.values())
+                .sum::<usize>()
+                .saturating_add(1),
+            _ => 1,
+        }
+    }
+
     /// The text of a string or the name of an atom.
     pub fn name(&self) -> Option<&str> {
         match self {

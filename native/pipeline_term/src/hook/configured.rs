@@ -45,6 +45,16 @@ impl Hook {
         self.object.run(phase, context)
     }
 
+    /// Whether [`is_long`](Self::is_long) has to be asked before a call.
+    pub(crate) fn scales(&self) -> bool {
+        self.object.scales()
+    }
+
+    /// Whether a call on this context belongs on a dirty scheduler.
+    pub(crate) fn is_long(&self, context: &TermContext<'_>) -> bool {
+        self.object.is_long(context)
+    }
+
     /// Calls it; a panic comes back as [`Failure::Panicked`].
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 mod config_error;
 mod configured;
+mod description;
 mod flow;
 mod native_hook;
 mod phase;
@@ -9,6 +10,7 @@ mod registration;
 
 pub use config_error::{ConfigError, ConfigProblem, PathElement};
 pub use configured::Hook;
+pub use description::{Description, Field};
 pub use flow::Flow;
 pub use native_hook::NativeHook;
 pub use phase::{Cost, Phase};

@@ -1,4 +1,4 @@
-use super::{ConfigError, Cost, Flow, Phase};
+use super::{ConfigError, Cost, Description, Flow, Phase};
 use crate::context::TermContext;
 use crate::failure::Failure;
 use serde::de::DeserializeOwned;
@@ -43,6 +43,8 @@ pub trait NativeHook: Sized + Send + Sync + 'static {
     const NAME: &'static str;
     /// What it does, in one line.
     const DOC: &'static str;
+    /// How it is configured, for those who do that.
+    const DESCRIPTION: Description = Description::NONE;
     /// The phases it serves.
     const PHASES: &'static [Phase];
     /// What a call costs.
@@ -56,6 +58,18 @@ pub trait NativeHook: Sized + Send + Sync + 'static {
     /// If the configuration makes no sense, naming the field.
     fn configure(config: Self::Config) -> Result<Self, ConfigError>;
 
+    /// Whether [`is_long`](Self::is_long) is to be asked before each call, which costs some nanoseconds. Asked once,
+    /// when the hook takes its place in a chain.
+    fn scales(&self) -> bool {
+        false
+    }
+
+    /// Whether a call on this context takes more than about a millisecond, as far as the sizes of what it reads tell.
+    /// It then starts on a dirty scheduler. A hook is not interrupted, so this is the time to ask.
+    fn is_long(&self, _context: &TermContext<'_>) -> bool {
+        false
+    }
+
     /// Reads and changes the context. [`Flow::Answer`] ends the before chain early, by [`Flow::Decline`] a replace hook
     /// leaves its place to the next one.
     ///
@@ -67,10 +81,20 @@ pub trait NativeHook: Sized + Send + Sync + 'static {
 /// A configured hook without its type.
 pub(crate) trait Run: Send + Sync {
     fn run(&self, phase: Phase, context: &mut TermContext<'_>) -> Result<Flow, Failure>;
+    fn scales(&self) -> bool;
+    fn is_long(&self, context: &TermContext<'_>) -> bool;
 }
 
 impl<H: NativeHook> Run for H {
     fn run(&self, phase: Phase, context: &mut TermContext<'_>) -> Result<Flow, Failure> {
         NativeHook::run(self, phase, context)
+    }
+
+    fn scales(&self) -> bool {
+        NativeHook::scales(self)
+    }
+
+    fn is_long(&self, context: &TermContext<'_>) -> bool {
+        NativeHook::is_long(self, context)
     }
 }

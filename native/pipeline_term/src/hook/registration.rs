@@ -1,4 +1,4 @@
-use super::{ConfigError, ConfigProblem, Cost, Hook, NativeHook, Phase, Run};
+use super::{ConfigError, ConfigProblem, Cost, Description, Hook, NativeHook, Phase, Run};
 use crate::around::{Around, NativeAround, Wrap};
 use crate::blocking::{AsyncHook, Start, Waiting};
 use crate::data::Data;
@@ -16,6 +16,8 @@ pub struct Registration {
     pub name: &'static str,
     /// What it does, in one line.
     pub doc: &'static str,
+    /// How it is configured.
+    pub description: Description,
     /// The phases it serves; none if it is an around.
     pub phases: &'static [Phase],
     /// What a call costs.
@@ -70,6 +72,7 @@ impl Registration {
         Self {
             name: H::NAME,
             doc: H::DOC,
+            description: H::DESCRIPTION,
             phases: H::PHASES,
             cost: H::COST,
             make: Make::Hook(|config| {
@@ -91,6 +94,7 @@ impl Registration {
         Self {
             name: A::NAME,
             doc: A::DOC,
+            description: A::DESCRIPTION,
             phases: &[],
             cost: A::COST,
             make: Make::Around(|config| {
@@ -105,6 +109,7 @@ impl Registration {
         Self {
             name: H::NAME,
             doc: H::DOC,
+            description: H::DESCRIPTION,
             phases: H::PHASES,
             cost: Cost::Async,
             make: Make::Async(|config| {

@@ -44,6 +44,11 @@ impl<'s> Watch<'s> {
             .is_some_and(|started| self.budget.is_exceeded_by(now - started))
     }
 
+    /// Whether the run is on a scheduler that it may leave.
+    pub(crate) fn may_move(&self) -> bool {
+        self.budget != Budget::INFINITE
+    }
+
     /// What the run has taken so far, in nanoseconds, as far as that is known.
     #[inline]
     pub(crate) fn elapsed(&self, work: &Work) -> Option<u64> {

@@ -1,5 +1,6 @@
 use crate::circuit::Circuit;
-use crate::hook::{Hook, Phase};
+use crate::context::TermContext;
+use crate::hook::{Cost, Hook, Phase};
 use thiserror::Error;
 
 /// What becomes of a run whose hook failed.
@@ -22,16 +23,43 @@ pub(super) struct Step {
     pub(super) on_error: OnError,
     /// What keeps it from being called while it fails too often.
     pub(super) circuit: Option<Circuit>,
+    starts: Starts,
     plain: bool,
+}
+
+/// On which scheduler a hook may start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Starts {
+    /// On any.
+    Anywhere,
+    /// On a normal one unless it says that it takes long.
+    AsItSays,
+    /// On a dirty one.
+    Dirty,
 }
 
 impl Step {
     pub(super) fn new(hook: Hook, on_error: OnError, circuit: Option<Circuit>) -> Self {
+        let starts = match hook.registration().cost {
+            Cost::Light if !hook.scales() => Starts::Anywhere,
+            Cost::Light => Starts::AsItSays,
+            Cost::Heavy | Cost::Blocking | Cost::Async => Starts::Dirty,
+        };
         Self {
-            plain: on_error != OnError::Skip && circuit.is_none(),
+            plain: on_error != OnError::Skip && circuit.is_none() && starts == Starts::Anywhere,
+            starts,
             hook,
             on_error,
             circuit,
+        }
+    }
+
+    /// Whether a call on this context belongs on a dirty scheduler.
+    pub(super) fn is_long(&self, context: &TermContext<'_>) -> bool {
+        match self.starts {
+            Starts::Anywhere => false,
+            Starts::AsItSays => self.hook.is_long(context),
+            Starts::Dirty => true,
         }
     }
 

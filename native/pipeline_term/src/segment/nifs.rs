@@ -7,14 +7,15 @@ use crate::blocking::AsyncResource;
 use crate::circuit::{BreakerResource, Circuit};
 use crate::data::{AtomName, Data, fixed_atom};
 use crate::hook::{
-    ConfigError, ConfigProblem, Configured, Hook, LookupError, PathElement, Phase, Registration,
+    ConfigError, ConfigProblem, Configured, Field, Hook, LookupError, PathElement, Phase,
+    Registration,
 };
 use crate::schedule::Budget;
 use rustler::{Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 
 rustler::atoms! {
-    after, ambiguous_hook, before, cost, doc, error, halt, infinity, invalid_config, name, ok, phases, raise, replace, skip,
-    unknown_hook, wrong_phase,
+    after, ambiguous_hook, before, cost, default, doc, error, example, fields, halt, infinity, invalid_config, name, ok,
+    phases, purpose, raise, refuses, replace, returns, skip, type_ = "type", unknown_hook, wrong_phase,
 }
 
 /// A configured hook, held by a term.
@@ -23,7 +24,9 @@ pub(crate) struct HookResource(pub(crate) Hook);
 #[rustler::resource_impl]
 impl Resource for HookResource {}
 
-/// `[%{name: binary, phases: [atom], cost: atom, doc: binary}]`, by name.
+/// `[%{name: binary, phases: [atom], cost: atom, doc: binary}]`, by name, each with its description: `purpose`, `returns`
+/// and `example`, binaries; `refuses`, a list of them; `fields`, maps of `name`, `type`, `default` (`nil` if it has to be
+/// given) and `doc`.
 #[rustler::nif]
 fn native_hooks(env: Env<'_>) -> NifResult<Term<'_>> {
     let described = Registration::all().into_iter().map(|registration| {
@@ -32,6 +35,8 @@ fn native_hooks(env: Env<'_>) -> NifResult<Term<'_>> {
             .into_iter()
             .map(|kind| fixed_atom(env, kind))
             .collect();
+        let about = &registration.description;
+        let described_fields = about.fields.iter().map(|field| described(env, field));
         Term::map_from_pairs(
             env,
             &[
@@ -39,10 +44,30 @@ fn native_hooks(env: Env<'_>) -> NifResult<Term<'_>> {
                 (phases(), phase_names.encode(env)),
                 (cost(), fixed_atom(env, registration.cost.name())),
                 (doc(), registration.doc.encode(env)),
+                (purpose(), about.purpose.encode(env)),
+                (
+                    fields(),
+                    described_fields.collect::<NifResult<Vec<_>>>()?.encode(env),
+                ),
+                (returns(), about.returns.encode(env)),
+                (refuses(), about.refuses.encode(env)),
+                (example(), about.example.encode(env)),
             ],
         )
     });
     Ok(described.collect::<NifResult<Vec<_>>>()?.encode(env))
+}
+
+fn described<'a>(env: Env<'a>, field: &Field) -> NifResult<Term<'a>> {
+    Term::map_from_pairs(
+        env,
+        &[
+            (name(), field.name.encode(env)),
+            (type_(), field.ty.encode(env)),
+            (default(), field.default.encode(env)),
+            (doc(), field.doc.encode(env)),
+        ],
+    )
 }
 
 /// `{:ok, hook}`, `{:error, {:unknown_hook, name, did_you_mean | nil}}`, `{:error, {:ambiguous_hook, name}}` or

@@ -30,6 +30,8 @@ enum Called {
     Skipped,
     /// The hook may not be called, and not be left out.
     Refused,
+    /// The hook takes long, and is not called on a normal scheduler.
+    Long,
 }
 
 /// Why a run stopped.
@@ -37,7 +39,7 @@ enum Called {
 pub(super) enum Stop<'a> {
     /// It is at its end.
     End(End<'a>),
-    /// It has exceeded its budget, and hooks are left.
+    /// It has exceeded its budget or is about to, and hooks are left.
     Overrun,
 }
 
@@ -90,8 +92,9 @@ impl<'s, 'a> Run<'s, 'a> {
             let result = if step.is_plain() {
                 step.hook.call(phase, &mut self.context)
             } else {
-                match self.call_watched(step, phase) {
+                match self.call_watched(step, phase, watch.may_move()) {
                     Called::Gave(result) => result,
+                    Called::Long => return Stop::Overrun,
                     Called::Skipped => {
                         self.next += 1;
                         continue;
@@ -122,9 +125,12 @@ impl<'s, 'a> Run<'s, 'a> {
         Stop::End(End::Done(self.written()))
     }
 
-    /// Calls a hook that may be skipped or has a circuit, if that lets it.
+    /// Calls a hook that may be skipped, has a circuit, or may take long, if that lets it.
     #[inline(never)]
-    fn call_watched(&mut self, step: &Step, phase: Phase) -> Called {
+    fn call_watched(&mut self, step: &Step, phase: Phase, may_move: bool) -> Called {
+        if may_move && step.is_long(&self.context) {
+            return Called::Long;
+        }
         let skip = step.on_error == OnError::Skip;
         let breaker = step.circuit.as_ref().map(Circuit::breaker);
         let mut on_trial = false;

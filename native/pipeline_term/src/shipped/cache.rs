@@ -2,15 +2,17 @@ use super::fields::fields;
 use crate::around::{Ended, Enter, Leave, NativeAround};
 use crate::context::{Path, TermContext};
 use crate::failure::Failure;
-use crate::hook::ConfigError;
+use crate::hook::{ConfigError, Description, Field};
 use crate::owned_term::OwnedTerm;
-use quick_cache::UnitWeighter;
+use crate::term_size::size_of_copy;
+use quick_cache::Weighter;
 use quick_cache::sync::Cache as Entries;
 use rustler::{Encoder, Term};
 use serde::Deserialize;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use thiserror::Error;
 
 /// `cache`: keeps results by the values of some fields, and answers with them while they are fresh. A failure is not
 /// kept. Two runs that ask for the same at once both go inside.
@@ -19,7 +21,10 @@ use std::time::{Duration, Instant};
 struct Cache {
     fields: Vec<Path>,
     fresh: Duration,
-    entries: Entries<Key, Entry>,
+    entries: Entries<Key, Entry, InBytes>,
+    most_bytes: usize,
+    /// What an entry weighs at least: with no more than so many of these, `max_entries` holds.
+    least_weight: u64,
 }
 
 #[derive(Deserialize)]
@@ -33,6 +38,13 @@ struct CacheConfig {
     /// How many results are kept; those asked for least go first.
     #[serde(default = "thousand")]
     max_entries: NonZeroUsize,
+    /// Bytes that keys and results take together; those asked for least go first.
+    #[serde(default = "mebibytes")]
+    max_bytes: NonZeroUsize,
+}
+
+fn mebibytes() -> NonZeroUsize {
+    const { NonZeroUsize::new(64 * 1024 * 1024).unwrap() }
 }
 
 fn thousand() -> NonZeroUsize {
@@ -49,17 +61,52 @@ type Key = Arc<[u8]>;
 struct Entry {
     result: Arc<OwnedTerm>,
     until: Option<Instant>,
+    weight: u64,
 }
 
+/// Weighs entries by their bytes, but each as at least its part of the cache, so that both limits hold.
+#[derive(Clone)]
+struct InBytes;
+
+impl Weighter<Key, Entry> for InBytes {
+    fn weight(&self, _key: &Key, entry: &Entry) -> u64 {
+        entry.weight
+    }
+}
+
+/// How large a key or a result that is kept may be, and at most a fourth of the cache: a scheduler copies it within a
+/// millisecond.
+const MOST_KEPT: usize = 1024 * 1024;
+/// The cache is split into parts with a lock each as long as each has this much, so that what may be kept fits a part.
+const PART: usize = 64 * 1024;
+
+#[derive(Debug, Error)]
+#[error("expected at most {most}, found {found}")]
+struct TooMany {
+    most: usize,
+    found: usize,
+}
+
+const MAX_ENTRIES: usize = 10_000_000;
+const MAX_BYTES: usize = 16 * 1024 * 1024 * 1024;
+
 impl Cache {
-    fn key(&self, context: &TermContext<'_>) -> Result<Key, Failure> {
+    /// What may be kept of one entry.
+    fn most_kept(&self) -> usize {
+        MOST_KEPT.min(self.most_bytes / 4)
+    }
+
+    /// The key of a run; none if it is too large to be one, or holds a function, whose size nobody knows.
+    fn key(&self, context: &TermContext<'_>) -> Result<Option<Key>, Failure> {
         let values = self
             .fields
             .iter()
             // A list, so that a field that is not there differs from one that is nil.
             .map(|path| Ok(context.get(path)?.into_iter().collect()))
             .collect::<Result<Vec<Vec<Term<'_>>>, Failure>>()?;
-        Ok(values.encode(context.env()).to_binary().as_slice().into())
+        let values = values.encode(context.env());
+        let key = size_of_copy(values, self.most_kept(), None);
+        Ok(key.map(|_| values.to_binary().as_slice().into()))
     }
 
     fn find(&self, key: &Key) -> Option<Arc<OwnedTerm>> {
@@ -78,43 +125,108 @@ impl NativeAround for Cache {
     const NAME: &'static str = "cache";
     const DOC: &'static str =
         "Answers with the result of an earlier run whose key fields were the same.";
+    const DESCRIPTION: Description = Description {
+        purpose: "Keeps results by the values of some fields, and answers with them while they are fresh. A failure is not kept. Two runs that
+ask for the same at once both go inside. What is kept goes when the plugin is unloaded.
+
+Keys or results of more than 1 MiB, or a fourth of `max_bytes`, and those that hold functions, whose size native code
+cannot tell, are not kept.",
+        fields: &[
+            Field::optional(
+                "field",
+                "a key (an atom or a string), or a path: a list of up to 16 of them",
+                "none",
+                "The field that is part of the key. Give `field`, `fields` or both.",
+            ),
+            Field::optional(
+                "fields",
+                "a list of keys or paths",
+                "[]",
+                "More such fields.",
+            ),
+            Field::required(
+                "ttl_ms",
+                "milliseconds, at least 1",
+                "How long a result is good for.",
+            ),
+            Field::optional(
+                "max_entries",
+                "integer, 1 to 10,000,000",
+                "1_000",
+                "How many results are kept; those asked for least go first.",
+            ),
+            Field::optional(
+                "max_bytes",
+                "bytes, up to 16 GiB",
+                "67_108_864",
+                "What keys and results may take together.",
+            ),
+        ],
+        returns: "The earlier result, or what the inside gave.",
+        refuses: &["Fails if the context, or something on the way to a field, is no map."],
+        example: r#"iex> cache = {:native, :cache, %{field: :prompt, ttl_ms: 60_000}}
+iex> manager = Pipeline.Hook.Manager.register(Pipeline.Hook.Manager.new(), :ask, cache, kind: :around)
+iex> Pipeline.Hook.Manager.run(manager, :ask, %{prompt: "Hi"}, fn _ -> "first answer" end)
+{:ok, "first answer"}
+iex> Pipeline.Hook.Manager.run(manager, :ask, %{prompt: "Hi"}, fn _ -> "second answer" end)
+{:ok, "first answer"}"#,
+    };
     type Config = CacheConfig;
-    /// What the result is to be kept under.
-    type State = Key;
+    /// What the result is to be kept under, if it is.
+    type State = Option<Key>;
 
     fn configure(config: CacheConfig) -> Result<Self, ConfigError> {
-        let most = config.max_entries.get();
+        for (field, found, most) in [
+            ("max_entries", config.max_entries.get(), MAX_ENTRIES),
+            ("max_bytes", config.max_bytes.get(), MAX_BYTES),
+        ] {
+            if found > most {
+                return Err(ConfigError::at(field, TooMany { most, found }));
+            }
+        }
+        let (entries, bytes) = (config.max_entries.get(), config.max_bytes.get());
+        let expected = EXPECTED.min(entries).min(bytes / PART).max(1);
         Ok(Self {
             fields: fields(config.field, config.fields)?,
             fresh: Duration::from_millis(config.ttl_ms.get()),
-            entries: Entries::with_weighter(EXPECTED.min(most), most as u64, UnitWeighter),
+            entries: Entries::with_weighter(expected, bytes as u64, InBytes),
+            most_bytes: bytes,
+            least_weight: bytes.div_ceil(entries) as u64,
         })
     }
 
-    fn enter<'a>(&self, context: &mut TermContext<'a>) -> Result<Enter<'a, Key>, Failure> {
-        let key = self.key(context)?;
+    fn enter<'a>(&self, context: &mut TermContext<'a>) -> Result<Enter<'a, Option<Key>>, Failure> {
+        let Some(key) = self.key(context)? else {
+            return Ok(Enter::Inside(None));
+        };
         Ok(match self.find(&key) {
             Some(result) => Enter::AnswerWith(result.copy_to(context.env())),
-            None => Enter::Inside(key),
+            None => Enter::Inside(Some(key)),
         })
     }
 
     fn leave<'a>(
         &self,
-        key: &mut Key,
+        key: &mut Option<Key>,
         ended: Ended<'a>,
         _context: &mut TermContext<'a>,
     ) -> Result<Leave<'a>, Failure> {
-        if let Ended::Value(result) = ended {
+        if let (Some(key), Ended::Value(result)) = (key, ended)
+            && let Some(bytes) = size_of_copy(result, self.most_kept(), None)
+        {
             let entry = Entry {
                 result: Arc::new(OwnedTerm::new(result)),
                 // Beyond what the clock can tell, it is good for ever.
                 until: Instant::now().checked_add(self.fresh),
+                weight: self.least_weight.max((key.len() + bytes + OVERHEAD) as u64),
             };
             self.entries.insert(Arc::clone(key), entry);
         }
         Ok(Leave::Pass)
     }
 }
+
+/// What an entry takes beside its key and result: an environment of its own.
+const OVERHEAD: usize = 512;
 
 crate::register_arounds!(Cache);

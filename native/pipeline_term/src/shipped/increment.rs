@@ -1,6 +1,6 @@
 use crate::context::{Path, TermContext};
 use crate::failure::Failure;
-use crate::hook::{ConfigError, Flow, NativeHook, Phase};
+use crate::hook::{ConfigError, Description, Field, Flow, NativeHook, Phase};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -30,6 +30,31 @@ struct Overflow {
 impl NativeHook for Increment {
     const NAME: &'static str = "increment";
     const DOC: &'static str = "Adds to a counter, which starts at 0.";
+    const DESCRIPTION: Description = Description {
+        purpose: "Adds to a counter, which starts at 0.",
+        fields: &[
+            Field::required(
+                "field",
+                "a key (an atom or a string), or a path: a list of up to 16 of them",
+                "The counter.",
+            ),
+            Field::optional(
+                "by",
+                "integer of at most 64 bits",
+                "1",
+                "What is added; negative to count down.",
+            ),
+        ],
+        returns: "The context with the sum in the field.",
+        refuses: &[
+            "Fails if the field holds anything but an integer of 64 bits, or the sum is none.",
+        ],
+        example:
+            "iex> Pipeline.Hook.Manager.run_hook({:native, :increment, %{field: :attempts}}, %{})
+{:ok, %{attempts: 1}}
+iex> Pipeline.Hook.Manager.run_hook({:native, :increment, %{field: :credit, by: -5}}, %{credit: 20})
+{:ok, %{credit: 15}}",
+    };
     const PHASES: &'static [Phase] = &[Phase::Before, Phase::After];
     type Config = IncrementConfig;
 

@@ -1,8 +1,9 @@
+use super::schema_work::{Schema, TooMuch};
 use crate::context::{Path, TermContext};
 use crate::data::Data;
 use crate::deep_stack::on_deep_stack;
 use crate::failure::Failure;
-use crate::hook::{ConfigError, Cost, Flow, NativeHook, Phase};
+use crate::hook::{ConfigError, Cost, Description, Field, Flow, NativeHook, Phase};
 use crate::reason::{Detail, Reason};
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde::Deserialize;
@@ -11,9 +12,11 @@ use serde_json::Value;
 /// `json_schema`: refuses a context whose field does not match a JSON Schema.
 ///
 /// Atoms count as strings, `nil` as null, as Elixir's JSON encoders write them. References to other documents are not
-/// followed, and patterns run on an engine that takes linear time.
+/// followed, and patterns run on an engine that takes linear time. A validator applies a subschema as often as it is
+/// referred to, which may double with each level: the work is counted before it is done.
 struct JsonSchema {
     field: Path,
+    schema: Schema,
     validator: Validator,
 }
 
@@ -27,9 +30,18 @@ struct JsonSchemaConfig {
 /// How many violations are reported.
 const MAX_MESSAGES: usize = 16;
 
+/// Bytes of a violation's message.
+const MAX_MESSAGE: usize = 512;
+/// Bytes that a compiled pattern may take.
+const MAX_PATTERN: usize = 1024 * 1024;
+
 fn compile(schema: &Value) -> Result<Validator, ConfigError> {
     jsonschema::options()
-        .with_pattern_options(PatternOptions::regex())
+        .with_pattern_options(
+            PatternOptions::regex()
+                .size_limit(MAX_PATTERN)
+                .dfa_size_limit(MAX_PATTERN),
+        )
         .build(schema)
         .map_err(|error| ConfigError::at("schema", error.to_owned()))
 }
@@ -47,16 +59,83 @@ fn violations(validator: &Validator, instance: &Value) -> Vec<String> {
 /// large, or nobody's business.
 fn message(error: &ValidationError<'_>) -> String {
     let place = error.instance_path().as_str();
-    if place.is_empty() {
+    let message = if place.is_empty() {
         error.masked().to_string()
     } else {
         format!("{place}: {}", error.masked())
+    };
+    shortened(message)
+}
+
+/// A message with the beginning of what it names: names of properties may be of any length.
+fn shortened(mut message: String) -> String {
+    if message.len() > MAX_MESSAGE {
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE));
+        message.push('…');
     }
+    message
+}
+
+impl JsonSchema {
+    fn new(field: Path, schema: Value) -> Result<Self, ConfigError> {
+        let schema = Schema::new(schema).map_err(|error| ConfigError::at("schema", error))?;
+        Ok(Self {
+            field,
+            validator: compile(schema.value())?,
+            schema,
+        })
+    }
+
+    /// What is wrong with a value. To be called where the stack is deep.
+    fn check(&self, instance: &Value) -> Result<Vec<String>, TooMuch> {
+        self.schema.work(instance)?;
+        Ok(violations(&self.validator, instance))
+    }
+}
+
+/// What a schema has to say of a value, and why it says nothing.
+#[cfg(feature = "fuzz")]
+pub(super) fn validated(schema: Value, value: &Value) -> Result<Vec<String>, String> {
+    let field = Path::of_key(crate::context::Key::Text("value".into()));
+    let hook = JsonSchema::new(field, schema).map_err(|error| error.to_string())?;
+    hook.check(value).map_err(|error| error.to_string())
 }
 
 impl NativeHook for JsonSchema {
     const NAME: &'static str = "json_schema";
     const DOC: &'static str = "Refuses a context whose field does not match a JSON Schema.";
+    const DESCRIPTION: Description = Description {
+        purpose: "Refuses a context whose field does not match a JSON Schema (drafts 4 to 2020-12). Atoms count as strings, `nil` as null, as
+Elixir's JSON encoders write them.
+
+A schema is applied as often as its references say, which may double with each level: the steps of a validation are
+counted before it is made, and may be 200,000. A `$ref` leads to a pointer or an anchor in the schema; other documents are
+not fetched. `$dynamicRef`, `$recursiveRef` and a `$id` below the root are refused. The field holds at most 250,000 values,
+16 MiB of text and 32 levels.",
+        fields: &[
+            Field::required(
+                "field",
+                "a key (an atom or a string), or a path: a list of up to 16 of them",
+                "The field that is validated.",
+            ),
+            Field::required(
+                "schema",
+                "a map, or a boolean",
+                "The schema, of at most 20,000 values. Compiled, each `pattern` takes at most 1 MiB.",
+            ),
+        ],
+        returns: "The context as it was.",
+        refuses: &[
+            "`{:missing_field, path}`: the field is not there.",
+            "`{:schema_violation, path, messages}`: it does not match; up to 16 messages name places and rules, and no values.",
+            "Fails if the field holds what is no plain data, or the validation takes too many steps.",
+        ],
+        example: r#"iex> schema = %{type: :object, required: [:id], properties: %{id: %{type: :integer}}}
+iex> Pipeline.Hook.Manager.run_hook({:native, :json_schema, %{field: :node, schema: schema}}, %{node: %{id: 1}})
+{:ok, %{node: %{id: 1}}}
+iex> Pipeline.Hook.Manager.run_hook({:native, :json_schema, %{field: :node, schema: schema}}, %{node: %{id: "1"}})
+{:error, {:schema_violation, [:node], [~s(/id: value is not of type "integer")]}}"#,
+    };
     const PHASES: &'static [Phase] = &[Phase::Before, Phase::After];
     const COST: Cost = Cost::Heavy;
     type Config = JsonSchemaConfig;
@@ -64,10 +143,7 @@ impl NativeHook for JsonSchema {
     fn configure(config: JsonSchemaConfig) -> Result<Self, ConfigError> {
         let schema = serde_json::to_value(&config.schema)
             .map_err(|error| ConfigError::at("schema", error))?;
-        Ok(Self {
-            field: config.field,
-            validator: compile(&schema)?,
-        })
+        Self::new(config.field, schema)
     }
 
     fn run(&self, _phase: Phase, context: &mut TermContext<'_>) -> Result<Flow, Failure> {
@@ -75,10 +151,9 @@ impl NativeHook for JsonSchema {
             return Err(Reason::new("missing_field").with(&self.field).into());
         };
         let messages = on_deep_stack(|| {
-            let instance = serde_json::to_value(&data)?;
-            Ok(violations(&self.validator, &instance))
-        })
-        .map_err(|error: serde_json::Error| Failure::of(error))?;
+            let instance = serde_json::to_value(&data).map_err(Failure::of)?;
+            self.check(&instance).map_err(Failure::of)
+        })?;
         if messages.is_empty() {
             Ok(Flow::Continue)
         } else {

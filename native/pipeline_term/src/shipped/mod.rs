@@ -2,8 +2,11 @@
 
 mod cache;
 mod count_tokens;
+mod counts;
 mod drop_fields;
 mod fields;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod increment;
 mod json_schema;
 mod put;
@@ -12,5 +15,6 @@ mod redact;
 mod rename;
 mod require;
 mod retry;
+mod schema_work;
 mod summarise;
 mod template;

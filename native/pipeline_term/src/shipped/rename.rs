@@ -1,6 +1,6 @@
 use crate::context::{Path, TermContext};
 use crate::failure::Failure;
-use crate::hook::{ConfigError, Flow, NativeHook, Phase};
+use crate::hook::{ConfigError, Description, Field, Flow, NativeHook, Phase};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -26,6 +26,25 @@ impl NativeHook for Rename {
     const NAME: &'static str = "rename";
     const DOC: &'static str =
         "Moves a value from one field to another; does nothing if it is not there.";
+    const DESCRIPTION: Description = Description {
+        purpose: "Moves a value from one field to another. Does nothing if it is not there.",
+        fields: &[
+            Field::required(
+                "from",
+                "a key (an atom or a string), or a path: a list of up to 16 of them",
+                "Where the value is.",
+            ),
+            Field::required(
+                "to",
+                "a key (an atom or a string), or a path: a list of up to 16 of them",
+                "Where it goes; a value there is replaced. Neither may lie inside the other.",
+            ),
+        ],
+        returns: "The context with the value moved.",
+        refuses: &["Fails if the context, or something on the way to a field, is no map."],
+        example: r#"iex> Pipeline.Hook.Manager.run_hook({:native, :rename, %{from: "input", to: [:node, :prompt]}}, %{"input" => "Hello"})
+{:ok, %{node: %{prompt: "Hello"}}}"#,
+    };
     const PHASES: &'static [Phase] = &[Phase::Before, Phase::After];
     type Config = RenameConfig;
 

@@ -1,7 +1,7 @@
 use crate::around::{Ended, Enter, FailureKind, InnerFailure, Leave, NativeAround};
 use crate::context::TermContext;
 use crate::failure::Failure;
-use crate::hook::ConfigError;
+use crate::hook::{ConfigError, Description, Field};
 use serde::Deserialize;
 use std::time::Duration;
 use thiserror::Error;
@@ -64,6 +64,43 @@ impl Retry {
 impl NativeAround for Retry {
     const NAME: &'static str = "retry";
     const DOC: &'static str = "Runs everything inside again when it failed.";
+    const DESCRIPTION: Description = Description {
+        purpose: "Runs everything inside again when it failed, with pauses that double. The calling process waits. A refusal is an answer, and
+tried again only if `on` names it.",
+        fields: &[
+            Field::optional(
+                "times",
+                "integer, 1 to 1,000",
+                "2",
+                "How often it is tried again, at most.",
+            ),
+            Field::optional(
+                "on",
+                "a list of names",
+                "none",
+                "The failures that are worth it: modules of exceptions, atoms, or first elements of tuples. Without it, all but refusals.",
+            ),
+            Field::optional(
+                "delay_ms",
+                "milliseconds, up to 3,600,000",
+                "0",
+                "The pause before the first retry; each next one is twice as long.",
+            ),
+            Field::optional(
+                "max_delay_ms",
+                "milliseconds, up to 3,600,000",
+                "30_000",
+                "The longest pause.",
+            ),
+        ],
+        returns: "What the inside gave, or its last failure.",
+        refuses: &[],
+        example: "iex> {:ok, tries} = Agent.start_link(fn -> 1 end)
+iex> core = fn _ -> if Agent.get_and_update(tries, &{&1, &1 + 1}) < 3, do: exit(:busy), else: :done end
+iex> retry = {:native, :retry, %{times: 2, on: [:busy]}}
+iex> Pipeline.Hook.Manager.run_hook(retry, %{}, kind: :around, core: core)
+{:ok, :done}",
+    };
     type Config = RetryConfig;
     /// How often it has tried again.
     type State = u32;

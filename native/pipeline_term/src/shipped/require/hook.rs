@@ -2,7 +2,7 @@ use super::expected_type::ExpectedType;
 use crate::context::{Path, TermContext};
 use crate::data::Data;
 use crate::failure::Failure;
-use crate::hook::{ConfigError, Flow, NativeHook, Phase};
+use crate::hook::{ConfigError, Description, Field, Flow, NativeHook, Phase};
 use crate::reason::{Detail, Reason};
 use serde::Deserialize;
 use thiserror::Error;
@@ -10,7 +10,12 @@ use thiserror::Error;
 struct Require {
     /// The fields, those that may hold anything first.
     fields: Vec<(Path, Option<ExpectedType>)>,
+    /// Those that have to be strings, all of which is looked at.
+    strings: Vec<Path>,
 }
+
+/// How many bytes of strings are looked at on a normal scheduler.
+const LONG: usize = 1024 * 1024;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,6 +44,36 @@ impl NativeHook for Require {
     const NAME: &'static str = "require";
     const DOC: &'static str =
         "Refuses a context that lacks fields or holds values of other types in them.";
+    const DESCRIPTION: Description = Description {
+        purpose: "Refuses a context that lacks fields, or holds values of other types in them.",
+        fields: &[
+            Field::optional(
+                "fields",
+                "a list of keys or paths",
+                "[]",
+                "Fields that have to be there and not be `nil`. Give `fields`, `types` or both.",
+            ),
+            Field::optional(
+                "types",
+                "a map, or a list of pairs, of keys or paths to types",
+                "%{}",
+                "Fields that also have to be of a type: `:string` (valid UTF-8), `:binary`, `:integer`, `:float`, `:number`, `:boolean`, `:atom`, `:list`, `:tuple` or `:map`.",
+            ),
+        ],
+        returns: "The context as it was.",
+        refuses: &[
+            "`{:missing_field, path}`: a field is not there, or one of `fields` is `nil`.",
+            "`{:wrong_type, path, type}`: a field holds a value of another type.",
+            "Fails if the context, or something on the way to a field, is no map.",
+        ],
+        example: r#"iex> config = %{fields: [:user], types: %{[:node, :id] => :integer}}
+iex> Pipeline.Hook.Manager.run_hook({:native, :require, config}, %{user: "ada", node: %{id: 7}})
+{:ok, %{user: "ada", node: %{id: 7}}}
+iex> Pipeline.Hook.Manager.run_hook({:native, :require, config}, %{node: %{id: 7}})
+{:error, {:missing_field, [:user]}}
+iex> Pipeline.Hook.Manager.run_hook({:native, :require, config}, %{user: "ada", node: %{id: "7"}})
+{:error, {:wrong_type, [:node, :id], :integer}}"#,
+    };
     const PHASES: &'static [Phase] = &[Phase::Before, Phase::After];
     type Config = RequireConfig;
 
@@ -53,7 +88,20 @@ impl NativeHook for Require {
         if fields.is_empty() {
             return Err(ConfigError::at("fields", RequireConfigError::Nothing));
         }
-        Ok(Self { fields })
+        let strings = fields
+            .iter()
+            .filter(|(_, expected)| *expected == Some(ExpectedType::String))
+            .map(|(path, _)| path.clone())
+            .collect();
+        Ok(Self { fields, strings })
+    }
+
+    fn scales(&self) -> bool {
+        !self.strings.is_empty()
+    }
+
+    fn is_long(&self, context: &TermContext<'_>) -> bool {
+        context.bytes_in(&self.strings, LONG) > LONG
     }
 
     fn run(&self, _phase: Phase, context: &mut TermContext<'_>) -> Result<Flow, Failure> {

@@ -4,3 +4,6 @@ mod hook;
 mod prose;
 mod sentence;
 mod text_rank;
+
+#[cfg(feature = "fuzz")]
+pub(super) use hook::summarised;

@@ -41,12 +41,13 @@ impl Splitter {
         }
     }
 
-    /// The sentences of `paragraphs`, in their order.
-    pub(super) fn split(&self, paragraphs: &[String]) -> Vec<Sentence> {
+    /// The first `most` sentences of `paragraphs`, in their order.
+    pub(super) fn split(&self, paragraphs: &[String], most: usize) -> Vec<Sentence> {
         let mut numbers = HashMap::new();
         paragraphs
             .iter()
             .flat_map(|paragraph| paragraph.unicode_sentences())
+            .take(most)
             .map(|text| Sentence {
                 text: text.trim().to_owned(),
                 words: self.words(text, &mut numbers),
@@ -78,8 +79,10 @@ mod tests {
 
     #[test]
     fn words_are_compared_by_their_stems_and_stop_words_do_not_count() {
-        let sentences =
-            Splitter::english().split(&["The rivers were carrying. A river carries!".to_owned()]);
+        let sentences = Splitter::english().split(
+            &["The rivers were carrying. A river carries!".to_owned()],
+            9,
+        );
         let texts: Vec<&str> = sentences.iter().map(super::Sentence::text).collect();
         assert_eq!(texts, ["The rivers were carrying.", "A river carries!"]);
         assert_eq!(sentences[0].words().len(), 2);
@@ -90,7 +93,7 @@ mod tests {
     fn an_abbreviation_before_a_small_letter_ends_no_sentence() {
         assert_eq!(
             Splitter::english()
-                .split(&["Tools, e.g. hammers, help.".to_owned()])
+                .split(&["Tools, e.g. hammers, help.".to_owned()], 9)
                 .len(),
             1
         );

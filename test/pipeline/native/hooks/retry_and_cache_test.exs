@@ -1,4 +1,4 @@
-defmodule Pipeline.Hook.NativeAroundTest do
+defmodule Pipeline.Native.Hooks.RetryAndCacheTest do
   use Pipeline.InstanceCase, async: true
 
   alias Pipeline.Hook.Manager, as: Chains
@@ -127,7 +127,6 @@ defmodule Pipeline.Hook.NativeAroundTest do
         {},
         self(),
         make_ref(),
-        &answer/1,
         1 <<< 99,
         <<1::3>>,
         %{[] => %{}}
@@ -139,6 +138,29 @@ defmodule Pipeline.Hook.NativeAroundTest do
         core = fn context -> {round, context.key} end
         assert Chains.run(cached, :step, %{key: key}, core) == {:ok, {:fresh, key}}
       end
+    end
+
+    test "what native code cannot measure, or what is too large, is not kept" do
+      shared = Enum.reduce(1..40, 1, fn _, inner -> {inner, inner} end)
+      large = String.duplicate("x", 2_000_000)
+      cached = chains([cache(%{field: :key})])
+
+      for key <- [&answer/1, shared, large],
+          round <- [1, 2],
+          do: assert(Chains.run(cached, :step, %{key: key}, fn _ -> round end) == {:ok, round})
+
+      for {key, result} <- [a: &answer/1, b: shared, c: large] do
+        assert {:ok, _} = Chains.run(cached, :step, %{key: key}, fn _ -> result end)
+        assert Chains.run(cached, :step, %{key: key}, fn _ -> :again end) == {:ok, :again}
+      end
+    end
+
+    test "no more than so many bytes are kept" do
+      cached = chains([cache(%{field: :key, max_bytes: 100_000})])
+      value = String.duplicate("x", 10_000)
+      for key <- 1..100, do: Chains.run(cached, :step, %{key: key}, fn _ -> value end)
+      again = for key <- 1..100, do: Chains.run(cached, :step, %{key: key}, fn _ -> :missed end)
+      assert Enum.count(again, &(&1 == {:ok, value})) in 1..9
     end
 
     test "a field that is not there is not nil" do
@@ -228,7 +250,7 @@ defmodule Pipeline.Hook.NativeAroundTest do
         chains([cache(%{field: :a, max_entries: 0})])
       end
 
-      forever = chains([cache(%{field: :a, ttl_ms: (1 <<< 63) - 1, max_entries: (1 <<< 63) - 1})])
+      forever = chains([cache(%{field: :a, ttl_ms: (1 <<< 63) - 1, max_entries: 10_000_000})])
       assert Chains.run(forever, :step, %{}, fn _ -> 1 end) == {:ok, 1}
       assert Chains.run(forever, :step, %{}, fn _ -> 2 end) == {:ok, 1}
     end
