@@ -1,16 +1,27 @@
 defmodule Pipeline.Options do
   @moduledoc false
+  # Validates options, and suggests the name that the caller may have meant.
 
-  # The distance below which Elixir's own "did you mean" stays silent.
+  # Elixir's own "did you mean" suggests nothing below this distance.
   @threshold 0.77
 
-  @doc "The sentence ` Did you mean …?` with the nearest of the known names, or an empty string."
+  # No longer name is a slip of a known one, and comparing takes quadratic time.
+  @longest 60
+
+  @doc """
+  Returns ` Did you mean …?` with the nearest known name, or an empty string.
+
+      iex> Pipeline.Options.did_you_mean(:retry, [:retries, :delay])
+      " Did you mean :retries?"
+      iex> Pipeline.Options.did_you_mean(<<255>>, [:retries])
+      ""
+  """
   @spec did_you_mean(term, [term]) :: String.t()
   def did_you_mean(name, known) do
     text = text(name)
 
     known
-    |> Enum.map(&{String.jaro_distance(text, text(&1)), &1})
+    |> Enum.map(&{distance(text, text(&1)), &1})
     |> Enum.max_by(&elem(&1, 0), fn -> {0.0, nil} end)
     |> case do
       {distance, nearest} when distance >= @threshold -> " Did you mean #{inspect(nearest)}?"
@@ -18,7 +29,12 @@ defmodule Pipeline.Options do
     end
   end
 
-  @doc "Raises `ArgumentError` for the first option that is not known."
+  @doc """
+  Returns the options, and raises `ArgumentError` unless they are a keyword list of known keys.
+
+      iex> Pipeline.Options.validate!([timeot: 5], [:instance, :timeout], "Some.call/2")
+      ** (ArgumentError) unknown option :timeot of Some.call/2. Did you mean :timeout? Known: :instance, :timeout
+  """
   @spec validate!(keyword, [atom], String.t()) :: keyword
   def validate!(opts, known, of) do
     case check(opts, known, of) do
@@ -27,7 +43,7 @@ defmodule Pipeline.Options do
     end
   end
 
-  @doc "The same as a value."
+  @doc "Checks the same and returns the message of the error."
   @spec check(term, [atom], String.t()) :: :ok | {:error, String.t()}
   def check(opts, known, of) do
     if Keyword.keyword?(opts) do
@@ -43,6 +59,13 @@ defmodule Pipeline.Options do
   defp unknown_option(key, known, of) do
     "unknown option #{inspect(key)} of #{of}." <>
       did_you_mean(key, known) <> " Known: #{Enum.map_join(known, ", ", &inspect/1)}"
+  end
+
+  # From OTP 27 on, `String.jaro_distance/2` raises for text that is not UTF-8.
+  defp distance(text, known) do
+    if byte_size(text) <= @longest and String.valid?(text) and String.valid?(known),
+      do: String.jaro_distance(text, known),
+      else: 0.0
   end
 
   defp text(name) when is_binary(name), do: name

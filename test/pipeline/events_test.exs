@@ -43,6 +43,15 @@ defmodule Pipeline.EventsTest do
     refute_received {:pipeline_event, _, _}
   end
 
+  test "stay in their instance, also where its name looks like an event of another", %{instance: instance} do
+    start_supervised!({Manager, name: {instance, 7}})
+    :ok = Pipeline.Events.subscribe(:_, instance: {instance, 7})
+    :ok = Pipeline.Events.emit(7, nil, instance: instance)
+    refute_received {:pipeline_event, _, _}
+    :ok = Pipeline.Events.emit(8, nil, instance: {instance, 7})
+    assert_received {:pipeline_event, 8, nil}
+  end
+
   test "reach a plugin that subscribes itself, in its own instance", %{instance: instance} do
     {:ok, :listener} = Manager.load_plugin(Listener, %{test: self()}, instance: instance)
     :ok = Events.emit(:from_init, 1, instance: instance)
@@ -158,11 +167,13 @@ defmodule Pipeline.EventsTest do
     end
 
     test "are refused where they are none" do
-      assert_raise ArgumentError, ~r/match: :prefix takes the first elements .* got: :a/, fn ->
-        Pipeline.Events.subscribe(:a, match: :prefix)
-      end
+      assert_raise ArgumentError,
+                   ~r/match: :prefix takes a list or a tuple of the first elements, got: :a/,
+                   fn ->
+                     Pipeline.Events.subscribe(:a, match: :prefix)
+                   end
 
-      assert_raise ArgumentError, ~r/match: is :exact, :prefix or :pattern, got: :glob/, fn ->
+      assert_raise ArgumentError, ~r/match: takes :exact, :prefix or :pattern, got: :glob/, fn ->
         Events.subscribe(self(), :a, match: :glob)
       end
     end
@@ -255,9 +266,11 @@ defmodule Pipeline.EventsTest do
     end
 
     test "refuse a limit that is none" do
-      assert_raise ArgumentError, ~r/max_queue: is a number of messages from 1, or :infinity, got: 0/, fn ->
-        Pipeline.Events.subscribe(:a, max_queue: 0)
-      end
+      assert_raise ArgumentError,
+                   ~r/max_queue: takes a positive number of messages or :infinity, got: 0/,
+                   fn ->
+                     Pipeline.Events.subscribe(:a, max_queue: 0)
+                   end
     end
   end
 
@@ -345,7 +358,7 @@ defmodule Pipeline.EventsTest do
 
     test "take options that are some" do
       assert_raise ArgumentError,
-                   ~r/replay: is :all, a number of events or {:since, sequence}, got: -1/,
+                   ~r/replay: takes :all, a number of events or {:since, sequence}, got: -1/,
                    fn ->
                      Pipeline.Events.subscribe(:a, replay: -1)
                    end

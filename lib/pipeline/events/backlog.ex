@@ -1,21 +1,21 @@
 defmodule Pipeline.Events.Backlog do
   @moduledoc false
-  # Live events for a subscriber that is still being handed the recorded ones. Who emits an event puts it here as long as
-  # the backlog is open; the subscriber sends itself what it finds and closes the backlog in the one step that is only
-  # possible if nothing has come since it looked. So each of an emitter's events is in the subscriber's mailbox before
-  # the emitter can send it the next one directly.
+  # Live events for a subscriber whose replay is still running. Emitters put events here while the backlog is
+  # open. The subscriber sends them to itself, then closes the backlog by a compare-and-swap that fails if
+  # another event arrived meanwhile. So each event of an emitter is in the mailbox before that emitter can
+  # send the next one directly.
   #
-  # An event is in the record before its emitter looks for subscribers, and a subscriber subscribes before it reads the
-  # record: one that is not in what it read comes by way of its emitter, and one that is in it comes so too at most, and
-  # is known by its number. The `past` is what was read.
+  # An emitter records an event before it looks for subscribers; a subscriber subscribes before it reads the
+  # record. So every event is in the part that the subscriber read, called the `past`, or reaches it through
+  # its emitter, or both; its sequence number tells the duplicates.
   #
-  # Rows: `{{id, 0}, count of events so far}`, later `{{id, 0}, past}`; `{{id, sequence}, message}`. Every step is safe
-  # against the end of the process that takes it.
+  # Rows: `{{id, 0}, number of events}` while open, `{{id, 0}, past}` once closed, and
+  # `{{id, sequence}, message}`. The process that takes a step may be killed at any point.
 
   @table __MODULE__
 
   @type id :: reference
-  @typedoc "The numbers up to `last`, but for some that had not arrived."
+  @typedoc "The sequence numbers up to `last`, except those that were missing from the record."
   @type past :: {:past, last :: non_neg_integer, missing :: [pos_integer]}
 
   @spec create_table() :: :ok
@@ -36,7 +36,7 @@ defmodule Pipeline.Events.Backlog do
     :ok
   end
 
-  @doc "The past up to the number `last`, of which those with these numbers were read."
+  @doc "The past up to `last`, given the sequence numbers that were read."
   @spec past([pos_integer], non_neg_integer) :: past
   def past([], last), do: {:past, last, []}
 
@@ -53,8 +53,8 @@ defmodule Pipeline.Events.Backlog do
   def past?({:past, last, missing}, sequence), do: sequence <= last and sequence not in missing
 
   @doc """
-  For who emits: `:kept` if the subscriber has the event or gets it from here, `:full` if it gets it no more, `:direct` if
-  it is to be sent.
+  Called by an emitter. Returns `:kept` if the subscriber has the event or finds it in the backlog, `:full` if
+  the event is dropped, and `:direct` if the emitter must send it.
   """
   @spec offer(id, pos_integer, term, pos_integer) :: :kept | :full | :direct
   def offer(id, sequence, message, limit) do
@@ -67,11 +67,11 @@ defmodule Pipeline.Events.Backlog do
     end
   end
 
-  # Above the limit the count stands still, or emitters could keep the backlog from closing.
+  # The count stops above the limit: otherwise emitters could keep the backlog from closing.
   defp count(id, limit) do
     {:ok, :ets.update_counter(@table, {id, 0}, {2, 1, limit, limit + 1})}
   rescue
-    # No longer a number, or gone with the subscription.
+    # The row holds the past, or the subscription ended.
     ArgumentError -> :closed
   end
 
@@ -91,15 +91,14 @@ defmodule Pipeline.Events.Backlog do
   end
 
   @doc """
-  For the subscriber: takes what has come in the order of its numbers, until nothing comes, and closes.
+  Called by the subscriber. Takes the events in the order of their numbers until none is left, then closes.
 
-  `last` tells the number of the last event that somebody has begun to emit. A table is not read in one moment: an
-  emitter's next event can be found where its last one was not there yet. One with a number from before the reading has
-  all earlier ones of its emitter in place.
+  `last` returns the highest number taken by an emitter. A table is not read in one step: a read can find an
+  event and miss an earlier one of the same emitter. Up to a number taken before the read, this cannot happen.
   """
   @spec drain(id, past, (() -> non_neg_integer), (term -> term)) :: :ok
   def drain(id, past, last, deliver) do
-    # All that is counted has a number by now.
+    # Every counted event has its number by now.
     [{_, count}] = :ets.lookup(@table, {id, 0})
     up_to = last.()
 

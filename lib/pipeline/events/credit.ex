@@ -1,21 +1,21 @@
 defmodule Pipeline.Events.Credit do
   @moduledoc false
-  # How many events a subscriber may still be sent. Who emits takes one from a counter and never looks at the
-  # subscriber, which could be busy in native code and not answer; a process that may wait looks at its mailbox once half
-  # of the events are used up, and puts back what there is room for.
+  # Credit-based flow control: how many more events a subscriber may be sent. An emitter takes one credit for
+  # each event and never asks the subscriber, which may be busy in native code. When half of the credit is
+  # used, a watcher process reads the length of the subscriber's mailbox and refills the credit.
   #
-  # The counter starts at the first half, so that the usual case is one atomic operation and one comparison. It is below
-  # zero while the second half, the reserve, is used.
+  # The counter starts at one half of the limit, so that the usual case is one atomic operation and one
+  # comparison. Below zero it counts the second half, the reserve.
 
   @left 1
   @dropped 2
   @told 3
   @max 4
 
-  # One that is not limited has as many as can be counted without overflow.
+  # The credit of an unlimited subscriber: as much as can be counted without overflow.
   @unlimited 0x1000_0000_0000_0000
 
-  # Milliseconds between two looks at a subscriber that is behind.
+  # Milliseconds between two checks of a slow subscriber.
   @first_pause 1
   @longest_pause 64
 
@@ -23,69 +23,70 @@ defmodule Pipeline.Events.Credit do
 
   @spec new(pos_integer | :infinity) :: t
   def new(max) do
-    gauge = :atomics.new(4, signed: true)
-    limit(gauge, max)
-    :atomics.put(gauge, @left, number(max) - reserve(number(max)))
-    gauge
+    credit = :atomics.new(4, signed: true)
+    limit(credit, max)
+    :atomics.put(credit, @left, number(max) - reserve(number(max)))
+    credit
   end
 
-  @doc "Changes the limit. It counts from the next look."
+  @doc "Changes the limit. The new one applies from the next check."
   @spec limit(t, pos_integer | :infinity) :: :ok
-  def limit(gauge, max), do: :atomics.put(gauge, @max, number(max))
+  def limit(credit, max), do: :atomics.put(credit, @max, number(max))
 
   @spec limit(t) :: pos_integer
-  def limit(gauge), do: :atomics.get(gauge, @max)
+  def limit(credit), do: :atomics.get(credit, @max)
 
-  @doc "Takes leave to send one event; `:last_half` and `:look` say that the subscriber is to be looked at."
+  @doc "Takes the credit for one event. After `:last_half` and `:full_look` the caller requests a check."
   @spec take(t) :: :ok | :last_half | :full | :full_look
-  def take(gauge) do
-    case :atomics.sub_get(gauge, @left, 1) do
+  def take(credit) do
+    case :atomics.sub_get(credit, @left, 1) do
       left when left >= 0 -> :ok
       -1 -> :last_half
-      left -> if left >= -reserve(limit(gauge)), do: :ok, else: drop(gauge)
+      left -> if left >= -reserve(limit(credit)), do: :ok, else: drop(credit)
     end
   end
 
-  @doc "Counts an event that is not sent."
+  @doc "Counts a dropped event."
   @spec drop(t) :: :full | :full_look
-  def drop(gauge) do
-    :atomics.add(gauge, @dropped, 1)
-    # Whoever looks may have done so before this was counted.
-    if :atomics.get(gauge, @left) >= 0, do: :full_look, else: :full
+  def drop(credit) do
+    :atomics.add(credit, @dropped, 1)
+    # The watcher may have finished before this event was counted.
+    if :atomics.get(credit, @left) >= 0, do: :full_look, else: :full
   end
 
   @spec dropped(t) :: non_neg_integer
-  def dropped(gauge), do: :atomics.get(gauge, @dropped)
+  def dropped(credit), do: :atomics.get(credit, @dropped)
 
-  @doc "Looks at a subscriber until it has half of its room again, and tells it what it has missed."
+  @doc "Checks a subscriber until half of its credit is free, then tells it how many events were dropped."
   @spec watch(t, pid) :: :ok
-  def watch(gauge, pid), do: watch(gauge, pid, @first_pause, 0)
+  def watch(credit, pid), do: watch(credit, pid, @first_pause, 0)
 
-  defp watch(gauge, pid, pause, before) do
-    # What is sent between this and the look is counted twice: rather too little room than too much.
-    left = :atomics.get(gauge, @left)
+  defp watch(credit, pid, pause, before) do
+    # Events sent between this read and the next count twice, so the credit is rather too small than too
+    # large.
+    left = :atomics.get(credit, @left)
 
     case Process.info(pid, :message_queue_len) do
       nil ->
         :ok
 
       {:message_queue_len, length} ->
-        max = limit(gauge)
+        max = limit(credit)
 
-        if :atomics.add_get(gauge, @left, max - length - reserve(max) - left) >= 0 do
-          tell(gauge, pid)
+        if :atomics.add_get(credit, @left, max - length - reserve(max) - left) >= 0 do
+          tell(credit, pid)
         else
-          # One that is catching up could have room for more before long.
+          # A subscriber that is catching up is checked again soon.
           pause = if length < before, do: @first_pause, else: pause
           Process.sleep(pause)
-          watch(gauge, pid, min(2 * pause, @longest_pause), length)
+          watch(credit, pid, min(2 * pause, @longest_pause), length)
         end
     end
   end
 
-  defp tell(gauge, pid) do
-    dropped = dropped(gauge)
-    missed = dropped - :atomics.exchange(gauge, @told, dropped)
+  defp tell(credit, pid) do
+    dropped = dropped(credit)
+    missed = dropped - :atomics.exchange(credit, @told, dropped)
     if missed > 0, do: send(pid, {:pipeline_events_dropped, missed})
     :ok
   end

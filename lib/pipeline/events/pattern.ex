@@ -1,6 +1,6 @@
 defmodule Pipeline.Events.Pattern do
   @moduledoc false
-  # What a subscription to more than one event matches.
+  # Matching of events against the pattern of a subscription.
 
   @type t :: {:prefix, list | tuple} | {:pattern, term} | {:tagged, atom, t}
 
@@ -13,15 +13,15 @@ defmodule Pipeline.Events.Pattern do
     if (is_list(event) and not List.improper?(event)) or is_tuple(event) do
       {:ok, {:prefix, event}}
     else
-      {:error, "match: :prefix takes the first elements of a list or of a tuple, got: #{inspect(event)}"}
+      {:error, "match: :prefix takes a list or a tuple of the first elements, got: #{inspect(event)}"}
     end
   end
 
   def check(_event, other) do
-    {:error, "match: is :exact, :prefix or :pattern, got: #{inspect(other)}"}
+    {:error, "match: takes :exact, :prefix or :pattern, got: #{inspect(other)}"}
   end
 
-  @doc "The pattern of the second elements of tuples with a tag."
+  @doc "The pattern for events `{tag, event}` whose second element matches."
   @spec tagged(nil | t, nil | atom) :: nil | t
   def tagged(pattern, tag) when pattern == nil or tag == nil, do: pattern
   def tagged(pattern, tag), do: {:tagged, tag, pattern}

@@ -1,9 +1,9 @@
 defmodule Pipeline.Events.Record do
   @moduledoc false
-  # The last events of an instance, in the order of their sequence numbers. The table belongs to the owner of the published state;
-  # who emits writes to it.
+  # The last events of an instance, ordered by sequence number. The table belongs to
+  # `Pipeline.Instance.PublishedState`; emitters write to it.
 
-  # `from` is the number of the last event before those that the table has had a chance to hold.
+  # `from` is the last sequence number before this table was made.
   @enforce_keys [:table, :counter, :size, :from]
   defstruct [:table, :counter, :size, :from]
 
@@ -14,14 +14,14 @@ defmodule Pipeline.Events.Record do
           from: non_neg_integer
         }
 
-  @typedoc "The record that an event went to, its number there, and microseconds since 1970."
+  @typedoc "The counter of the record that holds the event, its sequence number, and microseconds since 1970."
   @type stamp :: {:atomics.atomics_ref(), pos_integer, integer}
 
   @type row :: {sequence :: pos_integer, time :: integer, event :: term, payload :: term}
 
   @behaviour Pipeline.Instance.Published
 
-  @doc "Begins to record. Numbers go on where a record of this name that was not closed had come."
+  @doc "Starts to record. Numbers continue those of an earlier record of this name that was not closed."
   @impl true
   def open(instance, 0), do: close(instance)
 
@@ -45,7 +45,7 @@ defmodule Pipeline.Events.Record do
   @spec of(atom) :: t | nil
   def of(instance), do: :persistent_term.get({__MODULE__, instance}, nil)
 
-  @doc "The number of the last event that somebody has begun to emit."
+  @doc "The highest sequence number taken by an emitter."
   @spec last(t) :: non_neg_integer
   def last(%{counter: counter}), do: :atomics.get(counter, 1)
 
@@ -61,18 +61,18 @@ defmodule Pipeline.Events.Record do
     ArgumentError -> nil
   end
 
-  @doc "What is recorded, oldest first."
+  @doc "The recorded events, oldest first."
   @spec rows(t) :: [row]
   def rows(%{table: table, size: size}) do
     rows = :ets.tab2list(table)
     {highest, _, _, _} = List.last(rows, {0, 0, nil, nil})
-    # One that was late may be there yet.
+    # An emitter that was held up may have added an older event.
     Enum.drop_while(rows, fn {sequence, _, _, _} -> sequence <= highest - size end)
   rescue
     ArgumentError -> []
   end
 
-  # Usually one goes for one that comes. Who was held up before it wrote leaves one more to the next.
+  # Usually removes one row. A delayed emitter leaves its row to the next one.
   defp trim(table, up_to) do
     case :ets.first(table) do
       oldest when is_integer(oldest) and oldest <= up_to ->

@@ -1,11 +1,11 @@
 defmodule Pipeline.Events.Replay do
   @moduledoc false
-  # Hands recorded events to a subscriber, in its own process, before the live ones.
+  # Delivers recorded events to a subscriber, in its own process, before the live ones.
 
   alias Pipeline.Events.{Backlog, Record}
 
-  # A subscription with a replay has its backlog, and a cell with the highest number of an event that can be in it or in
-  # what was replayed: one atomic read tells that a later event is to be sent as ever.
+  # A subscription with a replay has a backlog and an atomic with the highest sequence number that can be in
+  # the backlog or among the replayed events. One atomic read tells an emitter to send a later event directly.
   @enforce_keys [:record, :backlog, :cut]
   defstruct [:record, :backlog, :cut]
 
@@ -18,7 +18,7 @@ defmodule Pipeline.Events.Replay do
 
   @all 0x1000_0000_0000_0000
 
-  # Of a subscriber without a limit.
+  # The longest backlog of a subscriber without a limit.
   @longest_backlog 100_000
 
   @spec check(term) :: {:ok, nil | wanted} | {:error, String.t()}
@@ -29,7 +29,7 @@ defmodule Pipeline.Events.Replay do
   def check(since: n) when is_integer(n) and n >= 0, do: {:ok, {:since, n}}
 
   def check(other) do
-    {:error, "replay: is :all, a number of events or {:since, sequence}, got: #{inspect(other)}"}
+    {:error, "replay: takes :all, a number of events or {:since, sequence}, got: #{inspect(other)}"}
   end
 
   @spec new(Record.t()) :: t
@@ -39,11 +39,11 @@ defmodule Pipeline.Events.Replay do
     replay
   end
 
-  @doc "To be done before an emitter can find the subscription."
+  @doc "Opens the backlog. Call it before an emitter can find the subscription."
   @spec open(t) :: :ok
   def open(%{backlog: backlog}), do: Backlog.open(backlog)
 
-  @doc "Whether an event is to be sent to the subscriber, see `Backlog.offer/4`."
+  @doc "Whether the emitter must send an event to the subscriber itself, see `Backlog.offer/4`."
   @spec offer(t, Record.stamp() | nil, term, pos_integer) :: :kept | :full | :direct
   def offer(%{record: record, cut: cut, backlog: backlog}, {record, sequence, _time}, message, limit) do
     if sequence > :atomics.get(cut, 1) do
@@ -53,14 +53,15 @@ defmodule Pipeline.Events.Replay do
     end
   end
 
-  # Of a later life of the instance, which began to count anew.
+  # The instance was restarted, and counts its events anew.
   def offer(_replay, _stamp, _message, _limit), do: :direct
 
-  @doc "Delivers what is wanted, and from then on the live events come by themselves."
+  @doc "Delivers the wanted events. Emitters send later ones directly."
   @spec run(t, Record.t(), wanted, (Record.row() -> [message :: term])) :: :ok | {:error, :too_old | :ahead}
   def run(%{backlog: backlog, cut: cut}, record, wanted, filter) do
-    # What gets a number from now on finds the subscription. Of what has one, an emitter's earlier events are in the
-    # record if a later one is; of what comes while the record is read, they need not be found.
+    # Emitters that take a number from now on find the subscription. Among events up to `last`, if one is in
+    # the record, so are its emitter's earlier ones. Events that arrive while the record is read come through
+    # the backlog.
     last = Record.last(record)
     all = Record.rows(record)
 

@@ -1,7 +1,7 @@
 defmodule Pipeline.Events.Server do
   @moduledoc false
-  # Writes the tables of subscriptions, ends those of processes that end, and has subscribers looked at. All that it
-  # knows is in the tables.
+  # Writes the tables of subscriptions, removes those of processes that end, and starts watchers of slow
+  # subscribers. All its state can be rebuilt from the tables.
 
   use GenServer
 
@@ -18,7 +18,7 @@ defmodule Pipeline.Events.Server do
   @spec start_link(term) :: GenServer.on_start()
   def start_link(_opts), do: GenServer.start_link(__MODULE__, [], name: __MODULE__)
 
-  @doc "Subscribes the calling process, unless it is."
+  @doc "Subscribes the calling process, unless it is subscribed already."
   @spec subscribe(Subscription.t(), nil | Replay.t()) :: :ok | :already
   def subscribe(subscription, replay) do
     GenServer.call(__MODULE__, {:subscribe, subscription, replay}, :infinity)
@@ -27,43 +27,43 @@ defmodule Pipeline.Events.Server do
   @spec unsubscribe(Subscription.t()) :: :ok
   def unsubscribe(subscription), do: GenServer.call(__MODULE__, {:unsubscribe, subscription}, :infinity)
 
-  @doc "Has a subscriber looked at, without waiting. A server that is just being started looks at all anyway."
+  @doc "Asks for a check of a subscriber's mailbox, without waiting. A server that starts checks all of them."
   @spec look(pid) :: :ok
   def look(pid), do: GenServer.cast(__MODULE__, {:look, pid})
 
   @spec dropped(pid) :: non_neg_integer
   def dropped(pid) do
     case :ets.lookup(@table, pid) do
-      [{_, gauge, _}] -> Credit.dropped(gauge)
+      [{_, credit, _}] -> Credit.dropped(credit)
       [] -> 0
     end
   end
 
   @impl GenServer
   def init([]) do
-    # The watchers are linked, to end with this server and not to end it.
+    # Watchers are linked so that they end with this server, but they must not end it.
     Process.flag(:trap_exit, true)
-    # It does little at a time, and a subscriber that keeps up must not be taken for one that does not.
+    # Each step is short, and a late check would take a subscriber that keeps up for a slow one.
     Process.flag(:priority, :high)
 
     state = %{monitors: %{}, watchers: %{}}
 
     {:ok,
-     for {pid, gauge, _rows} <- :ets.tab2list(@table), reduce: state do
-       state -> state |> monitor(pid) |> watch(pid, gauge)
+     for {pid, credit, _rows} <- :ets.tab2list(@table), reduce: state do
+       state -> state |> monitor(pid) |> watch(pid, credit)
      end}
   end
 
   @impl GenServer
   def handle_call({:subscribe, subscription, replay}, {pid, _tag}, state) do
-    {gauge, rows, state} = subscriber(pid, subscription.max_queue, state)
-    row = Subscriptions.row(subscription, pid, gauge, replay)
+    {credit, rows, state} = subscriber(pid, subscription.max_queue, state)
+    row = Subscriptions.row(subscription, pid, credit, replay)
 
     if Enum.any?(rows, &same?(&1, row)) do
       {:reply, :already, state}
     else
-      # First what a server after this one would have to take out again.
-      :ets.insert(@table, {pid, gauge, [row | rows]})
+      # In this order, a restarted server finds every row that it may have to remove.
+      :ets.insert(@table, {pid, credit, [row | rows]})
       if replay, do: Replay.open(replay)
       Subscriptions.insert(row)
       {:reply, :ok, state}
@@ -72,11 +72,11 @@ defmodule Pipeline.Events.Server do
 
   def handle_call({:unsubscribe, subscription}, {pid, _tag}, state) do
     case :ets.lookup(@table, pid) do
-      [{_, gauge, rows}] ->
-        row = Subscriptions.row(subscription, pid, gauge, nil)
+      [{_, credit, rows}] ->
+        row = Subscriptions.row(subscription, pid, credit, nil)
         {ending, left} = Enum.split_with(rows, &same?(&1, row))
         Enum.each(ending, &delete/1)
-        {:reply, :ok, keep(pid, gauge, left, state)}
+        {:reply, :ok, keep(pid, credit, left, state)}
 
       [] ->
         {:reply, :ok, state}
@@ -88,7 +88,7 @@ defmodule Pipeline.Events.Server do
     case {:ets.lookup(@table, pid), state.watchers} do
       {[], _} -> {:noreply, state}
       {_, %{^pid => watcher}} -> {:noreply, put_in(state.watchers[watcher], {pid, :again})}
-      {[{_, gauge, _}], _} -> {:noreply, watch(state, pid, gauge)}
+      {[{_, credit, _}], _} -> {:noreply, watch(state, pid, credit)}
     end
   end
 
@@ -106,7 +106,7 @@ defmodule Pipeline.Events.Server do
 
       {{pid, again}, state} ->
         state = %{state | watchers: Map.delete(state.watchers, pid)}
-        # It was asked for once more when it was about to be done, or was killed.
+        # A further check was requested while the watcher was ending, or the watcher was killed.
         if again == :again or reason != :normal, do: look(pid)
         {:noreply, state}
     end
@@ -116,44 +116,44 @@ defmodule Pipeline.Events.Server do
 
   defp subscriber(pid, max, state) do
     case :ets.lookup(@table, pid) do
-      [{_, gauge, rows}] ->
-        if max, do: Credit.limit(gauge, max)
+      [{_, credit, rows}] ->
+        if max, do: Credit.limit(credit, max)
         if max, do: look(pid)
-        {gauge, rows, state}
+        {credit, rows, state}
 
       [] ->
-        gauge = Credit.new(max || 10_000)
-        :ets.insert(@table, {pid, gauge, []})
-        {gauge, [], monitor(state, pid)}
+        credit = Credit.new(max || 10_000)
+        :ets.insert(@table, {pid, credit, []})
+        {credit, [], monitor(state, pid)}
     end
   end
 
-  defp keep(pid, _gauge, [], state) do
+  defp keep(pid, _credit, [], state) do
     :ets.delete(@table, pid)
     {monitor, state} = pop_in(state.monitors[pid])
     Process.demonitor(monitor, [:flush])
     state
   end
 
-  defp keep(pid, gauge, rows, state) do
-    :ets.insert(@table, {pid, gauge, rows})
+  defp keep(pid, credit, rows, state) do
+    :ets.insert(@table, {pid, credit, rows})
     state
   end
 
-  defp delete({_key, {_pid, _gauge, _meta?, _pattern, replay}} = row) do
+  defp delete({_key, {_pid, _credit, _meta?, _pattern, replay}} = row) do
     Subscriptions.delete(row)
     if replay, do: Replay.delete(replay)
   end
 
-  # Two subscriptions to the same events, whatever else they differ in.
+  # Two subscriptions to the same events, whatever their options.
   defp same?({key, {_, _, _, pattern, _}}, {key, {_, _, _, pattern, _}}), do: true
   defp same?(_row, _other), do: false
 
   defp monitor(state, pid), do: put_in(state.monitors[pid], Process.monitor(pid))
 
-  # A watcher is found by the subscriber that it watches, and that by the watcher.
-  defp watch(state, pid, gauge) do
-    watcher = :erlang.spawn_opt(fn -> Credit.watch(gauge, pid) end, [:link, priority: :high])
+  # The map leads from a subscriber to its watcher and back.
+  defp watch(state, pid, credit) do
+    watcher = :erlang.spawn_opt(fn -> Credit.watch(credit, pid) end, [:link, priority: :high])
     %{state | watchers: Map.merge(state.watchers, %{pid => watcher, watcher => {pid, :once}})}
   end
 end

@@ -1,8 +1,9 @@
 defmodule Pipeline.Events.Subscription do
   @moduledoc false
-  # A subscription that a process is about to make or to end, its options checked.
+  # A subscription that a process is about to make or end, with checked options.
 
   alias Pipeline.Events.{Pattern, Record, Replay, Server, Subscriptions}
+  alias Pipeline.Instance
   alias Pipeline.Options
 
   @enforce_keys [:instance, :event]
@@ -19,7 +20,7 @@ defmodule Pipeline.Events.Subscription do
 
   @type error :: :not_recording | :already_subscribed | :too_old | :ahead
 
-  @doc "Raises `ArgumentError` for options that are wrong. `tag` is that of a tuple whose second element the event is."
+  @doc "Raises `ArgumentError` for wrong options. With a `tag`, the event is the second element of `{tag, event}`."
   @spec new!(term, keyword, String.t(), nil | :plugin) :: t
   def new!(event, opts, function, tag \\ nil) do
     Options.validate!(opts, [:instance, :match, :max_queue, :replay, :meta], function)
@@ -32,13 +33,13 @@ defmodule Pipeline.Events.Subscription do
     }
   end
 
-  @doc "The same for one that is to end."
+  @doc "Describes a subscription that is about to end."
   @spec of!(term, keyword, String.t(), nil | :plugin) :: t
   def of!(event, opts, function, tag \\ nil) do
     Options.validate!(opts, [:instance, :match], function)
 
     %__MODULE__{
-      instance: opts[:instance] || Pipeline.Plugin,
+      instance: opts[:instance] || Instance.default(),
       event: if(tag, do: {tag, event}, else: event),
       pattern: event |> Pattern.check(opts[:match] || :exact) |> take!() |> Pattern.tagged(tag)
     }
@@ -47,7 +48,7 @@ defmodule Pipeline.Events.Subscription do
   @doc "Subscribes the calling process."
   @spec add(t) :: :ok | {:error, error}
   def add(%{replay: nil} = subscription) do
-    # `:already` is no news without a replay.
+    # Without a replay, subscribing twice is no error.
     _ = Server.subscribe(subscription, nil)
     :ok
   end
@@ -71,11 +72,11 @@ defmodule Pipeline.Events.Subscription do
     end
   end
 
-  @doc "Ends the calling process's."
+  @doc "Ends the subscription of the calling process."
   @spec remove(t) :: :ok
   def remove(subscription), do: Server.unsubscribe(subscription)
 
-  # The message for an event that was recorded, if it is one of this subscription.
+  # The message for a recorded event, in a list; an empty list if the subscription does not match it.
   defp filter(%{pattern: pattern, event: wanted, meta?: meta?}) do
     fn {sequence, time, event, payload} ->
       if if(pattern, do: Pattern.matches?(pattern, event), else: event === wanted) do
@@ -93,10 +94,10 @@ defmodule Pipeline.Events.Subscription do
   defp max_queue!(max) when max in [nil, :infinity] or (is_integer(max) and max > 0), do: max
 
   defp max_queue!(max) do
-    raise ArgumentError, "max_queue: is a number of messages from 1, or :infinity, got: #{inspect(max)}"
+    raise ArgumentError, "max_queue: takes a positive number of messages or :infinity, got: #{inspect(max)}"
   end
 
   defp meta!(meta) when meta in [nil, false], do: false
   defp meta!(true), do: true
-  defp meta!(other), do: raise(ArgumentError, "meta: is true or false, got: #{inspect(other)}")
+  defp meta!(other), do: raise(ArgumentError, "meta: takes true or false, got: #{inspect(other)}")
 end

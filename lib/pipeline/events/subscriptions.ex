@@ -1,12 +1,11 @@
 defmodule Pipeline.Events.Subscriptions do
   @moduledoc false
-  # Who has subscribed to which events of which instance, and the delivery to them.
+  # The subscriptions of all instances, and the delivery of events to them.
   #
-  # The tables belong to this supervisor, so that they outlive the server that writes to them. Who emits reads them:
+  # This supervisor owns the tables, so they outlive the server that writes them. Emitters read them:
   #
-  #   * subscriptions, a row each: `{{instance, event}, target}` to one event, `{instance, target}` to those
-  #     of a pattern
-  #   * subscribers, `{pid, gauge, rows in the other table}`
+  #   * subscriptions: a row `{{instance, event}, target}` for one event, `{instance, target}` for a pattern
+  #   * subscribers: a row `{pid, credit, subscription rows}` for a process
 
   use Supervisor
 
@@ -14,7 +13,7 @@ defmodule Pipeline.Events.Subscriptions do
 
   @table __MODULE__
 
-  @typedoc "Where to send an event and in which form."
+  @typedoc "Where to send an event, and in which form."
   @type target :: {pid, Credit.t(), meta? :: boolean, nil | Pattern.t(), nil | Replay.t()}
   @type row :: {key :: term, target}
 
@@ -26,13 +25,13 @@ defmodule Pipeline.Events.Subscriptions do
     :ets.new(@table, [:named_table, :duplicate_bag, :public, read_concurrency: true])
     Server.create_table()
     Backlog.create_table()
-    # The server finds everything in the tables: how often it has to be started again loses nothing.
+    # The server keeps all its state in the tables, so a restart loses nothing.
     Supervisor.init([Server], strategy: :one_for_one, max_restarts: 10, max_seconds: 5)
   end
 
   @spec row(Subscription.t(), pid, Credit.t(), nil | Replay.t()) :: row
-  def row(%{instance: instance, event: event, pattern: pattern, meta?: meta?}, pid, gauge, replay) do
-    {if(pattern, do: instance, else: {instance, event}), {pid, gauge, meta?, pattern, replay}}
+  def row(%{instance: instance, event: event, pattern: pattern, meta?: meta?}, pid, credit, replay) do
+    {if(pattern, do: instance, else: {instance, event}), {pid, credit, meta?, pattern, replay}}
   end
 
   @spec insert(row) :: :ok
@@ -47,14 +46,14 @@ defmodule Pipeline.Events.Subscriptions do
     :ok
   end
 
-  @doc "Whether somebody has subscribed to an event, or to those of a pattern, which may not match it."
+  @doc "Whether an event has a subscriber, or the instance has any pattern, which may not match it."
   @spec any?(atom, term) :: boolean
   def any?(instance, event), do: :ets.member(@table, {instance, event}) or :ets.member(@table, instance)
 
-  @doc "Sends an event to all who have subscribed to it, once each."
+  @doc "Sends an event once to each of its subscribers."
   @spec dispatch(atom, term, term) :: :ok
   def dispatch(instance, event, payload) do
-    # Before it looks for subscribers, as `Backlog` needs it.
+    # `Backlog` relies on this order: first the record, then the look for subscribers.
     stamp = if record = Record.of(instance), do: Record.add(record, event, payload)
     exact = :ets.lookup(@table, {instance, event})
 
@@ -80,18 +79,18 @@ defmodule Pipeline.Events.Subscriptions do
     :ok
   end
 
-  defp deliver_to({pid, gauge, meta?, _pattern, replay}, plain, stamp) do
+  defp deliver_to({pid, credit, meta?, _pattern, replay}, plain, stamp) do
     message = if meta?, do: stamped(plain, stamp), else: plain
 
-    case replay && Replay.offer(replay, stamp, message, Credit.limit(gauge)) do
-      direct when direct in [nil, :direct] -> send_to(pid, gauge, message)
+    case replay && Replay.offer(replay, stamp, message, Credit.limit(credit)) do
+      direct when direct in [nil, :direct] -> send_to(pid, credit, message)
       :kept -> :ok
-      :full -> look(pid, Credit.drop(gauge))
+      :full -> look(pid, Credit.drop(credit))
     end
   end
 
-  defp send_to(pid, gauge, message) do
-    case Credit.take(gauge) do
+  defp send_to(pid, credit, message) do
+    case Credit.take(credit) do
       :ok ->
         send(pid, message)
 
@@ -107,7 +106,7 @@ defmodule Pipeline.Events.Subscriptions do
   defp look(pid, :full_look), do: Server.look(pid)
   defp look(_pid, :full), do: :ok
 
-  @doc "A message with its number in the record, if it has one, and its time."
+  @doc "The message with its time and, if it was recorded, its sequence number."
   @spec with_meta({:pipeline_event, term, term}, pos_integer | nil, integer) :: tuple
   def with_meta({:pipeline_event, event, payload}, sequence, time) do
     {:pipeline_event, event, payload, %{sequence: sequence, time: time}}

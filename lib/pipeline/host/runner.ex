@@ -1,40 +1,45 @@
 defmodule Pipeline.Runner do
   @moduledoc """
-  A small host: runs the nodes of a pipeline in the order of their needs, through the plugins of an instance.
+  A small host. It runs the nodes of a pipeline in the order of their needs, through the plugins of an
+  instance.
 
-      nodes = [
-        %{id: :shout, type: :transform, config: %{fun: &String.upcase/1}},
-        %{id: :words, type: :transform, needs: [:shout], config: %{fun: &String.split/1}}
-      ]
-
-      {:ok, run} = Pipeline.Runner.run(nodes, "so it goes")
-      run.output
-      #=> ["SO", "IT", "GOES"]
+      iex> {:ok, _id} = Pipeline.Plugin.Manager.load_plugin(Pipeline.Plugins.DataTransformHandler)
+      iex> nodes = [
+      ...>   %{id: :shout, type: :transform, config: %{fun: &String.upcase/1}},
+      ...>   %{id: :words, type: :transform, needs: [:shout], config: %{fun: &String.split/1}}
+      ...> ]
+      iex> {:ok, run} = Pipeline.Runner.run(nodes, "so it goes")
+      iex> run.output
+      ["SO", "IT", "GOES"]
+      iex> Pipeline.Plugin.Manager.unload_plugin(:data_transform_handler)
+      :ok
 
   A node is a map:
 
     * `:id` - any term, unique in the pipeline
-    * `:type` - which handler executes it: the plugin whose capability `:node_types` lists the type, by the module that
-      it provides as `:node_handler`. Of several plugins the one loaded first
+    * `:type` - an atom that selects the handler: the module that a plugin provides as `:node_handler` and
+      whose capability `:node_types` lists the type. Among several plugins the one loaded first wins
     * `:needs` - ids of the nodes whose results it takes, `[]` by default
     * `:config` - a map for the handler, `%{}` by default
 
   ## Hook points
 
-    * `:validate_node` - for each node before any runs, with `%{node: node, instance: instance}`. The base operation
-      asks the validators (`Pipeline.Validator`)
-    * `:execute_node` - around the handler, with `%{node: node, input: input, results: results, instance: instance}`;
-      the result is `{:ok, output}` or `{:error, reason}`
-    * `:pipeline_complete` - once all have run, with the `t:run/0` and the instance
+    * `:validate_node` - for each node before the first one runs, with `%{node: node, instance: instance}`.
+      The base operation calls the validators (`Pipeline.Validator`)
+    * `:execute_node` - around the handler, with
+      `%{node: node, input: input, results: results, instance: instance}`. The result is `{:ok, output}` or
+      `{:error, reason}`
+    * `:pipeline_complete` - after the last node, with the `t:run/0` and the instance
   """
 
-  alias Pipeline.Hook
+  alias Pipeline.{Hook, Instance}
   alias Pipeline.Plugin.{Manager, Manifest, Registry}
   alias Pipeline.Options
   alias Pipeline.Runner.{Error, Order}
 
   @typedoc """
-  What came of a run. `output` is the result of the last node; `timings` gives microseconds per node, hooks included.
+  The result of a run. `output` is the result of the last node. `timings` are microseconds per node, hooks
+  included.
   """
   @type run :: %{
           output: term,
@@ -45,12 +50,13 @@ defmodule Pipeline.Runner do
   @doc """
   Runs a pipeline on an input.
 
-  Option: `:instance`, by default the application's own. The first error ends the run; it names the node.
+  The first error ends the run and names its node. Option: `:instance`, by default the instance that the
+  application starts.
   """
   @spec run([map], term, keyword) :: {:ok, run} | {:error, Error.t()}
   def run(nodes, input, opts \\ []) do
     Options.validate!(opts, [:instance], "Pipeline.Runner.run/3")
-    instance = opts[:instance] || Pipeline.Plugin
+    instance = opts[:instance] || Instance.default()
 
     with {:ok, nodes} <- Order.sort(nodes),
          {:ok, handlers} <- handlers(nodes, instance),
@@ -98,7 +104,7 @@ defmodule Pipeline.Runner do
     end
   end
 
-  # A validator refuses in the words of the hook point that it stands in.
+  # A validator refuses a node as a hook of this point would.
   defp ask_validators(node, instance) do
     for id <- Manager.get_by_capability(:validator, instance: instance),
         {:ok, info} <- [Registry.get(Registry.of(instance), id)],
@@ -155,7 +161,7 @@ defmodule Pipeline.Runner do
 
   defp complete(run, instance) do
     case Hook.run(instance, :pipeline_complete, Map.put(run, :instance, instance), &Function.identity/1) do
-      # Where the host declares the point with the mode :notify.
+      # The host declared the point with the mode :notify.
       :ok -> {:ok, run}
       {:ok, %{} = context} -> {:ok, Map.take(context, [:results, :output, :timings])}
       {:ok, other} -> {:error, %Error{reason: {:bad_result, other}}}

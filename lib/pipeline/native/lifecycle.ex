@@ -7,4 +7,8 @@ defmodule Pipeline.Native.Lifecycle do
   @doc "Whether a plugin can go from one state to another. The error lists the states that it can go to."
   @spec enter(from :: atom, to :: atom) :: :ok | {:error, String.t()}
   defdelegate enter(from, to), to: Native, as: :lifecycle_enter
+
+  @doc "The states in which a plugin is known and does not run."
+  @spec idle() :: [atom]
+  def idle, do: [:held, :stopped, :failed]
 end

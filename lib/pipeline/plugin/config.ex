@@ -1,7 +1,7 @@
 defmodule Pipeline.Plugin.Config do
   @moduledoc false
-  # The configuration of a plugin against its schema. The schema is code of the plugin, which may hang or raise: it runs
-  # in a sandbox, not in the manager.
+  # Validates the configuration of a plugin against its schema. The schema is code of the plugin, which may
+  # hang or raise, so it runs in a sandbox and not in the manager.
 
   alias Pipeline.Plugin.{ConfigSchema, Error}
   alias Pipeline.Plugin.Manager.Candidate
@@ -9,7 +9,7 @@ defmodule Pipeline.Plugin.Config do
 
   @type error :: ConfigSchema.error() | {:schema_failed, Sandbox.reason()}
 
-  @doc "The candidates with their configurations as `c:Pipeline.Plugin.init/1` gets them."
+  @doc "Returns the candidates with validated configurations, as `c:Pipeline.Plugin.init/1` gets them."
   @spec complete([Candidate.t()], timeout) :: {:ok, [Candidate.t()]} | {:error, Error.t()}
   def complete(candidates, timeout) do
     if Enum.any?(candidates, &schema?(&1.module)),
@@ -32,7 +32,7 @@ defmodule Pipeline.Plugin.Config do
     end
   end
 
-  @doc "The configuration with its defaults. A module without a schema takes any map."
+  @doc "Returns the configuration with its defaults. A module without a schema takes any map."
   @spec check(module, map, timeout) :: {:ok, map} | {:error, error}
   def check(module, config, timeout) do
     if schema?(module) do

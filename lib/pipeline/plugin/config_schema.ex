@@ -1,6 +1,6 @@
 defmodule Pipeline.Plugin.ConfigSchema do
   @moduledoc """
-  Describes the configuration of a plugin, so that mistakes in it are found before the plugin is started.
+  Describes and validates the configuration of a plugin.
 
       defmodule MyApp.Plugins.Chat do
         use Pipeline.Plugin, id: :chat
@@ -8,7 +8,7 @@ defmodule Pipeline.Plugin.ConfigSchema do
         @impl Pipeline.Plugin
         def config_schema do
           [
-            model: [type: :string, required: true, doc: "Which model answers."],
+            model: [type: :string, required: true, doc: "The model that answers."],
             llm: [
               default: %{},
               keys: [
@@ -21,10 +21,12 @@ defmodule Pipeline.Plugin.ConfigSchema do
         end
       end
 
-  It is a keyword list, a field and its options each, in the form that NimbleOptions has made familiar. The manager
-  checks the configuration against it when the plugin is loaded and when `Pipeline.Plugin.Manager.update_config/3`
-  brings another, and fills in the defaults: `c:Pipeline.Plugin.init/1` gets the result. A plugin without a schema gets
-  what it is given.
+  A schema is a keyword list of fields with their options, in the style of NimbleOptions. The manager
+  validates the configuration when it loads the plugin, and again in
+  `Pipeline.Plugin.Manager.update_config/3`. It fills in defaults and passes the result to
+  `c:Pipeline.Plugin.init/1`. A plugin without a schema gets its configuration unchanged.
+
+  Validation reports every error at once, each with its path:
 
       iex> schema = [llm: [keys: [retries: [type: :pos_integer, default: 3]]], model: [type: :string, required: true]]
       iex> Pipeline.Plugin.ConfigSchema.validate(%{"model" => "large", llm: []}, schema)
@@ -38,32 +40,33 @@ defmodule Pipeline.Plugin.ConfigSchema do
 
   ## Options of a field
 
-    * `:type` - see below, by default `:any`, and `:map` with `:keys`
-    * `:required` - when `true`, the field has to be given
-    * `:default` - the value of a field that is not given; it has to fit the type itself. A field without one that is
-      not given is not in the result. That holds for nested ones too: with `default: %{}` a nested map is there in any
-      case, with its own defaults
+    * `:type` - see "Types"; by default `:any`, or `:map` with `:keys`
+    * `:required` - when `true`, the field must be given
+    * `:default` - the value of a field that is not given. It must fit the type. Without a default, the result
+      has no such field; so give a nested map `default: %{}` to get its defaults in every case
     * `:keys` - the schema of a nested `:map` or `:keyword_list`
-    * `:secret` - when `true`, its value is shown in no message
-    * `:doc` - a text for `docs/1`; `false` leaves the field out there
+    * `:secret` - when `true`, no message shows the value
+    * `:doc` - a text for `docs/1`; `false` leaves the field out
 
   ## Types
 
-    * `:any`, `:atom`, `:boolean`, `:integer`, `:non_neg_integer`, `:pos_integer`, `:float`, `:number`, `:string`,
-      `:map`, `:keyword_list`, `:module`, `:pid`, `:timeout` (milliseconds or `:infinity`), `:mfa`, `nil`
-    * `{:in, choices}` - one of a list or of a range
+    * `:any`, `:atom`, `:boolean`, `:integer`, `:non_neg_integer`, `:pos_integer`, `:float`, `:number`,
+      `:string`, `:map`, `:keyword_list`, `:module`, `:pid`, `:timeout` (milliseconds or `:infinity`), `:mfa`,
+      `nil`
+    * `{:in, choices}` - an element of a list or a range
     * `{:list, type}`, `{:tuple, types}`, `{:map, key_type, value_type}`, `{:struct, module}`, `{:fun, arity}`
-    * `{:map, schema}`, `{:keyword_list, schema}` - nested, where `:keys` does not reach: in a list, for instance
-    * `{:or, types}` - the first that fits
-    * `{:custom, fun}`, `{:custom, module, function, args}` - called with the value, before `args`, returns
-      `{:ok, value}`, which may be another value, or `{:error, message}`
+    * `{:map, schema}`, `{:keyword_list, schema}` - a nested schema where `:keys` cannot stand, such as in a
+      list
+    * `{:or, types}` - the first type that fits
+    * `{:custom, fun}`, `{:custom, module, function, args}` - a function that takes the value, followed by
+      `args`, and returns `{:ok, value}`, possibly with another value, or `{:error, message}`
 
-  ## Keys and values from outside
+  ## Strings for keys and values
 
-  A configuration that was read from JSON or YAML has strings for keys. A string stands for the declared field of that
-  name, and for the atom of that name among the choices of `:in`; the result has the atom. No atom is made of it, since
-  only what the schema declares is compared. A field that is given under both is an error. Values of the type
-  `:atom` stay strings, and so are refused. A nested map may be given as a keyword list, and the other way round.
+  A configuration from JSON or YAML has strings as keys. A string names the declared field of the same text,
+  and an atom among the choices of `:in`; the result holds the atom. Only declared names are compared, so no
+  atom is made. A field given both as a string and as an atom is an error. The type `:atom` refuses strings. A
+  keyword list can be given for a nested map, and a map for a nested keyword list.
   """
 
   alias Pipeline.Plugin.ConfigSchema.{Definition, Documentation, Fields, Problem}
@@ -82,9 +85,9 @@ defmodule Pipeline.Plugin.ConfigSchema do
   @type error :: {:invalid_config, [Problem.t()]} | {:invalid_schema, [Problem.t()]}
 
   @doc """
-  Checks a configuration and fills in the defaults.
+  Validates a configuration and fills in the defaults.
 
-  The error has all mistakes, each with its path. A schema that is wrong itself is `{:invalid_schema, problems}`.
+  The error lists every problem with its path. A wrong schema is `{:invalid_schema, problems}`.
   """
   @spec validate(term, t) :: {:ok, map} | {:error, error}
   def validate(config, schema) do
@@ -96,7 +99,7 @@ defmodule Pipeline.Plugin.ConfigSchema do
   end
 
   @doc """
-  Checks a schema.
+  Validates a schema.
 
       iex> {:error, {:invalid_schema, [problem]}} = Pipeline.Plugin.ConfigSchema.check(retries: [type: :pos_int])
       iex> to_string(problem)
@@ -111,10 +114,10 @@ defmodule Pipeline.Plugin.ConfigSchema do
   end
 
   @doc """
-  The documentation of a schema, as a Markdown list. Raises `ArgumentError` for a schema that is wrong.
+  Returns the documentation of a schema as a Markdown list. Raises `ArgumentError` for a wrong schema.
 
-      iex> Pipeline.Plugin.ConfigSchema.docs(model: [type: :string, required: true, doc: "Which model answers."])
-      "* `:model` - a string, required. Which model answers."
+      iex> Pipeline.Plugin.ConfigSchema.docs(model: [type: :string, required: true, doc: "The model that answers."])
+      "* `:model` - a string, required. The model that answers."
   """
   @spec docs(t) :: String.t()
   def docs(schema) do
@@ -124,12 +127,12 @@ defmodule Pipeline.Plugin.ConfigSchema do
     end
   end
 
-  @doc "A sentence for the error of `validate/2` and `check/1`."
+  @doc "Returns the error of `validate/2` or `check/1` as a sentence."
   @spec format(error) :: String.t()
-  def format({:invalid_config, problems}), do: "its configuration does not fit: " <> join(problems)
+  def format({:invalid_config, problems}), do: "its configuration is invalid: " <> join(problems)
 
   def format({:invalid_schema, problems}) do
-    "its config_schema/0 is wrong, not the configuration: " <> join(problems)
+    "its config_schema/0 is invalid, not the configuration: " <> join(problems)
   end
 
   defp join(problems), do: Enum.map_join(problems, "; ", &to_string/1)

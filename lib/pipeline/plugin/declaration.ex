@@ -1,6 +1,6 @@
 defmodule Pipeline.Plugin.Declaration do
   @moduledoc false
-  # What the DSL accumulates while a plugin compiles, checked word by word and put together at the end.
+  # Checks each declaration of the DSL while a plugin compiles, and builds the manifest at the end.
 
   alias Pipeline.Hook.{Definition, Spec}
   alias Pipeline.{Native, Options}
@@ -85,7 +85,7 @@ defmodule Pipeline.Plugin.Declaration do
     case Definition.check(kind, point, opts) do
       {:ok, options} ->
         if block? and options.native do
-          fail!(env, "the native hook on #{inspect(point)} has no function: leave its do block out")
+          fail!(env, "the native hook on #{inspect(point)} takes no function: leave out its do block")
         end
 
         if spec = Module.get_attribute(env.module, :pipeline_options)[:hooks] do
@@ -99,7 +99,7 @@ defmodule Pipeline.Plugin.Declaration do
     end
   end
 
-  @doc "The manifest, the hooks and limits as data, and the names of hook functions that get the default body."
+  @doc "Returns the manifest, the hooks and limits as data, and the names of hook functions that get the default body."
   @spec close!(Macro.Env.t()) :: %{manifest: map, hooks: [map], limits: map, defaults: [atom]}
   def close!(env) do
     options = Module.get_attribute(env.module, :pipeline_options)
@@ -160,7 +160,7 @@ defmodule Pipeline.Plugin.Declaration do
     end
   end
 
-  # Two blocks that define one function would become clauses of one function, called for both hooks.
+  # Two blocks that define the same function would become its clauses, called for both hooks.
   defp check_shared!(env, hooks) do
     shared =
       hooks

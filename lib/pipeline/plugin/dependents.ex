@@ -1,12 +1,12 @@
 defmodule Pipeline.Plugin.Dependents do
   @moduledoc false
-  # Who depends on whom among loaded plugins: `%{id => manifest}`.
+  # The dependencies between loaded plugins, given as `%{id => manifest}`.
 
   alias Pipeline.Plugin
 
   @type plugins :: %{Plugin.plugin_id() => map}
 
-  @doc "For each plugin those it depends on, directly, optional ones included."
+  @doc "Returns the direct dependencies of each plugin, optional ones included."
   @spec graph(plugins) :: %{Plugin.plugin_id() => [Plugin.plugin_id()]}
   def graph(plugins) do
     for {id, %{dependencies: [_ | _] = dependencies}} <- plugins, into: %{} do
@@ -14,7 +14,7 @@ defmodule Pipeline.Plugin.Dependents do
     end
   end
 
-  @doc "The plugins that cannot do without this one."
+  @doc "Returns the plugins that require this one directly."
   @spec direct(plugins, Plugin.plugin_id()) :: [Plugin.plugin_id()]
   def direct(plugins, id) do
     for {dependent, manifest} <- plugins,
@@ -23,7 +23,7 @@ defmodule Pipeline.Plugin.Dependents do
         do: dependent
   end
 
-  @doc "Those of several plugins, and those that cannot do without them in turn, each before what it needs."
+  @doc "Returns the plugins that require any of these, directly or not, dependents first."
   @spec all(plugins, [Plugin.plugin_id()]) :: [Plugin.plugin_id()]
   def all(plugins, ids) do
     going = MapSet.new(ids)
@@ -32,7 +32,7 @@ defmodule Pipeline.Plugin.Dependents do
     List.flatten(waves)
   end
 
-  # A plugin that needs a capability is doomed when its last provider is.
+  # A plugin that requires a capability is affected only if its last provider is.
   defp closure(plugins, doomed) do
     left = Map.drop(plugins, MapSet.to_list(doomed))
 
@@ -52,7 +52,7 @@ defmodule Pipeline.Plugin.Dependents do
     opts[:optional] != true and targets(target, dependent, plugins) == [id]
   end
 
-  # A plugin never meets its own dependency on a capability.
+  # A plugin does not meet its own dependency on a capability.
   defp targets({:capability, name}, dependent, plugins) do
     for {id, manifest} <- plugins,
         id != dependent,

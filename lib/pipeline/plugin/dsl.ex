@@ -1,23 +1,31 @@
 defmodule Pipeline.Plugin.DSL do
   @moduledoc """
-  The words in which a plugin declares itself, imported by `use Pipeline.Plugin`.
+  The declarations of a plugin, imported by `use Pipeline.Plugin`.
 
-      capability :node_types, [:split, :join]
-      depends_on :tokenizer, version: "~> 1.0"
-      depends_on capability: :llm
-      provides :node_handler, MyApp.TextNodes, priority: 60
+      iex> defmodule TextNodes do
+      ...>   use Pipeline.Plugin, id: :text_nodes
+      ...>
+      ...>   capability :node_types, [:split, :join]
+      ...>   depends_on :tokenizer, version: "~> 1.0"
+      ...>   depends_on capability: :llm
+      ...>   provides :node_handler, MyApp.TextNodes, priority: 60
+      ...>
+      ...>   hook :before, :validate_node, priority: 80 do
+      ...>     def validate_node(context, next), do: next.(context)
+      ...>   end
+      ...> end
+      iex> TextNodes.__plugin__().capabilities
+      [node_types: [:split, :join], node_handler: [module: MyApp.TextNodes, priority: 60]]
+      iex> TextNodes.__plugin__().dependencies
+      [{:tokenizer, [version: "~> 1.0"]}, {{:capability, :llm}, []}]
 
-      hook :before, :validate_node, priority: 80 do
-        def validate_node(context, next), do: next.(context)
-      end
-
-  A mistake in any of them ends the compilation with the file and the line.
+  A wrong declaration is a compile error with its file and line.
   """
 
   alias Pipeline.Plugin.Declaration
 
   @doc """
-  Declares something that the plugin can do: a name, and any term that says more (`[]` by default).
+  Declares a capability: a name, and any term with details (`[]` by default).
 
   `Pipeline.Plugin.Manager.get_by_capability/2` finds the plugin by it.
   """
@@ -28,12 +36,12 @@ defmodule Pipeline.Plugin.DSL do
   end
 
   @doc """
-  Declares a plugin, or any provider of a capability, that has to be loaded before this one.
+  Declares a plugin, or any provider of a capability, that must be loaded before this one.
 
   ## Options
 
-    * `:version` - a requirement, as in Mix: `"~> 1.2"`
-    * `:optional` - when `true`, the other plugin may be missing; if it is there, it comes first
+    * `:version` - a requirement as in Mix: `"~> 1.2"`
+    * `:optional` - when `true`, the other plugin may be missing; if it is present, it is loaded first
   """
   defmacro depends_on(plugin_id_or_capability, opts \\ []) do
     quote do
@@ -48,67 +56,66 @@ defmodule Pipeline.Plugin.DSL do
   @doc """
   Declares a hook on a hook point.
 
-  The function has the name of the point and takes `(context, next)`, or `(context)` for the kind `:listen`.
-  It stands in the `do` block or anywhere in the module; without either, a hook of another kind than `:listen`
-  hands the context on.
+  The hook is a function with the name of the point. It takes `(context, next)`, or `(context)` for the kind
+  `:listen`. Define it in the `do` block or anywhere in the module. Without a function, a hook passes the
+  context on; the kind `:listen` and the option `:fun` require one.
 
   ## Options
 
-    * `:priority` - an integer, 50 by default; the higher, the earlier
-    * `:before`, `:after` - an id or a list of ids of plugins, before or after whose hooks of this kind it runs.
-      They win over priorities and apply while the named plugin is loaded
+    * `:priority` - an integer, 50 by default; a higher priority runs earlier
+    * `:before`, `:after` - an id or a list of ids of plugins. The hook runs before or after their hooks of
+      this kind. These options win over priorities, and apply while the named plugin is loaded
     * `:fun` - the name of the function, needed when two hooks of the plugin share a point
     * `:on_error` - `:halt` (default), `:skip` or `:raise`, see `Pipeline.Hook`
-    * `:timeout` - milliseconds after which the hook fails, for `:before`, `:after` and `:replace`; of native hooks for
-      those that wait, 5,000 by default
-    * `:max_heap` - bytes that a hook with a `:timeout` may use; beyond, it fails with the reason
-      `:max_heap`. So it does if its result, or the context that it gives to `next`, would be larger once it is copied
-      to the caller, with its binaries. Without it, copying is the plugin's own affair
-    * `:circuit` - keeps a hook that fails too often from being called for a while: `[failures: 5, window: 10_000,
-      cool_down: 5_000, trials: 1]`, which are the defaults, times in milliseconds; see `Pipeline.Hook`. A native hook with
-      one is a native call of its own
-    * `:native` - the name of a native hook, or `{library, name}`; then there is no function
-    * `:config` - the configuration of a native hook, checked when the plugin is loaded
-    * `:cost` - what a native hook costs and so where it runs: `:light` on the caller's scheduler, `:heavy` on a dirty
-      one, `:blocking` on a thread of the library's runtime. By default what its library says
+    * `:timeout` - milliseconds after which the hook fails, for `:before`, `:after` and `:replace`. Of native
+      hooks, only those that wait take one, 5,000 by default
+    * `:max_heap` - the bytes that a hook with a `:timeout` may use; beyond them it fails with the reason
+      `:max_heap`. The limit also holds for its result, and for the context that it passes to `next`, when
+      they are copied to the caller with their binaries. Without it, copies are not limited
+    * `:circuit` - skips a hook for a while after it failed too often, see `Pipeline.Hook`. The defaults are
+      `[failures: 5, window: 10_000, cool_down: 5_000, trials: 1]`, times in milliseconds
+    * `:native` - the name of a native hook, or `{library, name}`, in place of a function
+    * `:config` - the configuration of a native hook, validated when the plugin is loaded
+    * `:cost` - where a native hook runs: `:light` on the caller's scheduler, `:heavy` on a dirty scheduler,
+      `:blocking` on a thread of the library's runtime. By default as its library says
 
   ## Native arounds
 
       hook :around, :call_model, native: :retry, config: %{times: 3, on: [:timeout, :rate_limited], delay_ms: 200}
       hook :around, :call_model, native: :cache, config: %{fields: [:prompt, :model], ttl_ms: 60_000}
 
-  `retry` runs everything inside again when it failed:
+  `retry` repeats the inner part of the chain when it fails:
 
-    * `times` - how often at most, 2 by default
-    * `on` - which failures are worth it: modules of exceptions, reasons that are atoms, first elements of reasons that
-      are tuples. By default all but refusals (`throw {:hook_error, reason}`)
-    * `delay_ms` - the pause ahead of the first time, 0 by default; each further one is twice as long, up to
-      `max_delay_ms` (30,000). The calling process waits, no scheduler does
+    * `times` - the largest number of repetitions, 2 by default
+    * `on` - the failures to retry: modules of exceptions, reasons that are atoms, and first elements of
+      reasons that are tuples. By default all failures except refusals (`throw {:hook_error, reason}`)
+    * `delay_ms` - the pause before the first repetition, 0 by default. It doubles each time, up to
+      `max_delay_ms` (30,000). The calling process waits; no scheduler is blocked
 
-  A failure that is not tried again goes on outwards as it was, with its plugin and its stack trace.
+  Any other failure is passed on unchanged, with its plugin and its stack trace.
 
-  `cache` answers with the result of an earlier run in which the fields had the same values:
+  `cache` returns the result of an earlier run whose fields had the same values:
 
-    * `field`, `fields` - what makes the key: one field, or a list of them; a field is a key or a path of keys
-    * `ttl_ms` - how long a result is good for (required)
-    * `max_entries` - how many are kept, 1,000 by default
+    * `field`, `fields` - the key: one field or a list of fields. A field is a key or a path of keys
+    * `ttl_ms` - how long a result is valid, in milliseconds (required)
+    * `max_entries` - how many results are kept, 1,000 by default
 
-  Failures are not kept. Each declared hook has results of its own, which go when its plugin is unloaded. Two runs that
-  ask for the same at once both go inside.
+  Failures are not cached. Each declared hook has its own results, which are dropped when its plugin is
+  unloaded. Two concurrent runs with the same key both run the inner part.
 
   ## Native hooks that wait
 
       hook :before, :step, native: {MyApp.NativeHooks, :look_up}, timeout: 2_000
       hook :before, :step, native: :json_schema, config: config, cost: :blocking, timeout: 100
 
-  A hook that its library registers as blocking, or that is declared with `cost: :blocking`, runs on a thread of the
-  library's runtime, on a copy of the context; 64 do at once and 4,096 more wait for their turn. One that its library
-  registers as async holds no thread: 65,536 wait at once. The caller waits for a message meanwhile. When the time is
-  up the hook fails with the reason `:timeout`; then, and when the caller dies, it is cancelled: it does not start any
-  more, is dropped where it waits, or is told so.
+  A blocking hook, registered so by its library or declared with `cost: :blocking`, runs on a thread of the
+  library's runtime with a copy of the context. 64 of them run at once, and 4,096 more can wait. A hook that
+  its library registers as async holds no thread; 65,536 can wait at once. The caller waits for a message.
+  After `:timeout` the hook fails with the reason `:timeout`. Then, or when the caller dies, the hook is
+  cancelled: it is not started, is dropped at its next await, or sees that it was cancelled.
   """
   defmacro hook(kind, point, opts \\ [])
-  # `do:` may stand among the options: hook :before, :step, priority: 60, do: def(…)
+  # `do:` may be one of the options: hook :before, :step, priority: 60, do: def(…)
   defmacro hook(kind, point, opts) do
     {block, opts} = if Keyword.keyword?(opts), do: Keyword.split(opts, [:do]), else: {[], opts}
     declare_hook(kind, point, opts, block)
@@ -120,13 +127,13 @@ defmodule Pipeline.Plugin.DSL do
   @doc """
   Declares a module that implements a type of extension, such as `:provider` or `:node_handler`.
 
-  It is the capability of that name with the module and the options as value;
+  This is a capability with the name of the type; its value is the module with the options.
   `Pipeline.Plugin.Manager.get_provider/2` finds it.
 
   ## Options
 
-    * `:priority` - an integer, 50 by default; of several providers the highest is found
-    * `:default` - when `true`, found before all that are not
+    * `:priority` - an integer, 50 by default; among several providers the highest wins
+    * `:default` - when `true`, this provider wins over those without it
   """
   defmacro provides(type, module, opts \\ []) do
     quote do

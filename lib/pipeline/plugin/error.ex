@@ -237,7 +237,7 @@ defmodule Pipeline.Plugin.Error do
       do: ConfigSchema.format(error)
 
   def sentence({:schema_failed, reason}) do
-    "its configuration could not be checked by its config_schema/0: #{Sandbox.format_error(reason)}"
+    "its configuration could not be validated, its config_schema/0 failed: #{Sandbox.format_error(reason)}"
   end
 
   def sentence({:invalid_config, config}), do: "its configuration is a map, got: #{Foreign.term(config)}"

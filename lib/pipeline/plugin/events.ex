@@ -1,45 +1,74 @@
 defmodule Pipeline.Plugin.Events do
   @moduledoc """
-  Events among plugins.
+  Events between plugins, and from the system to plugins.
 
-  A plugin subscribes with its own id, usually in `c:Pipeline.Plugin.start/1`, and takes events in
-  `c:Pipeline.Plugin.handle_event/3`. A process that is no plugin subscribes with its pid and gets the message
-  `{:pipeline_event, {:plugin, type}, payload}`. Patterns, slow subscribers and the replay of recorded events are as in
-  `Pipeline.Events`, on the types: `:_` stands for all, and `[:order]` with `match: :prefix` for `[:order, :paid]`.
+      defmodule MyApp.Plugins.Mailer do
+        use Pipeline.Plugin, id: :mailer
 
-  A subscription ends with the process: a plugin that crashes makes those of its `c:Pipeline.Plugin.start/1` again, and
-  those that others have made for it are gone. Who makes some subscribes to `:plugin_restarted` too.
+        @impl Pipeline.Plugin
+        def start(state) do
+          :ok = Pipeline.Plugin.Events.subscribe(:mailer, :order_paid)
+          {:ok, state}
+        end
 
-  ## Events of the system itself
+        @impl Pipeline.Plugin
+        def handle_event(:order_paid, %{id: id}, state), do: {:ok, [id | state]}
+      end
 
-    * `:plugin_loaded`, `:plugin_unloaded`, `:plugin_failed` - with `%{id: id}`, the last also with `:reason`
-    * `:plugin_restarted` - with `%{id: id}`: it had crashed, and runs again
+  A plugin subscribes with its own id, usually in `c:Pipeline.Plugin.start/1`, and gets events in
+  `c:Pipeline.Plugin.handle_event/3`. Any other process subscribes with its pid and gets messages:
+
+      iex> Pipeline.Plugin.Events.subscribe(self(), :order_paid)
+      :ok
+      iex> Pipeline.Plugin.Events.emit(:order_paid, %{id: 7})
+      :ok
+      iex> receive do
+      ...>   {:pipeline_event, {:plugin, :order_paid}, payload} -> payload
+      ...> end
+      %{id: 7}
+      iex> Pipeline.Plugin.Events.unsubscribe(self(), :order_paid)
+      :ok
+
+  Patterns, limits for slow subscribers and the replay of recorded events work as in `Pipeline.Events`, on the
+  type: `:_` stands for all types, and `[:order]` with `match: :prefix` matches `[:order, :paid]`.
+
+  A subscription ends with the process. A plugin that crashes repeats the subscriptions of its
+  `c:Pipeline.Plugin.start/1`. Subscriptions that others made for it are gone; subscribe to
+  `:plugin_restarted` to make them again.
+
+  ## Events of the system
+
+    * `:plugin_loaded`, `:plugin_unloaded`, `:plugin_failed` - with `%{id: id}`; the last one also has
+      `:reason`
+    * `:plugin_restarted` - with `%{id: id}`: the plugin crashed and runs again
+    * `:plugin_state` - with `%{id: id, from: state, to: state, reason: term, at: time}`, for each change of
+      state
     * `:plugin_config_updated` - with `%{id: id}`, see `Pipeline.Plugin.Manager.update_config/3`
     * `:plugin_limit_exceeded` - see `Pipeline.Plugin.Resources`
     * `:hook_failed` - with `%{error: %Pipeline.Hook.Error{}}`
-    * `:hook_circuit` - with `%{plugin: id, point: point, kind: kind, from: state, to: state, reason: reason, opened: n}`: the
-      circuit of a hook is now `:closed`, `:open` or `:half_open`, for one of `:failures`, `:cool_down`, `:trial_failed`,
-      `:trials_passed`, `:reset`; it has opened so often
-    * `:events_dropped` - with `%{id: id, count: n}`: a plugin was too slow and has missed that many events; it has caught
-      up
+    * `:hook_circuit` - the circuit of a hook changed its state, with
+      `%{plugin: id, point: point, kind: kind, from: state, to: state, reason: reason, opened: n}`. A state is
+      `:closed`, `:open` or `:half_open`; a reason is `:failures`, `:cool_down`, `:trial_failed`,
+      `:trials_passed` or `:reset`; `n` is how often it opened
+    * `:events_dropped` - with `%{id: id, count: n}`: a slow plugin missed `n` events and has caught up
   """
 
   alias Pipeline.{Events, HeapLimit, Instance, Options}
   alias Pipeline.Events.Subscription
-  alias Pipeline.Plugin.Distribution
   alias Pipeline.Instance.Names
+  alias Pipeline.Plugin.Distribution
 
   @doc """
-  Sends an event to all plugins and processes that have subscribed to it.
+  Sends an event to all plugins and processes that subscribed to its type.
 
   A plugin with the limit `:max_heap` (`Pipeline.Plugin.Resources`) exits with `:max_heap` if a copy of the payload
   would be larger than that.
 
   ## Options
 
-    * `:instance` - by default that of the plugin that emits, or the application's own
-    * `:nodes` - `:all` sends it to the instance's subscribers on all nodes of its cluster, see `Pipeline.Cluster`;
-      by default only events of the types that its `cluster:` option names travel
+    * `:instance` - by default the instance of the calling plugin, or the one that the application starts
+    * `:nodes` - `:all` sends the event to subscribers on all nodes of the instance's cluster, see
+      `Pipeline.Cluster`. By default only the types that the instance's `cluster:` option names leave the node
   """
   @spec emit(type :: term, payload :: term, keyword) :: :ok
   def emit(type, payload, opts \\ []) do
@@ -55,19 +84,20 @@ defmodule Pipeline.Plugin.Events do
   end
 
   @doc false
-  # Whether anybody would take an event of the system's. Nobody does of most, and many are told at once.
+  # Most events of the system have no subscriber; the caller then skips building the payload.
   @spec heard?(type :: atom, atom) :: boolean
   def heard?(type, instance),
     do: Events.heard?({:plugin, type}, instance) or Distribution.of(instance).forwards?(instance, type)
 
   defp nodes!(nodes) when nodes in [nil, :all], do: nodes
-  defp nodes!(other), do: raise(ArgumentError, "nodes: is :all or left out, got: #{inspect(other)}")
+  defp nodes!(other), do: raise(ArgumentError, "nodes: takes :all or is left out, got: #{inspect(other)}")
 
   @doc """
   Subscribes a plugin, or the calling process by its pid, to events of a type.
 
-  Options are those of `Pipeline.Events.subscribe/2`; the `:instance` is by default the application's own, or that of
-  the plugin that subscribes itself. With `meta: true` a plugin gets its events in `c:Pipeline.Plugin.handle_message/2`.
+  The options are those of `Pipeline.Events.subscribe/2`. `:instance` is by default the instance of the
+  calling plugin, or the one that the application starts. With `meta: true` a plugin gets its events in
+  `c:Pipeline.Plugin.handle_message/2`.
   """
   @spec subscribe(Pipeline.Plugin.plugin_id() | pid, type :: term, keyword) ::
           :ok
@@ -82,7 +112,7 @@ defmodule Pipeline.Plugin.Events do
     change(subscriber, Subscription.new!(type, with_instance(opts), function, :plugin), :add, function)
   end
 
-  @doc "Ends a subscription. Options: `:instance`, and `:match` as it was given to `subscribe/3`."
+  @doc "Ends a subscription. Options: `:instance`, and `:match` as given to `subscribe/3`."
   @spec unsubscribe(Pipeline.Plugin.plugin_id() | pid, type :: term, keyword) ::
           :ok | {:error, {:not_loaded | :timeout, Pipeline.Plugin.plugin_id()}}
   def unsubscribe(subscriber, type, opts \\ []) do
@@ -91,7 +121,7 @@ defmodule Pipeline.Plugin.Events do
   end
 
   @doc """
-  How many events were dropped for a plugin's process, or for a process, because it was too slow.
+  Returns how many events were dropped for a plugin, or for a process, because it was too slow.
 
   Option: `:instance`. See `Pipeline.Events.dropped/1`.
   """
@@ -106,7 +136,7 @@ defmodule Pipeline.Plugin.Events do
     end
   end
 
-  # A subscription belongs to the process that makes it, so a plugin's process is asked to make its own.
+  # A subscription belongs to the process that makes it, so the plugin's process is asked to subscribe.
   defp change(subscriber, subscription, change, function) do
     process = process(subscriber, subscription.instance)
 
@@ -135,7 +165,7 @@ defmodule Pipeline.Plugin.Events do
   defp process(subscriber, _instance) when is_pid(subscriber), do: subscriber
   defp process(subscriber, instance), do: Names.whereis(instance, {:plugin, subscriber})
 
-  # Options that are no keyword list are refused by who takes them.
+  # `Subscription` refuses options that are not a keyword list.
   defp with_instance(opts) do
     if Keyword.keyword?(opts), do: Keyword.put(opts, :instance, instance(opts)), else: opts
   end

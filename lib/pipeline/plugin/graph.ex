@@ -1,12 +1,13 @@
 defmodule Pipeline.Plugin.Graph do
   @moduledoc """
-  Plugins, what they depend on, and the hook chains they make, as data and drawn.
+  The dependency graph of plugins and their hook chains, as data and as a drawing.
 
       {:ok, found} = Pipeline.Plugin.Discovery.discover_plugins(["plugins/*/ebin"])
       graph = Pipeline.Plugin.Graph.new(Enum.map(found, & &1.manifest))
       {:ok, mermaid} = Pipeline.Plugin.Graph.render(graph, :mermaid)
 
-  A running instance is drawn with its chains by `of_instance/1`. `mix pipeline.graph` does the same from a shell.
+  `of_instance/1` returns the graph of a running instance with its chains. `mix pipeline.graph` draws from a
+  shell.
 
       iex> blog = %{id: :blog, version: "1.2.0", capabilities: [], dependencies: [{:cache, version: "~> 1.0"}]}
       iex> cache = %{id: :cache, version: "1.4.0", capabilities: [], dependencies: []}
@@ -15,7 +16,7 @@ defmodule Pipeline.Plugin.Graph do
       ["Plugins", "blog 1.2.0", "needs cache ~> 1.0: cache 1.4.0", "cache 1.4.0"]
   """
 
-  alias Pipeline.Hook
+  alias Pipeline.{Hook, Instance}
   alias Pipeline.Hook.{Chain, ChainStore}
   alias Pipeline.Plugin.Graph.{Dot, Mermaid, RenderError, Svg, Text}
   alias Pipeline.Plugin.{Error, Manager, Requirement}
@@ -23,9 +24,9 @@ defmodule Pipeline.Plugin.Graph do
   alias Pipeline.Plugin.Manager.{Candidate, Hooks, Load, State}
 
   @typedoc """
-  A plugin, or what one depends on and is not there: a plugin or any provider of a capability.
+  A plugin, or a missing dependency: a plugin or a capability.
 
-  Edges refer to it by its place in `nodes`, since a plugin can be there in several versions.
+  Edges refer to a node by its index in `nodes`, since several versions of a plugin can be present.
   """
   @type graph_node :: %{
           id: term,
@@ -34,8 +35,8 @@ defmodule Pipeline.Plugin.Graph do
         }
 
   @typedoc """
-  A dependency: of one node on another, by id with a requirement, or by capability. `met` is false where nothing is
-  there or its version does not match.
+  A dependency of one node on another, by id with a requirement, or by capability. `met` is `false` if the
+  target is missing or its version does not match.
   """
   @type edge :: %{
           from: non_neg_integer,
@@ -46,7 +47,7 @@ defmodule Pipeline.Plugin.Graph do
           met: boolean
         }
 
-  @typedoc "A hook point with its hooks in the order in which they run, each as `Pipeline.Hook.chain/2` shows it."
+  @typedoc "A hook point with its hooks in their order, each as `Pipeline.Hook.chain/2` returns it."
   @type chain :: %{point: atom, mode: Hook.Spec.mode(), hooks: [map]}
 
   @type t :: %__MODULE__{nodes: [graph_node], edges: [edge], chains: [chain]}
@@ -58,11 +59,11 @@ defmodule Pipeline.Plugin.Graph do
   defstruct nodes: [], edges: [], chains: []
 
   @doc """
-  The graph of some manifests.
+  Returns the graph of some manifests.
 
   ## Options
 
-    * `:chains` - hook chains to draw beside it, see `chains/2`
+    * `:chains` - hook chains to draw with it, see `chains/2`
   """
   @spec new([Pipeline.Plugin.Loader.manifest()], keyword) :: t
   def new(manifests, opts \\ []) do
@@ -84,25 +85,25 @@ defmodule Pipeline.Plugin.Graph do
   end
 
   @doc """
-  The plugins of a running instance and its chains.
+  Returns the graph of a running instance, with its hook chains.
 
   ## Options
 
-    * `:instance` - by default the application's own
+    * `:instance` - by default the instance that the application starts
   """
   @spec of_instance(keyword) :: t
   def of_instance(opts \\ []) do
     Options.validate!(opts, [:instance], "Pipeline.Plugin.Graph.of_instance/1")
-    instance = opts[:instance] || Pipeline.Plugin
+    instance = opts[:instance] || Instance.default()
     chains = for point <- ChainStore.points(instance), do: {point, ChainStore.chain(instance, point)}
     new(Manager.list_plugins(opts), chains: describe(chains))
   end
 
   @doc """
-  The chains that some plugins would make, were they loaded into an instance of their own.
+  Returns the hook chains that an instance with only these plugins would have.
 
-  Nothing is started: no process, no `c:Pipeline.Plugin.init/1`. The order of the hooks is the one that loading gives
-  them, and what loading refuses is refused here with the same error. The modules must be loaded or in the code path.
+  No process is started and no callback runs. Hooks have the order that loading would give them, and the
+  errors are those of loading. The modules must be loaded or in the code path.
 
   ## Options
 
@@ -124,7 +125,7 @@ defmodule Pipeline.Plugin.Graph do
   @doc """
   Draws a graph as `:text`, `:mermaid`, `:dot` or `:svg`.
 
-  SVG is made by Graphviz, which has to be installed; the others never fail.
+  SVG needs Graphviz; the other formats never fail.
 
   ## Options
 
@@ -146,10 +147,10 @@ defmodule Pipeline.Plugin.Graph do
 
   def render(%__MODULE__{}, format, _opts) do
     raise ArgumentError,
-          "a graph is drawn as #{Enum.map_join(@formats, ", ", &inspect/1)}, got: #{inspect(format)}"
+          "a graph can be drawn as #{Enum.map_join(@formats, ", ", &inspect/1)}, got: #{inspect(format)}"
   end
 
-  @doc "The formats of `render/3`."
+  @doc "Returns the formats of `render/3`."
   @spec formats() :: [format]
   def formats, do: @formats
 
@@ -216,7 +217,7 @@ defmodule Pipeline.Plugin.Graph do
     if mode = spec && Hook.Spec.mode(spec, point), do: Chain.new(point, nil, mode, [])
   end
 
-  # A chain that has been taken out meanwhile is none.
+  # A chain without hooks was removed meanwhile.
   defp describe(chains) do
     for {point, %Chain{entries: [_ | _]} = chain} <- Enum.sort_by(chains, &elem(&1, 0)) do
       %{point: point, mode: chain.mode, hooks: Hook.describe(chain)}

@@ -1,21 +1,7 @@
 defmodule Pipeline.Plugin.Lifecycle do
-  @moduledoc """
-  The states that a plugin passes through.
-
-  | state | |
-  |---|---|
-  | `:discovered` | its manifest was read and is valid |
-  | `:resolved` | what it depends on is there |
-  | `:loading` | it is being initialised and started; its hooks are not in place |
-  | `:started` | it runs, with its hooks in place |
-  | `:draining` | no new run calls its hooks; those that began before may still |
-  | `:held` | it waits for what it depends on, without a process and without hooks |
-  | `:stopped` | an operator stopped it, and it stays so until one starts it |
-  | `:failed` | it crashed too often, or could not be started |
-
-  Which follows on which the core decides. `Pipeline.Plugin.Manager.plugin_info/2` shows the state and, under
-  `:history`, the last #{50} transitions, the latest first. Each is also a plugin event, `:plugin_state`.
-  """
+  @moduledoc false
+  # The state of a plugin and the history of its transitions. `Pipeline.Plugin.Manager` documents the states.
+  # The Rust core decides which state may follow which.
 
   alias Pipeline.Native
   alias Pipeline.Plugin.Events
@@ -25,7 +11,7 @@ defmodule Pipeline.Plugin.Lifecycle do
   @type state ::
           :discovered | :resolved | :loading | :started | :draining | :held | :stopped | :failed
 
-  @typedoc "That a state was entered: when, and why."
+  @typedoc "The entry into a state: when, and why."
   @type transition :: %{state: state, reason: term, at: DateTime.t()}
 
   @typedoc "A manifest with a state."
@@ -36,24 +22,21 @@ defmodule Pipeline.Plugin.Lifecycle do
           optional(atom) => term
         }
 
-  @doc false
   @spec now() :: DateTime.t()
   def now, do: DateTime.utc_now()
 
-  @doc false
-  # Many that enter a state in one step do so at one time, which is asked for once.
+  # Plugins that enter a state in one step share one time.
   @spec discovered(map, reason :: term, DateTime.t()) :: info
   def discovered(manifest, reason, at \\ now()) do
     Map.merge(manifest, %{
       state: :discovered,
       history: [%{state: :discovered, reason: reason, at: at}],
-      # Its place among hooks of equal rank, which it keeps.
+      # The plugin keeps this place among hooks of equal rank.
       order: System.unique_integer([:monotonic, :positive])
     })
   end
 
-  @doc false
-  # Raises where there is no such transition: who asks has looked whether there is.
+  # Raises for a transition that the core refuses: callers check the state first.
   @spec enter!(info, state, reason :: term, DateTime.t()) :: info
   def enter!(%{state: from, history: history} = info, to, reason, at \\ now()) do
     case Native.Lifecycle.enter(from, to) do
@@ -62,8 +45,7 @@ defmodule Pipeline.Plugin.Lifecycle do
     end
   end
 
-  @doc false
-  # The last transitions, told to who has subscribed to them. Nobody has where there is no instance.
+  # Emits the last transitions as events `:plugin_state`. Without an instance there is no subscriber.
   @spec announce([info], atom | nil) :: :ok
   def announce(infos, instance) do
     if instance != nil and Events.heard?(:plugin_state, instance),
@@ -77,8 +59,6 @@ defmodule Pipeline.Plugin.Lifecycle do
     Events.emit(:plugin_state, payload, instance: instance)
   end
 
-  @doc false
-  # States in which a plugin is known and does not run.
   @spec idle() :: [state]
-  def idle, do: [:held, :stopped, :failed]
+  defdelegate idle, to: Native.Lifecycle
 end

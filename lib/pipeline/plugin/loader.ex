@@ -1,9 +1,9 @@
 defmodule Pipeline.Plugin.Loader do
   @moduledoc """
-  Dependency resolution: which plugins load, and in which order.
+  Resolves dependencies: which plugins load, and in which order.
 
-  It works on manifests, from `c:Pipeline.Plugin.__plugin__/0` or from `Pipeline.Plugin.Discovery`, and loads nothing
-  itself: `Pipeline.Plugin.Manager.load_plugins/2` does.
+  The functions take manifests, from `c:Pipeline.Plugin.__plugin__/0` or from `Pipeline.Plugin.Discovery`.
+  They load nothing: `Pipeline.Plugin.Manager.load_plugins/2` does.
   """
 
   alias Pipeline.{Foreign, Options}
@@ -13,9 +13,9 @@ defmodule Pipeline.Plugin.Loader do
   @type manifest :: Manifest.t() | map
 
   @doc """
-  Sorts plugins into waves, each of which can be loaded in parallel once those before it are.
+  Sorts plugins into waves. The plugins of a wave can be loaded in parallel once the earlier waves are loaded.
 
-  A plugin comes after those it depends on, after the optional ones that are there too, and after every provider of a
+  A plugin comes after its dependencies, after optional ones that are present, and after every provider of a
   capability that it depends on. The same manifests give the same order.
 
       iex> blog = %{id: :blog, version: "1.0.0", capabilities: [], dependencies: [{:cache, version: "~> 1.0"}]}
@@ -25,7 +25,7 @@ defmodule Pipeline.Plugin.Loader do
 
   ## Options
 
-    * `:loaded` - manifests of plugins that are loaded already; they meet dependencies
+    * `:loaded` - manifests of plugins that are loaded already and can meet dependencies
   """
   @spec load_order([manifest], keyword) :: {:ok, [[term]]} | {:error, ResolutionError.t()}
   def load_order(manifests, opts \\ []) do
@@ -37,7 +37,7 @@ defmodule Pipeline.Plugin.Loader do
         {:ok, waves}
 
       {:error, {{:unmet, _}, _message}} when loaded != [] ->
-        # Once more with all that are loaded, among which the core looks for what was meant.
+        # Resolve again with all loaded plugins, so that the core can suggest a similar name.
         {:error, problem} = load_order!(manifests, loaded)
         {:error, ResolutionError.new(problem)}
 
@@ -46,7 +46,7 @@ defmodule Pipeline.Plugin.Loader do
     end
   end
 
-  @doc "The same in the order of unloading: dependents before what they depend on."
+  @doc "Sorts plugins into waves for unloading: dependents before their dependencies."
   @spec unload_order([manifest]) :: {:ok, [[term]]} | {:error, ResolutionError.t()}
   def unload_order(manifests) do
     case checked(manifests, fn -> Resolution.unload_order(manifests) end) do
@@ -56,11 +56,11 @@ defmodule Pipeline.Plugin.Loader do
   end
 
   @doc """
-  Chooses a version of each plugin that the roots need, among several that were found.
+  Chooses one version of each plugin that the roots need, when several versions were found.
 
-  A root is an id, or `{id, requirement}`. Of the versions that fit, one that is loaded is kept, else the newest is
-  taken; a pre-release only if a requirement names one. The error explains what contradicts what, and what would help.
-  The search runs on a thread of its own; the caller waits for it.
+  A root is an id or `{id, requirement}`. A loaded version that fits is kept; otherwise the newest that fits
+  is chosen, a pre-release only if a requirement names one. The error explains which requirements contradict
+  each other and how to solve that. The search runs on a thread of its own, and the caller waits for it.
 
       iex> cache = &%{id: :cache, version: &1, capabilities: [], dependencies: []}
       iex> blog = %{id: :blog, version: "1.2.0", capabilities: [], dependencies: [{:cache, version: "~> 1.4"}]}
@@ -69,8 +69,8 @@ defmodule Pipeline.Plugin.Loader do
 
   ## Options
 
-    * `:locked` - `%{id => version}`, taken exactly so if they are taken at all
-    * `:loaded` - `%{id => version}`, kept where everything allows it
+    * `:locked` - `%{id => version}`: if the plugin is chosen, then in exactly this version
+    * `:loaded` - `%{id => version}`: versions to keep where all requirements allow it
   """
   @spec solve([manifest], [term | {term, String.t()}], keyword) ::
           {:ok, %{term => String.t()}} | {:error, ResolutionError.t()}
@@ -120,12 +120,12 @@ defmodule Pipeline.Plugin.Loader do
     for {id, version} <- versions || %{} do
       case Manifest.check(%{id: id, version: version, capabilities: [], dependencies: []}) do
         :ok -> {id, version}
-        {:error, sentence} -> raise ArgumentError, "#{option}: maps ids to versions: #{sentence}"
+        {:error, sentence} -> raise ArgumentError, "#{option}: takes a map of ids to versions: #{sentence}"
       end
     end
   end
 
-  # Of many loaded plugins few matter to a new one, and only those have to be handed to the core.
+  # Few of many loaded plugins matter to a new one, and only those are passed to the core.
   defp relevant([], _manifests), do: []
 
   defp relevant(loaded, manifests) do
@@ -148,8 +148,8 @@ defmodule Pipeline.Plugin.Loader do
     checked(manifests ++ loaded, fn -> Resolution.load_order(manifests, loaded) end)
   end
 
-  # The core reads the manifests themselves and refuses what is none. To check each ahead of that took ten times as long
-  # as all the rest, so what is wrong is looked for only when something is.
+  # The core reads the manifests and refuses a malformed one. Checking each of them first would take ten times
+  # as long as the rest, so the check runs only after a refusal, to find the fault.
   defp checked(manifests, resolve) do
     resolve.()
   rescue
@@ -160,7 +160,7 @@ defmodule Pipeline.Plugin.Loader do
 
   defp check!(manifest) do
     with {:error, sentence} <- Manifest.check(manifest) do
-      raise ArgumentError, "this is no manifest: #{sentence}; got: #{Foreign.term(manifest)}"
+      raise ArgumentError, "not a manifest: #{sentence}; got: #{Foreign.term(manifest)}"
     end
   end
 end

@@ -1,9 +1,9 @@
 defmodule Pipeline.Plugin.Registry do
   @moduledoc """
-  Registry for plugin discovery and capability look-up.
+  Registry of plugins, with look-up by id, capability and provider.
 
-  It lives in the Rust core. Looking something up takes no lock and goes through no process, however many plugins
-  there are; the handle is shared: who registers through one copy of it is seen through all.
+  The registry is kept by the Rust core. A look-up takes no lock and calls no process. All copies of a handle
+  share one registry: a plugin registered through one copy is visible through all.
 
       iex> registry = Pipeline.Plugin.Registry.new()
       iex> {:ok, registry} = Pipeline.Plugin.Registry.register(registry, %{id: :greeter, capabilities: [greet: [:en]]})
@@ -14,18 +14,17 @@ defmodule Pipeline.Plugin.Registry do
       iex> Pipeline.Plugin.Registry.get!(registry, :greeter).capabilities
       [greet: [:en]]
 
-  Every instance has one, see `of/1`.
+  Each instance has a registry, see `of/1`.
 
   ## Ids
 
-  An id is an atom or a string, and ids are compared as terms: `:a` and `"a"` are different plugins, as they are
-  different keys of a map. Nothing turns one into the other, so that strings from outside never become atoms. The same
-  holds for the values of capabilities.
+  An id is an atom or a string. Ids are compared as terms: `:a` and `"a"` are different plugins, as they are
+  different keys of a map. Strings are never turned into atoms. The same holds for the values of capabilities.
 
   ## Several reads
 
-  A read sees every change whole or not at all. Two reads, one after the other, may have a change between them; where
-  they have to agree, take a `snapshot/1` and read that:
+  Each read sees a change whole or not at all. The registry may change between two reads. Where several reads
+  must agree, take a `snapshot/1` and read that:
 
       iex> registry = Pipeline.Plugin.Registry.new()
       iex> {:ok, _} = Pipeline.Plugin.Registry.register(registry, %{id: :a})
@@ -38,6 +37,7 @@ defmodule Pipeline.Plugin.Registry do
       {:ok, %{generation: 3, changed: [:b], removed: [:a]}}
   """
 
+  alias Pipeline.Instance
   alias Pipeline.Native
   alias Pipeline.Plugin.Manifest
   alias Pipeline.Plugin.Registry.{ReadOnly, Snapshot}
@@ -54,12 +54,12 @@ defmodule Pipeline.Plugin.Registry do
 
   @opaque t :: %__MODULE__{handle: reference}
 
-  @typedoc "What can be read: a registry as it is now, or as it was."
+  @typedoc "A registry as it is now, for reading and writing or only for reading, or as it was in a snapshot."
   @type source :: t | ReadOnly.t() | Snapshot.t()
 
   @typedoc """
-  What changed up to `generation`, each id once: those registered or replaced and still there, and those gone, each in
-  the order of their last change.
+  The changes up to `generation`. `changed` lists plugins that were registered or replaced and are still
+  there, `removed` those that are gone. Each id occurs once, in the order of its last change.
   """
   @type changes :: %{
           generation: non_neg_integer,
@@ -68,26 +68,26 @@ defmodule Pipeline.Plugin.Registry do
         }
 
   @typedoc """
-  What is registered: a map with an `:id`, of which `:capabilities` and a provider's `:module` are indexed.
+  A registered plugin: a map with an `:id`. Its `:capabilities` and the modules of its providers are indexed.
 
-  Usually a manifest and what the manager adds to it.
+  In an instance it is the manifest with the fields that the manager adds, `t:Pipeline.Plugin.Manager.info/0`.
   """
   @type info :: %{required(:id) => Pipeline.Plugin.plugin_id(), optional(atom) => term}
 
-  @doc "An empty registry."
+  @doc "Returns an empty registry."
   @spec new() :: t
   def new, do: %__MODULE__{handle: Native.Registry.new()}
 
   @doc """
-  The registry of an instance, to read from.
+  Returns the registry of an instance, by default of the one that the application starts, for reading only.
 
-  The manager of the instance alone writes to it. Raises `ArgumentError` if the instance is not running.
+  Only the manager of the instance writes to it. Raises `ArgumentError` if the instance is not running.
   """
   @spec of(instance :: term) :: ReadOnly.t()
-  def of(instance \\ Pipeline.Instance.default()), do: %ReadOnly{handle: owned(instance).handle}
+  def of(instance \\ Instance.default()), do: %ReadOnly{handle: owned(instance).handle}
 
   @doc false
-  # The same to write to, for the manager and its like.
+  # For the manager and the processes of plugins, which write to it.
   @spec owned(instance :: term) :: t
   def owned(instance) do
     case :persistent_term.get({__MODULE__, instance}, nil) do
@@ -107,7 +107,7 @@ defmodule Pipeline.Plugin.Registry do
     :ok
   end
 
-  @doc "Registers a plugin. An id can be registered once."
+  @doc "Registers a plugin. An id that is registered already is an error."
   @spec register(t, info) :: {:ok, t} | {:error, {:duplicate_id, Pipeline.Plugin.plugin_id()}}
   def register(%__MODULE__{handle: handle} = registry, %{id: id} = info) do
     info = Map.put_new(info, :capabilities, [])
@@ -118,7 +118,7 @@ defmodule Pipeline.Plugin.Registry do
     end
   end
 
-  @doc "The same for several, in their order, all in one step or none."
+  @doc "Registers several plugins in their order, in one step: all or none."
   @spec register_all(t, [info]) :: {:ok, t} | {:error, {:duplicate_id, Pipeline.Plugin.plugin_id()}}
   def register_all(%__MODULE__{} = registry, []), do: {:ok, registry}
   def register_all(%__MODULE__{} = registry, [info]), do: register(registry, info)
@@ -130,19 +130,19 @@ defmodule Pipeline.Plugin.Registry do
     end
   end
 
-  @doc "Replaces what is registered under the id. The plugin keeps its place in the order."
+  @doc "Replaces the plugin with this id. It keeps its place in the order."
   @spec replace(t, info) :: {:ok, t} | {:error, {:not_registered, Pipeline.Plugin.plugin_id()}}
   def replace(%__MODULE__{handle: handle} = registry, %{id: id} = info) do
     info = Map.put_new(info, :capabilities, [])
 
-    # Not as one of many, which goes to another scheduler: that takes ten times as long.
+    # Not through `replace_all`, which runs on a dirty scheduler and takes ten times as long for one plugin.
     case Native.Registry.replace(handle, id, capabilities(info), providers(info), info) do
       :ok -> {:ok, registry}
       :unknown -> {:error, {:not_registered, id}}
     end
   end
 
-  @doc "The same for several, which change in one step, or none if one of them is not registered."
+  @doc "Replaces several plugins in one step, or none if one of them is not registered."
   @spec replace_all(t, [info]) :: {:ok, t} | {:error, :not_registered}
   def replace_all(%__MODULE__{} = registry, []), do: {:ok, registry}
 
@@ -157,7 +157,7 @@ defmodule Pipeline.Plugin.Registry do
     end
   end
 
-  @doc "Takes a plugin out."
+  @doc "Removes a plugin."
   @spec unregister(t, Pipeline.Plugin.plugin_id()) ::
           {:ok, t} | {:error, {:not_registered, Pipeline.Plugin.plugin_id()}}
   def unregister(%__MODULE__{handle: handle} = registry, id) do
@@ -167,17 +167,17 @@ defmodule Pipeline.Plugin.Registry do
     end
   end
 
-  @doc "The plugin that is registered under an id of the default instance."
+  @doc "Returns the plugin with an id in the default instance."
   @spec get(Pipeline.Plugin.plugin_id()) :: {:ok, info} | :error
   def get(id), do: get(of(), id)
 
-  @doc "The plugin that is registered under an id."
+  @doc "Returns the plugin with an id."
   @spec get(source, Pipeline.Plugin.plugin_id()) :: {:ok, info} | :error
   def get(%{handle: handle} = source, id) when is_readable(source) do
     with {:ok, info} <- Native.Registry.get(handle, id), do: {:ok, public(info, source)}
   end
 
-  @doc "As `get/2`, but returns the plugin. Raises `KeyError` if none is registered under the id."
+  @doc "Returns the plugin with an id, or raises `KeyError`."
   @spec get!(source, Pipeline.Plugin.plugin_id()) :: info
   def get!(source, id) do
     case get(source, id) do
@@ -196,53 +196,51 @@ defmodule Pipeline.Plugin.Registry do
     end
   end
 
-  @doc "The ids of the plugins that have a capability, in the order in which they were registered."
+  @doc "Returns the ids of the plugins that have a capability, in the order of registration."
   @spec find_by_capability(source, atom) :: [Pipeline.Plugin.plugin_id()]
   def find_by_capability(%{handle: handle} = source, capability) when is_readable(source) do
     Native.Registry.find_by_capability(handle, capability)
   end
 
-  @doc """
-  The ids of the plugins whose capability has this value, or a list of which it is an element.
-  """
+  @doc "Returns the ids of the plugins whose capability has this value, or a list that contains it."
   @spec find_by_capability(source, atom, value :: term) :: [Pipeline.Plugin.plugin_id()]
   def find_by_capability(%{handle: handle} = source, capability, value) when is_readable(source) do
     Native.Registry.find_by_capability(handle, capability, value)
   end
 
   @doc """
-  The plugin that provides a type, and the module that it names for it.
+  Returns the id and the module of the plugin that provides a type.
 
-  Of several: the one that is the default, then the one with the highest priority, then the one registered first.
+  Among several providers a default one wins, then the highest priority, then the earliest registration.
   """
   @spec get_provider(source, atom) :: {:ok, {Pipeline.Plugin.plugin_id(), module}} | :error
   def get_provider(%{handle: handle} = source, type) when is_readable(source) do
     with {:ok, id, module} <- Native.Registry.provider(handle, type), do: {:ok, {id, module}}
   end
 
-  @doc "All that is registered, in the order in which it was."
+  @doc "Returns all plugins, in the order of registration."
   @spec list(source) :: [info]
   def list(%{handle: handle} = source) when is_readable(source) do
     for info <- Native.Registry.list(handle), do: public(info, source)
   end
 
-  @doc "The registry as it is now, to read from as often as needed."
+  @doc "Returns the registry as it is now, for several reads that must agree."
   @spec snapshot(t | ReadOnly.t()) :: Snapshot.t()
   def snapshot(%{handle: handle} = source) when is_readable(source) do
     kept = Native.Registry.snapshot(handle)
     %Snapshot{handle: kept, generation: Native.Registry.generation(kept), of: source.__struct__}
   end
 
-  @doc "The number of changes so far."
+  @doc "Returns the number of changes so far."
   @spec generation(source) :: non_neg_integer
   def generation(%{handle: handle} = source) when is_readable(source), do: Native.Registry.generation(handle)
 
   @doc """
-  What changed after a generation, which `generation/1`, a snapshot or an earlier call told.
+  Returns the changes after a generation, as `generation/1`, a snapshot or an earlier call returned it.
 
-  The last 4096 changes are remembered: for a generation before those the answer is `{:error, :too_old}`. One that has
-  not been yet is that of another registry: `{:error, :ahead}`. In both cases take a `snapshot/1` and begin with its
-  list.
+  The registry remembers its last 4096 changes. `{:error, :too_old}` means that the generation is older,
+  `{:error, :ahead}` that the registry has not reached it, so that it belongs to another one. In both cases
+  take a `snapshot/1` and start with its list.
   """
   @spec changed_since(source, non_neg_integer) :: {:ok, changes} | {:error, :too_old | :ahead}
   def changed_since(%{handle: handle} = source, generation)
@@ -266,12 +264,12 @@ defmodule Pipeline.Plugin.Registry do
     {id, capabilities(info), providers(info), info}
   end
 
-  # A plugin that does not run is listed, and not found by what it would provide.
-  defp capabilities(%{state: state}) when state in [:held, :stopped, :failed], do: []
+  # A plugin that does not run is listed, but no capability leads to it.
+  defp runs?(info), do: Map.get(info, :state) not in Native.Lifecycle.idle()
 
-  # A list is found by each of its elements and as a whole.
-  defp capabilities(%{capabilities: capabilities}) do
-    for capability <- capabilities do
+  # A list is indexed by each of its elements and as a whole.
+  defp capabilities(%{capabilities: capabilities} = info) do
+    for capability <- capabilities, runs?(info) do
       case capability do
         {name, values} when is_list(values) ->
           {name, if(List.improper?(values), do: [values], else: [values | values])}
@@ -285,10 +283,8 @@ defmodule Pipeline.Plugin.Registry do
     end
   end
 
-  defp providers(%{state: state}) when state in [:held, :stopped, :failed], do: []
-
   defp providers(info) do
-    for {type, module, opts} <- Manifest.providers(info) do
+    for {type, module, opts} <- Manifest.providers(info), runs?(info) do
       {type, module, opts[:priority] || Native.HookOrder.default_priority(), opts[:default] == true}
     end
   end

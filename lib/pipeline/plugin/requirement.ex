@@ -2,22 +2,24 @@ defmodule Pipeline.Plugin.Requirement do
   @moduledoc """
   Version requirements, decided by the Rust core exactly as Elixir's `Version` decides them.
 
-  A bare version means `==`. Comparators are `==`, `!=`, `!`, `>`, `>=`, `<`, `<=` and `~>`, joined by ` and ` and
-  ` or `, of which `and` binds tighter. `~> 1.2` is at least 1.2.0 and below 2.0.0-0, `~> 1.2.3` below 1.3.0-0; no
-  other comparator takes two parts. Build metadata is ignored.
+  A bare version means `==`. The comparators are `==`, `!=`, `!`, `>`, `>=`, `<`, `<=` and `~>`, joined by
+  ` and ` and ` or `; `and` binds tighter. `~> 1.2` matches from 1.2.0 to below 2.0.0-0, `~> 1.2.3` from 1.2.3
+  to below 1.3.0-0; no other comparator takes two parts. Build metadata is ignored.
 
-  Pre-releases are compared by plain precedence. With `allow_pre: false`, a `~>`, `>` or `>=` whose own version is
-  stable matches no pre-release.
+  Pre-releases are compared by precedence. With `allow_pre: false`, a `~>`, `>` or `>=` with a stable version
+  matches no pre-release.
 
-  One difference: a number of more than 14 digits is invalid in every version of Elixir, not only from 1.20.1 on.
+  There is one difference to `Version`: a number of more than 14 digits is invalid in every version of Elixir,
+  not only from 1.20.1 on.
   """
 
-  alias Pipeline.Native
+  alias Pipeline.{Native, Options}
 
   @doc """
-  Whether a version matches a requirement.
+  Returns whether a version matches a requirement.
 
-  Takes what `Version.match?/3` takes, gives the same answers and raises the same exceptions.
+  Takes the arguments of `Version.match?/3`, and returns and raises the same. Option: `:allow_pre`, by default
+  `true`.
 
       iex> Pipeline.Plugin.Requirement.match?("1.9.0-rc", "~> 1.2")
       true
@@ -28,6 +30,7 @@ defmodule Pipeline.Plugin.Requirement do
   """
   @spec match?(Version.version(), Version.requirement(), keyword) :: boolean
   def match?(version, requirement, opts \\ []) do
+    Options.validate!(opts, [:allow_pre], "Pipeline.Plugin.Requirement.match?/3")
     version = to_string(version)
     requirement = to_string(requirement)
 

@@ -1,18 +1,20 @@
 defmodule Pipeline.Plugin.ResolutionError do
   @moduledoc """
-  Plugins cannot be put in order, or no choice of versions fits.
+  Plugins cannot be ordered, or no choice of versions fits.
 
   `reason` is one of
 
-    * `{:missing_dependencies, [unmet]}` - all dependencies that nothing meets, at least one of which is not there
-    * `{:version_mismatch, [unmet]}` - all are there, in versions that do not match
-    * `{:cycle, [id]}` - the shortest cycle; each plugin waits for the next, the last for the first
-    * `{:duplicate_id, id}`, `{:already_loaded, id}`
-    * `{:conflict, [{kind, name}]}` - no choice of versions fits; `kind` is `:missing_plugin`, `:missing_capability`,
-      `:no_common_provider`, `:no_version`, `:pre_release_only`, `:disagreement` or `:narrowed`
+    * `{:missing_dependencies, [unmet]}` - all unmet dependencies, at least one of which is missing
+    * `{:version_mismatch, [unmet]}` - all unmet dependencies; none is missing, but their versions do not
+      match
+    * `{:cycle, [id]}` - the shortest cycle; each plugin needs the next, the last needs the first
+    * `{:duplicate_id, id}`, `{:already_loaded, id}` - two plugins have the same id
+    * `{:conflict, [{kind, name}]}` - no choice of versions fits; `kind` is `:missing_plugin`,
+      `:missing_capability`, `:no_common_provider`, `:no_version`, `:pre_release_only`, `:disagreement` or
+      `:narrowed`
     * `{:duplicate_release, id, version}` - a version was found twice
 
-  where an `unmet` is `{:missing_dependency, by, id, requirement}`, `{:missing_capability, by, capability}` or
+  An `unmet` is `{:missing_dependency, by, id, requirement}`, `{:missing_capability, by, capability}` or
   `{:version_mismatch, by, id, requirement, found}`.
   """
 

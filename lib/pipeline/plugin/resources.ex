@@ -1,80 +1,88 @@
 defmodule Pipeline.Plugin.Resources do
   @moduledoc """
-  What plugins use, and limits to it.
+  Resource usage of plugins, and limits to it.
 
-      {:ok, usage} = Pipeline.Plugin.Resources.monitor_plugin(:indexer)
-      usage.memory
-      [busiest | _] = Pipeline.Plugin.Resources.top(by: :reductions_per_second)
+      iex> defmodule Indexer do
+      ...>   use Pipeline.Plugin, id: :indexer, limits: [max_heap: 200_000_000, message_queue: {10_000, :restart}]
+      ...> end
+      iex> {:ok, :indexer} = Pipeline.Plugin.Manager.load_plugin(Indexer)
+      iex> {:ok, usage} = Pipeline.Plugin.Resources.monitor_plugin(:indexer)
+      iex> {usage.message_queue, usage.exceeded}
+      {0, []}
+      iex> usage.limits
+      %{max_heap: {200_000_000, :kill}, message_queue: {10_000, :restart}}
+      iex> Pipeline.Plugin.Manager.unload_plugin(:indexer)
+      :ok
+
+  `top/1` lists the plugins that use most.
 
   ## Limits
 
-      use Pipeline.Plugin,
-        id: :indexer,
-        limits: [max_heap: 200_000_000, message_queue: {10_000, :restart}, memory: {100_000_000, :warn}]
-
   | limit | unit | |
   |---|---|---|
-  | `:max_heap` | bytes | of the heap of the plugin's process. The VM kills the process that needs more, at once; its supervisor starts it again |
-  | `:memory` | bytes | of the process in all: heap, stack, messages, and what the VM keeps of it |
-  | `:message_queue` | messages | that wait in its mailbox |
-  | `:reductions_per_second` | reductions | which is how the BEAM counts work; a scheduler does some millions in a second |
+  | `:max_heap` | bytes | heap of the plugin's process. The VM kills the process at once; its supervisor restarts it |
+  | `:memory` | bytes | the whole process: heap, stack, messages and the VM's own data about it |
+  | `:message_queue` | messages | messages that wait in the mailbox |
+  | `:reductions_per_second` | reductions | the BEAM's unit of work; a scheduler does some millions per second |
 
-  A limit is a number, or a number and what happens beyond it:
+  A limit is a number, or `{number, action}`. The actions are
 
-    * `:warn` - the default: it is logged
-    * `:restart` - the plugin's process is stopped, with `c:Pipeline.Plugin.stop/1`, and its supervisor starts it again.
-      One that does not stop within 5 seconds is killed. It counts as a crash: a plugin that needs it more than 3 times
-      in 5 seconds has failed
-    * `:hold` - the plugin is held, with those that depend on it, until an operator lets it go on
-    * `:unload` - the plugin is unloaded, with those that depend on it
+    * `:warn` - the default: log a warning
+    * `:restart` - stop the plugin's process with `c:Pipeline.Plugin.stop/1`, or kill it after 5 seconds; its
+      supervisor restarts it. This counts as a crash: more than 3 in 5 seconds, and the plugin has failed
+    * `:hold` - hold the plugin and its dependents until an operator starts it
+    * `:unload` - unload the plugin and its dependents
 
-  `:max_heap` has the VM kill the process unless one of these is named; then it is looked at like the others.
+  With one of these actions, `:max_heap` is sampled like the other limits, and the VM does not kill the
+  process.
 
-  Limits are declared by the plugin, given by who loads it (`limits:` of `Pipeline.Plugin.Manager.load_plugin/3`, which
-  win over the plugin's), and for all plugins of an instance (`limits:` of `Pipeline.Plugin.Manager.start_link/1`, which
-  hold where neither says otherwise). `Pipeline.Plugin.Manager.plugin_info/2` shows what holds under `:limits`.
+  A plugin declares its limits with `use Pipeline.Plugin, limits: …`. The option `limits:` of
+  `Pipeline.Plugin.Manager.load_plugin/3` wins over them. The option `limits:` of
+  `Pipeline.Plugin.Manager.start_link/1` applies where neither names a limit.
+  `Pipeline.Plugin.Manager.plugin_info/2` shows the result under `:limits`.
 
-  Each instance has one process that looks at all plugins every second (`sample_interval:` of the instance, in
-  milliseconds or `:infinity`). Beyond a limit it emits the plugin event `:plugin_limit_exceeded` with
+  One process of each instance samples all plugins every second (option `sample_interval:` of the instance, in
+  milliseconds or `:infinity`). For an exceeded limit it emits the plugin event `:plugin_limit_exceeded` with
 
       %{id: id, what: :message_queue, limit: 10_000, value: 12_031, action: :restart}
 
-  A warning is given once, until the plugin has been below the limit. A process that the VM killed for its heap is
-  reported with `value: nil`, `action: :kill`; the VM does not tell why it killed, so any kill of a plugin that has a
-  `:max_heap` is reported so.
+  A warning is repeated only after the plugin was below the limit. If the VM kills a process for its heap, the
+  event has `value: nil` and `action: :kill`. The VM does not report why it killed, so every kill of a plugin
+  with a `:max_heap` is reported like that.
 
-  ## What is counted
+  ## Scope
 
-  The plugin's own process. Processes that the plugin has started are its own affair, and hooks run in the process of who
-  calls `Pipeline.Hook.run/2`: a hook is limited by its own `timeout:` and `max_heap:`. Binaries above 64 bytes are
-  shared by processes and count for none.
+  Figures and limits apply to the plugin's own process. They do not include processes that the plugin started,
+  nor its hooks, which run in the process that calls `Pipeline.Hook.run/2`: limit a hook with its `timeout:`
+  and `max_heap:`. Binaries above 64 bytes are shared between processes and are not counted.
 
-  A term that shares parts of itself takes much more once it is copied to another process. A plugin that the VM kills
-  beyond its `:max_heap` hands over nothing whose copy, with its binaries, is larger than that: an answer to a call, a
-  health report or a refusal is `{:too_large, id}` then, and `Pipeline.Plugin.Events.emit/3` exits with `:max_heap`.
-  Messages that the plugin sends by itself, the reason that it crashes with, and all plugins without the limit are not
-  looked at: an Elixir plugin is trusted code.
+  A term that shares parts of itself takes much more memory once it is copied to another process. With a
+  `:max_heap` for which the VM kills, a plugin sends no reply whose copy, with its binaries, is larger than
+  the limit: an answer to a call, a health report or a refusal becomes `{:too_large, id}`, and
+  `Pipeline.Plugin.Events.emit/3` exits with `:max_heap`. Other messages of the plugin, its exit reason, and
+  plugins without the limit are not checked: an Elixir plugin is trusted code.
   """
 
+  alias Pipeline.Instance
   alias Pipeline.Instance.Names
   alias Pipeline.Plugin.Registry
   alias Pipeline.Options
   alias Pipeline.Plugin.Resources.{Limits, Monitor, Usage}
 
-  @default Pipeline.Plugin
   @orders [:memory, :heap, :reductions, :reductions_per_second, :message_queue]
 
   @typedoc """
-  What a plugin uses.
+  The resource usage of a plugin.
 
     * `:memory`, `:heap` - bytes
-    * `:reductions` - since its process was started
-    * `:reductions_per_second` - between the last two samples, `nil` before there are two
-    * `:message_queue` - messages that wait
-    * `:uptime` - milliseconds since its process was started
-    * `:restarts` - of its process since the plugin was loaded
-    * `:limits` - as `plugin_info/2` shows them, and `:exceeded`, those of them that it is beyond now
-    * `:hooks` - its hooks as they stand in the chains, with what is counted of them; only from `monitor_plugin/2`
+    * `:reductions` - since the start of its process
+    * `:reductions_per_second` - between the last two samples, `nil` before the second
+    * `:message_queue` - the number of waiting messages
+    * `:uptime` - milliseconds since the start of its process, `nil` if unknown
+    * `:restarts` - of its process since the plugin was loaded, `nil` if unknown
+    * `:limits` - as `plugin_info/2` shows them
+    * `:exceeded` - the limits that it exceeds now
+    * `:hooks` - its hooks with their statistics; only from `monitor_plugin/2`
   """
   @type usage :: %{
           required(:id) => Pipeline.Plugin.plugin_id(),
@@ -100,10 +108,10 @@ defmodule Pipeline.Plugin.Resources do
         }
 
   @doc """
-  What a plugin uses now.
+  Returns the current resource usage of a plugin.
 
-  `{:not_running, id, state}` for one that has no process: it is held or has failed, or is just being restarted.
-  Option: `:instance`, by default the application's own.
+  `{:not_running, id, state}` means that the plugin has no process: it is held, stopped, failed, or being
+  restarted. Option: `:instance`, by default the instance that the application starts.
   """
   @spec monitor_plugin(Pipeline.Plugin.plugin_id(), keyword) ::
           {:ok, usage}
@@ -123,13 +131,13 @@ defmodule Pipeline.Plugin.Resources do
   end
 
   @doc """
-  The plugins that use most.
+  Returns the plugins that use most, in descending order.
 
   ## Options
 
     * `:by` - `:memory` (default), `:heap`, `:reductions`, `:reductions_per_second` or `:message_queue`
-    * `:limit` - how many, by default 10
-    * `:instance` - by default the application's own
+    * `:limit` - the number of plugins, by default 10
+    * `:instance` - by default the instance that the application starts
   """
   @spec top(keyword) :: [usage]
   def top(opts \\ []) do
@@ -139,12 +147,12 @@ defmodule Pipeline.Plugin.Resources do
 
     unless by in @orders do
       raise ArgumentError,
-            "by: is one of #{Enum.map_join(@orders, ", ", &inspect/1)}, got: #{inspect(by)}." <>
+            "by: takes one of #{Enum.map_join(@orders, ", ", &inspect/1)}, got: #{inspect(by)}." <>
               Options.did_you_mean(by, @orders)
     end
 
     unless is_integer(limit) and limit >= 0 do
-      raise ArgumentError, "limit: is a number of plugins, got: #{inspect(limit)}"
+      raise ArgumentError, "limit: takes a number of plugins, got: #{inspect(limit)}"
     end
 
     infos = instance |> Registry.owned() |> Registry.list()
@@ -160,16 +168,16 @@ defmodule Pipeline.Plugin.Resources do
   end
 
   @doc """
-  Looks at all plugins at once, instead of when it is time, and returns the limits that are exceeded.
+  Samples all plugins now and returns the exceeded limits.
 
-  What follows from them has begun when it returns, and not ended. Option: `:instance`.
+  The actions have been started, not finished, when it returns. Option: `:instance`.
   """
   @spec sample(keyword) :: [exceeded]
   def sample(opts \\ []), do: opts |> instance([:instance], "sample/1") |> Monitor.sample()
 
   defp instance(opts, known, function) do
     Options.validate!(opts, known, "Pipeline.Plugin.Resources." <> function)
-    opts[:instance] || @default
+    opts[:instance] || Instance.default()
   end
 
   defp fetch(id, instance) do
@@ -179,7 +187,7 @@ defmodule Pipeline.Plugin.Resources do
     end
   end
 
-  # Its process has ended since.
+  # The process ended after it was looked up.
   defp state(id, instance) do
     case fetch(id, instance) do
       {:ok, %{state: :started}} -> :restarting

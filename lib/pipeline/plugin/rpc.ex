@@ -1,9 +1,21 @@
 defmodule Pipeline.Plugin.RPC do
   @moduledoc """
-  Calls from plugin to plugin, and from the host to a plugin.
+  Calls between plugins, and from the host to a plugin.
 
-  A plugin answers in `c:Pipeline.Plugin.handle_rpc/2`. A plugin that is missing, crashes or is too slow is an error
-  value, never an exit of the caller. An answer that comes too late is dropped, not left in the caller's mailbox.
+      defmodule MyApp.Plugins.Counter do
+        use Pipeline.Plugin, id: :counter
+
+        @impl Pipeline.Plugin
+        def init(_config), do: {:ok, 0}
+
+        @impl Pipeline.Plugin
+        def handle_rpc(:next, n), do: {:reply, n + 1, n + 1}
+      end
+
+      {:ok, 1} = Pipeline.Plugin.RPC.call(:counter, :next)
+
+  A plugin answers in `c:Pipeline.Plugin.handle_rpc/2`. If the plugin is missing, crashes or is too slow, the
+  caller gets an error value and does not exit. An answer that comes too late is dropped.
   """
 
   alias Pipeline.{Instance, Options}
@@ -21,37 +33,37 @@ defmodule Pipeline.Plugin.RPC do
           | {:too_large, Pipeline.Plugin.plugin_id()}
           | term
 
-  # The longest that Erlang waits: 49 days.
+  # The longest timeout of Erlang, 49 days.
   @longest 0xFFFF_FFFF
 
   @doc """
   Calls a plugin and waits for its answer, at most `timeout` milliseconds, or `:infinity`.
 
-  A plugin that has crashed and is being restarted is waited for, within the same time.
+  A plugin that crashed and is being restarted is waited for, within the same timeout.
 
-  Returns what the plugin answered: `{:ok, reply}`, or `{:error, reason}` with its own reason or one of
+  Returns the answer of the plugin: `{:ok, reply}`, or `{:error, reason}` with its own reason or one of
 
     * `{:not_loaded, id}` - there is no such plugin
-    * `{:failed, id}` - it has crashed too often; likewise every other state in which a plugin has no process, as
-      `Pipeline.Plugin.Manager.plugin_info/2` tells it: `{:held, id}`, `{:stopped, id}`, `{:stopping, id}`
-    * `{:restarting, id}` - it had crashed and was not back in time; it has not seen the request
+    * `{state, id}` - the plugin is in a state without a process: `:held`, `:stopped`, `:failed`, `:draining`,
+      `:discovered` or `:resolved`, see `t:Pipeline.Plugin.Manager.info/0`
+    * `{:restarting, id}` - it crashed and was not back in time; it did not get the request
     * `{:no_rpc, id}` - it does not implement `c:Pipeline.Plugin.handle_rpc/2`
-    * `{:timeout, id}` - it took too long; it may still do what was asked
-    * `{:crashed, id, reason}` - it ended before it answered; it may have done what was asked
+    * `{:timeout, id}` - it did not answer in time; it may still execute the request
+    * `{:crashed, id, reason}` - it ended before it answered; it may have executed the request
     * `{:calling_self, id}` - it is the caller
     * `{:too_large, id}` - its answer, once copied, would take more than its limit `:max_heap`
       (`Pipeline.Plugin.Resources`)
 
   ## Options
 
-    * `:instance` - by default that of the calling plugin, or the application's own
-    * `:node` - of an instance in a cluster (`Pipeline.Cluster`): a node, which answers and no other, or `:any`,
-      another one where the plugin does not run here. By default the answer comes from here, and `{:not_loaded, id}` says that
-      the plugin is not; an instance with `cluster: [rpc: :any]` looks elsewhere by default
+    * `:instance` - by default the instance of the calling plugin, or the one that the application starts
+    * `:node` - in a cluster (`Pipeline.Cluster`), the name of the node to call, or `:any`: this node if the
+      plugin runs here, otherwise another one. By default this node, or `:any` for an instance with
+      `cluster: [rpc: :any]`
 
-  Another node adds these reasons:
+  Calls to another node have these further reasons:
 
-    * `{:nodedown, node}` - there is no connection, or it was lost: the plugin may have done what was asked
+    * `{:nodedown, node}` - there is no connection, or it was lost; the plugin may have executed the request
     * `{:no_instance, node}` - the node has no such instance in its cluster
   """
   @spec call(Pipeline.Plugin.plugin_id(), term, timeout, keyword) :: {:ok, term} | {:error, reason}
@@ -82,7 +94,7 @@ defmodule Pipeline.Plugin.RPC do
     case Target.await(instance, id, deadline) do
       {:ok, pid} ->
         case ask(pid, request, deadline) do
-          # It had ended before the request came.
+          # It ended before the request arrived.
           :noproc -> call_until(instance, id, request, deadline)
           {:ended, reason} -> {:error, Target.ended(instance, id, reason)}
           {:error, :timeout} -> {:error, {:timeout, id}}
@@ -95,7 +107,7 @@ defmodule Pipeline.Plugin.RPC do
     end
   end
 
-  # Calls by an alias of the caller, which a late answer finds gone.
+  # `GenServer.call/3` uses a process alias, so a late answer is dropped.
   defp ask(pid, request, deadline) do
     {:answer, GenServer.call(pid, {:plugin_rpc, request}, left(deadline))}
   catch
@@ -106,12 +118,14 @@ defmodule Pipeline.Plugin.RPC do
   end
 
   @doc """
-  Sends a plugin a message, which it takes in `c:Pipeline.Plugin.handle_message/2`, and does not wait.
+  Sends a message to a plugin, which handles it in `c:Pipeline.Plugin.handle_message/2`, without waiting.
 
-  The errors are those of `call/4` that say that there is no process: a plugin that is being restarted is not waited for.
+  Errors are those of `call/4` for a plugin without a process. A plugin that is being restarted is not waited
+  for.
 
-  Options: `:instance` and `:node`, as for `call/4`; `:any` is not for casts. Of a plugin on another node `:ok` says that the
-  message is on its way, and `{:error, {:busy, node}}` that the node does not take any just now.
+  Options: `:instance` and `:node`, as for `call/4`, but `node: :any` casts to this node. For another node,
+  `:ok` means that the message was sent, and `{:error, {:busy, node}}` that the node takes no messages at
+  present.
   """
   @spec cast(Pipeline.Plugin.plugin_id(), term, keyword) :: :ok | {:error, reason}
   def cast(id, message, opts \\ []) do
@@ -135,10 +149,12 @@ defmodule Pipeline.Plugin.RPC do
   end
 
   defp node!(node) when is_atom(node), do: node
-  defp node!(other), do: raise(ArgumentError, "node: is the name of a node or :any, got: #{inspect(other)}")
+
+  defp node!(other),
+    do: raise(ArgumentError, "node: takes the name of a node or :any, got: #{inspect(other)}")
 
   defp check_timeout!(:infinity), do: :infinity
-  # The deadline can have passed already.
+  # The rest of an earlier deadline can be negative.
   defp check_timeout!(timeout) when is_integer(timeout), do: timeout |> max(0) |> min(@longest)
 
   defp check_timeout!(timeout) do

@@ -1,159 +1,122 @@
 defmodule Pipeline.Plugin.Store do
-  @moduledoc """
-  What outlives the VM: the plugins that an operator has disabled, when and why, in one file.
-
-      {:ok, store, []} = Pipeline.Plugin.Store.open("/var/lib/my_app/plugins")
-      {:ok, store} = Pipeline.Plugin.Store.put(store, :blog, "leaks memory")
-      %{blog: %{reason: "leaks memory", since: %DateTime{}}} = Pipeline.Plugin.Store.disabled(store)
-      {:ok, store} = Pipeline.Plugin.Store.delete(store, :blog)
-
-  A store is a value: it is read once, and every change writes the whole file before it returns. The file is written
-  beside its place, synced, moved there in one step, and the directory synced: after a crash it is the old one or the new
-  one, whole. Two stores on one path do not harm the file, but the last to write wins: let one process have it.
-
-  A file that cannot be used, because it is torn, changed, of somebody else or of a later version, is logged, set aside
-  under the name `path.corrupt-<time>` and never deleted; the store is empty then. What a writer that was killed has
-  left beside it, `path.tmp-…`, is no part of the store and is removed once it is a minute old.
-
-  Ids are kept as text with their type. A file makes no atoms: an id whose atom this VM does not know stays as it is, and
-  is written back.
-  """
+  @moduledoc false
+  # Keeps in one file what an instance must remember when the VM ends: the plugins that an operator disabled.
+  #
+  # The file is `magic <> md5 <> term`, where the term is `%{version: 1, plugins: %{id => %{disabled: …}}}`.
+  # An id is kept as text with its type, and the term is read with `:safe`, so a file never makes an atom.
+  #
+  # A store is a value. It is read once, and each change replaces the whole file before it returns. Give a
+  # path to one instance only: with two, the file stays whole, but the last writer wins.
 
   require Logger
 
-  alias Pipeline.Plugin
-  alias Pipeline.Plugin.Store.{Disk, Error, Format}
+  alias Pipeline.{Foreign, Plugin}
+  alias Pipeline.Plugin.Store.{Disk, Error}
+
+  @magic "pipeline plugins\n"
+  @version 1
 
   @enforce_keys [:path]
-  defstruct [:path, entries: %{}, aside?: false]
+  defstruct [:path, plugins: %{}]
 
-  @opaque t :: %__MODULE__{path: Path.t(), entries: Format.entries(), aside?: boolean}
+  @typep key :: {:atom | :string, String.t()}
+  @opaque t :: %__MODULE__{path: Path.t(), plugins: %{key => map}}
 
-  @typedoc "Since when a plugin is disabled, and why."
-  @type entry :: %{since: DateTime.t(), reason: String.t() | nil}
+  @typedoc "When a plugin was disabled, in microseconds since 1970, and why."
+  @type disabled :: %{since: integer, reason: String.t() | nil}
 
-  @typedoc "What was wrong with a file, and a sentence that says it."
-  @type warning ::
-          {Format.reason() | {:unreadable, :file.posix()} | {:not_set_aside, :file.posix()}, String.t()}
+  @doc "Checks that a store can be kept at a path, and removes what killed writers left there."
+  @spec check_writable(Path.t()) :: :ok | {:error, Error.t()}
+  def check_writable(path), do: path |> Path.expand() |> Disk.check_writable() |> or_error(path)
 
   @doc """
-  Reads the store at a path. One that is not there is empty, and so is one that cannot be used, which is logged.
+  Reads the store at a path. A missing file is an empty store.
 
-  Reasons of warnings: `:foreign`, `:truncated`, `:trailing`, `:checksum`, `:malformed`, `{:format, version}` for a
-  later one, `{:unreadable, posix}`; `{:not_set_aside, posix}` if the file could not be moved, which the first change then
-  tries again.
+  A torn, foreign or changed file is renamed to `PATH.corrupt-TIME` and logged; the store is empty then.
   """
-  @spec open(Path.t()) :: {:ok, t, [warning]}
+  @spec open(Path.t()) :: {:ok, t} | {:error, Error.t()}
   def open(path) do
     path = Path.expand(path)
-    Disk.remove_leftovers(path)
 
-    case read(path) do
-      {:ok, entries} ->
-        {:ok, %__MODULE__{path: path, entries: entries}, []}
-
-      {:error, reason} ->
-        {aside?, warnings} = unusable(path, reason)
-        for {_reason, sentence} <- warnings, do: Logger.error(sentence)
-        {:ok, %__MODULE__{path: path, aside?: aside?}, warnings}
-    end
-  end
-
-  defp read(path) do
     case File.read(path) do
-      {:ok, binary} -> Format.decode(binary)
-      {:error, :enoent} -> {:ok, %{}}
-      {:error, posix} -> {:error, {:unreadable, posix}}
+      {:ok, binary} -> decode(binary, %__MODULE__{path: path})
+      {:error, :enoent} -> {:ok, %__MODULE__{path: path}}
+      {:error, posix} -> or_error({:error, {:read, posix}}, path)
     end
   end
 
-  # A directory is a mistake in the configuration, and no store.
-  defp unusable(path, {:unreadable, :eisdir} = reason) do
-    {false, [{reason, "the plugin store #{path} is a directory: give it the name of a file"}]}
+  @doc "Returns when and why a plugin was disabled."
+  @spec disabled(t, Plugin.plugin_id()) :: {:ok, disabled} | :error
+  def disabled(%__MODULE__{plugins: plugins}, id) do
+    with {:ok, plugin} <- Map.fetch(plugins, key(id)), do: Map.fetch(plugin, :disabled)
   end
 
-  defp unusable(path, reason) do
-    said = "the plugin store #{path} #{Format.sentence(reason)}"
-
-    case Disk.set_aside(path) do
-      {:ok, aside} ->
-        {false, [{reason, said <> "; it was moved to #{aside}, and no plugin is disabled by it"}]}
-
-      {:error, posix} ->
-        not_moved = "the plugin store #{path} cannot be moved out of the way: #{:file.format_error(posix)}"
-        {true, [{reason, said <> ", and no plugin is disabled by it"}, {{:not_set_aside, posix}, not_moved}]}
-    end
-  end
-
-  @doc """
-  The disabled plugins.
-
-  An atom that this VM does not know is `{:unknown_atom, text}`.
-  """
-  @spec disabled(t) :: %{(Plugin.plugin_id() | {:unknown_atom, String.t()}) => entry}
-  def disabled(%__MODULE__{entries: entries}) do
-    Map.new(entries, fn {key, {microseconds, reason}} ->
-      {id(key), %{since: DateTime.from_unix!(microseconds, :microsecond), reason: reason}}
-    end)
-  end
-
-  @doc "Whether a plugin is disabled."
   @spec disabled?(t, Plugin.plugin_id()) :: boolean
-  def disabled?(%__MODULE__{entries: entries}, id), do: is_map_key(entries, key(id))
+  def disabled?(%__MODULE__{} = store, id), do: disabled(store, id) != :error
 
-  @doc """
-  Notes that a plugin is disabled from now on. A reason that is no text is kept as `inspect/1` shows it.
-
-  The store stays as it was after an error.
-  """
+  @doc "Records that a plugin is disabled from now on. A reason that is not text is kept as one line that shows it."
   @spec put(t, Plugin.plugin_id(), reason :: term) :: {:ok, t} | {:error, Error.t()}
-  def put(%__MODULE__{} = store, id, reason \\ nil) do
-    entry = {System.system_time(:microsecond), if(reason, do: text(reason))}
-    write(store, Map.put(store.entries, key(id), entry))
+  def put(%__MODULE__{plugins: plugins} = store, id, reason \\ nil) do
+    reason = if reason == nil or is_binary(reason), do: reason, else: Foreign.term(reason)
+    entry = %{since: System.system_time(:microsecond), reason: reason}
+    write(store, Map.update(plugins, key(id), %{disabled: entry}, &Map.put(&1, :disabled, entry)))
   end
 
-  @doc "Forgets that a plugin is disabled."
+  @doc "Records that a plugin is no longer disabled."
   @spec delete(t, Plugin.plugin_id()) :: {:ok, t} | {:error, Error.t()}
-  def delete(%__MODULE__{entries: entries} = store, id) do
-    if is_map_key(entries, key(id)), do: write(store, Map.delete(entries, key(id))), else: {:ok, store}
+  def delete(%__MODULE__{plugins: plugins} = store, id) do
+    if disabled?(store, id), do: write(store, Map.delete(plugins, key(id))), else: {:ok, store}
   end
 
-  defp write(%{path: path} = store, entries) do
-    with :ok <- make_room(store),
-         :ok <- Disk.write(path, Format.encode(entries)) do
-      {:ok, %{store | entries: entries, aside?: false}}
-    else
-      {:error, {step, posix}} -> {:error, %Error{path: path, step: step, reason: posix}}
+  defp write(%{path: path} = store, plugins) do
+    with :ok <- path |> Disk.write(encode(plugins)) |> or_error(path), do: {:ok, %{store | plugins: plugins}}
+  end
+
+  defp encode(plugins) do
+    term = :erlang.term_to_binary(%{version: @version, plugins: plugins}, minor_version: 2)
+    [@magic, :erlang.md5(term), term]
+  end
+
+  defp decode(<<@magic, md5::binary-16, term::binary>>, store) do
+    if :erlang.md5(term) == md5,
+      do: decode_term(term, store),
+      else: set_aside(store, "is torn or was changed")
+  end
+
+  defp decode(binary, store) do
+    torn? = String.starts_with?(@magic, binary) or String.starts_with?(binary, @magic)
+    set_aside(store, if(torn?, do: "is torn or was changed", else: "is not a plugin store"))
+  end
+
+  # `safe` refuses atoms that this VM does not know, as those of a later version can be.
+  defp decode_term(term, store) do
+    case :erlang.binary_to_term(term, [:safe]) do
+      %{version: @version, plugins: %{} = plugins} ->
+        {:ok, %{store | plugins: plugins}}
+
+      %{version: version} ->
+        set_aside(store, "has the version #{Foreign.term(version)}, and this release reads #{@version}")
+
+      _other ->
+        set_aside(store, "has content that this release cannot read")
+    end
+  rescue
+    ArgumentError -> set_aside(store, "has content that this release cannot read")
+  end
+
+  defp set_aside(%{path: path} = store, why) do
+    with {:ok, aside} <- path |> Disk.set_aside() |> or_error(path) do
+      Logger.error(
+        "the plugin store #{path} #{why}; it was moved to #{aside}, and no plugin is disabled by it"
+      )
+
+      {:ok, store}
     end
   end
 
-  # What could not be read must not be overwritten.
-  defp make_room(%{aside?: false}), do: :ok
-
-  defp make_room(%{path: path}) do
-    # Somebody else may have moved it by now.
-    if match?({:error, :enoent}, File.lstat(path)) do
-      :ok
-    else
-      with {:ok, _aside} <- at_aside(Disk.set_aside(path)), do: :ok
-    end
-  end
-
-  defp at_aside({:ok, aside}), do: {:ok, aside}
-  defp at_aside({:error, posix}), do: {:error, {:set_aside, posix}}
+  defp or_error({:error, {step, posix}}, path), do: {:error, %Error{path: path, step: step, reason: posix}}
+  defp or_error(result, _path), do: result
 
   defp key(id) when is_atom(id), do: {:atom, Atom.to_string(id)}
   defp key(id) when is_binary(id), do: {:string, id}
-
-  defp id({:string, text}), do: text
-
-  defp id({:atom, text}) do
-    String.to_existing_atom(text)
-  rescue
-    # The second for one that is too long for an atom.
-    _ in [ArgumentError, SystemLimitError] -> {:unknown_atom, text}
-  end
-
-  defp text(reason) when is_binary(reason), do: reason
-  defp text(reason), do: Pipeline.Foreign.term(reason)
 end

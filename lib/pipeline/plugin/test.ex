@@ -1,6 +1,6 @@
 defmodule Pipeline.Plugin.Test do
   @moduledoc """
-  Test kit for authors of plugins.
+  A test kit for plugins.
 
       defmodule MyApp.Plugins.GreeterTest do
         use ExUnit.Case, async: true
@@ -17,18 +17,17 @@ defmodule Pipeline.Plugin.Test do
         end
       end
 
-  Each test has an instance of its own, which ends with the test, so that tests run at the same time. Any function of
-  `Pipeline.Plugin.Manager` and `Pipeline.Runner` takes it as `instance: instance`.
+  Each test has its own instance, which ends with the test, so tests can be `async: true`. The functions of
+  `Pipeline.Plugin.Manager` and `Pipeline.Runner` take it as `instance: instance`.
 
-  `use Pipeline.Plugin.Test` imports the functions and the macro; `import` does the same.
+  `use Pipeline.Plugin.Test` imports the functions and the macro, as `import` does.
 
   ## Options
 
   `test_plugin/3`, `start_plugin/2` and `load_error/2` take
 
-    * `:config` - the configuration that the plugin is loaded with, by default `%{}`
-    * `:with` - other plugins to load along with it, each a module or `{module, config}`. They are put in order by what
-      depends on what
+    * `:config` - the configuration of the plugin, by default `%{}`
+    * `:with` - other plugins to load with it, each a module or `{module, config}`, in any order
     * `:hooks` - the `Pipeline.Hook.Spec` of the instance
   """
 
@@ -37,7 +36,7 @@ defmodule Pipeline.Plugin.Test do
   alias Pipeline.Plugin.{Error, Manager, RPC}
   alias Pipeline.Options
 
-  # ExUnit is there when a test runs; an application that only runs plugins need not have it.
+  # ExUnit is present when a test runs, but an application that runs plugins need not have it.
   @compile {:no_warn_undefined, [ExUnit.Callbacks, ExUnit.AssertionError]}
 
   @options [:config, :with, :hooks]
@@ -53,10 +52,11 @@ defmodule Pipeline.Plugin.Test do
   end
 
   @doc """
-  Runs the tests in the block each with the plugin loaded into an instance of its own.
+  Runs each test of the block with the plugin loaded into a new instance.
 
-  It is a `describe` with a `setup`, so the block can hold another `setup`, but no `describe`; there, call
-  `start_plugin/2` in the `setup` instead. The context of a test has what `start_plugin/2` returns.
+  The macro expands to a `describe` with a `setup`. The block can hold another `setup`, but no `describe`; to
+  use one, call `start_plugin/2` in its `setup`. The context of a test holds the values that `start_plugin/2`
+  returns.
   """
   defmacro test_plugin(plugin, opts \\ [], do: block) do
     quote do
@@ -70,7 +70,7 @@ defmodule Pipeline.Plugin.Test do
     end
   end
 
-  # One plugin can be tested with several configurations.
+  # The options are part of the title, so that one plugin can be tested with several configurations.
   defp title(plugin, opts) do
     [plugin | List.wrap(opts)]
     |> Enum.map_join(", ", fn
@@ -82,13 +82,13 @@ defmodule Pipeline.Plugin.Test do
   end
 
   @doc """
-  Starts an instance for the test that calls, loads the plugin into it and returns
+  Starts an instance for the calling test and loads the plugin into it. Returns
 
     * `:instance` - the name of the instance
     * `:manager` - the pid of its supervisor
     * `:plugin` - the id of the plugin
 
-  A plugin that cannot be loaded fails the test with its `Pipeline.Plugin.Error`.
+  If the plugin cannot be loaded, the test fails with its `Pipeline.Plugin.Error`.
 
       setup do: start_plugin(MyApp.Plugins.Greeter, with: [MyApp.Plugins.Names])
   """
@@ -106,7 +106,7 @@ defmodule Pipeline.Plugin.Test do
     end
   end
 
-  @doc "The error with which a plugin is refused; fails the test if it is loaded."
+  @doc "Returns the error of loading a plugin. Fails the test if it can be loaded."
   @spec load_error(module, keyword) :: Error.t()
   def load_error(plugin, opts \\ []) do
     {instance, _manager} = start_instance(opts, "load_error/2")
@@ -117,36 +117,36 @@ defmodule Pipeline.Plugin.Test do
 
       {:ok, ids} ->
         raise ExUnit.AssertionError,
-          message: "#{inspect(plugin)} should have been refused, loaded: #{inspect(ids)}"
+          message: "#{inspect(plugin)} was expected to be refused, but loaded: #{inspect(ids)}"
     end
   end
 
-  @doc "Runs a hook point, around a base operation if one is given: `Pipeline.Hook.run/4`."
+  @doc "Runs a hook point, with an optional base operation, as `Pipeline.Hook.run/4` does."
   @spec run_hook(atom, Hook.hook_name(), Hook.context(), Hook.next()) :: {:ok, term} | {:error, term} | :ok
   def run_hook(instance, point, context, core \\ &Function.identity/1) do
     Hook.run(instance, point, context, core)
   end
 
   @doc """
-  The chain of a hook point, in the order in which it runs, as kinds and plugins.
+  Returns the kinds and plugins of a hook point's chain, in the order of their run.
 
       assert hook_chain(instance, :execute_node) == [around: :telemetry, before: :greeter]
 
-  `Pipeline.Hook.chain/2` tells more of each.
+  `Pipeline.Hook.chain/2` returns more of each hook.
   """
   @spec hook_chain(atom, Hook.hook_name()) :: [{Hook.kind(), Plugin.plugin_id()}]
   def hook_chain(instance, point) do
     for hook <- Hook.chain(point, instance: instance), do: {hook.kind, hook.plugin}
   end
 
-  @doc "Calls a plugin of the instance: `Pipeline.Plugin.RPC.call/4`."
+  @doc "Calls a plugin of the instance, as `Pipeline.Plugin.RPC.call/4` does."
   @spec call_plugin(atom, Plugin.plugin_id(), term) :: {:ok, term} | {:error, term}
   def call_plugin(instance, plugin, request), do: RPC.call(plugin, request, 5000, instance: instance)
 
   defp start_instance(opts, function) do
     Options.validate!(opts, @options, "Pipeline.Plugin.Test." <> function)
 
-    # As many atoms as tests.
+    # One atom for each test.
     instance = :"Pipeline.Plugin.Test.#{System.unique_integer([:positive])}"
     manager = ExUnit.Callbacks.start_supervised!({Manager, name: instance, hooks: opts[:hooks]})
     {instance, manager}

@@ -101,7 +101,7 @@ defmodule Mix.Tasks.Pipeline.GraphTest do
       draw.()
       assert File.read!(path) =~ "<svg"
     else
-      assert_raise Mix.Error, ~r/there is no program dot in the PATH.*apt install graphviz/, draw
+      assert_raise Mix.Error, ~r/SVG needs the program dot.*apt install graphviz/, draw
       refute File.exists?(path)
     end
   end

@@ -55,9 +55,10 @@ defmodule Pipeline.RunnerTest do
     end
 
     assert message.([%{id: :a, type: :no_such_type}]) ==
-             "node :a: no plugin handles nodes of type :no_such_type; load one with :no_such_type among its :node_types"
+             "node :a: no plugin handles nodes of type :no_such_type; load one that lists it in its capability :node_types"
 
-    assert message.([transform(:a, & &1, [:b])]) == "node :a: it needs :b, which is no node of the pipeline"
+    assert message.([transform(:a, & &1, [:b])]) ==
+             "node :a: it needs :b, which is not a node of the pipeline; add that node or remove the need"
 
     assert message.([transform(:a, & &1, [:b]), transform(:b, & &1, [:c]), transform(:c, & &1, [:b])]) =~
              ~r/these nodes wait for each other: (:b, :c|:c, :b); remove one of the needs/

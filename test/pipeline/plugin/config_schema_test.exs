@@ -28,7 +28,7 @@ defmodule Pipeline.Plugin.ConfigSchemaTest do
           {:string, ["", "é"], <<255>>, "a string, got: <<255>>"},
           {:map, [%{}, %{a: 1}], [], "a map, got: []"},
           {:keyword_list, [[], [a: 1]], [1], "a keyword list, got: [1]"},
-          {:module, [Enum], No.Such.Module, "a module that is there, got: No.Such.Module"},
+          {:module, [Enum], No.Such.Module, "a module that can be loaded, got: No.Such.Module"},
           {:timeout, [0, :infinity], :never, "a non-negative integer or :infinity, got: :never"},
           {:mfa, [{Enum, :map, []}], {Enum, :map, 2},
            "a tuple {module, function, args}, got: {Enum, :map, 2}"},
@@ -39,7 +39,7 @@ defmodule Pipeline.Plugin.ConfigSchemaTest do
           {{:list, :atom}, [], [:a | :b], "a list, each element an atom, got: [:a | :b]"},
           {{:tuple, [:atom, :integer]}, [{:a, 1}], {:a}, "a tuple of an atom, an integer, got: {:a}"},
           {{:map, :string, :integer}, [%{}, %{"a" => 1}], 1,
-           "a map with keys that are a string and an integer each, got: 1"},
+           "a map, each key a string, each value an integer, got: 1"},
           {{:struct, Range}, [1..2], %{}, "a struct %Range{}, got: %{}"},
           {{:or, [:integer, nil]}, [1, nil], :a, "an integer or nil, got: :a"}
         ] do
@@ -74,7 +74,7 @@ defmodule Pipeline.Plugin.ConfigSchemaTest do
       even = fn n -> if rem(n, 2) == 0, do: {:ok, div(n, 2)}, else: {:error, "is odd"} end
       schema = [n: [type: {:custom, even}], m: [type: {:custom, __MODULE__, :at_most, [3]}]]
       assert ConfigSchema.validate(%{n: 4, m: 3}, schema) == {:ok, %{n: 2, m: 3}}
-      assert messages(%{n: 3, m: 4}, schema) == ["n: is odd, got: 3", "m: is refused: :too_large, got: 4"]
+      assert messages(%{n: 3, m: 4}, schema) == ["n: is odd, got: 3", "m: was refused: :too_large, got: 4"]
       assert messages(%{n: :x}, schema) == ["n: its check raised ArithmeticError"]
     end
   end
@@ -296,19 +296,19 @@ defmodule Pipeline.Plugin.ConfigSchemaTest do
           {"unknown option", [a: [requird: true]],
            "a: unknown option :requird of a field. Did you mean :required? Known: :type, :required, :default, :keys, :secret, :doc"},
           {"no options", [a: :string], "a: options of a field are a keyword list, got: :string"},
-          {"required", [a: [required: 1]], "a: required: is true or false, got: 1"},
-          {"doc", [a: [doc: 1]], "a: doc: is a text or false"},
+          {"required", [a: [required: 1]], "a: required: takes true or false, got: 1"},
+          {"doc", [a: [doc: 1]], "a: doc: takes a string or false"},
           {"default", [a: [keys: [b: [type: :integer, default: "1"]]]],
            "a.b: its default does not fit: expected an integer, got: \"1\""},
           {"default of nested", [a: [default: %{}, keys: [b: [required: true]]]],
            "a.b: its default does not fit: is required"},
           {"default of what is required", [a: [required: true, default: 1]],
-           "a: has a default, so it need not be given: leave out required: or default:"},
+           "a: has a default, so it is not required: leave out required: or default:"},
           {"keys of a list", [a: [type: :string, keys: []]],
            "a: keys: is for the types :map and :keyword_list, not for :string"},
           {"twice", [a: [], a: []], "a: is declared twice"},
           {"function that is not there", [a: [type: {:custom, Enum, :no_such, [1]}]],
-           "a: there is no function Enum.no_such/2 to check it with"},
+           "a: its check Enum.no_such/2 is not defined"},
           {"improper", [a: [type: {:or, [:atom | :string]}]], "a: unknown type {:or, [:atom | :string]}"}
         ] do
       test "says where: #{name}" do
@@ -320,7 +320,7 @@ defmodule Pipeline.Plugin.ConfigSchemaTest do
       assert {:error, {:invalid_schema, [_]} = error} = ConfigSchema.validate(%{}, a: [type: :x])
 
       assert ConfigSchema.format(error) ==
-               "its config_schema/0 is wrong, not the configuration: a: unknown type :x."
+               "its config_schema/0 is invalid, not the configuration: a: unknown type :x."
 
       assert_raise ArgumentError, ~r/unknown type :x/, fn -> ConfigSchema.docs(a: [type: :x]) end
     end
@@ -376,7 +376,7 @@ defmodule Pipeline.Plugin.ConfigSchemaTest do
                Manager.load_plugin(module, %{llm: %{retries: -1}}, instance: instance)
 
       assert Exception.message(error) ==
-               "could not load plugin :chat (#{inspect(module)}) (step config): its configuration does not fit: " <>
+               "could not load plugin :chat (#{inspect(module)}) (step config): its configuration is invalid: " <>
                  "model: is required; llm.retries: expected a positive integer, got: -1"
 
       assert Manager.list_plugins(instance: instance) == []
@@ -414,13 +414,13 @@ defmodule Pipeline.Plugin.ConfigSchemaTest do
                Manager.load_plugin(wrong, %{}, instance: instance)
 
       assert Exception.message(error) =~
-               "its config_schema/0 is wrong, not the configuration: a: unknown type :strng. Did you mean :string?"
+               "its config_schema/0 is invalid, not the configuration: a: unknown type :strng. Did you mean :string?"
 
       assert {:error, %Error{step: :config, reason: {:schema_failed, {:raised, _, _}}} = error} =
                Manager.load_plugin(raising, %{}, instance: instance)
 
       assert Exception.message(error) =~
-               "its configuration could not be checked by its config_schema/0: it raised ** (RuntimeError) no luck"
+               "its configuration could not be validated, its config_schema/0 failed: it raised ** (RuntimeError) no luck"
 
       assert {:error, %Error{reason: {:schema_failed, :timeout}}} =
                Manager.load_plugin(hanging, %{}, instance: instance, timeout: 20)

@@ -186,7 +186,7 @@ defmodule Pipeline.Plugin.DSLTest do
     {"fun of a native hook", "use Pipeline.Plugin\nhook :before, :step, native: :put, fun: :x", 3,
      "a native hook has no function: leave fun: out"},
     {"block of a native hook", "use Pipeline.Plugin\nhook :before, :step, native: :put do\nnil\nend", 3,
-     "the native hook on :step has no function: leave its do block out"},
+     "the native hook on :step takes no function: leave out its do block"},
     {"arity without a spec", "use Pipeline.Plugin\nhook :before, :step do\ndef step(c), do: c\nend", 3,
      "the :before hook on :step is step/2, called as (context, next), but the module defines step/1"},
     {"arity of a listener", "use Pipeline.Plugin\nhook :listen, :step\ndef step(c, n), do: n.(c)", 3,

@@ -279,7 +279,7 @@ defmodule Pipeline.Plugin.GraphTest do
     assert {:error, %RenderError{} = error} = Graph.render(everything(), :svg, graphviz: "no-such-program")
 
     assert Exception.message(error) ==
-             "there is no program no-such-program in the PATH, which makes SVG of DOT: install Graphviz (apt install " <>
+             "SVG needs the program no-such-program, which is not in the PATH: install Graphviz (apt install " <>
                "graphviz), or take the format mermaid or dot"
   end
 
@@ -290,7 +290,7 @@ defmodule Pipeline.Plugin.GraphTest do
     File.chmod!(program, 0o755)
     assert {:error, %RenderError{} = error} = Graph.render(everything(), :svg, graphviz: program)
     assert error.reason == {:graphviz_failed, 3, "no fonts\n"}
-    assert Exception.message(error) =~ "Graphviz ended with status 3: no fonts;"
+    assert Exception.message(error) =~ "Graphviz failed with status 3: no fonts;"
   end
 
   # Where it is not installed, only the two tests above can say something.
@@ -308,7 +308,7 @@ defmodule Pipeline.Plugin.GraphTest do
   end
 
   test "refuses unknown formats and options" do
-    assert_raise ArgumentError, "a graph is drawn as :text, :mermaid, :dot, :svg, got: :png", fn ->
+    assert_raise ArgumentError, "a graph can be drawn as :text, :mermaid, :dot, :svg, got: :png", fn ->
       Graph.render(everything(), :png)
     end
 

@@ -370,15 +370,29 @@ defmodule Pipeline.Plugin.LifecycleTest do
       assert {:ok, :a} = Manager.load_plugin(a, %{}, instance: name)
     end
 
-    test "a plugin goes on when it cannot be written that it is disabled", %{instance: instance} do
+    test "a path that cannot be written is an error when the instance starts", %{instance: instance} do
       name = :"#{instance} with a store"
-      ExUnit.CaptureLog.capture_log(fn -> start_again(name, "/proc/no/such/directory", []) end)
+      child = {Manager, name: name, store: "/proc/no/such/directory"}
+      {:error, reason} = start_supervised(child)
+      assert inspect(reason) =~ "Pipeline.Plugin.Store.Error"
+      assert Names.whereis(name, :instance) == nil
+    end
+
+    test "a plugin goes on when it cannot be written that it is disabled", %{
+      instance: instance,
+      tmp_dir: tmp_dir
+    } do
+      name = :"#{instance} with a store"
+      directory = Path.join(tmp_dir, "store")
+      start_again(name, Path.join(directory, "disabled"), [])
       load(letter(:a), name)
+      File.rm_rf!(directory)
+      File.write!(directory, "")
 
       assert {:error, %Error{reason: %Pipeline.Plugin.Store.Error{}} = error} =
                Manager.disable_plugin(:a, instance: name)
 
-      assert Exception.message(error) =~ "/proc/no/such/directory"
+      assert Exception.message(error) =~ directory
       assert states(name) == %{a: :started}
       assert spell(name) == {:ok, [:a]}
     end

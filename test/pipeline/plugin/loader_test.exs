@@ -88,11 +88,11 @@ defmodule Pipeline.Plugin.LoaderTest do
 
       for wrong <- [{nil, []}, {"", []}, {:b, [version: "~> 1.0"] ++ :improper}] do
         bad = manifest(:d, "1.0.0", [wrong])
-        assert_raise ArgumentError, ~r/this is no manifest/, fn -> Loader.load_order(manifests ++ [bad]) end
+        assert_raise ArgumentError, ~r/not a manifest/, fn -> Loader.load_order(manifests ++ [bad]) end
       end
 
       improper = manifest(:d, "1.0.0", [{:b, []} | :improper])
-      assert_raise ArgumentError, ~r/this is no manifest/, fn -> Loader.load_order([improper]) end
+      assert_raise ArgumentError, ~r/not a manifest/, fn -> Loader.load_order([improper]) end
     end
 
     test "suggests no plugin to itself" do
@@ -123,7 +123,7 @@ defmodule Pipeline.Plugin.LoaderTest do
             &Loader.solve([&1], [:a])
           ] do
         error = assert_raise ArgumentError, fn -> resolve.(manifest) end
-        assert Exception.message(error) =~ "this is no manifest: "
+        assert Exception.message(error) =~ "not a manifest: "
         assert Exception.message(error) =~ problem
       end
     end
@@ -168,7 +168,7 @@ defmodule Pipeline.Plugin.LoaderTest do
         end
       end
 
-      assert_raise ArgumentError, ~r/locked: maps ids to versions: its version is "x"/, fn ->
+      assert_raise ArgumentError, ~r/locked: takes a map of ids to versions: its version is "x"/, fn ->
         Loader.solve([manifest(:a)], [:a], locked: %{a: "x"})
       end
     end

@@ -107,7 +107,7 @@ defmodule Pipeline.Plugin.ResourcesTest do
       assert compile.("[max_heap: 10]") =~ "the limit of :max_heap is at least 16384 bytes, got: 10"
 
       assert compile.("[memory: {1, :restrt}]") =~
-               "what follows from :memory is one of :warn, :restart, :hold, :unload, got: :restrt. Did you mean :restart?"
+               "the action of :memory is one of :warn, :restart, :hold, :unload, got: :restrt. Did you mean :restart?"
     end
 
     test "that are wrong are refused at load and of an instance", %{opts: opts} do
@@ -156,7 +156,7 @@ defmodule Pipeline.Plugin.ResourcesTest do
       load(:big, [memory: 1], opts)
 
       assert ExUnit.CaptureLog.capture_log(fn -> Resources.sample(opts) end) =~
-               ~r/plugin :big is beyond its limit: memory is \d+, more than 1 \(warn\)/
+               ~r/plugin :big exceeds its limit: memory is \d+, more than 1 \(warn\)/
     end
 
     test "restarts a plugin, with its stop/1 and its configuration", %{opts: opts} do
@@ -448,11 +448,11 @@ defmodule Pipeline.Plugin.ResourcesTest do
     end
 
     test "refuses an order that there is not", %{opts: opts} do
-      assert_raise ArgumentError, ~r/by: is one of .* got: :memry. Did you mean :memory\?/, fn ->
+      assert_raise ArgumentError, ~r/by: takes one of .* got: :memry. Did you mean :memory\?/, fn ->
         Resources.top([by: :memry] ++ opts)
       end
 
-      assert_raise ArgumentError, ~r/limit: is a number of plugins/, fn ->
+      assert_raise ArgumentError, ~r/limit: takes a number of plugins/, fn ->
         Resources.top([limit: -1] ++ opts)
       end
     end

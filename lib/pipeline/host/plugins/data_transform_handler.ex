@@ -7,13 +7,13 @@ defmodule Pipeline.Plugins.DataTransformHandler do
   @moduledoc """
   Adds the node types `:transform`, `:map`, `:filter` and `:reduce`.
 
-  Each takes a function in its config and applies it to the input of the node:
+  Each node has a function in its config, which is applied to its input:
 
     * `%{type: :transform, config: %{fun: fun}}` - `fun.(input)`
     * `%{type: :map, config: %{fun: fun}}`, `%{type: :filter, …}` - over the elements of the input
     * `%{type: :reduce, config: %{fun: fun, initial: term}}` - `fun.(element, accumulator)`
 
-  A node with another config is refused before the pipeline runs, with `:invalid_transform_config`.
+  A pipeline with another config in such a node is refused before it runs, with `:invalid_transform_config`.
   """
 
   provides :node_handler, Pipeline.Handlers.DataTransform

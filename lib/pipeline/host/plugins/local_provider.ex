@@ -5,9 +5,9 @@ defmodule Pipeline.Plugins.LocalProvider do
     author: "Pipeline.Plugin"
 
   @moduledoc """
-  A provider that needs no network: it summarises by picking sentences, see `Pipeline.Providers.Local`.
+  Offers `Pipeline.Providers.Local`, which summarises text without a network.
 
-  Its priority is 0, so that any other provider that is loaded is asked instead.
+  Its priority is 0, so every other loaded provider wins over it.
   """
 
   provides :provider, Pipeline.Providers.Local, priority: 0

@@ -7,16 +7,17 @@ defmodule Pipeline.Plugins.TelemetryPlugin do
   @moduledoc """
   Adds telemetry to pipeline execution.
 
-  Each execution of a node is a span `[:pipeline, :node, :execution]`: through `:telemetry` if the host has it, through
-  `Pipeline.Events` otherwise, as the events `[:pipeline, :node, :execution, :start | :stop | :exception]` with
-  `%{measurements: map, metadata: map}`. A pipeline that completes is `[:pipeline, :complete]`.
-
-  The plugin counts what it sees, per node and outcome:
-
+      {:ok, :telemetry} = Pipeline.Plugin.Manager.load_plugin(Pipeline.Plugins.TelemetryPlugin)
       {:ok, counts} = Pipeline.Plugin.RPC.call(:telemetry, :counts)
       {:ok, text} = Pipeline.Plugin.RPC.call(:telemetry, :prometheus)
 
-  The second is the text format that Prometheus scrapes.
+  `:counts` returns the executions of nodes by outcome and the number of completed pipelines, `:prometheus`
+  the same in the text format that Prometheus scrapes.
+
+  Each execution of a node is a span `[:pipeline, :node, :execution]`, and each completed pipeline an event
+  `[:pipeline, :complete]`. If the host has `:telemetry`, they go through it. Otherwise they are events of
+  `Pipeline.Events` with the payload `%{measurements: map, metadata: map}`; a span has the events
+  `[:pipeline, :node, :execution, :start | :stop | :exception]`.
   """
 
   alias Pipeline.Plugin.Events
@@ -74,7 +75,7 @@ defmodule Pipeline.Plugins.TelemetryPlugin do
   def handle_rpc(:prometheus, counts), do: {:reply, Counts.to_prometheus(counts), counts}
   def handle_rpc(other, counts), do: {:error, {:unknown_request, other}, counts}
 
-  # To the plugin's own process, which adds up while the pipeline goes on.
+  # The plugin's own process adds up the counts while the pipeline goes on.
   defp count(context, metadata, outcome, started) do
     duration = System.convert_time_unit(System.monotonic_time() - started, :native, :microsecond)
     measured = Map.merge(metadata, %{outcome: outcome, microseconds: duration})

@@ -1,12 +1,19 @@
 defmodule Pipeline.Providers.Local do
   @moduledoc """
-  Summarises without a model and without a network.
+  A provider that summarises text without a model and without a network.
 
-  The summary is extractive: it consists of the sentences that are most like all others, found by TextRank (Mihalcea
-  and Tarau, "TextRank: Bringing Order into Text", 2004), in their own order. The core does it, as the native hook
-  `:summarise`.
+      iex> text = "The cat sat. The cat sat on the mat. A dog barked."
+      iex> request = %{task: :summarise, input: text, options: %{sentences: 1}}
+      iex> {:ok, response} = Pipeline.Providers.Local.generate(request, %{})
+      iex> {response.model, response.usage}
+      {"textrank", %{input_bytes: 50}}
 
-  The only task is `:summarise`, with the option `:sentences` (1 to 100, 3 by default).
+  The summary is extractive: it consists of the sentences that resemble the others most, in their original
+  order. The native hook `:summarise` finds them by TextRank (Mihalcea and Tarau, "TextRank: Bringing Order
+  into Text", 2004).
+
+  The only task is `:summarise`. Its option `:sentences` is the length of the summary, from 1 to 100, by
+  default 3.
   """
 
   @behaviour Pipeline.Provider

@@ -1,6 +1,6 @@
 defmodule Pipeline.Runner.Order do
   @moduledoc false
-  # Nodes in an order in which each comes after those it needs: of those that can be next, the one given first.
+  # Sorts nodes topologically. Among the nodes that can be next, the one given first is taken.
 
   alias Pipeline.Runner.Error
 
@@ -18,7 +18,7 @@ defmodule Pipeline.Runner.Order do
     end
   end
 
-  # Each node that is left needs another that is left, so following needs comes back to where it has been.
+  # Each remaining node needs another remaining one, so following the needs leads into a cycle.
   defp cycle(nodes), do: follow(hd(nodes).id, Map.new(nodes, &{&1.id, &1.needs}), [])
 
   defp follow(id, left, path) do
@@ -49,7 +49,7 @@ defmodule Pipeline.Runner.Order do
     if is_list(node.needs) and is_map(node.config) do
       {:ok, node}
     else
-      {:error, %Error{node: id, reason: {:invalid_node, "its :needs is a list and its :config a map"}}}
+      {:error, %Error{node: id, reason: {:invalid_node, "its :needs must be a list and its :config a map"}}}
     end
   end
 

@@ -1,11 +1,12 @@
 defmodule Pipeline.Plugin.Config.Update do
   @moduledoc false
-  # A new configuration for a running plugin. The manager asks the plugin's process, which takes it or not.
+  # A new configuration for a running plugin. The manager asks the plugin's process, which takes or refuses
+  # it.
   #
-  # The one that stops waiting and the one that answers agree on one atomic: whoever is first to change it decides. A
-  # plugin that is too slow finds that nobody waits any more and keeps what it had, so that its state and the registry
-  # say the same. It writes the registry itself, the only one to do so beside the manager, which waits for it: a manager
-  # that is killed meanwhile leaves no plugin whose configuration the registry does not know.
+  # The manager, when it times out, and the plugin, when it answers, compete for one atomic: the first to
+  # change it decides. A plugin that is too slow keeps its old configuration, so its state agrees with the
+  # registry. The plugin writes the registry itself while the manager waits: if the manager is killed
+  # meanwhile, they still agree.
 
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Config, Registry}
@@ -29,7 +30,7 @@ defmodule Pipeline.Plugin.Config.Update do
           | {:crashed, Plugin.plugin_id(), term}
           | {:too_large, Plugin.plugin_id()}
 
-  @doc "Returns the plugin as the registry has it then."
+  @doc "Updates a plugin and returns it as it is in the registry afterwards."
   @spec run(Plugin.plugin_id(), map, timeout, atom) :: {:ok, map} | {:error, error}
   def run(id, config, timeout, instance) do
     info = Registry.info(Registry.owned(instance), id)
@@ -64,7 +65,7 @@ defmodule Pipeline.Plugin.Config.Update do
   defp give_up(request, update, id) do
     case :atomics.compare_exchange(update.decision, 1, @open, @given_up) do
       :ok ->
-        # So that a late answer is dropped.
+        # Drops a late answer.
         _ = :gen_server.receive_response(request, 0)
         {:error, {:timeout, id}}
 
@@ -76,11 +77,11 @@ defmodule Pipeline.Plugin.Config.Update do
   defp answer({:reply, answer}, _id), do: answer
   defp answer({:error, {reason, _server}}, id), do: {:error, {:crashed, id, reason}}
 
-  @doc "In the plugin's process: the answer, and the state that it goes on with."
+  @doc "Called in the plugin's process. Returns the answer for the manager and the plugin's next state."
   @spec take(t, module, Plugin.plugin_id(), atom, Plugin.state()) ::
           {:ok, answer :: :ok | {:error, term}, Plugin.state()} | {:bad_return, term}
   def take(%__MODULE__{} = update, module, id, instance, state) do
-    # One that has waited in the queue for too long.
+    # The request waited in the mailbox for too long.
     if :atomics.get(update.decision, 1) == @given_up or not Process.alive?(update.asked_by) do
       {:ok, {:error, {:timeout, id}}, state}
     else

@@ -1,6 +1,6 @@
 defmodule Pipeline.Plugin.ConfigSchema.Definition do
   @moduledoc false
-  # Whether a schema is one, and where it is not.
+  # Validates a schema itself.
 
   alias Pipeline.Plugin.ConfigSchema.{Fields, Problem, Type}
   alias Pipeline.Options
@@ -32,11 +32,15 @@ defmodule Pipeline.Plugin.ConfigSchema.Definition do
       Enum.concat([
         boolean(options, :required, path),
         boolean(options, :secret, path),
-        unless_ok(options[:doc] in [nil, false] or is_binary(options[:doc]), path, "doc: is a text or false"),
+        unless_ok(
+          options[:doc] in [nil, false] or is_binary(options[:doc]),
+          path,
+          "doc: takes a string or false"
+        ),
         unless_ok(
           not (options[:required] == true and Keyword.has_key?(options, :default)),
           path,
-          "has a default, so it need not be given: leave out required: or default:"
+          "has a default, so it is not required: leave out required: or default:"
         ),
         if keys? and options[:type] not in [nil, :map, :keyword_list] do
           [problem(path, "keys: is for the types :map and :keyword_list, not for #{inspect(options[:type])}")]
@@ -45,13 +49,13 @@ defmodule Pipeline.Plugin.ConfigSchema.Definition do
         end
       ])
 
-    # A default can be checked by a type that is right alone.
+    # A default can only be checked against a correct type.
     if problems == [], do: default(options, path), else: problems
   end
 
   defp boolean(options, option, path) do
     value = Keyword.get(options, option, false)
-    unless_ok(is_boolean(value), path, "#{option}: is true or false, got: #{inspect(value)}")
+    unless_ok(is_boolean(value), path, "#{option}: takes true or false, got: #{inspect(value)}")
   end
 
   defp default(options, path) do
@@ -103,7 +107,7 @@ defmodule Pipeline.Plugin.ConfigSchema.Definition do
         []
 
       true ->
-        [problem(path, "there is no function #{inspect(module)}.#{fun}/#{length(args) + 1} to check it with")]
+        [problem(path, "its check #{inspect(module)}.#{fun}/#{length(args) + 1} is not defined")]
     end
   end
 

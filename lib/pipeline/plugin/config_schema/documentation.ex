@@ -1,6 +1,6 @@
 defmodule Pipeline.Plugin.ConfigSchema.Documentation do
   @moduledoc false
-  # A schema as a Markdown list.
+  # Renders a schema as a Markdown list.
 
   alias Pipeline.Plugin.ConfigSchema.{Fields, Type}
 

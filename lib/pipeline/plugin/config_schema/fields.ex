@@ -1,6 +1,6 @@
 defmodule Pipeline.Plugin.ConfigSchema.Fields do
   @moduledoc false
-  # The fields of a map or a keyword list against their schema.
+  # Validates the fields of a map or a keyword list.
 
   alias Pipeline.Plugin.ConfigSchema.{Problem, Type}
   alias Pipeline.Options
@@ -15,7 +15,7 @@ defmodule Pipeline.Plugin.ConfigSchema.Fields do
   @spec cast_keyword(keyword, term, [term]) :: result(keyword)
   def cast_keyword(schema, value, path), do: cast(schema, value, "a keyword list", path)
 
-  @doc "The type of a field, which `keys:` is a part of."
+  @doc "The type of a field, with `keys:` merged into it."
   @spec type(keyword) :: Pipeline.Plugin.ConfigSchema.type()
   def type(options) do
     case {Keyword.fetch(options, :keys), Keyword.get(options, :type)} do
@@ -36,7 +36,7 @@ defmodule Pipeline.Plugin.ConfigSchema.Fields do
   defp pairs(value) when is_map(value) and not is_struct(value), do: {:ok, Map.to_list(value)}
   defp pairs(value), do: if(Keyword.keyword?(value), do: {:ok, value}, else: :error)
 
-  # What is given, by declared field, and what is wrong with its keys.
+  # The given values by declared field, and the problems with the keys.
   defp named(pairs, schema, path) do
     declared = Keyword.keys(schema)
     by_text = Map.new(declared, &{Atom.to_string(&1), &1})
@@ -62,10 +62,9 @@ defmodule Pipeline.Plugin.ConfigSchema.Fields do
 
   defp unknown(key, declared, path) do
     known = Enum.map_join(declared, ", ", &inspect/1)
-    known = if known == "", do: " There is none to be given", else: " Known: " <> known
+    known = if known == "", do: " No field is known here", else: " Known: " <> known
 
-    # The suggestion compares texts, which takes long for one that nobody can have meant.
-    name = if is_binary(key), do: ":" <> binary_part(key, 0, min(byte_size(key), 60)), else: key
+    name = if is_binary(key), do: ":" <> key, else: key
     meant = if is_binary(name) or is_atom(name), do: Options.did_you_mean(name, declared), else: ""
     Problem.new(path ++ [key], :unknown, "unknown field." <> meant <> known)
   end

@@ -1,13 +1,14 @@
 defmodule Pipeline.Plugin.ConfigSchema.Problem do
   @moduledoc """
-  One mistake in a configuration or a schema.
+  One error in a configuration or a schema.
 
-    * `:path` - where: fields, keys of maps, and indices of lists, from outside
-    * `:reason` - `:type`, `:required`, `:unknown`, `:duplicate`, `:check` (of a custom type), or `:schema`
-    * `:message` - what is wrong, without the path
-    * `:got` - `{:ok, value}`, or `nil` where there is none or it is secret
+    * `:path` - the way to the value, outermost first: fields, keys of maps and indices of lists
+    * `:reason` - `:type`, `:required`, `:unknown`, `:duplicate`, `:check` (a custom type refused the value),
+      or `:schema` (the schema is wrong)
+    * `:message` - the error, without the path
+    * `:got` - `{:ok, value}`, or `nil` if there is no value or it is secret
 
-  `to_string/1` makes a sentence of it: `"llm.retries: expected a positive integer, got: -1"`.
+  `to_string/1` returns a sentence: `"llm.retries: expected a positive integer, got: -1"`.
   """
 
   @enforce_keys [:path, :reason, :message]
@@ -33,7 +34,7 @@ defmodule Pipeline.Plugin.ConfigSchema.Problem do
   end
 
   @doc false
-  # A key within a secret field can be the secret, so the path ends at the field.
+  # The path ends at the secret field: a key inside it can be part of the secret.
   @spec hide(t, path :: [term]) :: t
   def hide(%__MODULE__{reason: reason} = problem, path) when reason in [:required, :schema] do
     %{problem | path: path, got: nil}

@@ -1,6 +1,6 @@
 defmodule Pipeline.Plugin.ConfigSchema.Type do
   @moduledoc false
-  # Whether a value is of a type, what becomes of it, and what the type is called.
+  # Checks and converts values, and describes types.
 
   alias Pipeline.Plugin.ConfigSchema.{Fields, Problem}
 
@@ -18,18 +18,18 @@ defmodule Pipeline.Plugin.ConfigSchema.Type do
     string: "a string",
     map: "a map",
     keyword_list: "a keyword list",
-    module: "a module that is there",
+    module: "a module that can be loaded",
     pid: "a pid",
     timeout: "a non-negative integer or :infinity",
     mfa: "a tuple {module, function, args}",
     nil: "nil"
   }
 
-  @doc "The types that are an atom."
+  @doc "The types that are written as an atom."
   @spec named() :: [atom]
   def named, do: Map.keys(@named)
 
-  @doc "What a value of the type is called: `an integer`."
+  @doc "The description of a value of a type: `an integer`."
   @spec describe(t) :: String.t()
   def describe(type) when is_atom(type), do: @named[type]
   def describe({:in, %Range{first: first, last: last, step: 1}}), do: "an integer from #{first} to #{last}"
@@ -39,7 +39,7 @@ defmodule Pipeline.Plugin.ConfigSchema.Type do
   def describe({:map, :any, :any}), do: "a map"
 
   def describe({:map, key, value}),
-    do: "a map with keys that are #{describe(key)} and #{describe(value)} each"
+    do: "a map, each key #{describe(key)}, each value #{describe(value)}"
 
   def describe({:struct, module}), do: "a struct %#{inspect(module)}{}"
 
@@ -108,7 +108,7 @@ defmodule Pipeline.Plugin.ConfigSchema.Type do
     end
   end
 
-  # By comparing texts: no atom is made of what comes from outside. `nil` is no name.
+  # Compares text, so that a string from outside never becomes an atom. `nil` and `false` are not names.
   defp named(choices, text) do
     Enum.find(choices, &(is_atom(&1) and &1 not in [nil, false] and Atom.to_string(&1) == text))
   end
@@ -147,7 +147,7 @@ defmodule Pipeline.Plugin.ConfigSchema.Type do
         {:error, [%{Problem.new(path, :check, message) | got: {:ok, value}}]}
 
       {:error, reason} ->
-        {:error, [%{Problem.new(path, :check, "is refused: #{inspect(reason)}") | got: {:ok, value}}]}
+        {:error, [%{Problem.new(path, :check, "was refused: #{inspect(reason)}") | got: {:ok, value}}]}
 
       other ->
         {:error,
@@ -165,7 +165,7 @@ defmodule Pipeline.Plugin.ConfigSchema.Type do
     kind, _reason -> {:error, [Problem.new(path, :schema, "its check ended with #{kind}")]}
   end
 
-  # All problems, not the first alone.
+  # Reports every problem, not only the first.
   defp all(elements, cast) do
     results = Enum.map(elements, cast)
 

@@ -1,6 +1,6 @@
 defmodule Pipeline.Plugin.Graph.Dot do
   @moduledoc false
-  # A digraph of Graphviz. Its names are numbers; what is shown stands in quotes.
+  # Draws a graph in the DOT language of Graphviz. Nodes are named by numbers and have quoted labels.
 
   alias Pipeline.Plugin.Graph
   alias Pipeline.Plugin.Graph.{Label, Walk}
@@ -44,7 +44,7 @@ defmodule Pipeline.Plugin.Graph.Dot do
     ]
   end
 
-  # Backslashes begin escapes of Graphviz, and ampersands entities.
+  # In labels of Graphviz, a backslash begins an escape and an ampersand an entity.
   defp quoted(label) do
     escaped =
       String.replace(label, ["\\", "\"", "&"], fn

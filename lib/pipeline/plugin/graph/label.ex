@@ -1,10 +1,10 @@
 defmodule Pipeline.Plugin.Graph.Label do
   @moduledoc false
-  # Names as a person reads them. They may come from files of unknown origin: nothing that a terminal obeys is left in.
+  # Names for people to read. They may come from untrusted files, so control characters are escaped.
 
   alias Pipeline.Foreign
 
-  @doc "An id, a hook point, a capability."
+  @doc "The name of an id, a hook point or a capability."
   @spec name(term) :: String.t()
   def name({:unknown_atom, name}), do: name |> String.replace_prefix("Elixir.", "") |> plain()
   def name(name) when is_binary(name), do: name |> inspect() |> plain()
@@ -20,7 +20,7 @@ defmodule Pipeline.Plugin.Graph.Label do
   def plugin(%{id: id, version: nil}), do: name(id)
   def plugin(%{id: id, version: version}), do: "#{name(id)} #{plain(version)}"
 
-  @doc "What a dependency asks for."
+  @doc "The target of a dependency, with its requirement."
   @spec dependency({term, keyword}) :: String.t()
   def dependency({{:capability, name}, _opts}), do: "capability #{name(name)}"
   def dependency({id, opts}), do: Enum.join([name(id) | List.wrap(opts[:version])], " ") |> plain()
@@ -29,11 +29,11 @@ defmodule Pipeline.Plugin.Graph.Label do
   @spec term(term) :: String.t()
   defdelegate term(term), to: Foreign
 
-  @doc "Text without control characters and the like, which are shown by their number."
+  @doc "Text in which control characters and the like are shown by their code point."
   @spec plain(String.t()) :: String.t()
   defdelegate plain(text), to: Foreign, as: :line
 
-  @doc "A sentence of several lines."
+  @doc "The lines of a text, each without control characters."
   @spec lines(String.t()) :: [String.t()]
   def lines(text), do: text |> String.split("\n") |> Enum.map(&plain/1)
 end

@@ -1,7 +1,7 @@
 defmodule Pipeline.Plugin.Graph.Mermaid do
   @moduledoc false
-  # A flowchart of Mermaid. Its names are numbers; what is shown stands in quotes, where a character is written as
-  # `#code;`.
+  # Draws a graph as a Mermaid flowchart. Nodes are named by numbers and have quoted labels, in which `#code;`
+  # stands for a character.
 
   alias Pipeline.Plugin.Graph
   alias Pipeline.Plugin.Graph.{Label, Walk}
@@ -41,7 +41,7 @@ defmodule Pipeline.Plugin.Graph.Mermaid do
     ]
   end
 
-  # A label that starts with a backquote would be Markdown, and markup is obeyed in any.
+  # Escapes what Mermaid would read as markup, and the backquote that would make a label Markdown.
   defp quoted(label) do
     escaped =
       for <<char::utf8 <- label>>, into: "" do

@@ -1,6 +1,6 @@
 defmodule Pipeline.Plugin.Graph.RenderError do
   @moduledoc """
-  A graph could not be drawn as SVG.
+  A graph cannot be drawn as SVG.
 
   `reason` is `{:graphviz_missing, program}` or `{:graphviz_failed, status, output}`.
   """
@@ -15,11 +15,11 @@ defmodule Pipeline.Plugin.Graph.RenderError do
 
   @impl Exception
   def message(%{reason: {:graphviz_missing, program}}) do
-    "there is no program #{program} in the PATH, which makes SVG of DOT: install Graphviz (apt install graphviz), or " <>
+    "SVG needs the program #{program}, which is not in the PATH: install Graphviz (apt install graphviz), or " <>
       "take the format mermaid or dot"
   end
 
   def message(%{reason: {:graphviz_failed, status, output}}) do
-    "Graphviz ended with status #{status}: #{String.trim(output)}; see what it makes of the format dot"
+    "Graphviz failed with status #{status}: #{String.trim(output)}; draw the format dot to see its input"
   end
 end

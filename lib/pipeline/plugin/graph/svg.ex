@@ -1,6 +1,6 @@
 defmodule Pipeline.Plugin.Graph.Svg do
   @moduledoc false
-  # DOT through Graphviz.
+  # Renders DOT as SVG with Graphviz.
 
   alias Pipeline.Plugin.Graph.RenderError
 
@@ -12,7 +12,7 @@ defmodule Pipeline.Plugin.Graph.Svg do
     end
   end
 
-  # From file to file: a program that the VM has started cannot be told that its input has ended.
+  # Uses files, since a port cannot close the standard input of a program.
   defp run(executable, dot) do
     name = "pipeline_graph_#{System.pid()}_#{System.unique_integer([:positive])}"
     source = Path.join(System.tmp_dir!(), name <> ".dot")

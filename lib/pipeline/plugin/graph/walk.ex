@@ -1,6 +1,6 @@
 defmodule Pipeline.Plugin.Graph.Walk do
   @moduledoc false
-  # What the drawn formats have in common: the words on nodes and edges, and a chain as the steps of one way through.
+  # Shared by DOT and Mermaid: the labels of nodes and edges, and a chain as a sequence of steps.
 
   alias Pipeline.Plugin.Graph
   alias Pipeline.Plugin.Graph.Label
@@ -20,7 +20,7 @@ defmodule Pipeline.Plugin.Graph.Walk do
     |> Enum.join(" ")
   end
 
-  @doc "The hooks in their order, with the base operation where it stands."
+  @doc "The hooks in their order, with the base operation in its place."
   @spec steps(Graph.chain()) :: [String.t()]
   def steps(%{mode: :chain, hooks: hooks}) do
     {inward, outward} = Enum.split_while(hooks, &(&1.kind != :after))

@@ -33,16 +33,22 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   @impl GenServer
   def init(opts) do
-    state = %State{instance: opts[:name], spec: opts[:hooks], store: open_store(opts[:store])}
-    {:ok, state, {:continue, {:begin, opts[:plugins] || []}}}
+    case open_store(opts[:store], opts[:name]) do
+      {:ok, store} ->
+        state = %State{instance: opts[:name], spec: opts[:hooks], store: store}
+        {:ok, state, {:continue, {:begin, opts[:plugins] || []}}}
+
+      {:error, error} ->
+        {:stop, error}
+    end
   end
 
-  defp open_store(nil), do: nil
+  defp open_store(nil, _instance), do: {:ok, nil}
 
-  # What is wrong with the file is logged there, and keeps nothing from starting.
-  defp open_store(path) do
-    {:ok, store, _warnings} = Store.open(path)
-    store
+  # The path is tried out when the instance starts. A manager that starts again must not fail by a disk that is full.
+  defp open_store(path, instance) do
+    checked = if PublishedState.configured?(instance), do: :ok, else: Store.check_writable(path)
+    with :ok <- checked, do: Store.open(path)
   end
 
   @impl GenServer

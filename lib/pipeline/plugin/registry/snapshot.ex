@@ -2,9 +2,9 @@ defmodule Pipeline.Plugin.Registry.Snapshot do
   @moduledoc """
   A registry as it was at one moment, from `Pipeline.Plugin.Registry.snapshot/1`.
 
-  All functions of `Pipeline.Plugin.Registry` that read take it in place of the registry. `generation` is the number
-  of changes that led to it. Taking one copies nothing: it shares what it holds with the registry, and what it holds
-  stays in memory as long as it does.
+  The reading functions of `Pipeline.Plugin.Registry` take it in place of the registry. `generation` is the
+  number of changes that led to it. Taking a snapshot copies nothing: it shares its content with the registry
+  and keeps it in memory as long as the snapshot lives.
   """
 
   @enforce_keys [:handle, :generation, :of]

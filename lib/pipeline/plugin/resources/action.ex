@@ -1,13 +1,13 @@
 defmodule Pipeline.Plugin.Resources.Action do
   @moduledoc false
-  # What is done about a plugin that is beyond a limit.
+  # The action for a plugin that exceeded a limit.
 
   require Logger
 
   alias Pipeline.Plugin.{Error, Manager}
   alias Pipeline.Instance.Names
 
-  # Milliseconds, as long as a supervisor gives a worker.
+  # Milliseconds, the default shutdown time of a worker.
   @patience 5_000
 
   @order [:warn, :restart, :hold, :unload]
@@ -17,15 +17,14 @@ defmodule Pipeline.Plugin.Resources.Action do
 
   @spec sentence(Pipeline.Plugin.Resources.exceeded()) :: String.t()
   def sentence(%{action: :kill} = exceeded) do
-    "plugin #{inspect(exceeded.id)} was killed, as the VM does when its heap grows beyond its limit of " <>
-      "#{exceeded.limit} bytes"
+    "plugin #{inspect(exceeded.id)} was killed; its heap probably exceeded its limit of #{exceeded.limit} bytes"
   end
 
   def sentence(%{id: id, what: what, limit: limit, value: value, action: action}) do
-    "plugin #{inspect(id)} is beyond its limit: #{what} is #{value}, more than #{limit} (#{action})"
+    "plugin #{inspect(id)} exceeds its limit: #{what} is #{value}, more than #{limit} (#{action})"
   end
 
-  @doc "Begins what there is to be done and returns the process that does it."
+  @doc "Starts the action and returns the process that runs it."
   @spec begin(Pipeline.Plugin.Resources.exceeded(), pid, atom) :: pid | nil
   def begin(%{action: :warn}, _pid, _instance), do: nil
 
@@ -39,13 +38,13 @@ defmodule Pipeline.Plugin.Resources.Action do
   defp run(%{action: :restart, what: what}, pid, _instance) do
     GenServer.stop(pid, {:shutdown, {:limit_exceeded, what}}, @patience)
   catch
-    # It is too busy to stop, or is gone.
+    # The process is too busy to stop, or is gone.
     :exit, _ -> Process.exit(pid, :kill)
   end
 
   defp run(%{action: action, id: id} = exceeded, _pid, instance) do
     case through_manager(action, exceeded, instance) do
-      # Somebody else was first.
+      # The plugin was unloaded meanwhile.
       {:error, %Error{reason: {:not_loaded, ^id}}} -> :ok
       {:error, error} -> Logger.error(Exception.message(error))
       _done -> :ok

@@ -1,6 +1,6 @@
 defmodule Pipeline.Plugin.Resources.Limits do
   @moduledoc false
-  # How much a plugin may use, and what happens beyond.
+  # Validates the resource limits of plugins, and keeps those of an instance.
 
   alias Pipeline.HeapLimit
   alias Pipeline.Plugin.Registry
@@ -51,7 +51,7 @@ defmodule Pipeline.Plugin.Resources.Limits do
 
       true ->
         {:error,
-         "what follows from #{inspect(kind)} is one of #{Enum.map_join(@actions, ", ", &inspect/1)}, " <>
+         "the action of #{inspect(kind)} is one of #{Enum.map_join(@actions, ", ", &inspect/1)}, " <>
            "got: #{inspect(action)}." <> Options.did_you_mean(action, @actions)}
     end
   end
@@ -60,11 +60,11 @@ defmodule Pipeline.Plugin.Resources.Limits do
     {:error, "the limit of #{inspect(kind)} is a number or {number, action}, got: #{inspect(other)}"}
   end
 
-  @doc "Those that a plugin declares."
+  @doc "The limits that a plugin declares."
   @spec declared(module) :: t
   def declared(module), do: if(function_exported?(module, :__limits__, 0), do: module.__limits__(), else: %{})
 
-  @doc "Keeps the limits of an instance, for whoever starts a plugin in it."
+  @doc "Keeps the limits of an instance for the plugins that start in it."
   @impl true
   def open(instance, limits) do
     if limits == %{}, do: close(instance), else: :persistent_term.put({__MODULE__, instance}, limits)
@@ -76,11 +76,11 @@ defmodule Pipeline.Plugin.Resources.Limits do
     :ok
   end
 
-  @doc "What holds for a plugin with limits of its own."
+  @doc "The limits of a plugin: its own, and the instance's for the rest."
   @spec effective(atom, t) :: t
   def effective(instance, own), do: Map.merge(:persistent_term.get({__MODULE__, instance}, %{}), own)
 
-  @doc "What holds for a plugin that is about to start, with the limits that it is given, if it is."
+  @doc "The limits of a plugin that is about to start; `limits` are those given by its loader, if any."
   @spec of(atom, module, Pipeline.Plugin.plugin_id(), t | keyword | nil) :: t
   def of(instance, module, id, nil) do
     case Registry.info(Registry.owned(instance), id) do
@@ -95,7 +95,7 @@ defmodule Pipeline.Plugin.Resources.Limits do
     effective(instance, Map.merge(declared(module), check!(limits)))
   end
 
-  @doc "Options with which a process is spawned that has these limits."
+  @doc "The spawn options of a process with these limits."
   @spec spawn_options(t) :: keyword
   def spawn_options(%{max_heap: {bytes, :kill}}) do
     [max_heap_size: HeapLimit.flag(bytes)]
@@ -103,7 +103,7 @@ defmodule Pipeline.Plugin.Resources.Limits do
 
   def spawn_options(_limits), do: []
 
-  @doc "The limits that these figures are beyond, with the figures."
+  @doc "The limits that these figures exceed, with the figures."
   @spec exceeded(t, map) :: [{kind, limit :: pos_integer, value :: non_neg_integer, action}]
   def exceeded(limits, usage) do
     for {kind, {limit, action}} <- limits,

@@ -1,7 +1,7 @@
 defmodule Pipeline.Plugin.Resources.Monitor do
   @moduledoc false
-  # Looks at the processes of an instance's plugins, again and again. What follows from a limit it leaves to a task,
-  # since the manager may be busy with something else for long.
+  # Samples the processes of an instance's plugins. Actions run in tasks, since the manager may be busy for
+  # long.
 
   use GenServer
 
@@ -17,16 +17,17 @@ defmodule Pipeline.Plugin.Resources.Monitor do
   def start_link(opts), do: GenServer.start_link(__MODULE__, opts, name: Names.via(opts[:name], :monitor))
 
   @doc """
-  Tells that processes of plugins have started, and whether they ran before. Whoever starts them does not wait.
+  Announces started processes of plugins, and whether they ran before, without waiting.
 
-  Who says `:told` calls `ended/4` too: a process may have ended before it is watched, and nobody else then knows of what.
+  A caller that passes `:told` also calls `ended/4`: a process may end before it is watched, and then only the
+  caller knows why.
   """
   @spec watch(atom, [{Pipeline.Plugin.plugin_id(), pid, Limits.t(), again? :: boolean}], :told | :seen) :: :ok
   def watch(instance, started, ends) do
     GenServer.cast(Names.via(instance, :monitor), {:watch, started, ends, now()})
   end
 
-  @doc "Tells of what the process of a plugin has ended."
+  @doc "Announces why the process of a plugin ended."
   @spec ended(atom, Pipeline.Plugin.plugin_id(), Limits.t(), reason :: term) :: :ok
   def ended(instance, id, limits, reason) do
     case Track.killed(id, limits, reason) do
@@ -35,7 +36,7 @@ defmodule Pipeline.Plugin.Resources.Monitor do
     end
   end
 
-  @doc "Whether a plugin is to have a process, for all that the registry knows. One that starts then comes back."
+  @doc "Whether a plugin has, or is about to get, a process, by its state in the registry."
   @spec to_run?(atom, Pipeline.Plugin.plugin_id()) :: boolean
   def to_run?(instance, id), do: match?(%{state: :started}, Registry.info(Registry.owned(instance), id))
 
@@ -44,11 +45,11 @@ defmodule Pipeline.Plugin.Resources.Monitor do
     _ = Registry.owned(instance)
     GenServer.call(Names.via(instance, :monitor), :sample, :infinity)
   catch
-    # It is being restarted and has seen nothing.
+    # The monitor is being restarted and has no samples.
     :exit, {reason, _} when reason in [:noproc, :shutdown, :normal, :killed] -> []
   end
 
-  @doc "What it knows beyond what the VM tells, of those of the plugins that it knows."
+  @doc "What the monitor adds to the figures of the VM, for those of the plugins that it knows."
   @spec known(atom, [Pipeline.Plugin.plugin_id()]) :: %{Pipeline.Plugin.plugin_id() => map}
   def known(instance, ids) do
     GenServer.call(Names.via(instance, :monitor), {:known, ids})
@@ -63,16 +64,16 @@ defmodule Pipeline.Plugin.Resources.Monitor do
       interval: opts[:sample_interval] || @interval,
       # id => track
       plugins: %{},
-      # monitor of a process => {:plugin, track as it began, ends}, or {:action, pid} of the plugin's process that it deals with
+      # monitor of a process => {:plugin, track at its start, ends}, or {:action, pid of the plugin's process}
       monitors: %{},
-      # pids of plugins about which something is being done
+      # pids of plugins for which an action is running
       busy: MapSet.new()
     }
 
     {:ok, schedule(find(state))}
   end
 
-  # Those that a monitor before this one has left behind. When they started nobody knows.
+  # Plugins that an earlier monitor watched. Their start times are unknown.
   defp find(%{instance: instance} = state) do
     for %{id: id} = info <- Registry.list(Registry.owned(instance)),
         pid = Names.whereis(instance, {:plugin, id}),
@@ -140,7 +141,7 @@ defmodule Pipeline.Plugin.Resources.Monitor do
         %{} -> if again?, do: nil, else: 0
       end
 
-    # It may have been found already.
+    # `find/1` may have found it already.
     if match?(%{^id => %Track{pid: ^pid}}, state.plugins),
       do: state,
       else: enter(state, %Track{id: id, pid: pid, limits: limits, started_at: at, restarts: restarts}, ends)
@@ -158,11 +159,11 @@ defmodule Pipeline.Plugin.Resources.Monitor do
     if ends == :seen, do: for(exceeded <- Track.killed(id, limits, reason), do: report(exceeded, state))
 
     case state.plugins do
-      # The number of restarts is kept for the process that comes next, if one does.
+      # Keeps the number of restarts for the next process.
       %{^id => %Track{pid: ^pid} = track} ->
         keep(state, id, to_run?(state.instance, id) && %{track | pid: nil})
 
-      # The start of the next one can be told ahead of the end of this one.
+      # The next process may be announced before this one ends.
       %{} ->
         state
     end
@@ -174,7 +175,7 @@ defmodule Pipeline.Plugin.Resources.Monitor do
   # Sampling
 
   defp look(state) do
-    # It was not started again.
+    # These were not started again.
     gone = for {id, %Track{pid: nil}} <- state.plugins, not to_run?(state.instance, id), do: id
     state = %{state | plugins: Map.drop(state.plugins, gone)}
     Enum.flat_map_reduce(Map.values(state.plugins), state, &look_at/2)
@@ -192,7 +193,7 @@ defmodule Pipeline.Plugin.Resources.Monitor do
     end
   end
 
-  # Everything is told; what is done is the harshest of it.
+  # Reports every exceeded limit, and takes only the most severe action.
   defp act([], _pid, state), do: state
 
   defp act(exceeded, pid, state) do

@@ -1,6 +1,6 @@
 defmodule Pipeline.Plugin.Resources.Track do
   @moduledoc false
-  # What is known of a plugin from one sample to the next. Times are native, of the monotonic clock.
+  # The state of a plugin between two samples. Times are native units of the monotonic clock.
 
   alias Pipeline.Plugin.Resources
   alias Pipeline.Plugin.Resources.Limits
@@ -13,16 +13,16 @@ defmodule Pipeline.Plugin.Resources.Track do
           # `nil` between two processes
           pid: pid | nil,
           limits: Limits.t(),
-          # `nil` where nobody saw it start
+          # `nil` if its start was not seen
           started_at: integer | nil,
           restarts: non_neg_integer | nil,
-          # reductions, and when they were that many
+          # reductions, and the time of the sample
           last: {non_neg_integer, integer} | nil,
           rate: non_neg_integer | nil,
           over: MapSet.t(Limits.kind())
         }
 
-  @doc "What the process used, by the figures of its memory and its work, is beyond; and what of it is to be told."
+  @doc "Takes a sample. Returns the exceeded limits, and those of them that must be reported."
   @spec take(t, map, integer) :: {found :: [Resources.exceeded()], new :: [Resources.exceeded()], t}
   def take(%__MODULE__{} = track, figures, now) do
     track = %{track | rate: rate(track, figures, now), last: {figures.reductions, now}}
@@ -37,7 +37,7 @@ defmodule Pipeline.Plugin.Resources.Track do
     {found, new, %{track | over: MapSet.new(found, & &1.what)}}
   end
 
-  @doc "What the process that has ended was beyond, if the VM killed it for that."
+  @doc "The exceeded limit of a process that ended, if the VM may have killed it for its heap."
   @spec killed(Pipeline.Plugin.plugin_id(), Limits.t(), reason :: term) :: [Resources.exceeded()]
   def killed(id, %{max_heap: {limit, :kill}}, :killed) do
     [%{id: id, what: :max_heap, limit: limit, value: nil, action: :kill}]
@@ -45,7 +45,7 @@ defmodule Pipeline.Plugin.Resources.Track do
 
   def killed(_id, _limits, _reason), do: []
 
-  @doc "What it adds to the figures."
+  @doc "What the track adds to the figures of the VM."
   @spec tell(t, integer) :: map
   def tell(%__MODULE__{} = track, now) do
     %{

@@ -1,6 +1,6 @@
 defmodule Pipeline.Plugin.Resources.Usage do
   @moduledoc false
-  # What the process of a plugin uses, as the VM tells.
+  # The figures of a plugin's process, from the VM.
 
   alias Pipeline.Hook
   alias Pipeline.Plugin.Resources
@@ -21,7 +21,7 @@ defmodule Pipeline.Plugin.Resources.Usage do
     end
   end
 
-  @doc "The figures with what the monitor knows of the plugin, if it does."
+  @doc "The figures, merged with those of the monitor."
   @spec of(map, pid, map | nil) :: Resources.usage() | nil
   def of(%{id: id} = info, pid, known) do
     with %{} = figures <- figures(pid) do
@@ -33,10 +33,10 @@ defmodule Pipeline.Plugin.Resources.Usage do
   end
 
   defp of_monitor(%{pid: pid} = known, pid), do: Map.take(known, [:reductions_per_second, :uptime, :restarts])
-  # It has been restarted since the monitor told, or the monitor is being restarted.
+  # The process or the monitor was restarted meanwhile.
   defp of_monitor(_known, _pid), do: %{reductions_per_second: nil, uptime: nil, restarts: nil}
 
-  @doc "The hooks of a plugin as they stand in the chains, where their counts come in."
+  @doc "The hooks of a plugin with their statistics."
   @spec hooks(map, atom) :: [map]
   def hooks(%{id: id, hooks: hooks}, instance) do
     for point <- hooks |> Map.values() |> Enum.concat() |> Enum.uniq(),
@@ -46,7 +46,6 @@ defmodule Pipeline.Plugin.Resources.Usage do
 
   def hooks(_info, _instance), do: []
 
-  # What is counted of hooks is a matter of the hooks.
   defp of_point(point, instance) do
     with %{hooks: hooks} <- Hook.stats(point, instance: instance), do: hooks, else: (nil -> [])
   end

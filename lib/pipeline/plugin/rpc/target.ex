@@ -1,21 +1,21 @@
 defmodule Pipeline.Plugin.RPC.Target do
   @moduledoc false
-  # The process that a call is for.
+  # Finds the process of a plugin, and waits for one that is being restarted.
 
   alias Pipeline.Events
   alias Pipeline.Instance.Names
   alias Pipeline.Plugin.{RPC, Registry}
 
-  # States in which a plugin is meant to have a process: without one, it has crashed.
-  @alive [:loading, :starting, :started]
+  # In these states a plugin has a process, unless it crashed.
+  @alive [:loading, :started]
 
-  # One event that is missed for another is no loss: each is only a reason to look again.
+  # Dropped events do no harm: each one only causes another look.
   @max_queue 100
 
-  @doc "The process of a plugin, or why it has none."
+  @doc "Returns the process of a plugin, or why it has none."
   @spec find(atom, Pipeline.Plugin.plugin_id()) :: {:ok, pid} | {:error, atom}
   def find(instance, id) do
-    # A plugin under a supervisor of the user is not in the registry.
+    # A plugin that the user supervises has a name, but is not in the registry.
     with nil <- Names.whereis(instance, {:plugin, id}),
          state when state in @alive <- state(instance, id) do
       {:error, :restarting}
@@ -26,13 +26,13 @@ defmodule Pipeline.Plugin.RPC.Target do
     end
   end
 
-  @doc "The same, but waits for one that is being restarted."
+  @doc "Returns the same, but waits for a plugin that is being restarted."
   @spec await(atom, Pipeline.Plugin.plugin_id(), integer | :infinity) :: {:ok, pid} | {:error, atom}
   def await(instance, id, deadline) do
     with {:error, :restarting} <- find(instance, id), do: ask_waiter(instance, id, deadline)
   end
 
-  @doc "The reason for a caller whose plugin ended while it waited."
+  @doc "Returns the error of a call whose plugin ended meanwhile."
   @spec ended(atom, Pipeline.Plugin.plugin_id(), term) :: tuple
   def ended(instance, id, reason) do
     with true <- reason in [:normal, :shutdown] or match?({:shutdown, _}, reason),
@@ -43,8 +43,7 @@ defmodule Pipeline.Plugin.RPC.Target do
     end
   end
 
-  # The waiting is done in a process of its own, so that none of the events that it waits for are left in the caller's
-  # mailbox. Its answer is the reason with which it ends.
+  # Another process waits, so that no events are left in the caller's mailbox. Its exit reason is the answer.
   defp ask_waiter(instance, id, deadline) do
     caller = self()
     {waiter, monitor} = spawn_monitor(fn -> exit({:shutdown, wait(instance, id, caller)}) end)
@@ -60,7 +59,7 @@ defmodule Pipeline.Plugin.RPC.Target do
     end
   end
 
-  # Whatever becomes of a plugin, there is an event of it.
+  # Every change of a plugin emits an event.
   defp wait(instance, id, caller) do
     monitor = Process.monitor(caller)
     :ok = Events.subscribe({:plugin, :_}, match: :pattern, max_queue: @max_queue, instance: instance)
@@ -76,7 +75,7 @@ defmodule Pipeline.Plugin.RPC.Target do
     end
   end
 
-  # The instance may not be there either.
+  # The instance may not run.
   defp state(instance, id) do
     Registry.info(Registry.owned(instance), id)[:state]
   rescue

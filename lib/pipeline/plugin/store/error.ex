@@ -1,34 +1,40 @@
 defmodule Pipeline.Plugin.Store.Error do
   @moduledoc """
-  Why a change of a `Pipeline.Plugin.Store` could not be written.
+  The file of the option `store:` cannot be read or written.
 
-    * `:step` - `:make_directory`, `:set_aside`, `:open`, `:write`, `:sync`, `:rename` or `:sync_directory`. After the last
-      one the new file is in place, but a crash of the machine may bring the old one back
-    * `:reason` - as `:file` tells it, such as `:eacces`
+    * `:step` - `:read`, `:directory` (it cannot be made), `:write` (beside the file), `:rename` (into place),
+      or `:set_aside` (a file that is not a store cannot be renamed)
+    * `:reason` - a POSIX error as `:file` returns it, such as `:eacces`
     * `:path` - the file
   """
 
   @enforce_keys [:path, :step, :reason]
   defexception [:path, :step, :reason]
 
-  @type step :: :make_directory | :set_aside | :open | :write | :sync | :rename | :sync_directory
-  @type t :: %__MODULE__{path: Path.t(), step: step, reason: :file.posix() | :badarg | :terminated}
+  @type step :: :read | :directory | :write | :rename | :set_aside
+  @type t :: %__MODULE__{
+          path: Path.t(),
+          step: step,
+          reason: :file.posix() | :badarg | :terminated | :system_limit
+        }
 
   @impl Exception
   def message(%{path: path, step: step, reason: reason}) do
-    "the plugin store #{path} was not written, #{at(step)}: #{text(reason)}. " <>
-      "Its directory has to be writable for the user that runs the VM"
+    "the plugin store #{path} cannot be #{failed(step)}: #{text(reason)}. #{advice(reason)}"
   end
 
-  # Of a tuple it would call the module that is named in it.
+  # For a tuple, `:file.format_error/1` would call the module that it names.
   defp text(reason) when is_atom(reason), do: :file.format_error(reason)
   defp text(reason), do: Pipeline.Foreign.term(reason)
 
-  defp at(:make_directory), do: "its directory cannot be made"
-  defp at(:set_aside), do: "the unusable file in its place cannot be moved away"
-  defp at(:open), do: "no file can be made beside it"
-  defp at(:write), do: "the file beside it cannot be written"
-  defp at(:sync), do: "the file beside it cannot be synced"
-  defp at(:rename), do: "the new file cannot be moved to its place"
-  defp at(:sync_directory), do: "its directory cannot be synced"
+  defp failed(:read), do: "read"
+  defp failed(:directory), do: "written, its directory cannot be made"
+  defp failed(:write), do: "written, a file beside it cannot be made"
+  defp failed(:rename), do: "written, the new file cannot be renamed to it"
+  defp failed(:set_aside), do: "used, it is not a store and cannot be renamed"
+
+  defp advice(:eisdir), do: "Name a file in store:, not a directory"
+
+  defp advice(_reason),
+    do: "Name a file in store: that the user of the VM can read and write, in such a directory"
 end

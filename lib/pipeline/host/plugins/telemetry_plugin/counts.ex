@@ -1,6 +1,6 @@
 defmodule Pipeline.Plugins.TelemetryPlugin.Counts do
   @moduledoc false
-  # How often each node ran, with which outcome and for how long; and how often pipelines completed.
+  # Counts the executions of nodes by outcome, their time, and the completed pipelines.
 
   defstruct nodes: %{}, pipelines: 0
 
@@ -25,7 +25,8 @@ defmodule Pipeline.Plugins.TelemetryPlugin.Counts do
   def add_pipeline(%__MODULE__{} = counts), do: %{counts | pipelines: counts.pipelines + 1}
 
   @doc """
-  The [text format](https://prometheus.io/docs/instrumenting/exposition_formats/) of Prometheus, version 0.0.4.
+  The [text format](https://prometheus.io/docs/instrumenting/exposition_formats/) of Prometheus, version
+  0.0.4.
   """
   @spec to_prometheus(t) :: String.t()
   def to_prometheus(%__MODULE__{} = counts) do

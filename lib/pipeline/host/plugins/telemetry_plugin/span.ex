@@ -1,6 +1,6 @@
 defmodule Pipeline.Plugins.TelemetryPlugin.Span do
   @moduledoc false
-  # Spans and events, through `:telemetry` where the host has it.
+  # Emits spans and events, through `:telemetry` if the host has it.
 
   @spec run([atom], map, atom | nil, (() -> result)) :: result when result: term
   def run(name, metadata, instance, fun) do
@@ -23,18 +23,18 @@ defmodule Pipeline.Plugins.TelemetryPlugin.Span do
     end
   end
 
-  @doc "The first word of what a node returned: `:ok` or `:error`."
+  @doc "The tag of a node's result: `:ok` or `:error`."
   @spec outcome(term) :: term
   def outcome(result) when is_tuple(result) and tuple_size(result) > 0, do: elem(result, 0)
   def outcome(_result), do: :other
 
-  @doc "Looks for `:telemetry`, so that its presence is known without asking the code server at each span."
+  @doc "Loads `:telemetry` if it is present, so that a span need not ask the code server."
   @spec find_telemetry() :: boolean
   def find_telemetry, do: Code.ensure_loaded?(telemetry())
 
   defp telemetry?, do: :erlang.module_loaded(telemetry())
 
-  # Not a dependency, so the compiler is not told which module is called.
+  # Not a dependency: a call through a function avoids a warning of the compiler.
   defp telemetry, do: :telemetry
 
   defp emit_span(name, metadata, instance, fun) do

@@ -1,4 +1,4 @@
-defmodule Pipeline.Plugin.ManagerRecoveryTest do
+defmodule Pipeline.Plugin.Manager.RecoveryTest do
   # What is killed in the middle of a change leaves all of it or nothing of it.
   use Pipeline.InstanceCase, async: true
 

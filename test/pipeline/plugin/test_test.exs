@@ -1,4 +1,4 @@
-defmodule Pipeline.Plugin.TestKitTest do
+defmodule Pipeline.Plugin.TestTest do
   use ExUnit.Case, async: true
   use Pipeline.Plugin.Test
 
@@ -114,9 +114,11 @@ defmodule Pipeline.Plugin.TestKitTest do
     end
 
     test "fails the test if the plugin is loaded" do
-      assert_raise ExUnit.AssertionError, ~r/Greeter should have been refused, loaded: \[:greeter\]/, fn ->
-        load_error(Greeter)
-      end
+      assert_raise ExUnit.AssertionError,
+                   ~r/Greeter was expected to be refused, but loaded: \[:greeter\]/,
+                   fn ->
+                     load_error(Greeter)
+                   end
     end
   end
 

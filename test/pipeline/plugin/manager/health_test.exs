@@ -1,4 +1,4 @@
-defmodule Pipeline.Plugin.HealthTest do
+defmodule Pipeline.Plugin.Manager.HealthTest do
   use Pipeline.InstanceCase, async: true
 
   alias Pipeline.Instance.Names
@@ -26,8 +26,8 @@ defmodule Pipeline.Plugin.HealthTest do
   defp load(id, health, instance) do
     module =
       plugin id: id do
-        defdelegate health(state), to: Pipeline.Plugin.HealthTest.Patient
-        defdelegate handle_rpc(request, state), to: Pipeline.Plugin.HealthTest.Patient
+        defdelegate health(state), to: Pipeline.Plugin.Manager.HealthTest.Patient
+        defdelegate handle_rpc(request, state), to: Pipeline.Plugin.Manager.HealthTest.Patient
       end
 
     {:ok, ^id} = Manager.load_plugin(module, %{health: health}, instance: instance)

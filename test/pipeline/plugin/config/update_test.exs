@@ -1,4 +1,4 @@
-defmodule Pipeline.Plugin.UpdateConfigTest do
+defmodule Pipeline.Plugin.Config.UpdateTest do
   use Pipeline.InstanceCase, async: true
 
   alias Pipeline.Plugin.Error
@@ -119,7 +119,7 @@ defmodule Pipeline.Plugin.UpdateConfigTest do
              Manager.update_config(:chat, %{test: self(), retries: 0}, opts)
 
     assert Exception.message(error) ==
-             "could not configure plugin :chat: its configuration does not fit: retries: expected a positive integer, got: 0"
+             "could not configure plugin :chat: its configuration is invalid: retries: expected a positive integer, got: 0"
 
     assert {:error, %Error{reason: {:invalid_config, :nonsense}}} =
              Manager.update_config(:chat, :nonsense, opts)

@@ -1,4 +1,4 @@
-defmodule Pipeline.Plugin.UpgradeTest do
+defmodule Pipeline.Plugin.Manager.UpgradeTest do
   use Pipeline.InstanceCase, async: true
 
   alias Pipeline.Plugin.Error

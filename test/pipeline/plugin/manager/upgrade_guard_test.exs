@@ -1,4 +1,4 @@
-defmodule Pipeline.Plugin.UpgradeInterruptedTest do
+defmodule Pipeline.Plugin.Manager.UpgradeGuardTest do
   # A manager, a keeper or a plugin that is killed while a plugin is upgraded, at each step of that, while the plugin is
   # used: all that is seen of it is of one version, first the old one and then, if the upgrade came to count, the new one.
   use Pipeline.InstanceCase, async: true
