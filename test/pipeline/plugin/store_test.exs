@@ -80,7 +80,7 @@ defmodule Pipeline.Plugin.StoreTest do
 
     test "has a changed bit, whichever", %{path: path, binary: binary} do
       for byte <- 0..(byte_size(binary) - 1), bit <- 0..7 do
-        <<before::binary-size(byte), changed, rest::binary>> = binary
+        {before, <<changed, rest::binary>>} = :erlang.split_binary(binary, byte)
         binary = <<before::binary, bxor(changed, 1 <<< bit), rest::binary>>
         assert set_aside(path, binary) in [:foreign, :truncated, :trailing, :checksum]
       end
@@ -171,7 +171,7 @@ defmodule Pipeline.Plugin.StoreTest do
 
         send(writer, :go)
         # More or less far on its way.
-        for _ <- 1..rem(n, 40), do: :erlang.yield()
+        for _ <- 1..rem(n, 40)//1, do: :erlang.yield()
         Process.exit(writer, :kill)
         assert_receive {:DOWN, ^monitor, :process, ^writer, _}
 

@@ -2,10 +2,13 @@ defmodule Pipeline.Plugins.TelemetryPlugin.Span do
   @moduledoc false
   # Spans and events, through `:telemetry` where the host has it.
 
+  # Not a dependency.
+  @compile {:no_warn_undefined, :telemetry}
+
   @spec run([atom], map, atom | nil, (() -> result)) :: result when result: term
   def run(name, metadata, instance, fun) do
     if telemetry?() do
-      telemetry().span(name, metadata, fn ->
+      :telemetry.span(name, metadata, fn ->
         result = fun.()
         {result, Map.put(metadata, :result, outcome(result))}
       end)
@@ -17,7 +20,7 @@ defmodule Pipeline.Plugins.TelemetryPlugin.Span do
   @spec event([atom], map, map, atom | nil) :: :ok
   def event(name, measurements, metadata, instance) do
     if telemetry?() do
-      telemetry().execute(name, measurements, metadata)
+      :telemetry.execute(name, measurements, metadata)
     else
       emit(name, measurements, metadata, instance)
     end
@@ -30,12 +33,9 @@ defmodule Pipeline.Plugins.TelemetryPlugin.Span do
 
   @doc "Looks for `:telemetry`, so that its presence is known without asking the code server at each span."
   @spec find_telemetry() :: boolean
-  def find_telemetry, do: Code.ensure_loaded?(telemetry())
+  def find_telemetry, do: Code.ensure_loaded?(:telemetry)
 
-  defp telemetry?, do: :erlang.module_loaded(telemetry())
-
-  # Not a dependency, so the compiler is not told which module is called.
-  defp telemetry, do: :telemetry
+  defp telemetry?, do: :erlang.module_loaded(:telemetry)
 
   defp emit_span(name, metadata, instance, fun) do
     started = System.monotonic_time()
