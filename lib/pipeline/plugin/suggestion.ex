@@ -4,7 +4,7 @@ defmodule Pipeline.Plugin.Suggestion do
   # The distance below which Elixir's own "did you mean" stays silent.
   @threshold 0.77
 
-  # Bytes that are compared. The comparison takes quadratic time, and no known name is longer.
+  # Bytes of a text that are compared: the comparison takes quadratic time.
   @longest 64
 
   @doc "The sentence ` Did you mean …?` with the nearest of the known names, or an empty string."
@@ -48,7 +48,7 @@ defmodule Pipeline.Plugin.Suggestion do
       did_you_mean(key, known) <> " Known: #{Enum.map_join(known, ", ", &inspect/1)}"
   end
 
-  # `String.jaro_distance/2` raises for text that is not valid UTF-8, as that which is cut within a character.
+  # `String.jaro_distance/2` raises if a text is not valid UTF-8, which a cut within a character makes it too.
   defp text(name) when is_binary(name) do
     case :unicode.characters_to_binary(binary_part(name, 0, min(byte_size(name), @longest))) do
       {_error_or_incomplete, valid, _rest} -> valid

@@ -64,7 +64,8 @@ defmodule Pipeline.Plugin.ConfigSchema.Fields do
     known = Enum.map_join(declared, ", ", &inspect/1)
     known = if known == "", do: " There is none to be given", else: " Known: " <> known
 
-    name = if is_binary(key), do: ":" <> key, else: key
+    # The suggestion compares texts, which takes long for one that nobody can have meant.
+    name = if is_binary(key), do: ":" <> binary_part(key, 0, min(byte_size(key), 60)), else: key
     meant = if is_binary(name) or is_atom(name), do: Suggestion.did_you_mean(name, declared), else: ""
     Problem.new(path ++ [key], :unknown, "unknown field." <> meant <> known)
   end
