@@ -83,7 +83,7 @@ defmodule Pipeline.NativeAttacks do
 
   # Of many contexts what came last.
   defp runs(segment, {:each, contexts}),
-    do: Enum.reduce(contexts, "", fn context, _ -> kind(Native.run_segment(segment, context)) end)
+    do: contexts |> Enum.reduce({:ok, 0}, fn context, _ -> Native.run_segment(segment, context) end) |> kind()
 
   defp runs(segment, context), do: kind(Native.run_segment(segment, context))
 

@@ -4,6 +4,7 @@ use crate::context::{Path, TermContext};
 use crate::failure::Failure;
 use crate::hook::{ConfigError, Description, Field};
 use crate::owned_term::OwnedTerm;
+use crate::schedule::report_timeslice;
 use crate::term_size::size_of_copy;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache as Entries;
@@ -61,6 +62,8 @@ type Key = Arc<[u8]>;
 struct Entry {
     result: Arc<OwnedTerm>,
     until: Option<Instant>,
+    /// What a copy of the result takes.
+    bytes: u64,
     weight: u64,
 }
 
@@ -109,10 +112,10 @@ impl Cache {
         Ok(key.map(|_| values.to_binary().as_slice().into()))
     }
 
-    fn find(&self, key: &Key) -> Option<Arc<OwnedTerm>> {
+    fn find(&self, key: &Key) -> Option<Entry> {
         let entry = self.entries.get(key)?;
         if entry.until.is_none_or(|until| Instant::now() < until) {
-            return Some(entry.result);
+            return Some(entry);
         }
         // Only what is stale: another run may have put a new one in its place just now.
         self.entries
@@ -200,7 +203,10 @@ iex> Pipeline.Hook.Manager.run(manager, :ask, %{prompt: "Hi"}, fn _ -> "second a
             return Ok(Enter::Inside(None));
         };
         Ok(match self.find(&key) {
-            Some(result) => Enter::AnswerWith(result.copy_to(context.env())),
+            Some(entry) => {
+                report_timeslice(context.env(), copying(entry.bytes));
+                Enter::AnswerWith(entry.result.copy_to(context.env()))
+            }
             None => Enter::Inside(Some(key)),
         })
     }
@@ -209,7 +215,7 @@ iex> Pipeline.Hook.Manager.run(manager, :ask, %{prompt: "Hi"}, fn _ -> "second a
         &self,
         key: &mut Option<Key>,
         ended: Ended<'a>,
-        _context: &mut TermContext<'a>,
+        context: &mut TermContext<'a>,
     ) -> Result<Leave<'a>, Failure> {
         if let (Some(key), Ended::Value(result)) = (key, ended)
             && let Some(bytes) = size_of_copy(result, self.most_kept(), None)
@@ -218,12 +224,19 @@ iex> Pipeline.Hook.Manager.run(manager, :ask, %{prompt: "Hi"}, fn _ -> "second a
                 result: Arc::new(OwnedTerm::new(result)),
                 // Beyond what the clock can tell, it is good for ever.
                 until: Instant::now().checked_add(self.fresh),
+                bytes: bytes as u64,
                 weight: self.least_weight.max((key.len() + bytes + OVERHEAD) as u64),
             };
             self.entries.insert(Arc::clone(key), entry);
+            report_timeslice(context.env(), copying(bytes as u64));
         }
         Ok(Leave::Pass)
     }
+}
+
+/// Nanoseconds that copying so many bytes takes, about: a process that does it often has to give way to others.
+fn copying(bytes: u64) -> u64 {
+    bytes.saturating_mul(4)
 }
 
 /// What an entry takes beside its key and result: an environment of its own.

@@ -21,7 +21,7 @@ defmodule Pipeline.Native.Hooks.AttacksTest do
         ~w(template redact json_schema rate_limit cache retry summarise count_tokens put drop rename increment require) do
     test hook do
       for result <- attacked(unquote(hook)) do
-        if @verify, do: IO.inspect(result, width: 200)
+        if @verify, do: IO.puts(line(result))
         refute result.outcome =~ "raised", inspect(result)
         refute result.outcome =~ "panicked", inspect(result)
         assert result.millis < @millis, inspect(result)
@@ -29,6 +29,10 @@ defmodule Pipeline.Native.Hooks.AttacksTest do
         assert result.late < @late, inspect(result)
       end
     end
+  end
+
+  defp line(result) do
+    "#{result.attack}: #{result.millis} ms, #{div(result.bytes, 1_048_576)} MiB, late by #{result.late} ms: #{result.outcome}"
   end
 
   defp attacked(hook) do
