@@ -35,7 +35,7 @@ defmodule Pipeline.FaultInjection do
               ] ++
                 [:unload, :cascade, :disable, :hold, :restart, :fail]
 
-  @roles [:manager, :manager, :manager, :plugin_supervisor, :plugins, :monitor, :hook_tasks]
+  @roles [:manager, :manager, :manager, :plugins, :plugins, :monitor, :hook_tasks]
 
   @doc "Takes so many steps from a seed. Raises with them where something is not as it should be."
   @spec main([String.t()]) :: no_return
@@ -153,6 +153,7 @@ defmodule Pipeline.FaultInjection do
       n when n <= 5 -> {:role, Enum.random(@roles)}
       6 -> :events
       7 -> :keeper
+      8 -> {:tree, Enum.random(Plugins.ids())}
       _ -> {:plugin, Enum.random(Plugins.ids())}
     end
   end
@@ -209,9 +210,9 @@ defmodule Pipeline.FaultInjection do
 
   # A plugin is not crashed more often than it is started again.
   defp kill({:plugin, id} = victim, test) do
-    with %{restarts: restarts} <- Registry.get(Registry.of(@instance), id),
-         crashes when crashes < @crashes <- Map.get(test.crashes, restarts, 0) do
-      do_kill(victim, put_in(test.crashes[restarts], crashes + 1))
+    with %{phase: phase} <- Registry.get(Registry.of(@instance), id),
+         crashes when crashes < @crashes <- Map.get(test.crashes, phase, 0) do
+      do_kill(victim, put_in(test.crashes[phase], crashes + 1))
     else
       _ -> {[], test}
     end

@@ -11,6 +11,7 @@ defmodule Pipeline.Plugin.LoadError do
   | `:resolve` | `{:missing_dependencies, …}` and the other reasons of `Pipeline.Plugin.ResolutionError` |
   | `:config` | `{:invalid_config, problems}`, `{:invalid_schema, problems}`, see `Pipeline.Plugin.ConfigSchema.validate/2`; `{:schema_failed, reason}` when `c:Pipeline.Plugin.config_schema/0` raised or hung |
   | `:hooks` | `{:invalid_hook, sentence}` |
+  | `:children` | `{child, reason}` of a child that did not start, or what `c:Pipeline.Plugin.children/1` raised |
   | `:init` | what `c:Pipeline.Plugin.init/1` returned or raised |
   | `:register` | `{:duplicate_id, id}` |
   | `:start` | what `c:Pipeline.Plugin.start/1` returned or raised |
@@ -29,6 +30,7 @@ defmodule Pipeline.Plugin.LoadError do
           | :resolve
           | :config
           | :hooks
+          | :children
           | :init
           | :register
           | :start
@@ -112,6 +114,15 @@ defmodule Pipeline.Plugin.LoadError do
   end
 
   defp detail(%{step: :cluster, reason: reason}), do: Manager.format_error(reason)
+
+  defp detail(%{step: :children, reason: {exception, stacktrace} = reason})
+       when is_exception(exception) and is_list(stacktrace),
+       do: "children/1 failed with #{failure(reason)}; it is undone"
+
+  defp detail(%{step: :children, reason: {child, reason}}),
+    do: "its child #{inspect(child)} did not start: #{failure(reason)}; it is undone"
+
+  defp detail(%{step: :children, reason: reason}), do: "children/1 failed with #{failure(reason)}; it is undone"
   defp detail(%{step: :init, reason: reason}), do: "init/1 failed with #{failure(reason)}; it is undone"
   defp detail(%{step: :start, reason: reason}), do: "start/1 failed with #{failure(reason)}; it is undone"
   defp detail(%{reason: reason}), do: inspect(reason)

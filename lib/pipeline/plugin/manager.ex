@@ -693,7 +693,7 @@ defmodule Pipeline.Plugin.Manager do
   end
 
   defp with_pid(info, opts) do
-    info = Map.drop(info, [:restarts, :leaves_for, :order, :upgrade])
+    info = Map.drop(info, [:phase, :leaves_for, :order, :upgrade])
     Map.put(info, :pid, Names.whereis(opts[:instance] || @default, {:plugin, info.id}))
   end
 end

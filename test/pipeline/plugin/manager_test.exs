@@ -781,7 +781,7 @@ defmodule Pipeline.Plugin.ManagerTest do
       assert Hook.run(instance, :step, :given, &Function.identity/1) == {:ok, :given}
     end
 
-    for role <- [:plugin_supervisor, :plugins, :anchor] do
+    for role <- [:plugins, :anchor] do
       test "a killed #{role} comes back with the plugins", %{instance: instance} do
         kill(instance, unquote(role))
         assert_receive {:init, :alpha, _pid}

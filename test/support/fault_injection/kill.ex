@@ -4,12 +4,12 @@ defmodule Pipeline.FaultInjection.Kill do
   alias Pipeline.Plugin.Manager
   alias Pipeline.Instance.Names
 
-  @type victim :: {:role, atom} | {:plugin, atom} | :events | :keeper
+  @type victim :: {:role, atom} | {:plugin, atom} | {:tree, atom} | :events | :keeper
 
   @spec pid(victim, atom) :: pid | nil
   def pid(:events, _instance), do: Process.whereis(Pipeline.Events.Server)
   def pid({:role, role}, instance), do: Names.whereis(instance, role)
-  def pid({:plugin, _id} = role, instance), do: Names.whereis(instance, role)
+  def pid({kind, _id} = role, instance) when kind in [:plugin, :tree], do: Names.whereis(instance, role)
 
   # There is one while a plugin is upgraded.
   def pid(:keeper, instance) do
@@ -44,7 +44,7 @@ defmodule Pipeline.FaultInjection.Kill do
   end
 
   # As long as the plugin is to run.
-  defp replaced({:plugin, id} = victim, old, instance) do
+  defp replaced({_plugin_or_tree, id} = victim, old, instance) do
     quiet(instance)
     to_run? = match?(%{state: :started}, Manager.plugin_info(id, instance: instance))
     if to_run? and pid(victim, instance) in [nil, old], do: replaced(victim, old, instance), else: :ok
@@ -53,7 +53,7 @@ defmodule Pipeline.FaultInjection.Kill do
   defp replaced(:keeper, _old, _instance), do: :ok
 
   # The instance answers once it has restarted what has ended, the manager once it has recovered and done what it was told,
-  # and the parent of the plugins once they have their processes.
+  # and each plugin's supervisor once the plugin has its process.
   defp quiet(instance) do
     ask(fn ->
       _ = instance |> Names.whereis(:instance) |> Supervisor.which_children()
@@ -61,9 +61,12 @@ defmodule Pipeline.FaultInjection.Kill do
       _ = instance |> Names.whereis(:instance) |> Supervisor.which_children()
     end) || quiet(instance)
 
-    if ask(fn -> Supervisor.which_children(Names.whereis(instance, :plugins)) end),
-      do: :ok,
-      else: quiet(instance)
+    if ask(fn ->
+         for {_, tree, _, _} <- Supervisor.which_children(Names.whereis(instance, :plugins)),
+             do: Supervisor.which_children(tree)
+       end),
+       do: :ok,
+       else: quiet(instance)
   end
 
   # `nil` of one that is just ending.

@@ -50,6 +50,7 @@ defmodule Pipeline.Plugin.Manager.Load do
       state = State.publish(state, chains)
       state = Enum.reduce(started, state, &State.put(&2, &1))
       ids = for %{id: id} <- started, do: id
+      state = Enum.reduce(ids, state, &State.watch(&2, &1))
       at = Lifecycle.now()
       state = State.update(state, ids, &Lifecycle.enter!(&1, :started, :load, at))
       BootPending.loaded(instance, Enum.map(candidates, & &1.module))

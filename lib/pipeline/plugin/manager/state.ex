@@ -4,7 +4,7 @@ defmodule Pipeline.Plugin.Manager.State do
 
   alias Pipeline.Hook.{ChainStore, ChainUpdate}
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Lifecycle, Processes, Registry, Store}
+  alias Pipeline.Plugin.{Lifecycle, Registry, Store, Tree}
 
   # Milliseconds.
   @settle_after 100
@@ -14,6 +14,7 @@ defmodule Pipeline.Plugin.Manager.State do
     :spec,
     :store,
     plugins: %{},
+    trees: %{},
     traces: %{},
     settling?: false
   ]
@@ -23,6 +24,8 @@ defmodule Pipeline.Plugin.Manager.State do
           spec: module | nil,
           store: Store.t() | nil,
           plugins: %{Plugin.plugin_id() => Lifecycle.info()},
+          # The monitor of the tree of each plugin that runs.
+          trees: %{Plugin.plugin_id() => reference},
           # By the monitor of the process of each.
           traces: %{reference => Pipeline.Hook.Trace.t()},
           # Whether it has told itself to settle the chains that it has changed.
@@ -118,10 +121,31 @@ defmodule Pipeline.Plugin.Manager.State do
     %{state | settling?: true}
   end
 
-  @doc "Ends the process of a plugin, if there is one."
+  @doc "Has the manager told, by `{{:tree, id}, monitor, :process, pid, reason}`, when the tree of a plugin ends."
+  @spec watch(t, Plugin.plugin_id()) :: t
+  def watch(%__MODULE__{} = state, id) do
+    state = unwatch(state, id)
+
+    monitor =
+      case Tree.find(state.instance, id) do
+        {pid, _phase} -> :erlang.monitor(:process, pid, tag: {:tree, id})
+        # It has ended already, by itself.
+        nil -> make_ref() |> tap(&send(self(), {{:tree, id}, &1, :process, nil, :shutdown}))
+      end
+
+    put_in(state.trees[id], monitor)
+  end
+
+  defp unwatch(state, id) do
+    {monitor, trees} = Map.pop(state.trees, id)
+    if monitor, do: Process.demonitor(monitor, [:flush])
+    %{state | trees: trees}
+  end
+
+  @doc "Ends the processes of a plugin, if there are any."
   @spec stop(t, Plugin.plugin_id()) :: t
   def stop(%__MODULE__{} = state, id) do
-    :ok = Processes.stop(state.instance, id, state.plugins[id][:restarts])
-    state
+    :ok = Tree.stop(state.instance, id)
+    unwatch(state, id)
   end
 end
