@@ -28,6 +28,7 @@ defmodule Pipeline.Plugin do
     * `:author` - by default `"Unknown"`
     * `:hooks` - a module that uses `Pipeline.Hook.Spec`, against which every hook is checked
     * `:limits` - how much its process may use, see `Pipeline.Plugin.Resources`
+    * `:restart` - how often it is restarted, see "Restarts" below
 
   ## The manifest
 
@@ -41,7 +42,20 @@ defmodule Pipeline.Plugin do
   `c:handle_event/3`. Hooks do not run in it: they run in the process that calls `Pipeline.Hook.run/2`.
 
   Other processes that the plugin needs belong into `c:children/1`. The plugin's supervisor starts them before the
-  process and ends them after it, and waits for both. It restarts what crashes, up to 3 times in 5 seconds.
+  process and ends them after it, and waits for both.
+
+  ## Restarts
+
+      use Pipeline.Plugin, restart: [max: 3, within: 5_000, backoff: [min: 200, max: 30_000]]
+
+  A process or child that crashes is restarted at once, `:max` times `:within` so many milliseconds (rounded up to whole
+  seconds). A plugin that crashes more often is `:failed`: its hooks disappear and plugins that need it are held. The
+  manager tries it again after `:min` milliseconds of `:backoff`, then after twice as long each time, up to `:max`, until
+  it runs or an operator stops or unloads it. Then the plugins that need it start again too. A plugin that has run for
+  `:max` milliseconds of `:backoff` begins with the shortest pause again. The values above are the defaults.
+
+  `Pipeline.Plugin.Manager.load_plugin/3` takes the same option, which wins over the plugin's, and
+  `Pipeline.Plugin.Manager.start_link/1` takes one for all plugins that say nothing else.
 
   ## Configuration
 
@@ -181,6 +195,9 @@ defmodule Pipeline.Plugin do
 
       @doc false
       def __limits__, do: unquote(Macro.escape(declaration.limits))
+
+      @doc false
+      def __restart__, do: unquote(Macro.escape(declaration.restart))
 
       @doc false
       def child_spec(opts) do

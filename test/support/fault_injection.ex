@@ -37,12 +37,18 @@ defmodule Pipeline.FaultInjection do
 
   @roles [:manager, :manager, :manager, :plugins, :plugins, :monitor, :hook_tasks]
 
+  @doc "The instance that this is done to."
+  @spec instance() :: atom
+  def instance, do: @instance
+
   @doc "Takes so many steps from a seed. Raises with them where something is not as it should be."
   @spec main([String.t()]) :: no_return
   def main([steps, seed]) do
     Logger.configure(level: :none)
     {:ok, _} = Application.ensure_all_started(:pipeline_plugin)
-    {:ok, supervisor} = Manager.start_link(name: @instance, max_restarts: 1_000_000)
+    # What has failed stays so until it is enabled, as the model has it.
+    restart = [backoff: [min: 3_600_000, max: 3_600_000]]
+    {:ok, supervisor} = Manager.start_link(name: @instance, max_restarts: 1_000_000, restart: restart)
     Process.unlink(supervisor)
     versions = Plugins.compile()
     Measured.load_code()
@@ -153,7 +159,7 @@ defmodule Pipeline.FaultInjection do
       n when n <= 5 -> {:role, Enum.random(@roles)}
       6 -> :events
       7 -> :keeper
-      8 -> {:tree, Enum.random(Plugins.ids())}
+      8 -> {Enum.random([:tree, :child]), Enum.random(Plugins.ids())}
       _ -> {:plugin, Enum.random(Plugins.ids())}
     end
   end
@@ -209,7 +215,7 @@ defmodule Pipeline.FaultInjection do
   end
 
   # A plugin is not crashed more often than it is started again.
-  defp kill({:plugin, id} = victim, test) do
+  defp kill({kind, id} = victim, test) when kind in [:plugin, :child] do
     with %{phase: phase} <- Registry.get(Registry.of(@instance), id),
          crashes when crashes < @crashes <- Map.get(test.crashes, phase, 0) do
       do_kill(victim, put_in(test.crashes[phase], crashes + 1))

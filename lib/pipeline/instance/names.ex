@@ -35,6 +35,16 @@ defmodule Pipeline.Instance.Names do
     end
   end
 
+  # From Elixir 1.17 on.
+  if function_exported?(Process, :set_label, 1) do
+    @doc "Labels the calling process for tools, since they do not show names of this Registry."
+    @spec label(atom, term) :: :ok
+    def label(instance, role), do: Process.set_label({instance, role})
+  else
+    @spec label(atom, term) :: :ok
+    def label(_instance, _role), do: :ok
+  end
+
   @doc "All `{id, pid}` of the roles `{kind, id}` of an instance. It looks at every name."
   @spec list(atom, atom) :: [{term, pid}]
   def list(instance, kind) do

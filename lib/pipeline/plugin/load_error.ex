@@ -122,7 +122,9 @@ defmodule Pipeline.Plugin.LoadError do
   defp detail(%{step: :children, reason: {child, reason}}),
     do: "its child #{inspect(child)} did not start: #{failure(reason)}; it is undone"
 
-  defp detail(%{step: :children, reason: reason}), do: "children/1 failed with #{failure(reason)}; it is undone"
+  defp detail(%{step: :children, reason: reason}),
+    do: "children/1 failed with #{failure(reason)}; it is undone"
+
   defp detail(%{step: :init, reason: reason}), do: "init/1 failed with #{failure(reason)}; it is undone"
   defp detail(%{step: :start, reason: reason}), do: "start/1 failed with #{failure(reason)}; it is undone"
   defp detail(%{reason: reason}), do: inspect(reason)

@@ -3,15 +3,15 @@ defmodule Pipeline.Plugin.Supervisor do
   Supervises the plugins of an instance.
 
   Each plugin has a supervisor of its own, with its `c:Pipeline.Plugin.children/1` and its process. A plugin that crashes
-  is started again, up to 3 times in 5 seconds. One that crashes more often ends alone: the other plugins do not notice,
-  and the manager takes its hooks out.
+  is restarted, as often as its option `:restart` says (see `Pipeline.Plugin`). One that crashes more often ends alone:
+  the other plugins do not notice, and the manager takes its hooks out.
   """
 
   use Supervisor
 
   alias Pipeline.Instance.Names
   alias Pipeline.Plugin.Resources.Limits
-  alias Pipeline.Plugin.{StartPhase, Tree}
+  alias Pipeline.Plugin.{Restart, StartPhase, Tree}
 
   @doc "Starts the supervisor of an instance. Option: `:instance`, by default the application's own."
   @spec start_link(keyword) :: Supervisor.on_start()
@@ -23,7 +23,9 @@ defmodule Pipeline.Plugin.Supervisor do
   end
 
   @impl Supervisor
-  def init(_instance) do
+  def init(instance) do
+    :ok = Names.label(instance, :plugins)
+
     # It restarts no plugin's supervisor, so it never gives up: the manager starts them anew. A `DynamicSupervisor` would
     # not do, since Elixir's has no answer to `:supervisor.get_childspec/2` and ends. This one also ends plugins in the
     # reverse order of their start, each before what it needs.
@@ -47,6 +49,7 @@ defmodule Pipeline.Plugin.Supervisor do
       module: plugin_module,
       config: config,
       limits: Limits.of(instance, plugin_module, id, opts[:limits]),
+      restart: Restart.merge(Restart.default(), Restart.declared(plugin_module)),
       phase: StartPhase.started()
     }
 

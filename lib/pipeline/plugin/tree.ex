@@ -13,17 +13,15 @@ defmodule Pipeline.Plugin.Tree do
   use Supervisor
 
   alias Pipeline.Instance.Names
-  alias Pipeline.Plugin.{Registry, StartPhase, Termination, Wave, Wrapper}
+  alias Pipeline.Plugin.{Registry, Restart, StartPhase, Termination, Wave, Wrapper}
   alias Pipeline.Plugin.Resources.Limits
 
   # Milliseconds for stop/1, as many as a supervisor gives a worker, and for the whole tree.
   @process_patience 5_000
   @patience 10_000
 
-  @restart [max_restarts: 3, max_seconds: 5]
-
-  @enforce_keys [:instance, :id, :module, :config, :limits, :timeout, :phase]
-  defstruct [:instance, :id, :module, :config, :limits, :timeout, :phase]
+  @enforce_keys [:instance, :id, :module, :config, :limits, :restart, :timeout, :phase]
+  defstruct [:instance, :id, :module, :config, :limits, :restart, :timeout, :phase]
 
   @typedoc """
   What the processes of a plugin are started with. Once the plugin is registered with this `phase`, the registry says
@@ -35,6 +33,7 @@ defmodule Pipeline.Plugin.Tree do
           module: module,
           config: (() -> Pipeline.Plugin.config()),
           limits: Limits.t(),
+          restart: Restart.t(),
           # Milliseconds that init/1 may take, at each start.
           timeout: timeout,
           phase: StartPhase.t()
@@ -44,16 +43,9 @@ defmodule Pipeline.Plugin.Tree do
 
   @doc "The tree of a plugin as the registry has it, or is to have it."
   @spec new(map, atom, timeout) :: t
-  def new(%{id: id, module: module, config: config, limits: limits, phase: phase}, instance, timeout) do
-    %__MODULE__{
-      instance: instance,
-      id: id,
-      module: module,
-      config: fn -> config end,
-      limits: limits,
-      timeout: timeout,
-      phase: phase
-    }
+  def new(%{config: config} = info, instance, timeout) do
+    fields = Map.take(info, [:id, :module, :limits, :restart, :phase])
+    struct!(__MODULE__, Map.merge(fields, %{instance: instance, config: fn -> config end, timeout: timeout}))
   end
 
   @doc "Starts a tree with all that is in it, or leaves nothing of it. Returns the plugin's process."
@@ -68,12 +60,12 @@ defmodule Pipeline.Plugin.Tree do
 
   @doc "Starts an empty tree."
   @spec open(t) :: {:ok, pid} | error
-  def open(%__MODULE__{instance: instance, id: id, phase: phase} = tree) do
+  def open(%__MODULE__{instance: instance, id: id} = tree) do
     await_orphan(instance, id)
 
     child = %{
       id: id,
-      start: {__MODULE__, :start_link, [instance, id, phase]},
+      start: {__MODULE__, :start_link, [instance, id, tree.phase, tree.restart]},
       type: :supervisor,
       restart: :temporary,
       shutdown: @patience
@@ -167,13 +159,16 @@ defmodule Pipeline.Plugin.Tree do
   def current(%__MODULE__{} = tree, _info),
     do: %{module: tree.module, config: tree.config.(), limits: tree.limits}
 
-  @spec start_link(atom, Pipeline.Plugin.plugin_id(), StartPhase.t()) :: Supervisor.on_start()
-  def start_link(instance, id, phase) do
-    Supervisor.start_link(__MODULE__, [], name: Names.via(instance, {:tree, id}, phase))
+  @spec start_link(atom, Pipeline.Plugin.plugin_id(), StartPhase.t(), Restart.t()) :: Supervisor.on_start()
+  def start_link(instance, id, phase, restart) do
+    Supervisor.start_link(__MODULE__, {instance, id, restart}, name: Names.via(instance, {:tree, id}, phase))
   end
 
   @impl Supervisor
-  def init([]), do: Supervisor.init([], [strategy: :rest_for_one] ++ @restart)
+  def init({instance, id, restart}) do
+    :ok = Names.label(instance, {:tree, id})
+    Supervisor.init([], [strategy: :rest_for_one] ++ Restart.supervisor_options(restart))
+  end
 
   @doc "The tree of a plugin, which may be about to end."
   @spec find(atom, Pipeline.Plugin.plugin_id()) :: {pid, StartPhase.t()} | nil

@@ -125,6 +125,7 @@ defmodule Pipeline.Plugin.Wrapper do
     # So that a shutdown reaches the plugin's stop/1.
     Process.flag(:trap_exit, true)
     Process.put(@instance_key, instance)
+    :ok = Names.label(instance, {:plugin, id})
     Monitor.watch(instance, id, limits)
     %{module: module, id: id, instance: instance, phase: nil, state: nil}
   end

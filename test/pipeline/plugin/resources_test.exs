@@ -41,7 +41,7 @@ defmodule Pipeline.Plugin.ResourcesTest do
   # No sample but those that a test takes.
   setup %{instance: instance} do
     name = :"#{instance} quiet"
-    start_supervised!({Manager, name: name, sample_interval: :infinity}, id: name)
+    start_supervised!({Manager, name: name, sample_interval: :infinity, restart: stay_failed()}, id: name)
 
     for type <- [:plugin_limit_exceeded, :plugin_unloaded, :plugin_failed],
         do: Events.subscribe(self(), type, instance: name)

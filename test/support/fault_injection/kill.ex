@@ -4,12 +4,14 @@ defmodule Pipeline.FaultInjection.Kill do
   alias Pipeline.Plugin.Manager
   alias Pipeline.Instance.Names
 
-  @type victim :: {:role, atom} | {:plugin, atom} | {:tree, atom} | :events | :keeper
+  @type victim :: {:role, atom} | {:plugin, atom} | {:tree, atom} | {:child, atom} | :events | :keeper
 
   @spec pid(victim, atom) :: pid | nil
   def pid(:events, _instance), do: Process.whereis(Pipeline.Events.Server)
   def pid({:role, role}, instance), do: Names.whereis(instance, role)
-  def pid({kind, _id} = role, instance) when kind in [:plugin, :tree], do: Names.whereis(instance, role)
+
+  def pid({kind, _id} = role, instance) when kind in [:plugin, :tree, :child],
+    do: Names.whereis(instance, role)
 
   # There is one while a plugin is upgraded.
   def pid(:keeper, instance) do
@@ -44,7 +46,7 @@ defmodule Pipeline.FaultInjection.Kill do
   end
 
   # As long as the plugin is to run.
-  defp replaced({_plugin_or_tree, id} = victim, old, instance) do
+  defp replaced({_kind, id} = victim, old, instance) do
     quiet(instance)
     to_run? = match?(%{state: :started}, Manager.plugin_info(id, instance: instance))
     if to_run? and pid(victim, instance) in [nil, old], do: replaced(victim, old, instance), else: :ok

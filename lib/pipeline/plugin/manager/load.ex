@@ -43,6 +43,8 @@ defmodule Pipeline.Plugin.Manager.Load do
   @spec run(State.t(), [Candidate.t()], timeout) ::
           {:ok, [Plugin.plugin_id()], State.t()} | {:error, LoadError.t()}
   def run(%State{instance: instance} = state, candidates, timeout) do
+    candidates = Enum.map(candidates, &Candidate.put_restart(&1, state.restart))
+
     with {:ok, candidates} <- Config.complete(candidates, timeout),
          {:ok, chains} <- Hooks.prepare(candidates, &ChainStore.chain(instance, &1), state),
          {:ok, started} <- Launch.run(candidates, instance, timeout) do

@@ -6,7 +6,7 @@ defmodule Pipeline.Plugin.Manager.Recovery do
 
   alias Pipeline.Hook.ChainStore
   alias Pipeline.Plugin.{Lifecycle, LoadError, Registry, StartPhase, Tree}
-  alias Pipeline.Plugin.Manager.{Hold, Retire, State}
+  alias Pipeline.Plugin.Manager.{Hold, Retire, Retry, State}
   alias Pipeline.Plugin.Manager.UpgradeGuard
 
   @doc "Undoes or ends what was half done, and sees to it that what was started runs."
@@ -91,8 +91,49 @@ defmodule Pipeline.Plugin.Manager.Recovery do
 
   @doc "For a plugin whose tree has ended, by itself or killed."
   @spec tree_ended(State.t(), Pipeline.Plugin.plugin_id(), reason :: term) :: State.t()
-  def tree_ended(state, id, :shutdown), do: fail(state, id, :shutdown)
+  def tree_ended(state, id, :shutdown) do
+    state = fail(state, id, :shutdown)
+    %{version: version, restart: restart} = state.plugins[id]
+
+    Logger.error(
+      "plugin #{inspect(id)} has failed: it crashed more than #{restart.max} times in #{restart.within} ms. " <>
+        "Its hooks are out, and plugins that need it are held. It is tried again in " <>
+        "#{Retry.pause(state.retries, id)} ms; disable_plugin/2 stops that",
+      plugin: id,
+      instance: state.instance,
+      version: version
+    )
+
+    state
+  end
+
   def tree_ended(state, id, _killed), do: restart([id], state)
+
+  @doc "Tries a failed plugin again. One that cannot be started stays failed, and is tried again later."
+  @spec retry(State.t(), Pipeline.Plugin.plugin_id()) :: State.t()
+  def retry(state, id) do
+    metadata = [plugin: id, instance: state.instance, version: state.plugins[id].version]
+
+    case Hold.start(state, id) do
+      {:ok, state} ->
+        Logger.info("plugin #{inspect(id)} had failed, and runs again", metadata)
+        Hold.release(state)
+
+      {:unmet, error} ->
+        State.enter(state, [id], :held, {:needs, error.reason})
+
+      {:error, error, state} ->
+        pause = Retry.pause(state.retries, id)
+
+        Logger.error(
+          "a plugin that has failed cannot be started again: #{Exception.message(error)}. " <>
+            "It is tried again in #{pause} ms; disable_plugin/2 stops that",
+          metadata
+        )
+
+        state
+    end
+  end
 
   @doc "A plugin that ran does not any more: it loses its hooks, and those that need it are held."
   @spec fail(State.t(), Pipeline.Plugin.plugin_id(), reason :: term) :: State.t()

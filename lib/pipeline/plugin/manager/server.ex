@@ -9,8 +9,8 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   alias Pipeline.Hook.ChainStore
   alias Pipeline.Instance.{Names, PublishedState}
-  alias Pipeline.Plugin.{Config, Dependents, Events, Lifecycle, LoadError, Store}
-  alias Pipeline.Plugin.Manager.{BootPending, Candidate, Hold, Load, Recovery, Retire, State, Upgrade}
+  alias Pipeline.Plugin.{Config, Dependents, Events, Lifecycle, LoadError, Restart, Store}
+  alias Pipeline.Plugin.Manager.{BootPending, Candidate, Hold, Load, Recovery, Retire, Retry, State, Upgrade}
 
   @spec start_link(keyword) :: GenServer.on_start()
   def start_link(opts), do: GenServer.start_link(__MODULE__, opts, name: name(opts[:name]))
@@ -29,7 +29,15 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   @impl GenServer
   def init(opts) do
-    state = %State{instance: opts[:name], spec: opts[:hooks], store: open_store(opts[:store])}
+    :ok = Names.label(opts[:name], :manager)
+
+    state = %State{
+      instance: opts[:name],
+      spec: opts[:hooks],
+      store: open_store(opts[:store]),
+      restart: Restart.merge(Restart.default(), opts[:restart] || %{})
+    }
+
     {:ok, state, {:continue, {:begin, opts[:plugins] || []}}}
   end
 
@@ -178,6 +186,13 @@ defmodule Pipeline.Plugin.Manager.Server do
     if state.trees[id] == monitor and Names.whereis(state.instance, :plugins) != nil,
       do: {:noreply, Recovery.tree_ended(state, id, reason)},
       else: {:noreply, state}
+  end
+
+  def handle_info({:timeout, timer, {:retry, id}}, state) do
+    case Retry.due(state.retries, id, timer) do
+      {:ok, retries} -> {:noreply, Recovery.retry(%{state | retries: retries}, id)}
+      :no -> {:noreply, state}
+    end
   end
 
   def handle_info(_message, state), do: {:noreply, state}

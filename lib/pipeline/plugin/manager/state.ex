@@ -4,7 +4,8 @@ defmodule Pipeline.Plugin.Manager.State do
 
   alias Pipeline.Hook.{ChainStore, ChainUpdate}
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Lifecycle, Registry, Store, Tree}
+  alias Pipeline.Plugin.{Lifecycle, Registry, Restart, Store, Tree}
+  alias Pipeline.Plugin.Manager.Retry
 
   # Milliseconds.
   @settle_after 100
@@ -13,8 +14,10 @@ defmodule Pipeline.Plugin.Manager.State do
     :instance,
     :spec,
     :store,
+    restart: Restart.default(),
     plugins: %{},
     trees: %{},
+    retries: %{},
     traces: %{},
     settling?: false
   ]
@@ -23,9 +26,12 @@ defmodule Pipeline.Plugin.Manager.State do
           instance: atom,
           spec: module | nil,
           store: Store.t() | nil,
+          # What holds for plugins that say nothing else.
+          restart: Restart.t(),
           plugins: %{Plugin.plugin_id() => Lifecycle.info()},
           # The monitor of the tree of each plugin that runs.
           trees: %{Plugin.plugin_id() => reference},
+          retries: Retry.t(),
           # By the monitor of the process of each.
           traces: %{reference => Pipeline.Hook.Trace.t()},
           # Whether it has told itself to settle the chains that it has changed.
@@ -44,15 +50,21 @@ defmodule Pipeline.Plugin.Manager.State do
     for {id, %{state: ^wanted}} <- plugins, do: id
   end
 
-  @doc "Takes in a plugin as the registry has it."
+  @doc "Takes in a plugin as the registry has it. One that has failed is tried again later."
   @spec put(t, Lifecycle.info()) :: t
-  def put(%__MODULE__{} = state, %{id: id} = info), do: %{state | plugins: Map.put(state.plugins, id, info)}
+  def put(%__MODULE__{} = state, %{id: id} = info) do
+    %{
+      state
+      | plugins: Map.put(state.plugins, id, info),
+        retries: Retry.follow(state.retries, info)
+    }
+  end
 
   @doc "Forgets a plugin, here and in the registry."
   @spec delete(t, Plugin.plugin_id()) :: t
   def delete(%__MODULE__{} = state, id) do
     {:ok, _} = Registry.unregister(Registry.of(state.instance), id)
-    %{state | plugins: Map.delete(state.plugins, id)}
+    %{state | plugins: Map.delete(state.plugins, id), retries: Retry.forget(state.retries, id)}
   end
 
   @doc "Plugins enter a state, all in one step for who reads the registry."
