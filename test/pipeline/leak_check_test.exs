@@ -33,7 +33,8 @@ defmodule Pipeline.LeakCheckTest do
     {:ok, :passing} = Manager.load_plugin(passing(), %{}, instance: instance)
     message = found(before, instance)
     assert message =~ "1 plugins more: :passing"
-    assert message =~ "1 processes more: {Pipeline.Plugin.Wrapper, :enter, 1}"
+    assert message =~ "1 processes more: {Pipeline.Plugin.Wrapper, :init, 1}"
+    assert message =~ ~r/1 processes more: {:supervisor, Pipeline.Plugin.Tree, 1}/
     assert message =~ "1 persistent_terms more: [#{inspect(instance)} | :step]"
   end
 
@@ -53,6 +54,6 @@ defmodule Pipeline.LeakCheckTest do
     {:ok, :holding} = Manager.load_plugin(module, %{}, instance: instance)
     before = LeakCheck.measure(instance: instance)
     {:ok, :held} = RPC.call(:holding, {:hold, 10_000}, 5000, instance: instance)
-    assert found(before, instance) =~ ~r/\d{5} words more are held by {Pipeline.Plugin.Wrapper, :enter, 1}/
+    assert found(before, instance) =~ ~r/\d{5} words more are held by {Pipeline.Plugin.Wrapper, :init, 1}/
   end
 end

@@ -35,19 +35,25 @@ defmodule Pipeline.FaultInjection do
               ] ++
                 [:unload, :cascade, :disable, :hold, :restart, :fail]
 
-  @roles [:manager, :manager, :manager, :plugin_supervisor, :plugins, :monitor, :hook_tasks]
+  @roles [:manager, :manager, :manager, :plugins, :plugins, :monitor, :hook_tasks]
+
+  @doc "The instance that this is done to."
+  @spec instance() :: atom
+  def instance, do: @instance
 
   @doc "Takes so many steps from a seed. Raises with them where something is not as it should be."
   @spec main([String.t()]) :: no_return
   def main([steps, seed]) do
     Logger.configure(level: :none)
     {:ok, _} = Application.ensure_all_started(:pipeline_plugin)
-    {:ok, supervisor} = Manager.start_link(name: @instance, max_restarts: 1_000_000)
+    # What has failed stays so until it is enabled, as the model has it.
+    restart = [backoff: [min: 3_600_000, max: 3_600_000]]
+    {:ok, supervisor} = Manager.start_link(name: @instance, max_restarts: 1_000_000, restart: restart)
     Process.unlink(supervisor)
     versions = Plugins.compile()
     Measured.load_code()
     log_nothing()
-    for _ <- 1..@changes, do: change(Registry.owned(@instance))
+    for _ <- 1..@changes, do: change(Registry.of(@instance))
 
     in_process(fn -> run(@warm_up, 0, versions) end)
     _ = LeakCheck.measure()
@@ -153,6 +159,7 @@ defmodule Pipeline.FaultInjection do
       n when n <= 5 -> {:role, Enum.random(@roles)}
       6 -> :events
       7 -> :keeper
+      8 -> {Enum.random([:tree, :child]), Enum.random(Plugins.ids())}
       _ -> {:plugin, Enum.random(Plugins.ids())}
     end
   end
@@ -208,10 +215,10 @@ defmodule Pipeline.FaultInjection do
   end
 
   # A plugin is not crashed more often than it is started again.
-  defp kill({:plugin, id} = victim, test) do
-    with %{restarts: restarts} <- Registry.info(Registry.owned(@instance), id),
-         crashes when crashes < @crashes <- Map.get(test.crashes, restarts, 0) do
-      do_kill(victim, put_in(test.crashes[restarts], crashes + 1))
+  defp kill({kind, id} = victim, test) when kind in [:plugin, :child] do
+    with %{phase: phase} <- Registry.get(Registry.of(@instance), id),
+         crashes when crashes < @crashes <- Map.get(test.crashes, phase, 0) do
+      do_kill(victim, put_in(test.crashes[phase], crashes + 1))
     else
       _ -> {[], test}
     end

@@ -2,7 +2,8 @@ defmodule Pipeline.InstanceCase do
   @moduledoc """
   Gives each test an instance of its own, so that tests run at the same time.
 
-  The tag `hooks: SomeSpec` names the instance's spec, `events: [record: n]` has it record events.
+  The tag `hooks: SomeSpec` names the instance's spec, `events: [record: n]` has it record events, and `restart: [...]` says
+  how its plugins are restarted. One that has failed stays so by default: it is tried again after an hour.
   """
 
   use ExUnit.CaseTemplate
@@ -19,9 +20,18 @@ defmodule Pipeline.InstanceCase do
 
   setup context do
     name = :"#{inspect(context.module)} #{context.test}"
-    start_supervised!({Manager, name: name, hooks: context[:hooks], events: context[:events] || []})
+    restart = context[:restart] || stay_failed()
+
+    start_supervised!(
+      {Manager, name: name, hooks: context[:hooks], events: context[:events] || [], restart: restart}
+    )
+
     {:ok, instance: name}
   end
+
+  @doc "The option `:restart` of an instance where failed plugins stay failed for as long as a test takes."
+  @spec stay_failed() :: keyword
+  def stay_failed, do: [backoff: [min: 3_600_000, max: 3_600_000]]
 
   @doc "Compiles a plugin whose module name is unique to this call, and removes it after the test."
   defmacro plugin(opts, do: block) do

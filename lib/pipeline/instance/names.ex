@@ -1,19 +1,15 @@
 defmodule Pipeline.Instance.Names do
   @moduledoc false
-  # The names of all processes of all instances, in one Registry: `{instance, :manager}`,
-  # `{instance, {:plugin, id}}` and so on. No name is built as an atom. Those of the plugins that an instance has started
-  # are in a table of their own, which takes many at once (`Pipeline.Plugin.Processes`).
+  # The names of all processes of all instances, in one Registry: `{instance, :manager}`, `{instance, {:plugin, id}}` and
+  # so on. No name is built as an atom.
 
   use Supervisor
-
-  alias Pipeline.Plugin.Processes
 
   @spec start_link(term) :: Supervisor.on_start()
   def start_link(_opts), do: Supervisor.start_link(__MODULE__, [])
 
   @impl Supervisor
   def init([]) do
-    Processes.create_table()
     # The instances that had names are to end with them.
     Supervisor.init([{Registry, keys: :unique, name: __MODULE__}], strategy: :one_for_one, max_restarts: 0)
   end
@@ -21,22 +17,39 @@ defmodule Pipeline.Instance.Names do
   @spec via(atom, term) :: GenServer.name()
   def via(instance, role), do: {:via, Registry, {__MODULE__, {instance, role}}}
 
+  @doc "A name with a value, which `lookup/2` returns."
+  @spec via(atom, term, term) :: GenServer.name()
+  def via(instance, role, value), do: {:via, Registry, {__MODULE__, {instance, role}, value}}
+
   @spec whereis(atom, term) :: pid | nil
-  def whereis(instance, {:plugin, id} = role) do
-    case Processes.find(instance, id) do
-      {pid, _restarts} -> pid
-      # One that the user supervises.
-      nil -> registered(instance, role)
+  def whereis(instance, role) do
+    with {pid, _value} <- lookup(instance, role), do: pid
+  end
+
+  @spec lookup(atom, term) :: {pid, term} | nil
+  def lookup(instance, role) do
+    # A name goes some time after its process has ended.
+    case Registry.lookup(__MODULE__, {instance, role}) do
+      [{pid, value}] -> if Process.alive?(pid), do: {pid, value}
+      [] -> nil
     end
   end
 
-  def whereis(instance, role), do: registered(instance, role)
+  # From Elixir 1.17 on.
+  if function_exported?(Process, :set_label, 1) do
+    @doc "Labels the calling process for tools, since they do not show names of this Registry."
+    @spec label(atom, term) :: :ok
+    def label(instance, role), do: Process.set_label({instance, role})
+  else
+    @spec label(atom, term) :: :ok
+    def label(_instance, _role), do: :ok
+  end
 
-  defp registered(instance, role) do
-    # A name goes some time after its process has ended.
-    case Registry.lookup(__MODULE__, {instance, role}) do
-      [{pid, _}] -> if Process.alive?(pid), do: pid
-      [] -> nil
-    end
+  @doc "All `{id, pid}` of the roles `{kind, id}` of an instance. It looks at every name."
+  @spec list(atom, atom) :: [{term, pid}]
+  def list(instance, kind) do
+    Registry.select(__MODULE__, [
+      {{{:"$1", {kind, :"$2"}}, :"$3", :_}, [{:"=:=", :"$1", {:const, instance}}], [{{:"$2", :"$3"}}]}
+    ])
   end
 end

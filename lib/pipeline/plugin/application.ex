@@ -13,7 +13,17 @@ defmodule Pipeline.Plugin.Application do
   def start(_type, _args) do
     default =
       Application.get_all_env(:pipeline_plugin)
-      |> Keyword.take([:hooks, :plugins, :store, :events, :hook_budget, :limits, :sample_interval, :cluster])
+      |> Keyword.take([
+        :hooks,
+        :plugins,
+        :store,
+        :events,
+        :hook_budget,
+        :limits,
+        :restart,
+        :sample_interval,
+        :cluster
+      ])
 
     children = [
       Pipeline.Instance.Names,

@@ -4,10 +4,10 @@ defmodule Pipeline.Plugin.Declaration do
 
   alias Pipeline.Hook.{Definition, Spec}
   alias Pipeline.{Native, Options}
-  alias Pipeline.Plugin.Manifest
+  alias Pipeline.Plugin.{Manifest, Restart}
   alias Pipeline.Plugin.Resources.Limits
 
-  @options [:id, :version, :name, :description, :author, :hooks, :limits]
+  @options [:id, :version, :name, :description, :author, :hooks, :limits, :restart]
 
   @spec options!(Macro.Env.t(), term) :: keyword
   def options!(env, opts) do
@@ -28,15 +28,13 @@ defmodule Pipeline.Plugin.Declaration do
     end
 
     if spec = opts[:hooks], do: check_spec!(env, spec)
-    Keyword.merge(opts, id: id, version: version, limits: limits!(env, Keyword.get(opts, :limits, [])))
+    limits = checked!(env, Limits.check(Keyword.get(opts, :limits, [])))
+    restart = checked!(env, Restart.check(Keyword.get(opts, :restart, [])))
+    Keyword.merge(opts, id: id, version: version, limits: limits, restart: restart)
   end
 
-  defp limits!(env, limits) do
-    case Limits.check(limits) do
-      {:ok, limits} -> limits
-      {:error, message} -> fail!(env, message)
-    end
-  end
+  defp checked!(_env, {:ok, value}), do: value
+  defp checked!(env, {:error, message}), do: fail!(env, message)
 
   @spec capability!(Macro.Env.t(), term, term) :: {atom, term}
   def capability!(env, name, _value) when not is_atom(name) or name == nil do
@@ -99,8 +97,14 @@ defmodule Pipeline.Plugin.Declaration do
     end
   end
 
-  @doc "Returns the manifest, the hooks and limits as data, and the names of hook functions that get the default body."
-  @spec close!(Macro.Env.t()) :: %{manifest: map, hooks: [map], limits: map, defaults: [atom]}
+  @doc "The manifest, hooks, limits and restarts as data, and the names of hook functions that get the default body."
+  @spec close!(Macro.Env.t()) :: %{
+          manifest: map,
+          hooks: [map],
+          limits: map,
+          restart: Restart.given(),
+          defaults: [atom]
+        }
   def close!(env) do
     options = Module.get_attribute(env.module, :pipeline_options)
     hooks = declared(env, :pipeline_hooks)
@@ -125,6 +129,7 @@ defmodule Pipeline.Plugin.Declaration do
       manifest: manifest,
       hooks: Enum.map(hooks, &Map.drop(&1, [:line, :file])),
       limits: options[:limits],
+      restart: options[:restart],
       defaults: Enum.uniq(defaults)
     }
   end

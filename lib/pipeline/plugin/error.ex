@@ -19,7 +19,7 @@ defmodule Pipeline.Plugin.Error do
     * `:reason` - see below
     * `:message` - a sentence
     * `:step` - the step that failed, for operations that load code: `:code`, `:validate`, `:resolve`, `:config`,
-      `:hooks`, `:init`, `:register`, `:start`, `:code_change` or `:cluster`; otherwise `nil`
+      `:hooks`, `:children`, `:init`, `:register`, `:start`, `:code_change` or `:cluster`; otherwise `nil`
     * `:module` - the module that was to be loaded, if there is one
     * `:node` - the node on which it failed, for changes with `nodes: :all`
 
@@ -47,6 +47,7 @@ defmodule Pipeline.Plugin.Error do
   | `{:missing_dependencies, …}` and others of `Pipeline.Plugin.ResolutionError` | load, upgrade (`:resolve`) | dependencies are not met |
   | `{:invalid_config, problems or term}`, `{:invalid_schema, problems}`, `{:schema_failed, term}` | load, upgrade, configure (`:config`) | see `Pipeline.Plugin.ConfigSchema.validate/2` |
   | `{:invalid_hook, sentence}` | load, upgrade (`:hooks`) | a hook cannot stand on its point |
+  | `{child, term}`, or any term | load (`:children`) | a child did not start, or `c:Pipeline.Plugin.children/1` raised |
   | any term | load (`:init`, `:start`), upgrade (`:code_change`) | a callback returned `{:error, term}` or raised |
   | `{:not_clustered, instance}`, `:nodedown`, `:timeout`, `{:interrupted, term}` | with `nodes: :all` | see `Pipeline.Cluster` |
   """
@@ -63,6 +64,7 @@ defmodule Pipeline.Plugin.Error do
           | :resolve
           | :config
           | :hooks
+          | :children
           | :init
           | :register
           | :start
@@ -142,6 +144,16 @@ defmodule Pipeline.Plugin.Error do
     "the code of #{Foreign.term(module)} that runs is in no file of the code path any more, so a failure could not be undone; " <>
       "keep the old file until the upgrade is done and give the path of the new one, or pass rollback: false"
   end
+
+  defp explain(%{step: :children, reason: {exception, stacktrace} = reason})
+       when is_exception(exception) and is_list(stacktrace),
+       do: "children/1 failed with #{failure(reason)}; it is undone"
+
+  defp explain(%{step: :children, reason: {child, reason}}),
+    do: "its child #{Foreign.term(child)} did not start: #{failure(reason)}; it is undone"
+
+  defp explain(%{step: :children, reason: reason}),
+    do: "children/1 failed with #{failure(reason)}; it is undone"
 
   defp explain(%{step: :code_change, reason: reason}),
     do: "code_change/3 failed with #{failure(reason)}; the version before stays"

@@ -28,7 +28,7 @@ defmodule Pipeline.Plugin.Manager do
 
   alias Pipeline.{Instance, Options, Plugin}
   alias Pipeline.Instance.Names
-  alias Pipeline.Plugin.{Distribution, Error, Lifecycle, Registry}
+  alias Pipeline.Plugin.{Distribution, Error, Lifecycle, Registry, Restart}
   alias Pipeline.Plugin.Manager.{Health, Parts, Readiness, Server, Upgrade}
   alias Pipeline.Plugin.Resources.Limits
 
@@ -41,6 +41,7 @@ defmodule Pipeline.Plugin.Manager do
     * `:module`
     * `:config` - what it was loaded with, with the defaults of its schema, or what it has taken since
     * `:limits` - what it may use, see `Pipeline.Plugin.Resources`
+    * `:restart` - how often it is restarted, see `Pipeline.Plugin`
     * `:state` and `:history` - see `Pipeline.Plugin.Lifecycle`
     * `:pid` - its process, `nil` while there is none
     * `:loaded_at` - `nil` for one that has never run
@@ -50,6 +51,7 @@ defmodule Pipeline.Plugin.Manager do
           required(:module) => module,
           required(:config) => Plugin.config(),
           required(:limits) => Limits.t(),
+          required(:restart) => Restart.t(),
           required(:state) => Lifecycle.state(),
           required(:history) => [Lifecycle.transition()],
           required(:pid) => pid | nil,
@@ -73,7 +75,8 @@ defmodule Pipeline.Plugin.Manager do
       on a dirty one, or `:infinity`, which leaves them where they start; by default what
       `config :pipeline_plugin, hook_budget:` says, or 500
     * `:limits` - how much each plugin may use unless it says otherwise, see `Pipeline.Plugin.Resources`
-    * `:sample_interval` - how often that is looked at: milliseconds or `:infinity`, by default 1000
+    * `:restart` - how often each plugin is restarted unless it says otherwise, see `Pipeline.Plugin`
+    * `:sample_interval` - how often the limits are looked at: milliseconds or `:infinity`, by default 1000
     * `:max_restarts` - how often in 5 seconds the manager, the supervisor of the plugins and what else the instance is
       made of are started again before it ends as a whole, by default 20
     * `:cluster` - `true` or options: instances of this name on connected nodes form a group, see `Pipeline.Cluster`;
@@ -91,6 +94,7 @@ defmodule Pipeline.Plugin.Manager do
         :events,
         :hook_budget,
         :limits,
+        :restart,
         :sample_interval,
         :max_restarts,
         :cluster
@@ -108,6 +112,7 @@ defmodule Pipeline.Plugin.Manager do
       store: check_path!(opts[:store]),
       record: record!(opts[:events] || []),
       limits: Limits.check!(opts[:limits] || []),
+      restart: Restart.check!(opts[:restart] || []),
       sample_interval: check_interval!(opts[:sample_interval]),
       max_restarts: check_restarts!(Keyword.get(opts, :max_restarts, 20)),
       cluster: Distribution.options!(opts[:cluster])
@@ -188,6 +193,7 @@ defmodule Pipeline.Plugin.Manager do
     * `:timeout` - milliseconds that `c:Pipeline.Plugin.init/1` and `c:Pipeline.Plugin.start/1` may take each, by
       default 30 seconds
     * `:limits` - how much the plugin may use, which wins over what it declares, see `Pipeline.Plugin.Resources`
+    * `:restart` - how often it is restarted, which wins over what it declares, see `Pipeline.Plugin`
     * `:nodes` - `:all` ships the plugin's code to all nodes of the instance's cluster and loads it everywhere or nowhere;
       nodes that join later load it too. See `Pipeline.Cluster`
     * `:modules` - with `nodes: :all`, further modules to ship
@@ -215,13 +221,13 @@ defmodule Pipeline.Plugin.Manager do
   @spec load_plugins([module | {module, Plugin.config()}], keyword) ::
           {:ok, [Plugin.plugin_id()]} | {:error, Error.t()}
   def load_plugins(plugins, opts \\ []) do
-    Options.validate!(opts, [:instance, :timeout, :limits, :nodes, :modules], "loading plugins")
+    Options.validate!(opts, [:instance, :timeout, :limits, :restart, :nodes, :modules], "loading plugins")
     plugins = with_configs!(plugins)
     timeout = timeout!(opts, 30_000)
 
     opts
     |> everywhere(& &1.load(&2, plugins, opts[:modules] || [], timeout), fn ->
-      call(opts, {:load, with_limits!(plugins, opts[:limits]), timeout})
+      call(opts, {:load, given!(plugins, opts), timeout})
     end)
     |> result(:load)
   end
@@ -230,11 +236,13 @@ defmodule Pipeline.Plugin.Manager do
   @spec load_plugins!([module | {module, Plugin.config()}], keyword) :: [Plugin.plugin_id()]
   def load_plugins!(plugins, opts \\ []), do: plugins |> load_plugins(opts) |> value!()
 
-  defp with_limits!(plugins, nil), do: plugins
+  defp given!(plugins, opts) do
+    given = %{
+      limits: Limits.check!(opts[:limits] || []),
+      restart: Restart.check!(opts[:restart] || [])
+    }
 
-  defp with_limits!(plugins, limits) do
-    limits = Limits.check!(limits)
-    for {module, config} <- plugins, do: {module, config, limits}
+    for {module, config} <- plugins, do: {module, config, given}
   end
 
   @doc """

@@ -47,7 +47,7 @@ defmodule Pipeline.Plugin.Registry do
   defguardp is_readable(source)
             when is_struct(source, __MODULE__) or is_struct(source, ReadOnly) or is_struct(source, Snapshot)
 
-  @bookkeeping [:restarts, :leaves_for, :order, :upgrade]
+  @bookkeeping [:phase, :leaves_for, :order, :upgrade]
 
   @enforce_keys [:handle]
   defstruct [:handle]

@@ -2,9 +2,11 @@ defmodule Pipeline.Plugin.Wrapper do
   @moduledoc """
   The process of a loaded plugin.
 
-  It keeps the plugin's state and turns messages into callbacks of `Pipeline.Plugin`. It is started by the plugin
-  supervisor of the instance, or by another from the `child_spec/1` that every plugin module has, and restarted there
-  when it crashes: `c:Pipeline.Plugin.init/1` and `c:Pipeline.Plugin.start/1` then run again with the same configuration.
+  It keeps the plugin's state and turns messages into callbacks of `Pipeline.Plugin`. The plugin's own supervisor starts
+  it, or another one from the `child_spec/1` that every plugin module has, and restarts it when it crashes:
+  `c:Pipeline.Plugin.init/1` and `c:Pipeline.Plugin.start/1` then run again with the same configuration.
+
+  It ends after the processes that the plugin has started and linked to, so that a restart finds none of them.
   """
 
   use GenServer, restart: :permanent
@@ -15,7 +17,7 @@ defmodule Pipeline.Plugin.Wrapper do
   alias Pipeline.Plugin.Config.Update
   alias Pipeline.Plugin.Manager.Health
   alias Pipeline.Plugin.Manager.UpgradeGuard
-  alias Pipeline.Plugin.{Child, Registry, Restarts}
+  alias Pipeline.Plugin.{Error, Registry, StartPhase, Termination, Tree}
   alias Pipeline.Instance.{Caller, Names}
   alias Pipeline.Plugin.Resources.{Limits, Monitor}
 
@@ -32,65 +34,107 @@ defmodule Pipeline.Plugin.Wrapper do
     * `:timeout` - milliseconds that `c:Pipeline.Plugin.init/1` may take, by default 30 seconds
     * `:limits` - see `Pipeline.Plugin.Resources`; by default those that it is registered with or declares
   """
-  @spec start_link({module, keyword}) :: GenServer.on_start()
+  @spec start_link({module, keyword} | Tree.t()) :: GenServer.on_start()
   def start_link({module, opts}) do
     instance = opts[:instance] || Pipeline.Plugin
     id = module.__plugin__().id
     limits = Limits.of(instance, module, id, opts[:limits])
+    config = opts[:config] || %{}
 
-    how = [
+    GenServer.start_link(
+      __MODULE__,
+      fn -> init_supervised_elsewhere(module, id, instance, config, limits) end,
+      start_options(instance, id, limits, opts[:timeout] || 30_000)
+    )
+  end
+
+  # Under the supervisor of the plugin.
+  def start_link(%Tree{instance: instance, id: id} = tree) do
+    %{limits: limits} = Tree.current(tree, Registry.info(Registry.owned(instance), id))
+    options = start_options(instance, id, limits, tree.timeout)
+
+    case StartPhase.enter(tree.phase) do
+      # The load of the plugin is about to fail.
+      :abandoned -> :ignore
+      start -> GenServer.start_link(__MODULE__, fn -> init_supervised(tree, start) end, options)
+    end
+  end
+
+  defp start_options(instance, id, limits, timeout) do
+    [
       name: Names.via(instance, {:plugin, id}),
-      timeout: opts[:timeout] || 30_000,
+      timeout: timeout,
       spawn_opt: Limits.spawn_options(limits)
     ]
-
-    with {:ok, pid} <- GenServer.start_link(__MODULE__, {module, id, instance, opts[:config] || %{}}, how) do
-      Monitor.watch(instance, [{id, pid, limits, Monitor.to_run?(instance, id)}], :seen)
-      {:ok, pid}
-    end
   end
 
   @doc false
-  # What a process begins with that `Pipeline.Plugin.Processes` has spawned.
-  @spec enter(Child.t()) :: no_return
-  def enter(%Child{} = child) do
-    data = new(child.module, child.id, child.instance, child.restarts)
+  # Has the plugin run its start/1.
+  @spec start_plugin(pid, timeout) :: :ok | {:error, reason :: term}
+  def start_plugin(pid, timeout) do
+    GenServer.call(pid, :start_plugin, timeout)
+  catch
+    :exit, {:timeout, _call} ->
+      # It could come back any time with a result that nobody waits for.
+      monitor = Process.monitor(pid)
+      Process.exit(pid, :kill)
+      receive do: ({:DOWN, ^monitor, :process, ^pid, _reason} -> {:error, :timeout})
 
-    if Child.initialises?(child) or child.starter == nil or child.then == :start do
-      :gen_server.enter_loop(__MODULE__, [], data, {:continue, {:initialise, child}})
-    else
-      Process.put(@running_key, true)
-      :gen_server.enter_loop(__MODULE__, [], %{data | state: child.config})
-    end
+    :exit, {reason, _call} ->
+      {:error, reason}
   end
 
-  @doc false
-  # Has the plugin run its start/1. It sends `{:plugin_done, pid, :ok | {:error, reason}}` when that is through.
-  @spec start_plugin(pid) :: :ok
-  def start_plugin(pid), do: GenServer.cast(pid, {:start_plugin, self()})
-
+  # In a function, the configuration is in no report of how the process was started.
   @impl GenServer
+  def init(initialise), do: initialise.()
+
   # Under a supervisor of the user's.
-  def init({module, id, instance, config}) do
-    with {:error, reason} <- initialise(new(module, id, instance, nil), config), do: {:stop, reason}
+  defp init_supervised_elsewhere(module, id, instance, config, limits) do
+    data = new(module, id, instance, limits)
+    with {:error, reason} <- initialise(data, config), do: {:stop, reason}
   end
 
-  defp new(module, id, instance, restarts) do
+  defp init_supervised(%Tree{} = tree, start) do
+    data = new(tree.module, tree.id, tree.instance, tree.limits)
+
+    case as_error(fn -> initialise_settled(data, tree) end) do
+      {:ok, data} when start == :first ->
+        {:ok, %{data | phase: tree.phase}}
+
+      {:ok, data} ->
+        {:ok, data, {:continue, :start_plugin}}
+
+      {:error, reason} ->
+        if start == :again, do: log_failure(data, :init, reason)
+        {:stop, {:shutdown, reason}}
+    end
+  end
+
+  defp new(module, id, instance, limits) do
     # So that a shutdown reaches the plugin's stop/1.
     Process.flag(:trap_exit, true)
     Caller.enter(instance)
     HeapLimit.note()
-    %{module: module, id: id, instance: instance, restarts: restarts, state: nil}
+    :ok = Names.label(instance, {:plugin, id})
+    Monitor.watch(instance, id, limits)
+    %{module: module, id: id, instance: instance, phase: nil, state: nil}
   end
 
   # With code that stays: that of an upgrade can be on its way back.
-  defp settled(%{restarts: restarts} = data, config) do
+  defp initialise_settled(data, tree) do
     case UpgradeGuard.await_settled(data.instance, data.id) do
-      %{upgrade: _undecided} -> {:error, :upgrade_interrupted}
-      %{restarts: ^restarts, module: module, config: config} -> {:ok, %{data | module: module}, config}
-      # Nobody has registered it.
-      _ -> {:ok, data, config}
+      %{upgrade: _undecided} ->
+        {:error, :upgrade_interrupted}
+
+      info ->
+        %{module: module, config: config} = Tree.current(tree, info)
+        initialise(%{data | module: module}, config)
     end
+  end
+
+  defp log_failure(data, step, reason) do
+    error = %Error{plugin: data.id, module: data.module, step: step, reason: reason}
+    Logger.error("a plugin that has crashed cannot be started again: " <> Exception.message(error))
   end
 
   defp initialise(%{module: module} = data, config) do
@@ -110,35 +154,6 @@ defmodule Pipeline.Plugin.Wrapper do
   end
 
   @impl GenServer
-  def handle_continue({:initialise, %Child{starter: nil, config: config}}, data) do
-    with {:ok, data, config} <- settled(data, config),
-         {:ok, data} <- initialise(data, config) do
-      {:noreply, data, {:continue, :start_plugin}}
-    else
-      {:error, reason} -> {:stop, reason, data}
-    end
-  end
-
-  def handle_continue({:initialise, %Child{starter: starter, then: next, config: config}}, data) do
-    case tell_errors(fn -> initialise(data, config) end) do
-      {:ok, data} when next == :start ->
-        _ = Restarts.arm(data.restarts)
-        send(starter, {:plugin_done, self(), :ok})
-        {:noreply, data, {:continue, :start_plugin}}
-
-      {:ok, data} ->
-        send(starter, {:plugin_done, self(), :ok})
-        {:noreply, data}
-
-      {:error, _reason} = error ->
-        {:error, reason} = bounded(error, data)
-        Restarts.disarm(data.restarts)
-        send(starter, {:plugin_done, self(), {:error, reason}})
-        # Who started it says so.
-        {:stop, {:shutdown, reason}, data}
-    end
-  end
-
   def handle_continue(:start_plugin, data) do
     case run_start(data) do
       {:ok, data} ->
@@ -151,7 +166,7 @@ defmodule Pipeline.Plugin.Wrapper do
   end
 
   # As errors with which a process does not start.
-  defp tell_errors(fun) do
+  defp as_error(fun) do
     fun.()
   catch
     :error, reason -> {:error, {reason, __STACKTRACE__}}
@@ -169,6 +184,18 @@ defmodule Pipeline.Plugin.Wrapper do
       end
     else
       {:reply, {:error, {:no_rpc, data.id}}, data}
+    end
+  end
+
+  def handle_call(:start_plugin, _from, data) do
+    case run_start(data) do
+      {:ok, data} ->
+        # A crash from here on does not fail the load.
+        :ok = StartPhase.complete(data.phase)
+        {:reply, :ok, data}
+
+      {:error, reason} ->
+        {:reply, {:error, reason}, data}
     end
   end
 
@@ -203,20 +230,6 @@ defmodule Pipeline.Plugin.Wrapper do
   @impl GenServer
   def handle_cast({:plugin_message, message}, data), do: handle_message(message, data)
 
-  def handle_cast({:start_plugin, starter}, data) do
-    case run_start(data) do
-      {:ok, data} ->
-        # A crash from here on is not the starter's affair.
-        _ = Restarts.arm(data.restarts)
-        send(starter, {:plugin_done, self(), :ok})
-        {:noreply, data}
-
-      {:error, _reason} = error ->
-        send(starter, {:plugin_done, self(), bounded(error, data)})
-        {:noreply, data}
-    end
-  end
-
   @impl GenServer
   def handle_info({:pipeline_event, {:plugin, type}, payload} = event, data) do
     if exports?(data, :handle_event, 3) do
@@ -239,11 +252,13 @@ defmodule Pipeline.Plugin.Wrapper do
   def handle_info(message, data), do: handle_message(message, data)
 
   @impl GenServer
-  def terminate(_reason, data) do
+  def terminate(reason, data) do
     if Process.get(@running_key) && exports?(data, :stop, 1),
       do: Caller.in_callback(:stop, fn -> data.module.stop(data.state) end)
 
     :ok
+  after
+    Termination.end_started(if reason == :normal, do: :shutdown, else: reason)
   end
 
   defp handle_message(message, data) do
@@ -360,7 +375,7 @@ defmodule Pipeline.Plugin.Wrapper do
     end
   end
 
-  # An answer is copied to who asked, where no limit of this process holds.
+  # An answer is copied to the caller, where no limit of this process holds.
   defp bounded(answer, data),
     do: if(HeapLimit.fits?(answer), do: answer, else: {:error, {:too_large, data.id}})
 

@@ -42,7 +42,7 @@ defmodule Pipeline.Plugin.ResourcesTest do
   # No sample but those that a test takes.
   setup %{instance: instance} do
     name = :"#{instance} quiet"
-    start_supervised!({Manager, name: name, sample_interval: :infinity}, id: name)
+    start_supervised!({Manager, name: name, sample_interval: :infinity, restart: stay_failed()}, id: name)
 
     for type <- [:plugin_limit_exceeded, :plugin_unloaded, :plugin_failed],
         do: Events.subscribe(self(), type, instance: name)
@@ -273,15 +273,37 @@ defmodule Pipeline.Plugin.ResourcesTest do
       assert {:error, {:crashed, :big, :killed}} = call(:big, {:keep, 1_000_000}, opts)
     end
 
-    test "is told also where the process ends before the monitor comes to it", %{opts: opts} do
+    test "is told also of a process that ends with the first that it does", %{opts: opts} do
+      greedy =
+        plugin id: :greedy, limits: [max_heap: 400_000] do
+          @impl Pipeline.Plugin
+          def init(config) do
+            if :counters.get(config.counter, 1) > 0, do: Enum.to_list(1..1_000_000)
+            {:ok, config}
+          end
+        end
+
+      counter = :counters.new(1, [])
+      {:ok, :greedy} = Manager.load_plugin(greedy, %{counter: counter}, opts)
+      :counters.put(counter, 1, 1)
+      kill(pid(:greedy, opts))
+
+      # Killed by the test, which looks like a limit, and three times in init/1.
+      for _ <- 1..4 do
+        assert_receive {:pipeline_event, {:plugin, :plugin_limit_exceeded}, %{id: :greedy, what: :max_heap}}
+      end
+
+      assert_receive {:pipeline_event, {:plugin, :plugin_failed}, %{id: :greedy}}
+      refute_received {:pipeline_event, {:plugin, :plugin_limit_exceeded}, _}
+    end
+
+    test "is told though the monitor takes no notice for a while, and loading goes on", %{opts: opts} do
       monitor = Names.whereis(opts[:instance], :monitor)
       :ok = :sys.suspend(monitor)
       load(:big, [max_heap: 400_000], opts)
-      assert {:error, {:crashed, :big, :killed}} = call(:big, {:keep, 1_000_000}, opts)
       :ok = :sys.resume(monitor)
+      assert {:error, {:crashed, :big, :killed}} = call(:big, {:keep, 1_000_000}, opts)
       assert_receive {:pipeline_event, {:plugin, :plugin_limit_exceeded}, %{id: :big, what: :max_heap}}
-      assert {:ok, %{restarts: 1}} = Resources.monitor_plugin(:big, opts)
-      refute_received {:pipeline_event, {:plugin, :plugin_limit_exceeded}, _}
     end
 
     test "holds for what the process hands over, though a copy shares nothing", %{opts: opts} do
@@ -347,7 +369,7 @@ defmodule Pipeline.Plugin.ResourcesTest do
     test "holds after the plugin supervisor was killed", %{instance: instance, opts: opts} do
       load(:big, [max_heap: 400_000], opts, %{test: self()})
       assert_receive {:start, :big, _}
-      instance |> Names.whereis(:plugin_supervisor) |> kill()
+      instance |> Names.whereis(:plugins) |> kill()
       assert_receive {:start, :big, _}
       _ = instance |> Names.whereis(:instance) |> Supervisor.which_children()
       assert {:error, {:crashed, :big, :killed}} = call(:big, {:keep, 1_000_000}, opts)

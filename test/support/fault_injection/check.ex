@@ -47,6 +47,11 @@ defmodule Pipeline.FaultInjection.Check do
                inspect(Manager.plugin_info(id, instance: instance), limit: 60)
     end
 
+    for id <- Plugins.ids(), Plugins.parent?(id) do
+      child = Names.whereis(instance, {:child, id})
+      assert is_pid(child) == id in running, "the child of #{id} is #{inspect(child)}"
+    end
+
     for id <- running do
       {:started, number, config} = model[id]
       version = "1.#{number}.0"

@@ -6,12 +6,14 @@ defmodule Pipeline.FaultInjection.Kill do
   alias Pipeline.Plugin.Manager
   alias Pipeline.Instance.Names
 
-  @type victim :: {:role, atom} | {:plugin, atom} | :events | :keeper
+  @type victim :: {:role, atom} | {:plugin, atom} | {:tree, atom} | {:child, atom} | :events | :keeper
 
   @spec pid(victim, atom) :: pid | nil
   def pid(:events, _instance), do: Process.whereis(Pipeline.Events.Server)
   def pid({:role, role}, instance), do: Names.whereis(instance, role)
-  def pid({:plugin, _id} = role, instance), do: Names.whereis(instance, role)
+
+  def pid({kind, _id} = role, instance) when kind in [:plugin, :tree, :child],
+    do: Names.whereis(instance, role)
 
   # There is one while a plugin is upgraded.
   def pid(:keeper, instance) do
@@ -46,7 +48,7 @@ defmodule Pipeline.FaultInjection.Kill do
   end
 
   # As long as the plugin is to run.
-  defp replaced({:plugin, id} = victim, old, instance) do
+  defp replaced({_kind, id} = victim, old, instance) do
     quiet(instance)
     to_run? = match?({:ok, %{state: :started}}, Manager.plugin_info(id, instance: instance))
     if to_run? and pid(victim, instance) in [nil, old], do: replaced(victim, old, instance), else: :ok
@@ -55,7 +57,7 @@ defmodule Pipeline.FaultInjection.Kill do
   defp replaced(:keeper, _old, _instance), do: :ok
 
   # The instance answers once it has restarted what has ended, the manager once it has recovered and done what it was told,
-  # and the parent of the plugins once they have their processes.
+  # and each plugin's supervisor once the plugin has its process.
   defp quiet(instance) do
     ask(fn ->
       _ = instance |> Names.whereis(:instance) |> Supervisor.which_children()
@@ -63,9 +65,12 @@ defmodule Pipeline.FaultInjection.Kill do
       _ = instance |> Names.whereis(:instance) |> Supervisor.which_children()
     end) || quiet(instance)
 
-    if ask(fn -> Supervisor.which_children(Names.whereis(instance, :plugins)) end),
-      do: :ok,
-      else: quiet(instance)
+    if ask(fn ->
+         for {_, tree, _, _} <- Supervisor.which_children(Names.whereis(instance, :plugins)),
+             do: Supervisor.which_children(tree)
+       end),
+       do: :ok,
+       else: quiet(instance)
   end
 
   # `nil` of one that is just ending.

@@ -6,6 +6,9 @@ defmodule Pipeline.FaultInjection.Plugins do
 
   @needs %{a: [], b: [:a], c: [:a], d: [:b, :c], e: [], f: [{:capability, :k}], g: []}
   @capable [:a, :e]
+
+  # Of which each has a child with a name, so that none starts beside the one before.
+  @parents [:b, :e]
   @versions 3
 
   @type id :: :a | :b | :c | :d | :e | :f | :g
@@ -20,6 +23,10 @@ defmodule Pipeline.FaultInjection.Plugins do
   @doc "Whether it provides the capability that some need."
   @spec capable?(id) :: boolean
   def capable?(id), do: id in @capable
+
+  @doc "Whether it has a child, with the role `{:child, id}`."
+  @spec parent?(id) :: boolean
+  def parent?(id), do: id in @parents
 
   @spec versions() :: pos_integer
   def versions, do: @versions
@@ -59,6 +66,11 @@ defmodule Pipeline.FaultInjection.Plugins do
       end
 
       hook :before, :other, native: :increment, config: %{field: unquote(id)}
+
+      if unquote(parent?(id)) do
+        @impl Pipeline.Plugin
+        def children(_config), do: [{Pipeline.FaultInjection.Child, unquote(id)}]
+      end
 
       @impl Pipeline.Plugin
       def init(config), do: {:ok, %{config: config, by: unquote(version)}}

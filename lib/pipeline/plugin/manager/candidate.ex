@@ -2,11 +2,11 @@ defmodule Pipeline.Plugin.Manager.Candidate do
   @moduledoc false
   # A plugin on its way in: the module and its manifest, checked, what it is to be started with, and how far it has come.
 
-  alias Pipeline.Plugin.{Lifecycle, Error, Manifest}
+  alias Pipeline.Plugin.{Lifecycle, Error, Manifest, Restart}
   alias Pipeline.Plugin.Resources.Limits
 
   @enforce_keys [:module, :manifest, :config, :info]
-  defstruct [:module, :manifest, :config, :info, limits: %{}, known?: false, wave: 0]
+  defstruct [:module, :manifest, :config, :info, limits: %{}, restart: %{}, known?: false, wave: 0]
 
   @type t :: %__MODULE__{
           module: module,
@@ -14,12 +14,16 @@ defmodule Pipeline.Plugin.Manager.Candidate do
           config: map,
           info: Lifecycle.info(),
           limits: Limits.t(),
+          restart: Restart.given(),
           known?: boolean,
           # Those of a wave need none of each other.
           wave: non_neg_integer
         }
 
-  @spec prepare([{module, term} | {module, term, Limits.t()}], map) :: {:ok, [t]} | {:error, Error.t()}
+  @typedoc "What the loader says, which wins over what the plugin declares."
+  @type given :: %{optional(:limits) => Limits.t(), optional(:restart) => Restart.given()}
+
+  @spec prepare([{module, term} | {module, term, given}], map) :: {:ok, [t]} | {:error, Error.t()}
   def prepare(plugins, loaded) do
     at = Lifecycle.now()
 
@@ -40,7 +44,8 @@ defmodule Pipeline.Plugin.Manager.Candidate do
   @doc "A plugin that is known and does not run, on its way in again."
   @spec again(Lifecycle.info()) :: {:ok, t} | {:error, Error.t()}
   def again(%{id: id, module: module, config: config} = info) do
-    with {:ok, candidate} <- prepare_one({module, config, Map.get(info, :limits, %{})}, Lifecycle.now()) do
+    with {:ok, candidate} <-
+           prepare_one({module, config, Map.take(info, [:limits, :restart])}, Lifecycle.now()) do
       case candidate.manifest do
         %{id: ^id} = manifest -> {:ok, %{candidate | info: Map.merge(info, manifest), known?: true}}
         %{id: other} -> error(module, id, {:invalid_manifest, "it calls itself #{inspect(other)} now"})
@@ -50,15 +55,31 @@ defmodule Pipeline.Plugin.Manager.Candidate do
 
   defp prepare_one({module, config}, at), do: prepare_one({module, config, %{}}, at)
 
-  defp prepare_one({module, config, limits}, at) do
+  defp prepare_one({module, config, given}, at) do
     with :ok <- check_module(module),
          {:ok, manifest} <- manifest(module),
          :ok <- check_manifest(module, manifest),
          :ok <- check_config(module, manifest, config) do
-      limits = Map.merge(Limits.declared(module), limits)
+      limits = Map.merge(Limits.declared(module), Map.get(given, :limits, %{}))
+      restart = Restart.merge(Restart.declared(module), Map.get(given, :restart, %{}))
       info = manifest |> Lifecycle.discovered(:load, at) |> Map.merge(%{module: module, config: config})
-      {:ok, %__MODULE__{module: module, manifest: manifest, config: config, info: info, limits: limits}}
+
+      {:ok,
+       %__MODULE__{
+         module: module,
+         manifest: manifest,
+         config: config,
+         info: info,
+         limits: limits,
+         restart: restart
+       }}
     end
+  end
+
+  @doc "With the restarts that it has in an instance with this default."
+  @spec put_restart(t, Restart.t()) :: t
+  def put_restart(%__MODULE__{info: info} = candidate, default) do
+    %{candidate | info: Map.put(info, :restart, Restart.merge(default, candidate.restart))}
   end
 
   @doc "The same a state further."

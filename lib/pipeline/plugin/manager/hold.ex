@@ -80,6 +80,7 @@ defmodule Pipeline.Plugin.Manager.Hold do
   @doc "Keeps a plugin that is not loaded, as one that waits, has failed or was stopped."
   @spec keep(State.t(), Candidate.t(), Lifecycle.state(), reason :: term) :: State.t()
   def keep(%State{} = state, candidate, to, reason) do
+    candidate = Candidate.put_restart(candidate, state.restart)
     info = candidate.info |> Lifecycle.enter!(to, reason) |> Map.put(:loaded_at, nil)
     {:ok, _} = Registry.register(Registry.owned(state.instance), info)
     Lifecycle.announce([info], state.instance)

@@ -4,7 +4,7 @@ defmodule Pipeline.Plugin.Manager.Launch do
   # registered, then all run their start/1. When one fails, all are undone: those that are new are no longer registered,
   # those that were known are failed.
 
-  alias Pipeline.Plugin.{Child, Lifecycle, Error, Processes, Registry, Restarts, Wave, Wrapper}
+  alias Pipeline.Plugin.{Lifecycle, Error, Registry, StartPhase, Tree, Wave, Wrapper}
   alias Pipeline.Plugin.Manager.Candidate
   alias Pipeline.Plugin.Resources.Limits
 
@@ -17,7 +17,7 @@ defmodule Pipeline.Plugin.Manager.Launch do
     else
       # What has been initialised is registered.
       {:error, error, running} ->
-        stop(running, error.reason, instance, true)
+        undo(for({candidate, _pid} <- running, do: {candidate, error.reason}), instance, true)
         {:error, error}
     end
   end
@@ -36,17 +36,46 @@ defmodule Pipeline.Plugin.Manager.Launch do
     at = Lifecycle.now()
     wave = for candidate <- wave, do: loading(candidate, instance, at)
     note(for(%{known?: true, info: info} <- wave, do: info), instance)
-    outcomes = start_processes(wave, instance, timeout)
-    running = for {candidate, {:ok, pid}} <- outcomes, do: {candidate, pid}
+    {opened, error} = open(wave, instance, timeout)
 
-    with nil <- failure(outcomes, :init), nil <- register(wave, instance) do
-      {:ok, running}
+    outcomes =
+      if error,
+        do: Enum.map(opened, fn _ -> :not_begun end),
+        else: Wave.run(opened, :init, timeout, &fill(&1, instance))
+
+    with nil <- error,
+         nil <- failure(wave, outcomes),
+         nil <- register(wave, instance) do
+      {:ok, for({candidate, {:ok, pid}} <- Enum.zip(wave, outcomes), do: {candidate, pid})}
     else
       error ->
-        for {candidate, {:error, reason}} <- outcomes, do: give_up(candidate, reason, instance, false)
-        stop(running, error.reason, instance, false)
+        opened
+        |> Enum.zip(outcomes)
+        |> Enum.map(fn {{candidate, _tree, _pid}, outcome} -> {candidate, reason(outcome, error)} end)
+        |> undo(instance, false)
+
         {:error, error}
     end
+  end
+
+  # All trees, empty, up to one that cannot be, and why.
+  defp open(wave, instance, timeout) do
+    {opened, error} =
+      Enum.reduce_while(wave, {[], nil}, fn %{info: info} = candidate, {opened, nil} ->
+        tree = Tree.new(info, instance, timeout)
+
+        case Tree.open(tree) do
+          {:ok, pid} -> {:cont, {[{candidate, tree, pid} | opened], nil}}
+          {:error, {step, reason}} -> {:halt, {opened, error(candidate, step, reason)}}
+        end
+      end)
+
+    {Enum.reverse(opened), error}
+  end
+
+  defp fill({candidate, tree, pid}, instance) do
+    Lifecycle.announce([candidate.info], instance)
+    Tree.fill(tree, pid)
   end
 
   # A manager after this one finds in the registry which of them it has to undo.
@@ -59,42 +88,10 @@ defmodule Pipeline.Plugin.Manager.Launch do
       config: candidate.config,
       limits: Limits.effective(instance, candidate.limits),
       loaded_at: at,
-      restarts: Restarts.new()
+      phase: StartPhase.new()
     }
 
     %{candidate | info: Map.merge(info, gets)}
-  end
-
-  # Those that have nothing to initialise are there at once.
-  defp start_processes(wave, instance, timeout) do
-    {slow, quick} = Enum.split_with(wave, &Child.initialises?(&1.module))
-    Lifecycle.announce(Enum.map(quick, & &1.info), instance)
-    outcomes = Enum.zip(quick, Processes.start(instance, Enum.map(quick, &child(&1, instance))))
-
-    if slow == [] do
-      outcomes
-    else
-      slow =
-        Wave.run(slow, timeout, fn candidate ->
-          Lifecycle.announce([candidate.info], instance)
-          hd(Processes.start(instance, [child(candidate, instance)]))
-        end)
-
-      by_id = Map.new(outcomes ++ slow, fn {candidate, outcome} -> {candidate.info.id, outcome} end)
-      for candidate <- wave, do: {candidate, by_id[candidate.info.id]}
-    end
-  end
-
-  defp child(%Candidate{info: info, module: module}, instance) do
-    %Child{
-      instance: instance,
-      module: module,
-      id: info.id,
-      config: info.config,
-      limits: info.limits,
-      restarts: info.restarts,
-      starter: self()
-    }
   end
 
   defp register(wave, instance) do
@@ -115,36 +112,38 @@ defmodule Pipeline.Plugin.Manager.Launch do
     end)
   end
 
-  # A process that crashes once it has run start/1, where there is one, is started again.
+  # The time is the plugin's: it is ended when it takes longer.
   defp start_wave(wave, timeout) do
-    {slow, quick} =
-      Enum.split_with(wave, fn {%{module: module}, _pid} -> function_exported?(module, :start, 1) end)
+    outcomes = Wave.run(wave, :start, :infinity, &start(&1, timeout))
+    failure(for({candidate, _pid} <- wave, do: candidate), outcomes)
+  end
 
-    case Enum.find(quick, fn {%{info: info}, _pid} -> Restarts.arm(info.restarts) == :over end) do
-      nil -> slow |> Wave.run(timeout, &begin_start/1) |> failure(:start)
-      {candidate, _pid} -> error(candidate, :start, :noproc)
+  defp start({_candidate, pid}, timeout) do
+    case Wrapper.start_plugin(pid, timeout) do
+      :ok -> {:ok, pid}
+      {:error, reason} -> {:error, {:start, reason}}
     end
   end
 
-  defp begin_start({_candidate, pid}) do
-    Wrapper.start_plugin(pid)
-    {:ok, pid}
-  end
-
   # Of several the first in load order.
-  defp failure(outcomes, step) do
-    Enum.find_value(outcomes, fn
-      {{candidate, _pid}, {:error, reason}} -> error(candidate, step, reason)
-      {candidate, {:error, reason}} -> error(candidate, step, reason)
+  defp failure(candidates, outcomes) do
+    candidates
+    |> Enum.zip(outcomes)
+    |> Enum.find_value(fn
+      {candidate, {:error, {step, reason}}} -> error(candidate, step, reason)
       _ -> nil
     end)
   end
 
+  defp reason({:error, {_step, reason}}, _error), do: reason
+  defp reason({:ok, _pid}, error), do: error.reason
+  defp reason(:not_begun, _error), do: :not_begun
+
   # In reverse order: a plugin goes before what it depends on.
-  defp stop(running, reason, instance, registered?) do
-    for {%{info: info} = candidate, _pid} <- Enum.reverse(running) do
-      Processes.stop(instance, info.id, info.restarts)
-      give_up(candidate, reason, instance, registered?)
+  defp undo(failed, instance, registered?) do
+    for {%{info: info} = candidate, reason} <- Enum.reverse(failed) do
+      Tree.stop(instance, info.id)
+      if reason != :not_begun, do: give_up(candidate, reason, instance, registered?)
     end
   end
 

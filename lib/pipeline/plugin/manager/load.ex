@@ -43,6 +43,8 @@ defmodule Pipeline.Plugin.Manager.Load do
   @spec run(State.t(), [Candidate.t()], timeout) ::
           {:ok, [Plugin.plugin_id()], State.t()} | {:error, Error.t()}
   def run(%State{instance: instance} = state, candidates, timeout) do
+    candidates = Enum.map(candidates, &Candidate.put_restart(&1, state.restart))
+
     with {:ok, candidates} <- Config.complete(candidates, timeout),
          {:ok, chains} <- Hooks.prepare(candidates, &ChainStore.chain(instance, &1), state),
          {:ok, started} <- Launch.run(candidates, instance, timeout) do
@@ -50,6 +52,7 @@ defmodule Pipeline.Plugin.Manager.Load do
       state = State.publish(state, chains)
       state = Enum.reduce(started, state, &State.put(&2, &1))
       ids = for %{id: id} <- started, do: id
+      state = Enum.reduce(ids, state, &State.watch(&2, &1))
       at = Lifecycle.now()
       state = State.update(state, ids, &Lifecycle.enter!(&1, :started, :load, at))
       BootPending.loaded(instance, Enum.map(candidates, & &1.module))

@@ -5,8 +5,8 @@ defmodule Pipeline.Plugin.Manager.Recovery do
   require Logger
 
   alias Pipeline.Hook.ChainStore
-  alias Pipeline.Plugin.{Child, Lifecycle, Error, Processes, Registry, Restarts}
-  alias Pipeline.Plugin.Manager.{Hold, Retire, State}
+  alias Pipeline.Plugin.{Lifecycle, Error, Registry, StartPhase, Tree}
+  alias Pipeline.Plugin.Manager.{Hold, Retire, Retry, State}
   alias Pipeline.Plugin.Manager.UpgradeGuard
 
   @doc "Undoes or ends what was half done, and sees to it that what was started runs."
@@ -26,10 +26,10 @@ defmodule Pipeline.Plugin.Manager.Recovery do
     state = Retire.remove_hooks(state, for({id, _keeper, _reason} <- half, do: id))
     for {_id, keeper, _reason} <- half, do: ChainStore.unlock(instance, keeper)
 
-    # A process that was started and not yet registered.
-    for id <- Processes.ids(instance),
+    # One that was started and not yet registered.
+    for id <- Tree.ids(instance),
         not is_map_key(state.plugins, id),
-        do: Processes.stop(instance, id, nil)
+        do: Tree.stop(instance, id)
 
     underway = for %{state: state} = info <- all, state in [:loading, :draining], do: info
     state = underway |> Enum.reverse() |> Enum.reduce(state, &undo/2)
@@ -52,10 +52,9 @@ defmodule Pipeline.Plugin.Manager.Recovery do
           {:ok, state} ->
             {[], state}
 
-          {:error, reason, state} ->
-            error = %Error{plugin: id, module: state.plugins[id].module, step: :init, reason: reason}
+          {:error, error, state} ->
             Logger.error("a plugin that was running is lost: " <> Exception.message(error))
-            {[{id, reason}], state}
+            {[{id, error.reason}], state}
         end
       end)
 
@@ -63,43 +62,76 @@ defmodule Pipeline.Plugin.Manager.Recovery do
     Enum.reduce(lost, state, fn {id, reason}, state -> fail(state, id, reason) end)
   end
 
+  # A tree with another phase was being replaced.
   defp ensure(%State{} = state, id) do
-    case Processes.find(state.instance, id) do
-      nil -> start(state, id)
-      {_pid, restarts} -> {:ok, keep(state, id, restarts)}
+    phase = state.plugins[id][:phase]
+
+    case Tree.find(state.instance, id) do
+      {_pid, ^phase} -> {:ok, State.watch(state, id)}
+      _ -> start(state, id)
     end
   end
 
-  @doc "Starts the process of a plugin that is started, which has none. It runs its start/1 by itself."
-  @spec start(State.t(), Pipeline.Plugin.plugin_id()) :: {:ok, State.t()} | {:error, term, State.t()}
+  @doc "Starts a plugin that is started, in place of what is there of it. It runs its start/1 by itself."
+  @spec start(State.t(), Pipeline.Plugin.plugin_id()) :: {:ok, State.t()} | {:error, Error.t(), State.t()}
   def start(%State{instance: instance} = state, id) do
-    # First noted, so that nobody starts it with those that it had.
-    state = keep(state, id, Restarts.new())
-    info = state.plugins[id]
+    # First noted, so that a manager after this one knows the tree that goes from the one that comes.
+    state = State.note(state, [id], &Map.put(&1, :phase, StartPhase.started()))
+    state = State.stop(state, id)
+    %{module: module} = info = state.plugins[id]
 
-    child = %Child{
-      instance: instance,
-      module: info.module,
-      id: id,
-      config: info.config,
-      limits: info.limits,
-      restarts: info.restarts,
-      starter: self(),
-      then: :start
-    }
+    case info |> Tree.new(instance, 30_000) |> Tree.start() do
+      {:ok, _pid} ->
+        {:ok, State.watch(state, id)}
 
-    case Pipeline.Plugin.Supervisor.start_child(child, 30_000) do
-      {:ok, _pid} -> {:ok, state}
-      # It was being started again.
-      {:error, {:already_started, _pid}} -> ensure(state, id)
-      {:error, reason} -> {:error, reason, state}
+      {:error, {step, reason}} ->
+        {:error, %Error{plugin: id, module: module, step: step, reason: reason}, state}
     end
   end
 
-  defp keep(state, id, restarts) do
-    case state.plugins[id] do
-      %{restarts: ^restarts} -> state
-      _ -> State.note(state, [id], &Map.put(&1, :restarts, restarts))
+  @doc "For a plugin whose tree has ended, by itself or killed."
+  @spec tree_ended(State.t(), Pipeline.Plugin.plugin_id(), reason :: term) :: State.t()
+  def tree_ended(state, id, :shutdown) do
+    state = fail(state, id, :shutdown)
+    %{version: version, restart: restart} = state.plugins[id]
+
+    Logger.error(
+      "plugin #{inspect(id)} has failed: it crashed more than #{restart.max} times in #{restart.within} ms. " <>
+        "Its hooks are out, and plugins that need it are held. It is tried again in " <>
+        "#{Retry.pause(state.retries, id)} ms; disable_plugin/2 stops that",
+      plugin: id,
+      instance: state.instance,
+      version: version
+    )
+
+    state
+  end
+
+  def tree_ended(state, id, _killed), do: restart([id], state)
+
+  @doc "Tries a failed plugin again. One that cannot be started stays failed, and is tried again later."
+  @spec retry(State.t(), Pipeline.Plugin.plugin_id()) :: State.t()
+  def retry(state, id) do
+    metadata = [plugin: id, instance: state.instance, version: state.plugins[id].version]
+
+    case Hold.start(state, id) do
+      {:ok, state} ->
+        Logger.info("plugin #{inspect(id)} had failed, and runs again", metadata)
+        Hold.release(state)
+
+      {:unmet, error} ->
+        State.enter(state, [id], :held, {:needs, error.reason})
+
+      {:error, error, state} ->
+        pause = Retry.pause(state.retries, id)
+
+        Logger.error(
+          "a plugin that has failed cannot be started again: #{Exception.message(error)}. " <>
+            "It is tried again in #{pause} ms; disable_plugin/2 stops that",
+          metadata
+        )
+
+        state
     end
   end
 

@@ -9,12 +9,8 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   alias Pipeline.Hook.ChainStore
   alias Pipeline.Instance.{Names, PublishedState}
-  alias Pipeline.Plugin.{Config, Dependents, Events, Lifecycle, Error, Restarts, Store}
-  alias Pipeline.Plugin.Manager.{BootPending, Candidate, Hold, Load, Recovery, Retire, State, Upgrade}
-
-  # From how many plugins on, and how many words each, room is made for a load.
-  @many 50
-  @words 200
+  alias Pipeline.Plugin.{Config, Dependents, Events, Lifecycle, Error, Restart, Store}
+  alias Pipeline.Plugin.Manager.{BootPending, Candidate, Hold, Load, Recovery, Retire, Retry, State, Upgrade}
 
   @spec start_link(keyword) :: GenServer.on_start()
   def start_link(opts), do: GenServer.start_link(__MODULE__, opts, name: name(opts[:name]))
@@ -33,9 +29,17 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   @impl GenServer
   def init(opts) do
+    :ok = Names.label(opts[:name], :manager)
+
     case open_store(opts[:store], opts[:name]) do
       {:ok, store} ->
-        state = %State{instance: opts[:name], spec: opts[:hooks], store: store}
+        state = %State{
+          instance: opts[:name],
+          spec: opts[:hooks],
+          store: store,
+          restart: Restart.merge(Restart.default(), opts[:restart] || %{})
+        }
+
         {:ok, state, {:continue, {:begin, opts[:plugins] || []}}}
 
       {:error, error} ->
@@ -69,17 +73,15 @@ defmodule Pipeline.Plugin.Manager.Server do
   def handle_call(:await_ready, _from, state), do: {:reply, :ignore, state}
 
   def handle_call({:load, plugins, timeout}, _from, state) do
-    with_room(length(plugins), fn ->
-      with {:ok, candidates} <- Candidate.prepare(plugins, state.plugins),
-           :ok <- check_enabled(candidates, state),
-           :ok <- announce(candidates, state),
-           {:ok, candidates} <- Load.resolve(state, candidates),
-           {:ok, ids, state} <- Load.run(state, candidates, timeout) do
-        {:reply, {:ok, ids}, Hold.release(state)}
-      else
-        {:error, error} -> {:reply, {:error, error}, state}
-      end
-    end)
+    with {:ok, candidates} <- Candidate.prepare(plugins, state.plugins),
+         :ok <- check_enabled(candidates, state),
+         :ok <- announce(candidates, state),
+         {:ok, candidates} <- Load.resolve(state, candidates),
+         {:ok, ids, state} <- Load.run(state, candidates, timeout) do
+      {:reply, {:ok, ids}, Hold.release(state)}
+    else
+      {:error, error} -> {:reply, {:error, error}, state}
+    end
   end
 
   def handle_call({:unload, id, cascade?, patience}, {caller, _tag}, state) do
@@ -133,9 +135,9 @@ defmodule Pipeline.Plugin.Manager.Server do
     with :ok <- check_loaded(id, state),
          :ok <- check_runs(id, state),
          :ok <- check_caller(caller, [id], state) do
-      case state |> State.stop(id) |> Recovery.start(id) do
+      case Recovery.start(state, id) do
         {:ok, state} -> {:reply, :ok, state}
-        {:error, reason, state} -> {:reply, {:error, reason}, Recovery.fail(state, id, reason)}
+        {:error, %{reason: reason}, state} -> {:reply, {:error, reason}, Recovery.fail(state, id, reason)}
       end
     else
       error -> {:reply, error, state}
@@ -185,25 +187,21 @@ defmodule Pipeline.Plugin.Manager.Server do
     {:noreply, %{state | traces: traces}}
   end
 
-  # The plugin supervisor has, unless the plugin was started anew since.
-  def handle_info({:given_up, id, restarts}, state) do
-    if match?(%{restarts: ^restarts}, state.plugins[id]) and Restarts.over?(restarts),
-      do: {:noreply, Recovery.fail(state, id, :shutdown)},
+  # All trees end when their supervisor does. This manager then ends too, and the next one starts them anew.
+  def handle_info({{:tree, id}, monitor, :process, _pid, reason}, state) do
+    if state.trees[id] == monitor and Names.whereis(state.instance, :plugins) != nil,
+      do: {:noreply, Recovery.tree_ended(state, id, reason)},
       else: {:noreply, state}
   end
 
-  def handle_info(_message, state), do: {:noreply, state}
-
-  # A heap that grows with a load of many is copied again and again meanwhile.
-  defp with_room(count, load) when count < @many, do: load.()
-
-  defp with_room(count, load) do
-    usual = Process.flag(:min_heap_size, count * @words)
-    :erlang.garbage_collect()
-    reply = load.()
-    Process.flag(:min_heap_size, usual)
-    reply
+  def handle_info({:timeout, timer, {:retry, id}}, state) do
+    case Retry.due(state.retries, id, timer) do
+      {:ok, retries} -> {:noreply, Recovery.retry(%{state | retries: retries}, id)}
+      :no -> {:noreply, state}
+    end
   end
+
+  def handle_info(_message, state), do: {:noreply, state}
 
   # A trace is over when its process has ended.
   defp watch(trace, state), do: put_in(state.traces[Process.monitor(trace.pid)], trace)

@@ -4,7 +4,8 @@ defmodule Pipeline.Plugin.Manager.State do
 
   alias Pipeline.Hook.{ChainStore, ChainUpdate}
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Lifecycle, Processes, Registry, Store}
+  alias Pipeline.Plugin.{Lifecycle, Registry, Restart, Store, Tree}
+  alias Pipeline.Plugin.Manager.Retry
 
   # Milliseconds.
   @settle_after 100
@@ -13,7 +14,10 @@ defmodule Pipeline.Plugin.Manager.State do
     :instance,
     :spec,
     :store,
+    restart: Restart.default(),
     plugins: %{},
+    trees: %{},
+    retries: %{},
     traces: %{},
     settling?: false
   ]
@@ -22,7 +26,12 @@ defmodule Pipeline.Plugin.Manager.State do
           instance: atom,
           spec: module | nil,
           store: Store.t() | nil,
+          # What holds for plugins that say nothing else.
+          restart: Restart.t(),
           plugins: %{Plugin.plugin_id() => Lifecycle.info()},
+          # The monitor of the tree of each plugin that runs.
+          trees: %{Plugin.plugin_id() => reference},
+          retries: Retry.t(),
           # By the monitor of the process of each.
           traces: %{reference => Pipeline.Hook.Trace.t()},
           # Whether it has told itself to settle the chains that it has changed.
@@ -41,15 +50,21 @@ defmodule Pipeline.Plugin.Manager.State do
     for {id, %{state: ^wanted}} <- plugins, do: id
   end
 
-  @doc "Takes in a plugin as the registry has it."
+  @doc "Takes in a plugin as the registry has it. One that has failed is tried again later."
   @spec put(t, Lifecycle.info()) :: t
-  def put(%__MODULE__{} = state, %{id: id} = info), do: %{state | plugins: Map.put(state.plugins, id, info)}
+  def put(%__MODULE__{} = state, %{id: id} = info) do
+    %{
+      state
+      | plugins: Map.put(state.plugins, id, info),
+        retries: Retry.follow(state.retries, info)
+    }
+  end
 
   @doc "Forgets a plugin, here and in the registry."
   @spec delete(t, Plugin.plugin_id()) :: t
   def delete(%__MODULE__{} = state, id) do
     {:ok, _} = Registry.unregister(Registry.owned(state.instance), id)
-    %{state | plugins: Map.delete(state.plugins, id)}
+    %{state | plugins: Map.delete(state.plugins, id), retries: Retry.forget(state.retries, id)}
   end
 
   @doc "Plugins enter a state, all in one step for who reads the registry."
@@ -118,10 +133,31 @@ defmodule Pipeline.Plugin.Manager.State do
     %{state | settling?: true}
   end
 
-  @doc "Ends the process of a plugin, if there is one."
+  @doc "Has the manager told, by `{{:tree, id}, monitor, :process, pid, reason}`, when the tree of a plugin ends."
+  @spec watch(t, Plugin.plugin_id()) :: t
+  def watch(%__MODULE__{} = state, id) do
+    state = unwatch(state, id)
+
+    monitor =
+      case Tree.find(state.instance, id) do
+        {pid, _phase} -> :erlang.monitor(:process, pid, tag: {:tree, id})
+        # It has ended already, by itself.
+        nil -> make_ref() |> tap(&send(self(), {{:tree, id}, &1, :process, nil, :shutdown}))
+      end
+
+    put_in(state.trees[id], monitor)
+  end
+
+  defp unwatch(state, id) do
+    {monitor, trees} = Map.pop(state.trees, id)
+    if monitor, do: Process.demonitor(monitor, [:flush])
+    %{state | trees: trees}
+  end
+
+  @doc "Ends the processes of a plugin, if there are any."
   @spec stop(t, Plugin.plugin_id()) :: t
   def stop(%__MODULE__{} = state, id) do
-    :ok = Processes.stop(state.instance, id, state.plugins[id][:restarts])
-    state
+    :ok = Tree.stop(state.instance, id)
+    unwatch(state, id)
   end
 end

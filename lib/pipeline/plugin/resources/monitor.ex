@@ -13,32 +13,27 @@ defmodule Pipeline.Plugin.Resources.Monitor do
 
   @interval 1_000
 
+  # Milliseconds that the start of a plugin waits for it.
+  @patience 1_000
+
   @spec start_link(keyword) :: GenServer.on_start()
   def start_link(opts), do: GenServer.start_link(__MODULE__, opts, name: Names.via(opts[:name], :monitor))
 
   @doc """
-  Announces started processes of plugins, and whether they ran before, without waiting.
+  Has the calling process, which is a plugin's, watched from here on, before it runs code of the plugin.
 
-  A caller that passes `:told` also calls `ended/4`: a process may end before it is watched, and then only the
-  caller knows why.
+  A monitor that is not there finds the process when it starts.
   """
-  @spec watch(atom, [{Pipeline.Plugin.plugin_id(), pid, Limits.t(), again? :: boolean}], :told | :seen) :: :ok
-  def watch(instance, started, ends) do
-    GenServer.cast(Names.via(instance, :monitor), {:watch, started, ends, now()})
+  @spec watch(atom, Pipeline.Plugin.plugin_id(), Limits.t()) :: :ok
+  def watch(instance, id, limits) do
+    track = %Track{id: id, pid: self(), limits: limits, started_at: now(), restarts: nil}
+    GenServer.call(Names.via(instance, :monitor), {:watch, track}, @patience)
+  catch
+    :exit, _ -> :ok
   end
 
-  @doc "Announces why the process of a plugin ended."
-  @spec ended(atom, Pipeline.Plugin.plugin_id(), Limits.t(), reason :: term) :: :ok
-  def ended(instance, id, limits, reason) do
-    case Track.killed(id, limits, reason) do
-      [] -> :ok
-      exceeded -> GenServer.cast(Names.via(instance, :monitor), {:exceeded, exceeded})
-    end
-  end
-
-  @doc "Whether a plugin has, or is about to get, a process, by its state in the registry."
-  @spec to_run?(atom, Pipeline.Plugin.plugin_id()) :: boolean
-  def to_run?(instance, id), do: match?(%{state: :started}, Registry.info(Registry.owned(instance), id))
+  # A plugin that is to have a process. One that starts then comes back.
+  defp to_run?(instance, id), do: match?(%{state: :started}, Registry.info(Registry.owned(instance), id))
 
   @spec sample(atom) :: [Pipeline.Plugin.Resources.exceeded()]
   def sample(instance) do
@@ -64,7 +59,7 @@ defmodule Pipeline.Plugin.Resources.Monitor do
       interval: opts[:sample_interval] || @interval,
       # id => track
       plugins: %{},
-      # monitor of a process => {:plugin, track at its start, ends}, or {:action, pid of the plugin's process}
+      # monitor of a process => {:plugin, track as it began}, or {:action, pid} of the plugin's process that it deals with
       monitors: %{},
       # pids of plugins for which an action is running
       busy: MapSet.new()
@@ -80,21 +75,13 @@ defmodule Pipeline.Plugin.Resources.Monitor do
         reduce: state do
       state ->
         limits = Map.get(info, :limits, %{})
-        enter(state, %Track{id: id, pid: pid, limits: limits, started_at: nil, restarts: nil}, :told)
+        enter(state, %Track{id: id, pid: pid, limits: limits, started_at: nil, restarts: nil})
     end
   end
 
   @impl GenServer
-  def handle_cast({:watch, started, ends, at}, state) do
-    {:noreply, Enum.reduce(started, state, &take(&1, ends, at, &2))}
-  end
+  def handle_call({:watch, track}, _from, state), do: {:reply, :ok, take(track, state)}
 
-  def handle_cast({:exceeded, exceeded}, state) do
-    for one <- exceeded, do: report(one, state)
-    {:noreply, state}
-  end
-
-  @impl GenServer
   def handle_call(:sample, _from, state) do
     {exceeded, state} = look(state)
     {:reply, exceeded, state}
@@ -114,8 +101,8 @@ defmodule Pipeline.Plugin.Resources.Monitor do
 
   def handle_info({:DOWN, monitor, :process, _pid, reason}, state) do
     case Map.pop(state.monitors, monitor) do
-      {{:plugin, track, ends}, monitors} ->
-        {:noreply, gone(%{state | monitors: monitors}, track, ends, reason)}
+      {{:plugin, track}, monitors} ->
+        {:noreply, gone(%{state | monitors: monitors}, track, reason)}
 
       {{:action, of}, monitors} ->
         {:noreply, %{state | monitors: monitors, busy: MapSet.delete(state.busy, of)}}
@@ -134,7 +121,9 @@ defmodule Pipeline.Plugin.Resources.Monitor do
     state
   end
 
-  defp take({id, pid, limits, again?}, ends, at, state) do
+  defp take(%Track{id: id, pid: pid} = track, state) do
+    again? = to_run?(state.instance, id)
+
     restarts =
       case state.plugins do
         %{^id => %Track{restarts: n}} when again? -> n && n + 1
@@ -144,19 +133,19 @@ defmodule Pipeline.Plugin.Resources.Monitor do
     # `find/1` may have found it already.
     if match?(%{^id => %Track{pid: ^pid}}, state.plugins),
       do: state,
-      else: enter(state, %Track{id: id, pid: pid, limits: limits, started_at: at, restarts: restarts}, ends)
+      else: enter(state, %{track | restarts: restarts})
   end
 
-  defp enter(state, track, ends) do
+  defp enter(state, track) do
     %{
       state
       | plugins: Map.put(state.plugins, track.id, track),
-        monitors: Map.put(state.monitors, Process.monitor(track.pid), {:plugin, track, ends})
+        monitors: Map.put(state.monitors, Process.monitor(track.pid), {:plugin, track})
     }
   end
 
-  defp gone(state, %Track{id: id, pid: pid, limits: limits}, ends, reason) do
-    if ends == :seen, do: for(exceeded <- Track.killed(id, limits, reason), do: report(exceeded, state))
+  defp gone(state, %Track{id: id, pid: pid, limits: limits}, reason) do
+    for exceeded <- Track.killed(id, limits, reason), do: report(exceeded, state)
 
     case state.plugins do
       # Keeps the number of restarts for the next process.

@@ -176,7 +176,10 @@ defmodule Pipeline.Plugin.Manager.HealthTest do
         end
 
       fine = plugin([id: :fine], do: nil)
-      start_supervised!({Manager, name: name, plugins: [needy, fine, No.Such.Plugin]}, id: name)
+
+      start_supervised!({Manager, name: name, plugins: [needy, fine, No.Such.Plugin], restart: stay_failed()},
+        id: name
+      )
 
       assert {:not_ready, lacking} = Manager.readiness(instance: name)
       refute Manager.ready?(instance: name)

@@ -201,7 +201,7 @@ defmodule Pipeline.Plugin.Manager.RecoveryTest do
     :counters.put(counter, 1, 1)
 
     ExUnit.CaptureLog.capture_log(fn ->
-      instance |> Names.whereis(:plugin_supervisor) |> kill()
+      instance |> Names.whereis(:plugins) |> kill()
       await_manager(instance)
     end)
 

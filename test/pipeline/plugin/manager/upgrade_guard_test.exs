@@ -342,7 +342,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuardTest do
     assert_receive {:upgraded, {:error, %Error{step: :code_change, reason: :killed}}}
     assert Task.await(run) == {:ok, ["1.0.0", "1.0.0"]}
     # It answers once it has started again what has ended.
-    _ = instance |> Names.whereis(:plugins) |> Supervisor.which_children()
+    _ = instance |> Names.whereis({:tree, :changing}) |> Supervisor.which_children()
     assert_agree(instance, module, 1)
   end
 

@@ -1,0 +1,216 @@
+defmodule Pipeline.Plugin.Tree do
+  @moduledoc false
+  # The supervision tree of one plugin: what its children/1 lists, in that order, and last its process.
+  #
+  # `rest_for_one`, since each child may use those before it, and the process uses all of them: a crash restarts the child
+  # and what comes after it. A tree that has restarted too often ends. The manager notices, and no other plugin does.
+  #
+  # It starts empty, so that the supervisor of all plugins waits for no code of a plugin; whoever starts the plugin then
+  # waits for the tree alone.
+  #
+  # Supervisors report the arguments of what they start. So the configuration is in a function here.
+
+  use Supervisor
+
+  alias Pipeline.Instance.Names
+  alias Pipeline.Plugin.{Registry, Restart, StartPhase, Termination, Wave, Wrapper}
+  alias Pipeline.Plugin.Resources.Limits
+
+  # Milliseconds for stop/1, as many as a supervisor gives a worker, and for the whole tree.
+  @process_patience 5_000
+  @patience 10_000
+
+  @enforce_keys [:instance, :id, :module, :config, :limits, :restart, :timeout, :phase]
+  defstruct [:instance, :id, :module, :config, :limits, :restart, :timeout, :phase]
+
+  @typedoc """
+  What the processes of a plugin are started with. Once the plugin is registered with this `phase`, the registry says
+  what its module, configuration and limits are.
+  """
+  @type t :: %__MODULE__{
+          instance: atom,
+          id: Pipeline.Plugin.plugin_id(),
+          module: module,
+          config: (() -> Pipeline.Plugin.config()),
+          limits: Limits.t(),
+          restart: Restart.t(),
+          # Milliseconds that init/1 may take, at each start.
+          timeout: timeout,
+          phase: StartPhase.t()
+        }
+
+  @type error :: {:error, {:children | :init, reason :: term}}
+
+  @doc "The tree of a plugin as the registry has it, or is to have it."
+  @spec new(map, atom, timeout) :: t
+  def new(%{config: config} = info, instance, timeout) do
+    fields = Map.take(info, [:id, :module, :limits, :restart, :phase])
+    struct!(__MODULE__, Map.merge(fields, %{instance: instance, config: fn -> config end, timeout: timeout}))
+  end
+
+  @doc "Starts a tree with all that is in it, or leaves nothing of it. Returns the plugin's process."
+  @spec start(t) :: {:ok, pid} | error
+  def start(%__MODULE__{} = tree) do
+    with {:ok, supervisor} <- open(tree) do
+      [outcome] = Wave.run([tree], :init, tree.timeout, &fill(&1, supervisor))
+      if match?({:error, _}, outcome), do: stop(tree.instance, tree.id)
+      outcome
+    end
+  end
+
+  @doc "Starts an empty tree."
+  @spec open(t) :: {:ok, pid} | error
+  def open(%__MODULE__{instance: instance, id: id} = tree) do
+    await_orphan(instance, id)
+
+    child = %{
+      id: id,
+      start: {__MODULE__, :start_link, [instance, id, tree.phase, tree.restart]},
+      type: :supervisor,
+      restart: :temporary,
+      shutdown: @patience
+    }
+
+    with {:error, {:init, {:already_started, pid}}} = error <-
+           start_child(Names.via(instance, :plugins), :init, child) do
+      # The supervisor may not know yet that the tree before has ended.
+      if Process.alive?(pid), do: error, else: open(tree)
+    end
+  end
+
+  @doc "Starts the plugin's children and its process. Returns the process once its init/1 has returned."
+  @spec fill(t, pid) :: {:ok, pid} | error
+  def fill(%__MODULE__{} = tree, supervisor) do
+    with {:ok, children} <- list_children(tree),
+         :ok <- start_children(children, tree, supervisor) do
+      start_child(supervisor, :init, process(tree))
+    end
+  end
+
+  defp list_children(tree) do
+    {:ok, children(tree)}
+  rescue
+    error -> {:error, {:children, {error, __STACKTRACE__}}}
+  catch
+    kind, reason -> {:error, {:children, {kind, reason}}}
+  end
+
+  defp start_children(children, tree, supervisor) do
+    Enum.find_value(children, :ok, fn %{id: id} = child ->
+      child = %{child | start: {__MODULE__, :start_again, [tree, id]}}
+
+      with {:error, {step, reason}} <- start_child(supervisor, :children, child),
+           do: {:error, {step, {id, reason}}},
+           else: (_ -> nil)
+    end)
+  end
+
+  defp start_child(supervisor, step, child) do
+    case Supervisor.start_child(supervisor, child) do
+      {:ok, pid} -> {:ok, pid}
+      {:ok, pid, _info} -> {:ok, pid}
+      {:error, {reason, spec}} when elem(spec, 0) == :child -> {:error, {step, unwrap(reason)}}
+      {:error, reason} -> {:error, {step, reason}}
+    end
+  catch
+    :exit, {reason, _call} -> {:error, {step, reason}}
+  end
+
+  # So that nothing logs it as a crash.
+  defp unwrap({:shutdown, reason}), do: reason
+  defp unwrap(reason), do: reason
+
+  defp process(%__MODULE__{module: module} = tree) do
+    %{
+      id: Wrapper,
+      start: {Wrapper, :start_link, [tree]},
+      shutdown: @process_patience,
+      modules: [Wrapper, module]
+    }
+  end
+
+  @doc false
+  # A child as the plugin lists it now. A version that it was upgraded to may not list it.
+  @spec start_again(t, term) :: Supervisor.on_start_child()
+  def start_again(%__MODULE__{} = tree, id) do
+    case tree |> children() |> Enum.find(&(&1.id == id)) do
+      %{start: {module, function, arguments}} -> apply(module, function, arguments)
+      nil -> :ignore
+    end
+  end
+
+  defp children(tree) do
+    %{module: module, config: config} = current(tree, Registry.info(Registry.owned(tree.instance), tree.id))
+
+    if function_exported?(module, :children, 1),
+      do: Enum.map(module.children(config), &Supervisor.child_spec(&1, [])),
+      else: []
+  end
+
+  @doc "As what the plugin starts, by what the registry has of it."
+  @spec current(t, map | nil) :: %{
+          module: module,
+          config: Pipeline.Plugin.config(),
+          limits: Limits.t()
+        }
+  def current(%__MODULE__{phase: phase}, %{phase: phase} = info),
+    do: Map.take(info, [:module, :config, :limits])
+
+  def current(%__MODULE__{} = tree, _info),
+    do: %{module: tree.module, config: tree.config.(), limits: tree.limits}
+
+  @spec start_link(atom, Pipeline.Plugin.plugin_id(), StartPhase.t(), Restart.t()) :: Supervisor.on_start()
+  def start_link(instance, id, phase, restart) do
+    Supervisor.start_link(__MODULE__, {instance, id, restart}, name: Names.via(instance, {:tree, id}, phase))
+  end
+
+  @impl Supervisor
+  def init({instance, id, restart}) do
+    :ok = Names.label(instance, {:tree, id})
+    Supervisor.init([], [strategy: :rest_for_one] ++ Restart.supervisor_options(restart))
+  end
+
+  @doc "The tree of a plugin, which may be about to end."
+  @spec find(atom, Pipeline.Plugin.plugin_id()) :: {pid, StartPhase.t()} | nil
+  def find(instance, id), do: Names.lookup(instance, {:tree, id})
+
+  @doc "The plugins that have a tree."
+  @spec ids(atom) :: [Pipeline.Plugin.plugin_id()]
+  def ids(instance), do: for({id, _pid} <- Names.list(instance, :tree), do: id)
+
+  @doc "Ends a tree: the plugin's process after its stop/1, then its children."
+  @spec stop(atom, Pipeline.Plugin.plugin_id()) :: :ok
+  def stop(instance, id) do
+    with {supervisor, _phase} <- find(instance, id) do
+      within = Termination.started_by(supervisor)
+
+      try do
+        Supervisor.stop(supervisor, :shutdown, @patience)
+      catch
+        # It waits for the start of a child, or has ended by itself.
+        :exit, _reason -> Process.exit(supervisor, :kill)
+      end
+
+      Termination.await([supervisor | within])
+    end
+
+    :ok
+  end
+
+  @doc "Waits for the end of all trees of an instance, whose supervisor has ended."
+  @spec await_end_of_all(atom) :: :ok
+  def await_end_of_all(instance) do
+    supervisors = for {_id, pid} <- Names.list(instance, :tree), do: pid
+    Termination.await(Enum.flat_map(supervisors, &Termination.started_by/1) ++ supervisors)
+  end
+
+  # A process outlives a tree that was killed.
+  defp await_orphan(instance, id) do
+    with pid when pid != nil <- Names.whereis(instance, {:plugin, id}),
+         {:dictionary, dictionary} <- Process.info(pid, :dictionary),
+         [parent | _] when is_pid(parent) <- dictionary[:"$ancestors"],
+         false <- Process.alive?(parent) do
+      Termination.await([pid])
+    end
+  end
+end
