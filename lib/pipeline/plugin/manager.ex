@@ -6,9 +6,9 @@ defmodule Pipeline.Plugin.Manager do
       %{state: :started} = Pipeline.Plugin.Manager.plugin_info(:greeter)
       :ok = Pipeline.Plugin.Manager.unload_plugin(:greeter)
 
-  Loading a plugin checks it, resolves its dependencies, checks its configuration, prepares its hooks, runs
-  `c:Pipeline.Plugin.init/1` in a new process under the plugin supervisor, registers it, runs
-  `c:Pipeline.Plugin.start/1` and installs its hooks in one step. A failure at any step undoes the steps before it; the
+  Loading a plugin checks it, resolves its dependencies, checks its configuration, prepares its hooks, starts its
+  `c:Pipeline.Plugin.children/1` under a supervisor of its own, runs `c:Pipeline.Plugin.init/1` in a new process there,
+  registers it, runs `c:Pipeline.Plugin.start/1` and installs its hooks in one step. A failure at any step undoes the steps before it; the
   `Pipeline.Plugin.LoadError` says which it was.
 
   Loading and unloading go through one process, one after the other. Reading does not: look-ups and hook runs are
@@ -227,8 +227,8 @@ defmodule Pipeline.Plugin.Manager do
   ## Options
 
     * `:instance` - by default the application's own
-    * `:timeout` - milliseconds that `c:Pipeline.Plugin.init/1` and `c:Pipeline.Plugin.start/1` may take each, by
-      default 30 seconds
+    * `:timeout` - milliseconds that `c:Pipeline.Plugin.init/1`, with what `c:Pipeline.Plugin.children/1` starts, and
+      `c:Pipeline.Plugin.start/1` may take each, by default 30 seconds
     * `:limits` - how much the plugin may use, which wins over what it declares, see `Pipeline.Plugin.Resources`
     * `:restart` - how often it is restarted, which wins over what it declares, see `Pipeline.Plugin`
     * `:nodes` - `:all` ships the plugin's code to all nodes of the instance's cluster and loads it everywhere or nowhere;

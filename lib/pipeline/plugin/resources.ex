@@ -23,8 +23,8 @@ defmodule Pipeline.Plugin.Resources do
 
     * `:warn` - the default: it is logged
     * `:restart` - the plugin's process is stopped, with `c:Pipeline.Plugin.stop/1`, and its supervisor starts it again.
-      One that does not stop within 5 seconds is killed. It counts as a crash: a plugin that needs it more than 3 times
-      in 5 seconds has failed
+      One that does not stop within 5 seconds is killed. It counts as a crash, of which a plugin may have as many as
+      its option `:restart` says
     * `:hold` - the plugin is held, with those that depend on it, until an operator lets it go on
     * `:unload` - the plugin is unloaded, with those that depend on it
 
