@@ -11,7 +11,7 @@ defmodule Pipeline.Plugin.Lifecycle do
   | `:draining` | no new run calls its hooks; those that began before may still |
   | `:held` | it waits for what it depends on, without a process and without hooks |
   | `:stopped` | an operator stopped it, and it stays so until one starts it |
-  | `:failed` | it crashed too often, or could not be started; it is tried again, see "Restarts" in `Pipeline.Plugin` |
+  | `:failed` | it crashed too often, or could not be started; it is tried again |
 
   Which follows on which the core decides. `Pipeline.Plugin.Manager.plugin_info/2` shows the state and, under
   `:history`, the last #{50} transitions, the latest first. Each is also a plugin event, `:plugin_state`.
