@@ -44,12 +44,4 @@ defmodule Pipeline.Instance.Names do
     @spec label(atom, term) :: :ok
     def label(_instance, _role), do: :ok
   end
-
-  @doc "All `{id, pid}` of the roles `{kind, id}` of an instance. It looks at every name."
-  @spec list(atom, atom) :: [{term, pid}]
-  def list(instance, kind) do
-    Registry.select(__MODULE__, [
-      {{{:"$1", {kind, :"$2"}}, :"$3", :_}, [{:"=:=", :"$1", {:const, instance}}], [{{:"$2", :"$3"}}]}
-    ])
-  end
 end

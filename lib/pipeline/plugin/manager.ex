@@ -6,10 +6,10 @@ defmodule Pipeline.Plugin.Manager do
       {:ok, %{state: :started}} = Pipeline.Plugin.Manager.plugin_info(:greeter)
       :ok = Pipeline.Plugin.Manager.unload_plugin(:greeter)
 
-  Loading a plugin checks it, resolves its dependencies, checks its configuration, prepares its hooks, runs
-  `c:Pipeline.Plugin.init/1` in a new process under the plugin supervisor, registers it, runs
-  `c:Pipeline.Plugin.start/1` and installs its hooks in one step. A failure at any step undoes the steps before it; the
-  `Pipeline.Plugin.Error` says which it was.
+  Loading a plugin checks it, resolves its dependencies, checks its configuration, prepares its hooks, starts its
+  `c:Pipeline.Plugin.children/1` under a supervisor of its own, runs `c:Pipeline.Plugin.init/1` in a new process there,
+  registers it, runs `c:Pipeline.Plugin.start/1` and installs its hooks in one step. A failure at any step undoes the
+  steps before it; the `Pipeline.Plugin.Error` names the step.
 
   Loading and unloading go through one process, one after the other. Reading does not: look-ups and hook runs are
   done in the caller.
@@ -42,9 +42,22 @@ defmodule Pipeline.Plugin.Manager do
     * `:config` - what it was loaded with, with the defaults of its schema, or what it has taken since
     * `:limits` - what it may use, see `Pipeline.Plugin.Resources`
     * `:restart` - how often it is restarted, see `Pipeline.Plugin`
-    * `:state` and `:history` - see `Pipeline.Plugin.Lifecycle`
+    * `:state` - one of the states below
+    * `:history` - the last 50 transitions, latest first, each with `:state`, `:reason` and `:at`; each is also the plugin
+      event `:plugin_state`
     * `:pid` - its process, `nil` while there is none
     * `:loaded_at` - `nil` for one that has never run
+
+  | state | meaning |
+  |---|---|
+  | `:discovered` | its manifest was read and is valid |
+  | `:resolved` | its dependencies are met |
+  | `:loading` | it is being initialised and started; its hooks are not in place |
+  | `:started` | it runs, with its hooks in place |
+  | `:draining` | new runs do not call its hooks; earlier runs may still do |
+  | `:held` | it waits for a dependency or was held by an operator, without a process and hooks |
+  | `:stopped` | an operator disabled it |
+  | `:failed` | it crashed too often, or could not be started; it is tried again |
   """
   @type info :: %{
           required(:id) => Plugin.plugin_id(),
@@ -68,8 +81,10 @@ defmodule Pipeline.Plugin.Manager do
     * `:hooks` - a `Pipeline.Hook.Spec` with the hook points of the host
     * `:plugins` - plugins to load at the start, each a module or `{module, config}`. One that cannot be loaded does
       not stop the start: it is logged and kept, held if it needs what is not there, failed otherwise
-    * `:store` - the path of a file in which it stands which plugins an operator has disabled, so that they stay so when
-      the VM starts again (`Pipeline.Plugin.Store`); by default that is forgotten with the instance
+    * `:store` - the path of a file that keeps which plugins an operator disabled, so that they stay disabled when the VM
+      starts again; by default this is forgotten with the instance. A crash leaves the old file or the new one, whole. A
+      file that is torn, changed or not a store is logged, renamed to `PATH.corrupt-TIME` and never deleted. The instance
+      does not start if the path cannot be read or written (`Pipeline.Plugin.Store.Error`). Give each instance its own path
     * `:events` - `[record: n]` keeps the last `n` events for late subscribers, see `Pipeline.Events`; by default none
     * `:hook_budget` - how many microseconds neighbouring native hooks may keep a normal scheduler before they go on
       on a dirty one, or `:infinity`, which leaves them where they start; by default what
@@ -190,8 +205,8 @@ defmodule Pipeline.Plugin.Manager do
   ## Options
 
     * `:instance` - by default the application's own
-    * `:timeout` - milliseconds that `c:Pipeline.Plugin.init/1` and `c:Pipeline.Plugin.start/1` may take each, by
-      default 30 seconds
+    * `:timeout` - milliseconds that `c:Pipeline.Plugin.init/1`, with what `c:Pipeline.Plugin.children/1` starts, and
+      `c:Pipeline.Plugin.start/1` may take each, by default 30 seconds
     * `:limits` - how much the plugin may use, which wins over what it declares, see `Pipeline.Plugin.Resources`
     * `:restart` - how often it is restarted, which wins over what it declares, see `Pipeline.Plugin`
     * `:nodes` - `:all` ships the plugin's code to all nodes of the instance's cluster and loads it everywhere or nowhere;

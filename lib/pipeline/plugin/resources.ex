@@ -29,7 +29,7 @@ defmodule Pipeline.Plugin.Resources do
 
     * `:warn` - the default: log a warning
     * `:restart` - stop the plugin's process with `c:Pipeline.Plugin.stop/1`, or kill it after 5 seconds; its
-      supervisor restarts it. This counts as a crash: more than 3 in 5 seconds, and the plugin has failed
+      supervisor restarts it. This counts as a crash, see the option `restart:` of `Pipeline.Plugin`
     * `:hold` - hold the plugin and its dependents until an operator starts it
     * `:unload` - unload the plugin and its dependents
 

@@ -17,8 +17,6 @@ defmodule Pipeline.Plugin.Supervisor do
   @spec start_link(keyword) :: Supervisor.on_start()
   def start_link(opts) do
     instance = opts[:instance] || Pipeline.Plugin
-    # Those of a supervisor that was killed are about to end. Not in init/1, which release handling calls too.
-    :ok = Tree.await_end_of_all(instance)
     Supervisor.start_link(__MODULE__, instance, name: Names.via(instance, :plugins))
   end
 

@@ -61,7 +61,7 @@ defmodule Pipeline.Plugin.Tree do
   @doc "Starts an empty tree."
   @spec open(t) :: {:ok, pid} | error
   def open(%__MODULE__{instance: instance, id: id} = tree) do
-    await_orphan(instance, id)
+    await_orphans(instance, id)
 
     child = %{
       id: id,
@@ -170,47 +170,52 @@ defmodule Pipeline.Plugin.Tree do
     Supervisor.init([], [strategy: :rest_for_one] ++ Restart.supervisor_options(restart))
   end
 
-  @doc "The tree of a plugin, which may be about to end."
+  @doc "The tree of a plugin, which may be about to end. One whose supervisor has ended is none."
   @spec find(atom, Pipeline.Plugin.plugin_id()) :: {pid, StartPhase.t()} | nil
-  def find(instance, id), do: Names.lookup(instance, {:tree, id})
+  def find(instance, id) do
+    with {pid, _phase} = found <- Names.lookup(instance, {:tree, id}),
+         do: if(orphan?(pid), do: nil, else: found)
+  end
 
   @doc "The plugins that have a tree."
   @spec ids(atom) :: [Pipeline.Plugin.plugin_id()]
-  def ids(instance), do: for({id, _pid} <- Names.list(instance, :tree), do: id)
+  def ids(instance) do
+    for {id, _pid, _type, _modules} <- Supervisor.which_children(Names.via(instance, :plugins)), do: id
+  end
 
   @doc "Ends a tree: the plugin's process after its stop/1, then its children."
   @spec stop(atom, Pipeline.Plugin.plugin_id()) :: :ok
   def stop(instance, id) do
-    with {supervisor, _phase} <- find(instance, id) do
-      within = Termination.started_by(supervisor)
+    with pid when pid != nil <- Names.whereis(instance, {:tree, id}) do
+      within = Termination.started_by(pid)
 
       try do
-        Supervisor.stop(supervisor, :shutdown, @patience)
+        Supervisor.stop(pid, :shutdown, @patience)
       catch
         # It waits for the start of a child, or has ended by itself.
-        :exit, _reason -> Process.exit(supervisor, :kill)
+        :exit, _reason -> Process.exit(pid, :kill)
       end
 
-      Termination.await([supervisor | within])
+      Termination.await([pid | within])
     end
 
     :ok
   end
 
-  @doc "Waits for the end of all trees of an instance, whose supervisor has ended."
-  @spec await_end_of_all(atom) :: :ok
-  def await_end_of_all(instance) do
-    supervisors = for {_id, pid} <- Names.list(instance, :tree), do: pid
-    Termination.await(Enum.flat_map(supervisors, &Termination.started_by/1) ++ supervisors)
+  # A tree ends when its supervisor is killed, and the process when its tree is, some time after.
+  defp await_orphans(instance, id) do
+    for role <- [{:tree, id}, {:plugin, id}],
+        pid = Names.whereis(instance, role),
+        orphan?(pid),
+        do: Termination.await(Termination.started_by(pid) ++ [pid])
   end
 
-  # A process outlives a tree that was killed.
-  defp await_orphan(instance, id) do
-    with pid when pid != nil <- Names.whereis(instance, {:plugin, id}),
-         {:dictionary, dictionary} <- Process.info(pid, :dictionary),
-         [parent | _] when is_pid(parent) <- dictionary[:"$ancestors"],
-         false <- Process.alive?(parent) do
-      Termination.await([pid])
+  defp orphan?(pid) do
+    with {:dictionary, dictionary} <- Process.info(pid, :dictionary),
+         [parent | _] when is_pid(parent) <- dictionary[:"$ancestors"] do
+      not Process.alive?(parent)
+    else
+      _ -> false
     end
   end
 end

@@ -145,12 +145,12 @@ defmodule Pipeline.Plugin.RPCTest do
 
       task = Task.async(fn -> RPC.call(:counter, :count, :infinity, opts) end)
       assert Task.await(task) == {:ok, 0}
-      supervisor = kill_and_hold_up(:counter, opts)
+      _ = kill_and_hold_up(:counter, opts)
       task = Task.async(fn -> RPC.call(:counter, :count, :infinity, opts) end)
       await_waiter(task.pid)
       unload = Task.async(fn -> Manager.unload_plugin(:counter, opts) end)
       until(fn -> Manager.plugin_info!(:counter, opts).state == :draining end)
-      :sys.resume(supervisor)
+      # A supervisor ends also while it is suspended.
       assert Task.await(unload) == :ok
       assert {:error, {state, :counter}} = Task.await(task)
       assert state in [:stopping, :draining, :not_loaded]
@@ -202,7 +202,7 @@ defmodule Pipeline.Plugin.RPCTest do
 
   # Kills a plugin while the plugin supervisor is held up, so that there is no process of it until that is resumed.
   defp kill_and_hold_up(id \\ :counter, opts) do
-    supervisor = Names.whereis(opts[:instance], :plugins)
+    supervisor = Names.whereis(opts[:instance], {:tree, id})
     :ok = :sys.suspend(supervisor)
     pid = Manager.plugin_info!(id, opts).pid
     monitor = Process.monitor(pid)

@@ -36,47 +36,35 @@ defmodule Pipeline.Plugin.Manager.Launch do
     at = Lifecycle.now()
     wave = for candidate <- wave, do: loading(candidate, instance, at)
     note(for(%{known?: true, info: info} <- wave, do: info), instance)
-    {opened, error} = open(wave, instance, timeout)
+    outcomes = wave |> open(instance, timeout) |> Wave.run(:init, timeout, &fill(&1, instance))
 
-    outcomes =
-      if error,
-        do: Enum.map(opened, fn _ -> :not_begun end),
-        else: Wave.run(opened, :init, timeout, &fill(&1, instance))
-
-    with nil <- error,
-         nil <- failure(wave, outcomes),
-         nil <- register(wave, instance) do
+    with nil <- failure(wave, outcomes), nil <- register(wave, instance) do
       {:ok, for({candidate, {:ok, pid}} <- Enum.zip(wave, outcomes), do: {candidate, pid})}
     else
       error ->
-        opened
+        wave
         |> Enum.zip(outcomes)
-        |> Enum.map(fn {{candidate, _tree, _pid}, outcome} -> {candidate, reason(outcome, error)} end)
+        |> Enum.map(fn {candidate, outcome} -> {candidate, reason(outcome, error)} end)
         |> undo(instance, false)
 
         {:error, error}
     end
   end
 
-  # All trees, empty, up to one that cannot be, and why.
+  # All trees, empty. This process makes them, so that a manager after it finds them all.
   defp open(wave, instance, timeout) do
-    {opened, error} =
-      Enum.reduce_while(wave, {[], nil}, fn %{info: info} = candidate, {opened, nil} ->
-        tree = Tree.new(info, instance, timeout)
-
-        case Tree.open(tree) do
-          {:ok, pid} -> {:cont, {[{candidate, tree, pid} | opened], nil}}
-          {:error, {step, reason}} -> {:halt, {opened, error(candidate, step, reason)}}
-        end
-      end)
-
-    {Enum.reverse(opened), error}
+    for %{info: info} = candidate <- wave do
+      tree = Tree.new(info, instance, timeout)
+      {candidate, tree, Tree.open(tree)}
+    end
   end
 
-  defp fill({candidate, tree, pid}, instance) do
+  defp fill({candidate, tree, {:ok, pid}}, instance) do
     Lifecycle.announce([candidate.info], instance)
     Tree.fill(tree, pid)
   end
+
+  defp fill({_candidate, _tree, error}, _instance), do: error
 
   # A manager after this one finds in the registry which of them it has to undo.
   defp note(infos, instance), do: {:ok, _} = Registry.replace_all(Registry.owned(instance), infos)
@@ -142,7 +130,10 @@ defmodule Pipeline.Plugin.Manager.Launch do
   # In reverse order: a plugin goes before what it depends on.
   defp undo(failed, instance, registered?) do
     for {%{info: info} = candidate, reason} <- Enum.reverse(failed) do
-      Tree.stop(instance, info.id)
+      # A tree of somebody else's, for which there was none, stays.
+      if match?({_pid, phase} when phase == info.phase, Tree.find(instance, info.id)),
+        do: Tree.stop(instance, info.id)
+
       if reason != :not_begun, do: give_up(candidate, reason, instance, registered?)
     end
   end

@@ -97,7 +97,7 @@ defmodule Pipeline.Plugin.Config.UpdateTest do
     Process.exit(pid, :kill)
     assert_receive {:init, again, "large"} when again != pid
 
-    instance |> Names.whereis(:plugin_supervisor) |> Process.exit(:kill)
+    instance |> Names.whereis(:plugins) |> Process.exit(:kill)
     assert_receive {:init, third, "large"} when third != again
 
     # The new manager knows it too: what it writes of the plugin leaves it as it is.
