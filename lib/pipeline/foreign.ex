@@ -9,7 +9,8 @@ defmodule Pipeline.Foreign do
   alias Pipeline.Foreign.{Stacktrace, Text}
 
   # Exceptions of this library that render with this module all that is in them, since anybody can make such a struct.
-  @own [Pipeline.Hook.Error, Pipeline.Runner.Error]
+  # Named as plain atoms: they belong to later layers.
+  @own [:"Elixir.Pipeline.Hook.Error", :"Elixir.Pipeline.Runner.Error"]
   # Errors within errors that are looked into.
   @nesting 4
 

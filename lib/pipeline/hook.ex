@@ -75,7 +75,7 @@ defmodule Pipeline.Hook do
   @type context :: term
   @type next :: (context -> result :: term)
 
-  @default Pipeline.Plugin
+  @default Pipeline.Instance.default()
 
   @doc """
   Runs a hook point of the default instance.
@@ -98,18 +98,23 @@ defmodule Pipeline.Hook do
   end
 
   @doc """
-  Runs a hook point of an instance around a base operation.
+  Runs a hook point of an instance: `run(point, context, core, instance: instance)`, or
+  `run(instance, point, context, core)`.
 
-  `nil` stands for none, which is all that points with the modes `:collect` and `:notify` take.
+  `core` is the base operation, or `nil` for none, which is all that points with the modes `:collect` and `:notify` take.
   """
+  @spec run(hook_name, context, next | nil, keyword) :: {:ok, term} | {:error, term} | :ok
   @spec run(instance :: term, hook_name, context, next | nil) :: {:ok, term} | {:error, term} | :ok
-  def run(instance, point, context, nil) when is_atom(instance) and is_atom(point) do
-    Dispatch.run_of(instance, point, context)
+  def run(instance, point, context, core) when is_atom(point) and is_function(core, 1) do
+    Dispatch.run_around_of(instance, point, context, core)
   end
 
-  def run(instance, point, context, core)
-      when is_atom(instance) and is_atom(point) and is_function(core, 1) do
-    Dispatch.run_around_of(instance, point, context, core)
+  def run(instance, point, context, nil) when is_atom(point), do: Dispatch.run_of(instance, point, context)
+
+  def run(point, context, core, opts) when is_atom(point) and is_list(opts) do
+    Options.validate!(opts, [:instance], "Pipeline.Hook.run/4")
+    instance = Keyword.get(opts, :instance, @default)
+    if core == nil, do: Dispatch.run_of(instance, point, context), else: run(instance, point, context, core)
   end
 
   @doc """

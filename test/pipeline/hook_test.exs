@@ -84,7 +84,7 @@ defmodule Pipeline.HookTest do
       assert sentence =~ "three before one (three declares before: one)"
       assert sentence =~ ~r/; remove one of the declared constraints$/
       assert Hook.chain(:step, instance: instance) == before
-      assert Manager.plugin_info!(:three, instance: instance) == :error
+      assert Manager.plugin_info(:three, instance: instance) == :error
     end
 
     test "a contradiction with the standing order is spelled out too" do

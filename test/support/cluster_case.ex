@@ -364,6 +364,6 @@ defmodule Pipeline.ClusterCase do
 
   @doc false
   def state_here(id, name) do
-    with {:ok, %{state: state}} <- Manager.plugin_info!(id, instance: name), do: state, else: (:error -> nil)
+    with {:ok, %{state: state}} <- Manager.plugin_info(id, instance: name), do: state, else: (:error -> nil)
   end
 end

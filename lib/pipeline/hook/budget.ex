@@ -5,7 +5,6 @@ defmodule Pipeline.Hook.Budget do
 
   @behaviour Pipeline.Instance.Published
 
-  @default 500
   # A week; in nanoseconds it has room to be added to.
   @longest 604_800_000_000
 
@@ -39,5 +38,7 @@ defmodule Pipeline.Hook.Budget do
 
   @doc "The budget of the application."
   @spec default() :: t
-  def default, do: check!(Application.get_env(:pipeline_plugin, :hook_budget)) || @default
+  def default,
+    do:
+      check!(Application.get_env(:pipeline_plugin, :hook_budget)) || Pipeline.Native.Segment.default_budget()
 end

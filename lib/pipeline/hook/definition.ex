@@ -4,7 +4,6 @@ defmodule Pipeline.Hook.Definition do
 
   alias Pipeline.HeapLimit
   alias Pipeline.Hook.Circuit.Settings
-  alias Pipeline.Plugin.Manifest
   alias Pipeline.{Native, Options}
 
   @kinds [:before, :after, :around, :replace, :listen]
@@ -76,7 +75,7 @@ defmodule Pipeline.Hook.Definition do
       kind: kind,
       point: point,
       fun: opts[:fun] || point,
-      priority: Keyword.get(opts, :priority, 50),
+      priority: Keyword.get(opts, :priority, Native.HookOrder.default_priority()),
       before: List.wrap(opts[:before]),
       after: List.wrap(opts[:after]),
       on_error: Keyword.get(opts, :on_error, :halt),
@@ -94,10 +93,10 @@ defmodule Pipeline.Hook.Definition do
 
   defp check_values(options, opts) do
     cond do
-      not Manifest.priority?(options.priority) ->
+      not Native.HookOrder.priority?(options.priority) ->
         {:error, "the priority of a hook is an integer of at most 64 bits, got: #{inspect(options.priority)}"}
 
-      not Enum.all?(options.before ++ options.after, &Manifest.id?/1) ->
+      not Enum.all?(options.before ++ options.after, &Native.Id.valid?/1) ->
         {:error, "before: and after: take plugin ids, got: #{inspect(options.before ++ options.after)}"}
 
       options.on_error not in [:halt, :skip, :raise] ->

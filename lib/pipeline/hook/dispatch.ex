@@ -9,7 +9,7 @@ defmodule Pipeline.Hook.Dispatch do
 
   alias Pipeline.Hook.{Chain, ChainStore, Closures, Measured, PointCounters}
 
-  @default Pipeline.Plugin
+  @default Pipeline.Instance.default()
 
   @doc """
   The key of the persistent term in which a chain is published.

@@ -34,7 +34,7 @@ defmodule Pipeline.Hook.TimeLimit do
 
   # `nil` is a chain without an instance (`Pipeline.Hook.Manager`), which uses the supervisor of the application.
   defp start(instance, work) do
-    supervisor = Pipeline.Instance.Names.via(instance || Pipeline.Plugin, :hook_tasks)
+    supervisor = Pipeline.Instance.Names.via(instance || Pipeline.Instance.default(), :hook_tasks)
     Task.Supervisor.async_nolink(supervisor, work)
   end
 

@@ -8,9 +8,9 @@ defmodule Pipeline.Hook.Tracer do
 
   alias Pipeline.Foreign
   alias Pipeline.Hook.Trace
-  alias Pipeline.Instance.Names
+  alias Pipeline.Instance
+  alias Pipeline.Instance.{Caller, Names}
   alias Pipeline.Options
-  alias Pipeline.Plugin.Manager.Server
 
   @options [:instance, :to, :pid, :limit, :for]
   # Milliseconds.
@@ -21,7 +21,7 @@ defmodule Pipeline.Hook.Tracer do
   def start(point, opts) do
     opts = check!(point, opts)
 
-    case Pipeline.Plugin.Wrapper.running_callback() do
+    case Caller.callback() do
       nil -> {:ok, start_checked(point, opts)}
       callback -> {:error, {:called_from_callback, callback}}
     end
@@ -41,7 +41,7 @@ defmodule Pipeline.Hook.Tracer do
       {:DOWN, ^monitor, :process, _pid, _reason} -> :ok
     end
 
-    GenServer.call(Server.name(trace.instance), {:untrace, trace}, :infinity)
+    GenServer.call(Names.via(trace.instance, :manager), {:untrace, trace}, :infinity)
   catch
     # The instance is gone, and the trace with it.
     :exit, _reason -> :ok
@@ -72,7 +72,7 @@ defmodule Pipeline.Hook.Tracer do
       left: left
     }
 
-    :ok = GenServer.call(Server.name(trace.instance), {:trace, trace}, :infinity)
+    :ok = GenServer.call(Names.via(trace.instance, :manager), {:trace, trace}, :infinity)
     trace
   end
 
@@ -103,7 +103,7 @@ defmodule Pipeline.Hook.Tracer do
     Options.validate!(opts, @options, "Pipeline.Hook.trace/3")
 
     opts =
-      Keyword.merge([instance: Pipeline.Plugin, to: self(), pid: self(), limit: @limit, for: @time], opts)
+      Keyword.merge([instance: Instance.default(), to: self(), pid: self(), limit: @limit, for: @time], opts)
 
     cond do
       not is_atom(point) ->

@@ -7,6 +7,16 @@ defmodule Pipeline.Native.HookOrder do
   # Sorting so few takes microseconds, and many points are put in order at once.
   @few 64
 
+  # The core holds a priority in 64 bits.
+  @highest_priority 0x7FFFFFFFFFFFFFFF
+  @default_priority 50
+
+  @spec default_priority() :: integer
+  def default_priority, do: @default_priority
+
+  @spec priority?(term) :: boolean
+  def priority?(priority), do: is_integer(priority) and abs(priority) <= @highest_priority
+
   @doc "The positions of hooks in the order of their chain."
   @spec arrange([tuple], [{term, [term]}]) :: {:ok, [non_neg_integer]} | {:error, String.t()}
   def arrange(hooks, dependencies) do

@@ -75,7 +75,7 @@ defmodule Pipeline.Native.Library do
       @doc false
       def native_hook(_name, _config), do: Pipeline.Native.Library.not_built(unquote(crate))
       @doc false
-      def segment(phase, hooks), do: segment(phase, hooks, Pipeline.Hook.Budget.default())
+      def segment(phase, hooks), do: segment(phase, hooks, Pipeline.Native.Segment.default_budget())
       @doc false
       def segment(_phase, _hooks, _budget), do: Pipeline.Native.Library.not_built(unquote(crate))
       @doc false

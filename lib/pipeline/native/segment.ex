@@ -55,6 +55,10 @@ defmodule Pipeline.Native.Segment do
   @type hook ::
           {reference, :halt | :skip | :raise} | {reference, :halt | :skip | :raise, breaker :: reference}
 
+  @doc "The budget of a segment in microseconds, where nothing else is configured."
+  @spec default_budget() :: pos_integer
+  def default_budget, do: 500
+
   @doc "Fuses hooks. The budget is in microseconds."
   @spec new(module, :before | :after | :replace, [hook], pos_integer | :infinity) :: reference
   def new(library, phase, hooks, budget), do: library.segment(phase, hooks, budget)

@@ -63,7 +63,7 @@ defmodule Pipeline.Plugin.Declaration do
   @spec provides!(Macro.Env.t(), term, term, term) :: {atom, keyword}
   def provides!(env, type, module, opts) do
     check!(env, Options.check(opts, [:priority, :default], "provides #{inspect(type)}"))
-    priority = Keyword.get(opts, :priority, 50)
+    priority = Keyword.get(opts, :priority, Native.HookOrder.default_priority())
 
     cond do
       not is_atom(type) ->
@@ -72,7 +72,7 @@ defmodule Pipeline.Plugin.Declaration do
       not is_atom(module) ->
         fail!(env, "provides takes a module, got: #{inspect(module)}")
 
-      not Manifest.priority?(priority) ->
+      not Native.HookOrder.priority?(priority) ->
         fail!(env, "the priority of a provider is an integer, got: #{inspect(priority)}")
 
       true ->

@@ -53,12 +53,10 @@ defmodule Pipeline.Plugin.Events do
     * `:events_dropped` - with `%{id: id, count: n}`: a slow plugin missed `n` events and has caught up
   """
 
-  alias Pipeline.{Events, HeapLimit}
+  alias Pipeline.{Events, HeapLimit, Instance, Options}
   alias Pipeline.Events.Subscription
-  alias Pipeline.Instance
   alias Pipeline.Instance.Names
-  alias Pipeline.Options
-  alias Pipeline.Plugin.{Distribution, Wrapper}
+  alias Pipeline.Plugin.Distribution
 
   @doc """
   Sends an event to all plugins and processes that subscribed to its type.
@@ -172,5 +170,5 @@ defmodule Pipeline.Plugin.Events do
     if Keyword.keyword?(opts), do: Keyword.put(opts, :instance, instance(opts)), else: opts
   end
 
-  defp instance(opts), do: opts[:instance] || Wrapper.instance() || Instance.default()
+  defp instance(opts), do: opts[:instance] || Instance.Caller.instance() || Instance.default()
 end

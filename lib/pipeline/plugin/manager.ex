@@ -28,7 +28,7 @@ defmodule Pipeline.Plugin.Manager do
 
   alias Pipeline.{Instance, Options, Plugin}
   alias Pipeline.Instance.Names
-  alias Pipeline.Plugin.{Distribution, Error, Lifecycle, Registry, Wrapper}
+  alias Pipeline.Plugin.{Distribution, Error, Lifecycle, Registry}
   alias Pipeline.Plugin.Manager.{Health, Parts, Readiness, Server, Upgrade}
   alias Pipeline.Plugin.Resources.Limits
 
@@ -586,7 +586,7 @@ defmodule Pipeline.Plugin.Manager do
   defp everywhere(opts, on_all, here) do
     instance = opts[:instance] || @default
 
-    case {opts[:nodes], Wrapper.running_callback()} do
+    case {opts[:nodes], Instance.Caller.callback()} do
       {nil, _} -> here.()
       {:all, nil} -> on_all.(Distribution.of(running!(instance)), instance)
       {:all, callback} -> {:error, {:called_from_callback, callback}}
@@ -598,7 +598,7 @@ defmodule Pipeline.Plugin.Manager do
     instance = opts[:instance] || @default
 
     # The manager waits for these callbacks and could not answer.
-    case Wrapper.running_callback() do
+    case Instance.Caller.callback() do
       callback when callback != nil -> {:error, {:called_from_callback, callback}}
       nil -> GenServer.call(instance |> running!() |> Server.name(), request, :infinity)
     end

@@ -27,11 +27,8 @@ defmodule Pipeline.Plugin.Manifest do
   @keys [:id, :version, :capabilities, :dependencies]
 
   # Bytes of an id that is a string, and of the name of an unknown atom: 255 characters. The core has the same numbers.
-  @id_bytes 255
-  @atom_bytes 4 * 255
 
   # What the core can hold.
-  @highest_priority 0x7FFFFFFFFFFFFFFF
 
   # All atoms that stand in manifests whatever the plugin.
   @words @keys ++
@@ -73,19 +70,10 @@ defmodule Pipeline.Plugin.Manifest do
     end
   end
 
-  @doc false
-  @spec id?(term) :: boolean
-  def id?(id), do: valid_id?(id)
-
-  @doc false
-  # What the core can hold.
-  @spec priority?(term) :: boolean
-  def priority?(priority), do: is_integer(priority) and abs(priority) <= @highest_priority
-
   defp field_error(:id, id) do
     cond do
-      valid_id?(id) -> nil
-      too_long?(id) -> too_long("id", id, @id_bytes)
+      Native.Id.valid?(id) -> nil
+      too_long?(id) -> too_long("id", id, Native.Id.most_bytes())
       true -> {:error, "its id is #{Foreign.term(id)}, where an atom or a string belongs"}
     end
   end
@@ -125,19 +113,19 @@ defmodule Pipeline.Plugin.Manifest do
   defp field_error(:hooks, hooks) do
     unless is_map(hooks) and
              Enum.all?(hooks, fn {kind, points} ->
-               name?(kind) and proper_list?(points) and Enum.all?(points, &name?/1)
+               Native.Id.name?(kind) and proper_list?(points) and Enum.all?(points, &Native.Id.name?/1)
              end) do
       {:error, "its hooks are #{Foreign.term(hooks)}, where a map from kinds to lists of hook points belongs"}
     end
   end
 
-  defp capability?({name, _value}), do: name?(name)
+  defp capability?({name, _value}), do: Native.Id.name?(name)
   defp capability?(_other), do: false
 
   defp provider_error({type, _module, opts}) do
     priority = opts[:priority]
 
-    unless is_nil(priority) or priority?(priority) do
+    unless is_nil(priority) or Native.HookOrder.priority?(priority) do
       {:error,
        "its #{Foreign.term(type)} has the priority #{Foreign.term(priority)}, where an integer belongs"}
     end
@@ -182,19 +170,10 @@ defmodule Pipeline.Plugin.Manifest do
     {:error, "its #{field} has #{byte_size(text)} bytes, and #{limit} are allowed; shorten it"}
   end
 
-  defp too_long?(id), do: is_binary(id) and byte_size(id) > @id_bytes
+  defp too_long?(id), do: is_binary(id) and byte_size(id) > Native.Id.most_bytes()
 
-  defp target?({:capability, name}), do: name?(name)
-  defp target?(id), do: valid_id?(id)
-
-  # The name of an atom that the VM does not know, from a file.
-  defp name?({:unknown_atom, name}), do: text?(name, @atom_bytes)
-  defp name?(name), do: is_atom(name)
-
-  defp valid_id?(id) when is_binary(id), do: text?(id, @id_bytes)
-  defp valid_id?(id), do: id not in [nil, true, false] and name?(id)
-
-  defp text?(text, bytes), do: is_binary(text) and byte_size(text) in 1..bytes and String.valid?(text)
+  defp target?({:capability, name}), do: Native.Id.name?(name)
+  defp target?(id), do: Native.Id.valid?(id)
 
   defp proper_list?(list), do: is_list(list) and not List.improper?(list)
 end

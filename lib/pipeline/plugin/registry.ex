@@ -285,7 +285,7 @@ defmodule Pipeline.Plugin.Registry do
 
   defp providers(info) do
     for {type, module, opts} <- Manifest.providers(info), runs?(info) do
-      {type, module, opts[:priority] || 50, opts[:default] == true}
+      {type, module, opts[:priority] || Native.HookOrder.default_priority(), opts[:default] == true}
     end
   end
 end

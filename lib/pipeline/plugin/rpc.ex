@@ -19,7 +19,7 @@ defmodule Pipeline.Plugin.RPC do
   """
 
   alias Pipeline.{Instance, Options}
-  alias Pipeline.Plugin.{Distribution, Wrapper}
+  alias Pipeline.Plugin.Distribution
   alias Pipeline.Plugin.RPC.Target
 
   @type reason ::
@@ -144,7 +144,7 @@ defmodule Pipeline.Plugin.RPC do
 
   defp target(opts, function) do
     Options.validate!(opts, [:instance, :node], function)
-    instance = opts[:instance] || Wrapper.instance() || Instance.default()
+    instance = opts[:instance] || Instance.Caller.instance() || Instance.default()
     {instance, node!(opts[:node] || Distribution.of(instance).default_node(instance) || node())}
   end
 

@@ -18,8 +18,8 @@ defmodule Pipeline.Plugin.Security do
   `Pipeline.Sandbox` for what it guards against, and what not. The plugin itself is trusted code.
   """
 
-  alias Pipeline.Plugin.{Registry, Wrapper}
-  alias Pipeline.Options
+  alias Pipeline.Plugin.Registry
+  alias Pipeline.{Instance, Options}
   alias Pipeline.Sandbox
 
   @capability :sandbox
@@ -94,6 +94,9 @@ defmodule Pipeline.Plugin.Security do
   defp limits(opts), do: Keyword.take(opts, [:timeout, :max_heap])
 
   defp get(plugin_id, opts) do
-    Registry.info(Registry.owned(opts[:instance] || Wrapper.instance() || Pipeline.Plugin), plugin_id)
+    Registry.info(
+      Registry.owned(opts[:instance] || Instance.Caller.instance() || Instance.default()),
+      plugin_id
+    )
   end
 end

@@ -16,11 +16,9 @@ defmodule Pipeline.Plugin.Wrapper do
   alias Pipeline.Plugin.Manager.Health
   alias Pipeline.Plugin.Manager.UpgradeGuard
   alias Pipeline.Plugin.{Child, Registry, Restarts}
-  alias Pipeline.Instance.Names
+  alias Pipeline.Instance.{Caller, Names}
   alias Pipeline.Plugin.Resources.{Limits, Monitor}
 
-  @callback_key :"$pipeline_plugin_callback"
-  @instance_key :"$pipeline_plugin_instance"
   # There once init/1 is through.
   @running_key :"$pipeline_plugin_running"
 
@@ -71,16 +69,6 @@ defmodule Pipeline.Plugin.Wrapper do
   @spec start_plugin(pid) :: :ok
   def start_plugin(pid), do: GenServer.cast(pid, {:start_plugin, self()})
 
-  @doc false
-  # The instance whose plugin the calling process is, if it is one.
-  @spec instance() :: atom | nil
-  def instance, do: Process.get(@instance_key)
-
-  @doc false
-  # Which of the callbacks that the manager waits for the calling process is in.
-  @spec running_callback() :: atom | nil
-  def running_callback, do: Process.get(@callback_key)
-
   @impl GenServer
   # Under a supervisor of the user's.
   def init({module, id, instance, config}) do
@@ -90,7 +78,7 @@ defmodule Pipeline.Plugin.Wrapper do
   defp new(module, id, instance, restarts) do
     # So that a shutdown reaches the plugin's stop/1.
     Process.flag(:trap_exit, true)
-    Process.put(@instance_key, instance)
+    Caller.enter(instance)
     HeapLimit.note()
     %{module: module, id: id, instance: instance, restarts: restarts, state: nil}
   end
@@ -108,7 +96,7 @@ defmodule Pipeline.Plugin.Wrapper do
   defp initialise(%{module: module} = data, config) do
     init = if exports?(data, :init, 1), do: &module.init/1, else: &{:ok, &1}
 
-    case callback(:init, fn -> init.(config) end) do
+    case Caller.in_callback(:init, fn -> init.(config) end) do
       {:ok, state} ->
         Process.put(@running_key, true)
         {:ok, %{data | state: state}}
@@ -194,7 +182,9 @@ defmodule Pipeline.Plugin.Wrapper do
   end
 
   def handle_call({:update_config, update}, _from, %{module: module, state: state} = data) do
-    case callback(:update_config, fn -> Update.take(update, module, data.id, data.instance, state) end) do
+    case Caller.in_callback(:update_config, fn ->
+           Update.take(update, module, data.id, data.instance, state)
+         end) do
       {:ok, answer, state} -> {:reply, bounded(answer, data), %{data | state: state}}
       {:bad_return, other} -> {:stop, {:bad_return, {module, :update_config, 2}, other}, data}
     end
@@ -251,7 +241,7 @@ defmodule Pipeline.Plugin.Wrapper do
   @impl GenServer
   def terminate(_reason, data) do
     if Process.get(@running_key) && exports?(data, :stop, 1),
-      do: callback(:stop, fn -> data.module.stop(data.state) end)
+      do: Caller.in_callback(:stop, fn -> data.module.stop(data.state) end)
 
     :ok
   end
@@ -345,7 +335,7 @@ defmodule Pipeline.Plugin.Wrapper do
     new = %{old | module: module}
 
     if exports?(new, :code_change, 3) do
-      case callback(:code_change, fn -> module.code_change(from_version, old.state, extra) end) do
+      case Caller.in_callback(:code_change, fn -> module.code_change(from_version, old.state, extra) end) do
         {:ok, state} -> {:ok, %{new | state: state}}
         {:error, reason} -> {{:error, reason}, old}
         other -> {{:error, {:bad_return, {module, :code_change, 3}, other}}, old}
@@ -360,7 +350,7 @@ defmodule Pipeline.Plugin.Wrapper do
 
   defp run_start(data) do
     if exports?(data, :start, 1) do
-      case callback(:start, fn -> data.module.start(data.state) end) do
+      case Caller.in_callback(:start, fn -> data.module.start(data.state) end) do
         {:ok, state} -> {:ok, %{data | state: state}}
         {:error, reason} -> {:error, reason}
         other -> {:error, {:bad_return, {data.module, :start, 1}, other}}
@@ -375,11 +365,4 @@ defmodule Pipeline.Plugin.Wrapper do
     do: if(HeapLimit.fits?(answer), do: answer, else: {:error, {:too_large, data.id}})
 
   defp exports?(data, name, arity), do: function_exported?(data.module, name, arity)
-
-  defp callback(name, fun) do
-    Process.put(@callback_key, name)
-    fun.()
-  after
-    Process.delete(@callback_key)
-  end
 end

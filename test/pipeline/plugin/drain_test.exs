@@ -312,7 +312,7 @@ defmodule Pipeline.Plugin.DrainTest do
 
       assert pid == task.pid
       assert Exception.message(error) =~ "still run its old code"
-      assert Manager.plugin_info!(:busy, instance: instance) == :error
+      assert Manager.plugin_info(:busy, instance: instance) == :error
       send(pid, :go)
       assert Task.await(task) == :gone
     end

@@ -3,6 +3,7 @@ defmodule Pipeline.Plugin.ResourcesTest do
   use Pipeline.InstanceCase, async: true
 
   alias Pipeline.Instance.Names
+  alias Pipeline.Plugin.Error
   alias Pipeline.Plugin.Resources
 
   @moduletag :capture_log
@@ -320,7 +321,7 @@ defmodule Pipeline.Plugin.ResourcesTest do
       assert %{status: {:unhealthy, {:too_large, :sharing}}, details: nil} =
                Manager.health(opts).plugins.sharing
 
-      assert Manager.update_config(:sharing, %{}, opts) == {:error, {:too_large, :sharing}}
+      assert {:error, %Error{reason: {:too_large, :sharing}}} = Manager.update_config(:sharing, %{}, opts)
 
       assert {:ok, :ok} = call(:sharing, {:emit, 3}, opts)
       assert_receive {:pipeline_event, {:plugin, :sharing}, {_, _}}

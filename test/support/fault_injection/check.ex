@@ -44,7 +44,7 @@ defmodule Pipeline.FaultInjection.Check do
 
       assert is_pid(pid) == id in running,
              "the process of #{id} is #{inspect(pid)}, and #{inspect(running)} are to run: " <>
-               inspect(Manager.plugin_info!(id, instance: instance), limit: 60)
+               inspect(Manager.plugin_info(id, instance: instance), limit: 60)
     end
 
     for id <- running do

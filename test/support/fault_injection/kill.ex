@@ -48,7 +48,7 @@ defmodule Pipeline.FaultInjection.Kill do
   # As long as the plugin is to run.
   defp replaced({:plugin, id} = victim, old, instance) do
     quiet(instance)
-    to_run? = match?({:ok, %{state: :started}}, Manager.plugin_info!(id, instance: instance))
+    to_run? = match?({:ok, %{state: :started}}, Manager.plugin_info(id, instance: instance))
     if to_run? and pid(victim, instance) in [nil, old], do: replaced(victim, old, instance), else: :ok
   end
 

@@ -60,7 +60,7 @@ defmodule Pipeline.FaultInjection.Operation do
 
   # By crashes, until the manager gives it up.
   defp do_perform({:fail, id} = operation, model, versions, [instance: instance] = opts) do
-    case Manager.plugin_info!(id, opts) do
+    case Manager.plugin_info(id, opts) do
       {:ok, %{state: :started}} ->
         Kill.kill({:plugin, id}, instance)
         do_perform(operation, model, versions, opts)
