@@ -28,7 +28,8 @@ defmodule ReadmeTest do
     |> Enum.chunk_by(&String.starts_with?(&1, "#=> "))
     |> Enum.reduce({nil, bindings}, fn
       ["#=> " <> expected], {value, bindings} ->
-        assert inspect(value, limit: :infinity) == expected
+        # Not as text: the order in which a map shows its keys depends on the version of OTP.
+        assert {value, []} == Code.eval_string(expected)
         {nil, bindings}
 
       lines, {_value, bindings} ->

@@ -495,9 +495,15 @@ defmodule Pipeline.EventsTest do
 
   defp count(seen) do
     receive do
-      {:pipeline_event, _event, payload} -> count([payload | seen])
-      {:pipeline_events_dropped, n} -> count([{:dropped, n} | seen])
-      {:counted, from} -> send(from, {:counted, self(), Enum.reverse(seen)}) && count(seen)
+      {:pipeline_event, _event, payload} ->
+        count([payload | seen])
+
+      {:pipeline_events_dropped, n} ->
+        count([{:dropped, n} | seen])
+
+      {:counted, from} ->
+        send(from, {:counted, self(), Enum.reverse(seen)})
+        count(seen)
     end
   end
 

@@ -91,7 +91,7 @@ defmodule Pipeline.NativeFuzzTest do
     """
     The VM ended with #{status}. #{last_call(File.read(Path.join(directory, "last_call")))}
 
-    #{String.slice(output, -4000, 4000) || output}
+    #{output |> String.graphemes() |> Enum.take(-4000)}
     """
   end
 

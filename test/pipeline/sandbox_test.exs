@@ -236,6 +236,7 @@ defmodule Pipeline.SandboxTest do
 
     test "refuses calls that are known only at run time" do
       assert refused(Sandboxed.by_name(File), [File]) == [:dynamic]
+      assert refused(Sandboxed.by_field(File), [File]) == [:dynamic]
       assert refused(Sandboxed.applying(File), [File]) == [:dynamic]
       assert refused(Sandboxed.capturing(File), [File]) == [{:erlang, :make_fun, 3}]
     end

@@ -85,7 +85,7 @@ defmodule Pipeline.RandomTerm do
 
     case :rand.uniform(6) do
       1 -> term()
-      2 -> Tuple.append(tuple, leaf())
+      2 -> Tuple.insert_at(tuple, tuple_size(tuple), leaf())
       3 -> Tuple.delete_at(tuple, at)
       _ -> put_elem(tuple, at, changed(elem(tuple, at)))
     end
@@ -104,7 +104,7 @@ defmodule Pipeline.RandomTerm do
 
   def changed(binary) when is_binary(binary) and binary != "" do
     at = :rand.uniform(byte_size(binary)) - 1
-    <<head::binary-size(at), byte, tail::binary>> = binary
+    {head, <<byte, tail::binary>>} = :erlang.split_binary(binary, at)
 
     case :rand.uniform(5) do
       1 -> term()

@@ -7,6 +7,7 @@ defmodule Pipeline.Sandboxed do
   def calling(fun), do: fn -> fun.(1) end
   def adding(n), do: fn m -> n + m end
   def by_name(module), do: fn -> module.cwd() end
+  def by_field(value), do: fn -> value.cwd end
   def applying(module), do: fn -> apply(module, :cwd, []) end
   def capturing(module), do: fn -> &module.cwd/0 end
   def sending(pid), do: fn -> send(pid, :from_the_sandbox) end

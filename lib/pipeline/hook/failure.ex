@@ -135,7 +135,7 @@ defmodule Pipeline.Hook.Failure do
     [{module, fun, arity, List.keystore(location, @mark, 0, {@mark, mark})} | rest]
   end
 
-  defp mark(_other, mark), do: [{Pipeline.Hook, :run, 4, [{@mark, mark}]}]
+  defp mark(_other, mark), do: mark([{Pipeline.Hook, :run, 4, []}], mark)
 
   defp unmark([{module, fun, arity, location} | rest]) do
     [{module, fun, arity, List.keydelete(location, @mark, 0)} | rest]

@@ -137,6 +137,14 @@ defmodule Pipeline.Sandbox.Inspection do
   defp bif(name, args), do: operands(args, [{:call, {:erlang, name, length(args)}}])
 
   defp operands([], found), do: found
+
+  # Newer compilers add these to `value.name` and `value.name()`. The first calls the function where the value is a
+  # module; the second warns that the value is a map.
+  defp operands([{:extfunc, :elixir_erl_pass, :no_parens_remote, 2} | rest], found),
+    do: operands(rest, [:dynamic | found])
+
+  defp operands([{:extfunc, :elixir_erl_pass, :parens_map_field, 2} | rest], found), do: operands(rest, found)
+
   defp operands([{:extfunc, m, f, a} | rest], found), do: operands(rest, [{:call, {m, f, a}} | found])
 
   defp operands([{:literal, term} | rest], found) do

@@ -161,6 +161,19 @@ defmodule Pipeline.Plugin.ConfigSchemaTest do
              ]
     end
 
+    test "a string that is not UTF-8, or too long to compare whole, is an unknown field" do
+      schema = [times: [type: :integer]]
+      long = String.duplicate("ä", 50)
+
+      for key <- [<<255>>, long, "x" <> long] do
+        assert [message] = messages(%{key => 1}, schema)
+        assert message =~ "unknown field. Known: :times"
+      end
+
+      assert [message] = messages(%{("timez" <> <<255>>) => 1}, schema)
+      assert message =~ "unknown field. Did you mean :times?"
+    end
+
     test "a field that is given under its atom and its string is given twice" do
       assert messages(%{"a" => 1, a: 1}, a: []) == ["a: is given twice"]
       assert messages(%{nested: [a: 1, a: 2]}, nested: [keys: [a: []]]) == ["nested.a: is given twice"]

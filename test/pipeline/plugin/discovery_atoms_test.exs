@@ -93,7 +93,7 @@ defmodule Pipeline.Plugin.DiscoveryAtomsTest do
     else
       Enum.reduce(1..3, bytes, fn _, bytes ->
         at = :rand.uniform(byte_size(bytes)) - 1
-        <<before::binary-size(at), _, rest::binary>> = bytes
+        {before, <<_, rest::binary>>} = :erlang.split_binary(bytes, at)
         before <> <<:rand.uniform(256) - 1>> <> rest
       end)
     end

@@ -50,7 +50,9 @@ defmodule Pipeline.Plugin.RPCTest do
     assert_receive {:message, :hello}
   end
 
-  test "is an error, never an exit", %{opts: opts} do
+  # A tag, so that the compiler does not see that it is no timeout.
+  @tag wrong: :soon
+  test "is an error, never an exit", %{opts: opts, wrong: wrong} do
     assert RPC.call(:nobody, :count, 5000, opts) == {:error, {:not_loaded, :nobody}}
     assert RPC.cast(:nobody, :count, opts) == {:error, {:not_loaded, :nobody}}
 
@@ -67,7 +69,7 @@ defmodule Pipeline.Plugin.RPCTest do
     assert RPC.call(:counter, :count, 5000, instance: :nowhere) == {:error, {:not_loaded, :counter}}
 
     assert_raise ArgumentError, ~r/a timeout is a number of milliseconds or :infinity, got: :soon/, fn ->
-      RPC.call(:counter, :count, :soon, opts)
+      RPC.call(:counter, :count, wrong, opts)
     end
   end
 

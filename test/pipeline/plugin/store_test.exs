@@ -70,7 +70,7 @@ defmodule Pipeline.Plugin.StoreTest do
 
     test "has a changed bit, whichever", %{path: path, binary: binary} do
       for byte <- 0..(byte_size(binary) - 1), bit <- 0..7 do
-        <<before::binary-size(byte), changed, rest::binary>> = binary
+        {before, <<changed, rest::binary>>} = :erlang.split_binary(binary, byte)
         binary = <<before::binary, bxor(changed, 1 <<< bit), rest::binary>>
         expected = if byte < byte_size(@magic), do: "is not a plugin store", else: "is torn or was changed"
         assert set_aside(path, binary) == expected

@@ -161,8 +161,8 @@ defmodule Pipeline.NativeFuzz.Arguments do
 
   defp steps(held) do
     some(fn ->
-      step = {Held.one(held, :hook), one([:halt, :skip, :raise])}
-      if one([true, false]), do: step, else: Tuple.append(step, Held.one(held, :breaker))
+      {hook, mode} = {Held.one(held, :hook), one([:halt, :skip, :raise])}
+      if one([true, false]), do: {hook, mode}, else: {hook, mode, Held.one(held, :breaker)}
     end)
   end
 

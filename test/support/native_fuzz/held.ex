@@ -17,7 +17,7 @@ defmodule Pipeline.NativeFuzz.Held do
   @spec put(t, kind, term) :: t
   def put(held, kind, what) do
     Map.update(held, kind, {what}, fn
-      all when tuple_size(all) < @most -> Tuple.append(all, what)
+      all when tuple_size(all) < @most -> Tuple.insert_at(all, tuple_size(all), what)
       all -> put_elem(all, :rand.uniform(@most) - 1, what)
     end)
   end

@@ -2,10 +2,13 @@ defmodule Pipeline.Plugins.TelemetryPlugin.Span do
   @moduledoc false
   # Emits spans and events, through `:telemetry` if the host has it.
 
+  # Not a dependency.
+  @compile {:no_warn_undefined, :telemetry}
+
   @spec run([atom], map, atom | nil, (() -> result)) :: result when result: term
   def run(name, metadata, instance, fun) do
     if telemetry?() do
-      telemetry().span(name, metadata, fn ->
+      :telemetry.span(name, metadata, fn ->
         result = fun.()
         {result, Map.put(metadata, :result, outcome(result))}
       end)
@@ -17,7 +20,7 @@ defmodule Pipeline.Plugins.TelemetryPlugin.Span do
   @spec event([atom], map, map, atom | nil) :: :ok
   def event(name, measurements, metadata, instance) do
     if telemetry?() do
-      telemetry().execute(name, measurements, metadata)
+      :telemetry.execute(name, measurements, metadata)
     else
       emit(name, measurements, metadata, instance)
     end
@@ -30,12 +33,9 @@ defmodule Pipeline.Plugins.TelemetryPlugin.Span do
 
   @doc "Loads `:telemetry` if it is present, so that a span need not ask the code server."
   @spec find_telemetry() :: boolean
-  def find_telemetry, do: Code.ensure_loaded?(telemetry())
+  def find_telemetry, do: Code.ensure_loaded?(:telemetry)
 
-  defp telemetry?, do: :erlang.module_loaded(telemetry())
-
-  # Not a dependency: a call through a function avoids a warning of the compiler.
-  defp telemetry, do: :telemetry
+  defp telemetry?, do: :erlang.module_loaded(:telemetry)
 
   defp emit_span(name, metadata, instance, fun) do
     started = System.monotonic_time()
