@@ -4,7 +4,8 @@ defmodule Pipeline.Events.Subscriptions do
   #
   # This supervisor owns the tables, so they outlive the server that writes them. Emitters read them:
   #
-  #   * subscriptions: a row `{{instance, event}, target}` for one event, `{instance, target}` for a pattern
+  #   * subscriptions: a row `{{instance, event}, target}` for one event, `{[instance], target}` for a pattern. The name of
+  #     an instance is any term, such as a pair, so the two kinds of keys have different types
   #   * subscribers: a row `{pid, credit, subscription rows}` for a process
 
   use Supervisor
@@ -31,7 +32,7 @@ defmodule Pipeline.Events.Subscriptions do
 
   @spec row(Subscription.t(), pid, Credit.t(), nil | Replay.t()) :: row
   def row(%{instance: instance, event: event, pattern: pattern, meta?: meta?}, pid, credit, replay) do
-    {if(pattern, do: instance, else: {instance, event}), {pid, credit, meta?, pattern, replay}}
+    {if(pattern, do: [instance], else: {instance, event}), {pid, credit, meta?, pattern, replay}}
   end
 
   @spec insert(row) :: :ok
@@ -48,7 +49,7 @@ defmodule Pipeline.Events.Subscriptions do
 
   @doc "Whether an event has a subscriber, or the instance has any pattern, which may not match it."
   @spec any?(atom, term) :: boolean
-  def any?(instance, event), do: :ets.member(@table, {instance, event}) or :ets.member(@table, instance)
+  def any?(instance, event), do: :ets.member(@table, {instance, event}) or :ets.member(@table, [instance])
 
   @doc "Sends an event once to each of its subscribers."
   @spec dispatch(atom, term, term) :: :ok
@@ -57,7 +58,7 @@ defmodule Pipeline.Events.Subscriptions do
     stamp = if record = Record.of(instance), do: Record.add(record, event, payload)
     exact = :ets.lookup(@table, {instance, event})
 
-    case :ets.lookup(@table, instance) do
+    case :ets.lookup(@table, [instance]) do
       [] -> deliver(exact, event, payload, stamp)
       patterns -> exact |> with_matching(patterns, event) |> deliver(event, payload, stamp)
     end
