@@ -45,8 +45,8 @@ defmodule Pipeline.ForeignTest do
     end
 
     test "that is a struct with an Inspect of its own keeps its fields to itself" do
-      child = struct(Pipeline.Plugin.Child, config: %{password: "hunter2"})
-      assert Foreign.term({:error, child}) == "{:error, %Pipeline.Plugin.Child{...}}"
+      child = struct(Pipeline.Plugin.Registry.ReadOnly, handle: %{password: "hunter2"})
+      assert Foreign.term({:error, child}) == "{:error, %Pipeline.Plugin.Registry.ReadOnly{...}}"
     end
 
     test "is cut where it is large or deep" do
@@ -84,8 +84,8 @@ defmodule Pipeline.ForeignTest do
   end
 
   test "an exception is told by its fields, and by no code of its own" do
-    assert Foreign.message(%Computed{code: 3, secret: struct(Pipeline.Plugin.Child)}) ==
-             "code: 3, secret: %Pipeline.Plugin.Child{...}"
+    assert Foreign.message(%Computed{code: 3, secret: struct(Pipeline.Plugin.Registry.ReadOnly)}) ==
+             "code: 3, secret: %Pipeline.Plugin.Registry.ReadOnly{...}"
 
     assert Foreign.exception(%RuntimeError{message: "no luck"}) == "RuntimeError: no luck"
   end

@@ -165,13 +165,10 @@ defmodule Pipeline.Plugin.ConfigSchemaTest do
       schema = [times: [type: :integer]]
       long = String.duplicate("ä", 50)
 
-      for key <- [<<255>>, long, "x" <> long] do
+      for key <- [<<255>>, long, "x" <> long, "timez" <> <<255>>] do
         assert [message] = messages(%{key => 1}, schema)
         assert message =~ "unknown field. Known: :times"
       end
-
-      assert [message] = messages(%{("timez" <> <<255>>) => 1}, schema)
-      assert message =~ "unknown field. Did you mean :times?"
     end
 
     test "a field that is given under its atom and its string is given twice" do

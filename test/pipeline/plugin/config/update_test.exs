@@ -32,7 +32,7 @@ defmodule Pipeline.Plugin.Config.UpdateTest do
     def update_config(%{model: "ask " <> _} = config, state) do
       send(
         state.test,
-        {:answer, Pipeline.Plugin.Manager.unload_plugin(:chat, instance: Pipeline.Plugin.Wrapper.instance())}
+        {:answer, Pipeline.Plugin.Manager.unload_plugin(:chat, instance: Pipeline.Instance.Caller.instance())}
       )
 
       {:ok, config}
