@@ -58,7 +58,8 @@ defmodule Pipeline.Plugin.RestartTest do
 
   # The manager answers once it has done what it was told before.
   defp manager_done(instance) do
-    assert {:error, {:not_loaded, :nobody}} = Manager.unload_plugin(:nobody, instance: instance)
+    assert {:error, %Error{reason: {:not_loaded, :nobody}}} =
+             Manager.unload_plugin(:nobody, instance: instance)
   end
 
   test "one that has failed is tried again until it runs, and its dependents come back", %{instance: instance} do
@@ -168,7 +169,7 @@ defmodule Pipeline.Plugin.RestartTest do
     load(instance, restart: [backoff: [min: 7]])
 
     assert %{restart: %{max: 0, within: 5_000, backoff: %{min: 7, max: 4}}} =
-             Manager.plugin_info(:fragile, instance: instance)
+             Manager.plugin_info!(:fragile, instance: instance)
 
     for {wrong, sentence} <- [
           {[maks: 1], "unknown option :maks of restart:. Did you mean :max? Known: :max, :within, :backoff"},

@@ -63,7 +63,7 @@ defmodule Pipeline.Plugin.TreeTest do
   test "children start before the process, and end after it", %{instance: instance} do
     assert {:ok, :parent} = load(instance)
     assert [{:child, :first, _}, {:child, :second, _}, {:init, pid}, {:start, pid}] = told()
-    assert %{pid: ^pid} = Manager.plugin_info(:parent, instance: instance)
+    assert %{pid: ^pid} = Manager.plugin_info!(:parent, instance: instance)
 
     assert :ok = Manager.unload_plugin(:parent, instance: instance)
     assert [{:stop, ^pid}, {:child_ended, :second}, {:child_ended, :first}] = told()
@@ -77,7 +77,7 @@ defmodule Pipeline.Plugin.TreeTest do
     crash(second)
     assert_receive {:start, :parent, again} when again != pid
     assert [{:stop, ^pid}, {:child, :second, _}, {:init, ^again}] = told()
-    assert %{state: :started, pid: ^again} = Manager.plugin_info(:parent, instance: instance)
+    assert %{state: :started, pid: ^again} = Manager.plugin_info!(:parent, instance: instance)
 
     crash(again)
     assert_receive {:start, :parent, third} when third != again
@@ -120,7 +120,7 @@ defmodule Pipeline.Plugin.TreeTest do
   test "a tree that gives up fails its plugin and harms no other", %{instance: instance} do
     other = plugin([id: :other], do: nil)
     {:ok, :other} = Manager.load_plugin(other, %{}, instance: instance)
-    %{pid: pid} = Manager.plugin_info(:other, instance: instance)
+    %{pid: pid} = Manager.plugin_info!(:other, instance: instance)
     :ok = Events.subscribe(self(), :plugin_failed, instance: instance)
 
     {:ok, :parent} = load(instance)
@@ -132,7 +132,7 @@ defmodule Pipeline.Plugin.TreeTest do
     end
 
     assert_receive {:pipeline_event, {:plugin, :plugin_failed}, %{id: :parent}}
-    assert %{pid: ^pid, state: :started} = Manager.plugin_info(:other, instance: instance)
+    assert %{pid: ^pid, state: :started} = Manager.plugin_info!(:other, instance: instance)
   end
 
   test "a tree that is killed is followed by another", %{instance: instance} do
@@ -142,8 +142,10 @@ defmodule Pipeline.Plugin.TreeTest do
     assert_receive {:start, :parent, again} when again != before
     refute Process.alive?(before)
     # The manager answers once it has done what follows.
-    assert {:error, {:already_started, :parent}} = Manager.enable_plugin(:parent, instance: instance)
-    assert %{state: :started, pid: ^again} = Manager.plugin_info(:parent, instance: instance)
+    assert {:error, %Error{reason: {:already_started, :parent}}} =
+             Manager.enable_plugin(:parent, instance: instance)
+
+    assert %{state: :started, pid: ^again} = Manager.plugin_info!(:parent, instance: instance)
   end
 
   test "all that is a supervisor answers as one", %{instance: instance} do
@@ -156,7 +158,7 @@ defmodule Pipeline.Plugin.TreeTest do
     assert [{_, pid, :worker, [_, module]}, {:second, _, _, _}, {:first, _, _, _}] =
              Supervisor.which_children(tree)
 
-    assert %{id: :parent, pid: ^pid, module: ^module} = Manager.plugin_info(:parent, instance: instance)
+    assert %{id: :parent, pid: ^pid, module: ^module} = Manager.plugin_info!(:parent, instance: instance)
 
     for {id, _, _, _} <- Supervisor.which_children(tree) do
       assert {:ok, %{id: ^id, start: {_, _, _}}} = :supervisor.get_childspec(tree, id)
@@ -226,7 +228,7 @@ defmodule Pipeline.Plugin.TreeTest do
       assert {:error, {:crashed, :pooled, _}} = RPC.call(:pooled, :crash, 5_000, instance: instance)
       assert_receive {:pipeline_event, {:plugin, :plugin_restarted}, %{id: :pooled}}
       refute_received {:pipeline_event, {:plugin, :plugin_failed}, _}
-      assert %{state: :started} = Manager.plugin_info(:pooled, instance: instance)
+      assert %{state: :started} = Manager.plugin_info!(:pooled, instance: instance)
     end
 
     test "have ended when it is unloaded", %{instance: instance} do
