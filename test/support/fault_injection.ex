@@ -53,7 +53,7 @@ defmodule Pipeline.FaultInjection do
     versions = Plugins.compile()
     Measured.load_code()
     log_nothing()
-    for _ <- 1..@changes, do: change(Registry.of(@instance))
+    for _ <- 1..@changes, do: change(Registry.owned(@instance))
 
     in_process(fn -> run(@warm_up, 0, versions) end)
     _ = LeakCheck.measure()
@@ -216,7 +216,7 @@ defmodule Pipeline.FaultInjection do
 
   # A plugin is not crashed more often than it is started again.
   defp kill({kind, id} = victim, test) when kind in [:plugin, :child] do
-    with %{phase: phase} <- Registry.get(Registry.of(@instance), id),
+    with %{phase: phase} <- Registry.info(Registry.owned(@instance), id),
          crashes when crashes < @crashes <- Map.get(test.crashes, phase, 0) do
       do_kill(victim, put_in(test.crashes[phase], crashes + 1))
     else

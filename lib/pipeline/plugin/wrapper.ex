@@ -104,7 +104,8 @@ defmodule Pipeline.Plugin.Wrapper do
       {:ok, data} ->
         {:ok, data, {:continue, :start_plugin}}
 
-      {:error, reason} ->
+      {:error, _reason} = error ->
+        {:error, reason} = bounded(error, data)
         if start == :again, do: log_failure(data, :init, reason)
         {:stop, {:shutdown, reason}}
     end
@@ -194,8 +195,8 @@ defmodule Pipeline.Plugin.Wrapper do
         :ok = StartPhase.complete(data.phase)
         {:reply, :ok, data}
 
-      {:error, reason} ->
-        {:reply, {:error, reason}, data}
+      {:error, _reason} = error ->
+        {:reply, bounded(error, data), data}
     end
   end
 

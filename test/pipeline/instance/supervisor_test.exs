@@ -94,7 +94,6 @@ defmodule Pipeline.Instance.SupervisorTest do
               :instance,
               :published_state,
               :hook_tasks,
-              :plugin_supervisor,
               :plugins,
               :monitor,
               :manager

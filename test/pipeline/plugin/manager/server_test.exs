@@ -100,7 +100,7 @@ defmodule Pipeline.Plugin.Manager.ServerTest do
       assert Hook.run(instance, :step, :given, &Function.identity/1) == {:ok, :given}
     end
 
-    for role <- [:plugin_supervisor, :plugins, :published_state] do
+    for role <- [:plugins, :published_state] do
       test "a killed #{role} comes back with the plugins", %{instance: instance} do
         kill(instance, unquote(role))
         assert_receive {:init, :alpha, _pid}
