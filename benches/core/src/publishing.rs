@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use pipeline_core::hook::Chain;
 use pipeline_core::published::Published;
 
-use crate::chain::{Counter, chain};
+use crate::chain::{CountFamily, chain};
 use crate::effort::Effort;
 use crate::pair::{Row, repeat, rounds};
 use crate::slices::slices;
@@ -104,7 +104,7 @@ fn beside(effort: Effort, hooks: u64, reference: u8) -> Result<Vec<(f64, f64)>, 
     Ok(measured)
 }
 
-fn write(published: &Published<Chain<Counter>>, hooks: u64, turns: &Turns) {
+fn write(published: &Published<Chain<CountFamily>>, hooks: u64, turns: &Turns) {
     loop {
         let mode = turns.wanted.load(Ordering::Acquire);
         if turns.doing.load(Ordering::Relaxed) != mode {

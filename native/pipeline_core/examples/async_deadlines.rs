@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use pipeline_core::hook::asynchronous::{AsyncHook, Limits, RunError, Running};
+use pipeline_core::hook::asynchronous::{AsyncHook, RunError, RunLimits, Running};
 use pipeline_core::hook::{Cause, ContextFamily, Flow, OnError, Point};
 use pipeline_core::host::{Host, Plugin, PluginError, Registrar};
 use pipeline_core::plugin::Manifest;
@@ -70,7 +70,7 @@ impl Plugin<Questions> for Stuck {
 #[tokio::main(flavor = "current_thread", start_paused = true)]
 async fn main() -> Result<(), Box<dyn Error>> {
     let host = Host::new();
-    let limits = Limits::new().timeout(WHOLE_TIME);
+    let limits = RunLimits::new().timeout(WHOLE_TIME);
     let core = async |answer: &mut Vec<&'static str>| {
         answer.push("answered");
         Ok(())

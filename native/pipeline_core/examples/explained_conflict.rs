@@ -4,7 +4,7 @@
 use std::error::Error;
 
 use pipeline_core::requirement::{Requirement, parse_version};
-use pipeline_core::resolve::{Dependency, Node, Request, Root, SolveError, Trouble, solve};
+use pipeline_core::resolve::{ConflictCause, Dependency, Node, Request, Root, SolveError, solve};
 
 fn release(
     id: &'static str,
@@ -64,8 +64,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     // The same for programs.
     assert!(matches!(
-        conflict.troubles[..],
-        [Trouble::Disagreement { id: "cache", .. }]
+        conflict.causes[..],
+        [ConflictCause::Disagreement { id: "cache", .. }]
     ));
     Ok(())
 }

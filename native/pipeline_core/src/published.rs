@@ -27,6 +27,7 @@ use std::hint::spin_loop;
 use std::sync::atomic::Ordering;
 
 use crossbeam_epoch::{self as epoch, Atomic, Owned};
+use crossbeam_utils::CachePadded;
 
 use atomics::{AtomicBool, Mutex};
 
@@ -75,14 +76,11 @@ const PATIENCE: u32 = if cfg!(loom) { 2 } else { 8 };
 /// assert_eq!(limits.load(&pin), &[30]);
 /// ```
 pub struct Published<T: Send + Sync + 'static> {
-    current: Apart<Atomic<Slot<T>>>,
+    /// On a cache line of its own: readers are disturbed only by a new value, not by the mutex or what the owner has
+    /// beside it.
+    current: CachePadded<Atomic<Slot<T>>>,
     writer: Mutex<()>,
 }
-
-/// What readers read, on a cache line that is written to when they are to see it only: not with the writers' mutex, nor
-/// with what its owner has beside it.
-#[repr(align(64))]
-struct Apart<T>(T);
 
 #[repr(align(64))]
 struct Slot<T> {
@@ -125,7 +123,7 @@ impl<T: Send + Sync + 'static> Published<T> {
     /// Publishes a first value.
     pub fn new(value: T) -> Self {
         Self {
-            current: Apart(Atomic::new(Slot::new(value))),
+            current: CachePadded::new(Atomic::new(Slot::new(value))),
             writer: Mutex::new(()),
         }
     }
@@ -133,7 +131,7 @@ impl<T: Send + Sync + 'static> Published<T> {
     /// The value as it is now, to be read for as long as the pin is held.
     #[inline]
     pub fn load<'p>(&'p self, pin: &'p Pin) -> &'p T {
-        let current = self.current.0.load(Ordering::Acquire, &pin.guard);
+        let current = self.current.load(Ordering::Acquire, &pin.guard);
         // SAFETY: `current` is never null and, under a pin of the default collector, not destroyed while the
         // reference lives (see the head of this file).
         &unsafe { current.deref() }.value
@@ -170,7 +168,6 @@ impl<T: Send + Sync + 'static> Published<T> {
         let (value, result) = change(self.load(&pin))?;
         let old = self
             .current
-            .0
             .swap(Owned::new(Slot::new(value)), Ordering::AcqRel, &pin.guard)
             .as_raw()
             .cast_mut();
@@ -194,7 +191,7 @@ impl<T: Send + Sync + 'static> Published<T> {
 
 impl<T: Send + Sync + 'static> Drop for Published<T> {
     fn drop(&mut self) {
-        let current = std::mem::replace(&mut self.current.0, Atomic::null());
+        let current = std::mem::replace(&mut *self.current, Atomic::null());
         // SAFETY: nobody else has a reference to `self`, thus none to its slot either, and the pointer came from
         // `Owned::new`.
         drop(unsafe { current.into_owned() });

@@ -8,14 +8,14 @@
 #![allow(clippy::needless_pass_by_value)]
 
 mod background;
-mod declared;
 mod discovery;
 mod hook_order;
 mod id;
+mod interner;
 mod lifecycle;
 mod manifest;
+mod manifest_terms;
 mod memory;
-mod numbers;
 mod registry;
 mod requirement;
 mod resolution;

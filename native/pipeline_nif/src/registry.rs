@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use pipeline_core::registry::{
-    ChangesError, Entry, Provider, Provision, Registry, RegistryError, Snapshot,
+    ChangesError, Provider, Provision, Registry, RegistryEntry, RegistryError, Snapshot,
 };
 use rustler::{Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 
@@ -27,7 +27,7 @@ struct Registered {
 /// The value of a capability as the external term format writes it, which is the same for equal terms.
 type Value = Box<[u8]>;
 
-impl Entry for Registered {
+impl RegistryEntry for Registered {
     type Id = Id;
     type Key = Id;
     type Value = Value;
@@ -46,31 +46,35 @@ impl Entry for Registered {
 }
 
 /// A change is published whole or, should it panic, not at all; so a panic leaves nothing half done to be seen.
-struct RegistryResource(AssertUnwindSafe<Source>);
+struct RegistryResource(AssertUnwindSafe<RegistrySource>);
 
 /// What is read: a registry as it is now, or as it was at one moment.
-enum Source {
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a registry is read where it lies; most of it is padding"
+)]
+enum RegistrySource {
     Live(Registry<Registered>),
     Kept(Box<Snapshot<Registered>>),
 }
 
 impl RegistryResource {
-    fn new(source: Source) -> ResourceArc<Self> {
+    fn new(source: RegistrySource) -> ResourceArc<Self> {
         ResourceArc::new(Self(AssertUnwindSafe(source)))
     }
 
     fn read<R>(&self, read: impl FnOnce(&Snapshot<Registered>) -> R) -> R {
         match &*self.0 {
-            Source::Live(registry) => registry.read(read),
-            Source::Kept(snapshot) => read(snapshot),
+            RegistrySource::Live(registry) => registry.read(read),
+            RegistrySource::Kept(snapshot) => read(snapshot),
         }
     }
 
     /// A snapshot takes no changes.
     fn live(&self) -> NifResult<&Registry<Registered>> {
         match &*self.0 {
-            Source::Live(registry) => Ok(registry),
-            Source::Kept(_) => Err(Error::BadArg),
+            RegistrySource::Live(registry) => Ok(registry),
+            RegistrySource::Kept(_) => Err(Error::BadArg),
         }
     }
 }
@@ -80,14 +84,14 @@ impl Resource for RegistryResource {}
 
 #[rustler::nif]
 fn registry_new() -> ResourceArc<RegistryResource> {
-    RegistryResource::new(Source::Live(Registry::new()))
+    RegistryResource::new(RegistrySource::Live(Registry::new()))
 }
 
 /// The registry as it is now, to be read like one. It shares what it holds with the registry.
 #[rustler::nif]
 fn registry_snapshot(registry: &RegistryResource) -> ResourceArc<RegistryResource> {
     let snapshot = registry.read(Snapshot::clone);
-    RegistryResource::new(Source::Kept(Box::new(snapshot)))
+    RegistryResource::new(RegistrySource::Kept(Box::new(snapshot)))
 }
 
 /// `:ok` or `:duplicate`.

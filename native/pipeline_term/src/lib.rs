@@ -5,7 +5,7 @@
 //! segment: of the native hooks that stand next to each other. Its configuration is read from a term as [`Data`], by the `Deserialize` of its own type.
 //!
 //! Three traits make a hook: [`NativeHook`] for what computes, or blocks a thread of its own ([`Cost::Blocking`]);
-//! [`NativeAround`] for what wraps others; [`AsyncHook`] for what waits among thousands. The last two are made known by
+//! [`NativeAround`] for what wraps others; [`NativeAsyncHook`] for what waits among thousands. The last two are made known by
 //! [`register_arounds!`] and [`register_async_hooks!`].
 //!
 //! A library of one's own links this crate, registers its hooks and calls [`library!`] with the name of its Elixir
@@ -37,19 +37,19 @@ mod shipped;
 mod suggestion;
 mod vm;
 
-pub use around::{Around, Ended, Enter, FailureKind, InnerFailure, Leave, NativeAround};
-pub use blocking::{AsyncHook, Changes, Fields, Waiting};
+pub use around::{ConfiguredAround, Ended, Enter, FailureKind, InnerFailure, Leave, NativeAround};
+pub use blocking::{Changes, ConfiguredAsyncHook, Fields, NativeAsyncHook};
 pub use context::{ContextError, Key, Kind, Path, PathError, TermContext, Value};
 pub use data::{AtomName, Data, DataError, ShapeError};
 pub use failure::Failure;
 pub use family::Terms;
 pub use hook::{
-    ConfigError, ConfigProblem, Configured, Cost, Flow, Hook, LookupError, NativeHook, PathElement,
-    Phase, Registration,
+    ConfigError, ConfigProblem, Configured, ConfiguredHook, Cost, Flow, LookupError, NativeHook,
+    PathElement, Phase, Registration,
 };
 pub use owned_term::OwnedTerm;
 pub use reason::{Detail, Reason};
-pub use runtime::{Cancellation, GateError, NoRuntime, run_in_background};
+pub use runtime::{Cancellation, JobQueueError, NoRuntime, run_in_background};
 pub use segment::load;
 
 pub use rustler;

@@ -7,7 +7,7 @@ use wildmatch::WildMatch;
 
 #[cfg(feature = "async")]
 use super::AsyncSubscription;
-use super::subscriber::{Place, Queue, Subscriber, Subscribers};
+use super::subscriber::{Queue, Subscriber, Subscribers, SubscriptionHandle};
 use super::{Event, Subscription};
 
 /// Carries events to whoever has subscribed. Clones are the same bus.
@@ -65,8 +65,8 @@ impl<E: Event> EventBus<E> {
         AsyncSubscription::new(receiver, self.add(pattern, Queue::Async(sender)))
     }
 
-    fn add(&self, pattern: &str, queue: Queue<E>) -> Place<E> {
-        let place = Place {
+    fn add(&self, pattern: &str, queue: Queue<E>) -> SubscriptionHandle<E> {
+        let place = SubscriptionHandle {
             subscribers: Arc::downgrade(&self.subscribers),
             dropped: Arc::default(),
         };

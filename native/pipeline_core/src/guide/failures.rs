@@ -3,13 +3,13 @@
 //! A hook fails by returning an error of its family or by panicking; either is caught and has a name. A
 //! [`HookError`](crate::hook::HookError) says which plugin, which point, which kind, which of its hooks, and the
 //! [`Cause`](crate::hook::Cause). What the base operation does is no plugin's fault: its error is
-//! [`Failure::Core`](crate::hook::Failure::Core), and its panic is the caller's.
+//! [`RunFailure::Core`](crate::hook::RunFailure::Core), and its panic is the caller's.
 //!
 //! By default a failure ends the run. A hook with [`OnError::Skip`](crate::hook::OnError::Skip) is left out instead: the
 //! context is put back to what it was before the hook, the run goes on, and the failure is added to `skipped`.
 //!
 //! ```
-//! use pipeline_core::hook::{Attachment, Cause, Chain, ContextFamily, Failure, Flow, Hook, OnError};
+//! use pipeline_core::hook::{Attachment, Cause, Chain, ContextFamily, RunFailure, Flow, Hook, OnError};
 //!
 //! struct Texts;
 //! impl ContextFamily for Texts {
@@ -36,7 +36,7 @@
 //! assert_eq!(skipped[0].cause, Cause::Failed("out of ink"));
 //!
 //! let core = lenient.run(&mut text, |_| Err("no paper"), &mut skipped);
-//! assert!(matches!(core, Err(Failure::Core("no paper"))));
+//! assert!(matches!(core, Err(RunFailure::Core("no paper"))));
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -52,7 +52,7 @@
 //! count either.
 //!
 //! ```
-//! use pipeline_core::breaker::{Settings, State};
+//! use pipeline_core::breaker::{Settings, BreakerState};
 //! use pipeline_core::hook::{Attachment, Cause, Chain, ContextFamily, Flow, Hook, OnError};
 //!
 //! # struct Texts;
@@ -75,7 +75,7 @@
 //! }
 //! assert_eq!(skipped[3].cause, Cause::CircuitOpen);
 //! let (_, plugin, circuit) = chain.circuits().next().unwrap();
-//! assert_eq!((circuit.state(), circuit.counts().refused), (State::Open, 1));
+//! assert_eq!((circuit.state(), circuit.counts().refused), (BreakerState::Open, 1));
 //! assert_eq!(chain.reset_circuits(plugin), 1);
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```

@@ -33,6 +33,6 @@
 //! One writer changes the registry at a time, by publishing the next snapshot; the maps in it share all but what changed,
 //! so that a registration among 10,000 plugins costs little more than one among ten. Readers take one atomic load.
 //!
-//! A registry holds any [`Entry`](crate::registry::Entry), not manifests alone: the ids, the capabilities and their values
+//! A registry holds any [`RegistryEntry`](crate::registry::RegistryEntry), not manifests alone: the ids, the capabilities and their values
 //! can be types of one's own. An id is a symbol or a text ([`PluginId`](crate::plugin::PluginId)), and the two never
 //! meet: `"cache".into()` is the symbol.

@@ -8,7 +8,7 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use pipeline_core::hook::asynchronous::{AsyncChain, AsyncHook, AsyncNext, Limits};
+//! use pipeline_core::hook::asynchronous::{AsyncChain, AsyncHook, AsyncNext, RunLimits};
 //! use pipeline_core::hook::{Attachment, ContextFamily, Flow, OnError, WrapError};
 //!
 //! struct Texts;
@@ -37,7 +37,7 @@
 //! ];
 //! let chain = AsyncChain::new("ask", hooks, |_| &[])?;
 //!
-//! let limits = Limits::new().timeout(Duration::from_millis(100));
+//! let limits = RunLimits::new().timeout(Duration::from_millis(100));
 //! let (mut text, mut skipped) = ("hello".to_owned(), Vec::new());
 //! let core = async |_: &mut String| Ok(());
 //! chain.run_within(&limits, &mut text, core, &mut skipped).await?;
@@ -49,7 +49,7 @@
 //!
 //! # Time
 //!
-//! A hook's `timeout` is its own: a clock that stands still while the hook is in `next`. [`Limits`] are the run's: a
+//! A hook's `timeout` is its own: a clock that stands still while the hook is in `next`. [`RunLimits`] are the run's: a
 //! timeout, a deadline, a token to cancel it by. A run that is ended says what it had come to
 //! ([`RunError`](crate::hook::asynchronous::RunError)). Ending is dropping, which reaches all that waits; threads and
 //! spawned tasks look at [`cancellation`](crate::hook::asynchronous::cancellation).
@@ -68,4 +68,4 @@
 //!
 //! With the feature `tower`, `service::HookLayer` makes a chain, or a point of a host, a layer around any service.
 //!
-//! [`Limits`]: crate::hook::asynchronous::Limits
+//! [`RunLimits`]: crate::hook::asynchronous::RunLimits

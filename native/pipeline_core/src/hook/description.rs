@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, OnError};
+use super::{HookKind, OnError};
 use crate::breaker::Settings;
 use crate::plugin::{Name, PluginId};
 
@@ -41,7 +41,7 @@ pub struct ChainDescription {
 #[serde(deny_unknown_fields)]
 pub struct HookDescription {
     /// What it does.
-    pub kind: Kind,
+    pub kind: HookKind,
     /// Whose hook it is.
     pub plugin: PluginId,
     /// Its priority.

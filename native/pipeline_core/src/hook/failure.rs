@@ -4,7 +4,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::Kind;
+use super::HookKind;
 use crate::plugin::{Name, PluginId};
 
 /// Why a hook failed.
@@ -47,7 +47,7 @@ pub struct HookError<E> {
     /// The point it is attached to.
     pub point: Name,
     /// Its kind.
-    pub kind: Kind,
+    pub kind: HookKind,
     /// Its place among the hooks of its kind on the point, counted from 0.
     pub index: usize,
     /// What happened.
@@ -76,7 +76,7 @@ impl<E> HookError<E> {
 
 /// Why a run failed.
 #[derive(Debug, Error)]
-pub enum Failure<E> {
+pub enum RunFailure<E> {
     /// A hook failed.
     #[error(transparent)]
     Hook(HookError<E>),

@@ -6,7 +6,7 @@ use super::ContextFamily;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum HookKind {
     /// Wraps everything inside; the first is the outermost.
     Around,
     /// Runs ahead of the base operation and may answer in its stead.
@@ -19,7 +19,7 @@ pub enum Kind {
     Listen,
 }
 
-impl Kind {
+impl HookKind {
     /// Every kind, in order.
     pub const ALL: [Self; 5] = [
         Self::Around,
@@ -41,7 +41,7 @@ impl Kind {
     }
 }
 
-impl std::fmt::Display for Kind {
+impl std::fmt::Display for HookKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
     }

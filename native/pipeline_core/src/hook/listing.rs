@@ -4,21 +4,21 @@ use super::attachment::in_order;
 use super::circuit::{Admitted, Observer};
 use super::{
     Attachment, Cause, ChainDescription, ChainError, Circuit, CircuitChange, HookDescription,
-    HookError, Kind, MAX_NESTING, OnError,
+    HookError, HookKind, MAX_NESTING, OnError,
 };
 use crate::breaker::Transition;
 use crate::plugin::{Name, PluginId};
 
 /// A hook as far as it is listed.
 pub(super) trait Listed {
-    fn kind(&self) -> Kind;
+    fn kind(&self) -> HookKind;
     fn on_error(&self) -> OnError;
     fn timeout(&self) -> Option<Duration>;
     fn circuit(&self) -> Option<&Circuit>;
 }
 
 /// The hooks of one point by name, in the order in which they run: what a chain tells of them.
-pub(super) struct Listing {
+pub(super) struct HookListing {
     point: Name,
     hooks: Vec<HookDescription>,
     /// Those of the hooks that have one, with their place among all.
@@ -26,7 +26,7 @@ pub(super) struct Listing {
     observer: Option<Observer>,
 }
 
-impl Listing {
+impl HookListing {
     /// Of a point without hooks.
     pub(super) fn empty(point: impl Into<Name>) -> Self {
         Self {
@@ -63,7 +63,8 @@ impl Listing {
             });
             take(hook);
         }
-        let wrapping = |hook: &&HookDescription| matches!(hook.kind, Kind::Around | Kind::Replace);
+        let wrapping =
+            |hook: &&HookDescription| matches!(hook.kind, HookKind::Around | HookKind::Replace);
         let count = listing.hooks.iter().filter(wrapping).count();
         if count > MAX_NESTING {
             return Err(ChainError::TooDeep {
@@ -90,17 +91,17 @@ impl Listing {
     }
 
     /// Whose hook that of this kind and place is.
-    pub(super) fn plugin(&self, kind: Kind, index: usize) -> &PluginId {
+    pub(super) fn plugin(&self, kind: HookKind, index: usize) -> &PluginId {
         &self.hooks[self.first(kind) + index].plugin
     }
 
-    pub(super) fn on_error(&self, kind: Kind, index: usize) -> OnError {
+    pub(super) fn on_error(&self, kind: HookKind, index: usize) -> OnError {
         self.hooks[self.first(kind) + index].on_error
     }
 
     /// The error of one hook.
     #[cold]
-    pub(super) fn error<E>(&self, kind: Kind, index: usize, cause: Cause<E>) -> HookError<E> {
+    pub(super) fn error<E>(&self, kind: HookKind, index: usize, cause: Cause<E>) -> HookError<E> {
         HookError {
             plugin: self.plugin(kind, index).clone(),
             point: self.point.clone(),
@@ -114,7 +115,7 @@ impl Listing {
     #[inline]
     pub(super) fn admit<'l, E>(
         &'l self,
-        kind: Kind,
+        kind: HookKind,
         index: usize,
         circuit: Option<&'l Circuit>,
     ) -> Result<Admitted<'l>, Cause<E>> {
@@ -125,13 +126,13 @@ impl Listing {
     }
 
     /// Where the hooks of a kind begin.
-    fn first(&self, kind: Kind) -> usize {
+    fn first(&self, kind: HookKind) -> usize {
         self.hooks.partition_point(|hook| hook.kind < kind)
     }
 }
 
 /// Circuits.
-impl Listing {
+impl HookListing {
     pub(super) fn observe(&mut self, observer: impl Fn(&CircuitChange) + Send + Sync + 'static) {
         // A chain without circuits has nothing to tell.
         if !self.circuits.is_empty() {
@@ -139,7 +140,7 @@ impl Listing {
         }
     }
 
-    pub(super) fn circuits(&self) -> impl Iterator<Item = (Kind, &PluginId, &Circuit)> {
+    pub(super) fn circuits(&self) -> impl Iterator<Item = (HookKind, &PluginId, &Circuit)> {
         self.circuits.iter().map(|(at, circuit)| {
             let hook = &self.hooks[*at];
             (hook.kind, &hook.plugin, circuit)
@@ -147,7 +148,7 @@ impl Listing {
     }
 
     /// That of the hook of this kind and place.
-    pub(super) fn circuit(&self, kind: Kind, index: usize) -> Option<&Circuit> {
+    pub(super) fn circuit(&self, kind: HookKind, index: usize) -> Option<&Circuit> {
         let place = self.first(kind) + index;
         let at = self.circuits.binary_search_by_key(&place, |(at, _)| *at);
         at.ok().map(|at| &self.circuits[at].1)
@@ -169,7 +170,7 @@ impl Listing {
     /// Tells of a change, if there was one.
     pub(super) fn tell(
         &self,
-        kind: Kind,
+        kind: HookKind,
         index: usize,
         circuit: &Circuit,
         moved: Option<Transition>,

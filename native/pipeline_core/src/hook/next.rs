@@ -3,7 +3,7 @@ use std::thread;
 
 use super::failure::panic_message;
 use super::rescue::RescueRef;
-use super::{Cause, Chain, ContextFamily, Failure, HookError, Inner, WrapError};
+use super::{Cause, Chain, ContextFamily, HookError, Inner, RunFailure, WrapError};
 
 /// The base operation, as the inside of a chain sees it.
 pub(super) type Core<'r, 'c, F> = dyn FnMut(&mut <F as ContextFamily>::Context<'c>) -> Result<(), <F as ContextFamily>::Error>
@@ -20,7 +20,7 @@ pub struct Next<'r, 'c, F: ContextFamily> {
     /// `Some` when the hook's own failure is skipped: then what `next` gave is kept.
     pub(super) rescue: Option<RescueRef<F>>,
     pub(super) last: Last<F::Context<'c>>,
-    pub(super) failure: Option<Failure<F::Error>>,
+    pub(super) failure: Option<RunFailure<F::Error>>,
 }
 
 /// Where the inside begins: at this around, or at this replace hook.
@@ -33,7 +33,7 @@ pub(super) enum Rest {
 /// How a hook that wraps others failed.
 pub(super) enum Ended<E> {
     /// What it wraps did, and it handed that on.
-    Inside(Failure<E>),
+    Inside(RunFailure<E>),
     Itself(Cause<E>),
 }
 
@@ -66,11 +66,11 @@ impl<'c, F: ContextFamily> Next<'_, 'c, F> {
     }
 
     /// How the last call that failed did.
-    pub fn failure(&self) -> Option<&Failure<F::Error>> {
+    pub fn failure(&self) -> Option<&RunFailure<F::Error>> {
         self.failure.as_ref()
     }
 
-    fn run_rest(&mut self, context: &mut F::Context<'c>) -> Result<(), Failure<F::Error>> {
+    fn run_rest(&mut self, context: &mut F::Context<'c>) -> Result<(), RunFailure<F::Error>> {
         match self.rest {
             Rest::Arounds(from) => self
                 .chain
@@ -102,7 +102,7 @@ impl<'c, F: ContextFamily> Next<'_, 'c, F> {
         mut self,
         context: &mut F::Context<'c>,
         saved: Option<F::Context<'c>>,
-    ) -> Result<(), Failure<F::Error>> {
+    ) -> Result<(), RunFailure<F::Error>> {
         match self.last {
             Last::NotCalled => {
                 if let Some(saved) = saved {

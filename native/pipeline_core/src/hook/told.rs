@@ -37,7 +37,7 @@ macro_rules! tell_by_listing {
             &self,
         ) -> impl Iterator<
             Item = (
-                $crate::hook::Kind,
+                $crate::hook::HookKind,
                 &$crate::plugin::PluginId,
                 &$crate::hook::Circuit,
             ),

@@ -6,10 +6,10 @@ use parking_lot::Mutex;
 
 use super::attached::AllChains;
 use super::report::Report;
-use super::state::State;
+use super::state::HostState;
 use super::{HostError, HostEvent, Plugin, PluginError, Registrar, Stage, needs};
 use crate::events::EventBus;
-use crate::hook::{Chain, ContextFamily, Failure, HookError, PointName, panic_message};
+use crate::hook::{Chain, ContextFamily, HookError, PointName, RunFailure, panic_message};
 use crate::plugin::{Manifest, PluginId};
 use crate::published::Published;
 use crate::registry::Snapshot;
@@ -20,7 +20,7 @@ use crate::registry::Snapshot;
 /// registry and on all points, is seen in one step.
 pub struct Host<F: ContextFamily> {
     pub(super) view: Published<View<F>>,
-    state: Mutex<State<F>>,
+    state: Mutex<HostState<F>>,
     events: EventBus<HostEvent>,
 }
 
@@ -71,7 +71,7 @@ impl<F: ContextFamily> Host<F> {
 
     fn load_into(
         &self,
-        state: &mut State<F>,
+        state: &mut HostState<F>,
         plugins: Vec<Box<dyn Plugin<F>>>,
     ) -> Result<Vec<PluginId>, HostError> {
         let mut next = state.clone();
@@ -183,18 +183,18 @@ impl<F: ContextFamily> Host<F> {
         context: &mut F::Context<'c>,
         mut core: impl FnMut(&mut F::Context<'c>) -> Result<(), F::Error>,
         skipped: &mut Vec<HookError<F::Error>>,
-    ) -> Result<(), Failure<F::Error>> {
+    ) -> Result<(), RunFailure<F::Error>> {
         self.view
             .read(|view| match view.chains.sync.get(point.as_str()) {
                 Some(chain) => {
                     let report = Report::new(&self.events, skipped);
                     let result = chain.run(context, core, report.skipped);
-                    if let Err(Failure::Hook(error)) = &result {
+                    if let Err(RunFailure::Hook(error)) = &result {
                         report.failed(error);
                     }
                     result
                 }
-                None => core(context).map_err(Failure::Core),
+                None => core(context).map_err(RunFailure::Core),
             })
     }
 
@@ -261,7 +261,7 @@ impl<F: ContextFamily> Host<F> {
         result
     }
 
-    fn publish(&self, state: &mut State<F>, next: State<F>, chains: AllChains<F>) {
+    fn publish(&self, state: &mut HostState<F>, next: HostState<F>, chains: AllChains<F>) {
         let manifests = next.manifests.clone();
         self.view.replace(View { manifests, chains });
         *state = next;

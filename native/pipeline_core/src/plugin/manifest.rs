@@ -1,8 +1,8 @@
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
-use super::{Capability, DeclaredHook, Dependency, Name, PluginId, Provides, Value};
-use crate::registry::{Entry, Provider};
+use super::{Capability, CapabilityValue, DeclaredHook, Dependency, Name, PluginId, Provides};
+use crate::registry::{Provider, RegistryEntry};
 
 /// What a plugin says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,16 +86,16 @@ impl Manifest {
     }
 }
 
-impl Entry for Manifest {
+impl RegistryEntry for Manifest {
     type Id = PluginId;
     type Key = Name;
-    type Value = Value;
+    type Value = CapabilityValue;
 
     fn id(&self) -> &PluginId {
         &self.id
     }
 
-    fn capabilities(&self) -> impl Iterator<Item = (Name, Vec<Value>)> {
+    fn capabilities(&self) -> impl Iterator<Item = (Name, Vec<CapabilityValue>)> {
         let capabilities = self.capabilities.iter();
         capabilities.map(|capability| (capability.name.clone(), capability.values.clone()))
     }

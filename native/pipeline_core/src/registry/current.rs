@@ -1,18 +1,18 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Changes, ChangesError, Entry, Provision, RegistryError, Snapshot};
+use super::{ChangesError, Provision, RegistryChanges, RegistryEntry, RegistryError, Snapshot};
 use crate::published::Published;
 
 /// The entries that are there now.
 ///
 /// Every read sees the registry as a change left it, never half a change. Reads that belong together are done on one
 /// [`Registry::snapshot`] or within one [`Registry::read`].
-pub struct Registry<E: Entry> {
+pub struct Registry<E: RegistryEntry> {
     current: Published<Snapshot<E>>,
 }
 
-impl<E: Entry> Registry<E> {
+impl<E: RegistryEntry> Registry<E> {
     /// An empty registry.
     pub fn new() -> Self {
         Self::default()
@@ -130,7 +130,7 @@ impl<E: Entry> Registry<E> {
     /// # Errors
     ///
     /// [`ChangesError`] when the generation lies too far back or has not been yet.
-    pub fn changed_since(&self, generation: u64) -> Result<Changes<E::Id>, ChangesError> {
+    pub fn changed_since(&self, generation: u64) -> Result<RegistryChanges<E::Id>, ChangesError> {
         self.read(|snapshot| snapshot.changed_since(generation))
     }
 
@@ -159,11 +159,11 @@ impl<E: Entry> Registry<E> {
     }
 }
 
-fn ids<'s, E: Entry>(entries: impl Iterator<Item = &'s Arc<E>>) -> Vec<E::Id> {
+fn ids<'s, E: RegistryEntry>(entries: impl Iterator<Item = &'s Arc<E>>) -> Vec<E::Id> {
     entries.map(|entry| entry.id().clone()).collect()
 }
 
-impl<E: Entry> Default for Registry<E> {
+impl<E: RegistryEntry> Default for Registry<E> {
     fn default() -> Self {
         Self {
             current: Published::default(),
@@ -171,7 +171,7 @@ impl<E: Entry> Default for Registry<E> {
     }
 }
 
-impl<E: Entry> fmt::Debug for Registry<E> {
+impl<E: RegistryEntry> fmt::Debug for Registry<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.read(|snapshot| fmt::Debug::fmt(snapshot, f))
     }

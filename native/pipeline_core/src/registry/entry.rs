@@ -4,7 +4,7 @@ use std::hash::Hash;
 use super::Provider;
 
 /// What a [`Registry`](super::Registry) keeps. An entry does not change while it is registered; it can be replaced.
-pub trait Entry: Send + Sync + 'static {
+pub trait RegistryEntry: Send + Sync + 'static {
     /// Names the entry; unique in a registry.
     type Id: Clone + Debug + Display + Eq + Hash + Send + Sync + 'static;
     /// Names a capability or a provider type.

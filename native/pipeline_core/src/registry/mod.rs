@@ -25,9 +25,9 @@ mod provider;
 mod snapshot;
 
 pub use current::Registry;
-pub use entry::Entry;
+pub use entry::RegistryEntry;
 pub use error::{ChangesError, RegistryError};
-pub use history::Changes;
+pub use history::RegistryChanges;
 pub(crate) use map::Map;
 pub use provider::{Provider, Provision};
 pub use snapshot::Snapshot;

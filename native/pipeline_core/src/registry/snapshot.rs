@@ -7,10 +7,10 @@ use super::history::History;
 use super::index::Index;
 use super::map::Map;
 use super::provider::{Rank, rank};
-use super::{Changes, ChangesError, Entry, Provision, RegistryError};
+use super::{ChangesError, Provision, RegistryChanges, RegistryEntry, RegistryError};
 
 /// A registry as it was at one moment. Cloning one is cheap, whatever its size.
-pub struct Snapshot<E: Entry> {
+pub struct Snapshot<E: RegistryEntry> {
     /// By id, with the place in load order.
     entries: Map<E::Id, (u64, Arc<E>)>,
     load_order: OrdMap<u64, Arc<E>>,
@@ -21,7 +21,7 @@ pub struct Snapshot<E: Entry> {
     next_place: u64,
 }
 
-impl<E: Entry> Snapshot<E> {
+impl<E: RegistryEntry> Snapshot<E> {
     /// The number of changes that led to this snapshot.
     pub fn generation(&self) -> u64 {
         self.history.generation()
@@ -87,7 +87,7 @@ impl<E: Entry> Snapshot<E> {
     /// # Errors
     ///
     /// [`ChangesError`] when the generation lies too far back or has not been yet.
-    pub fn changed_since(&self, generation: u64) -> Result<Changes<E::Id>, ChangesError> {
+    pub fn changed_since(&self, generation: u64) -> Result<RegistryChanges<E::Id>, ChangesError> {
         self.history.since(generation, |id| self.contains(id))
     }
 
@@ -164,7 +164,7 @@ impl<E: Entry> Snapshot<E> {
     }
 }
 
-impl<E: Entry> Default for Snapshot<E> {
+impl<E: RegistryEntry> Default for Snapshot<E> {
     fn default() -> Self {
         Self {
             entries: Map::new(),
@@ -178,7 +178,7 @@ impl<E: Entry> Default for Snapshot<E> {
     }
 }
 
-impl<E: Entry> Clone for Snapshot<E> {
+impl<E: RegistryEntry> Clone for Snapshot<E> {
     fn clone(&self) -> Self {
         Self {
             entries: self.entries.clone(),
@@ -192,7 +192,7 @@ impl<E: Entry> Clone for Snapshot<E> {
     }
 }
 
-impl<E: Entry> fmt::Debug for Snapshot<E> {
+impl<E: RegistryEntry> fmt::Debug for Snapshot<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ids: Vec<&E::Id> = self.list().map(|entry| entry.id()).collect();
         f.debug_struct("Snapshot")

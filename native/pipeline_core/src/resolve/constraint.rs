@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::universe::Package;
+use super::version_index::Package;
 
 /// Something that a person could give up to make a request possible.
 ///

@@ -1,11 +1,11 @@
 use petgraph::Direction;
 
 use super::cycle::shortest_cycle;
-use super::graph::Graph;
-use super::numbering::Numbering;
-use super::places::Places;
+use super::dependency_graph::DependencyGraph;
+use super::interned_plugins::InternedPlugins;
+use super::plugin_by_id::PluginById;
 use super::unmet::unmet;
-use super::{Name, Node, ResolveError, Roster};
+use super::{Identifier, Node, PluginTable, ResolveError};
 
 /// Sorts plugins into waves, dependencies ahead of dependents.
 ///
@@ -19,11 +19,11 @@ use super::{Name, Node, ResolveError, Roster};
 ///
 /// [`ResolveError::DuplicateId`] and [`ResolveError::AlreadyLoaded`]; then all unmet dependencies at once as
 /// [`ResolveError::Unmet`]; then [`ResolveError::Cycle`] with a shortest cycle, optional dependencies included.
-pub fn load_order<N: Name>(
+pub fn load_order<N: Identifier>(
     nodes: &[Node<N>],
     present: &[Node<N>],
 ) -> Result<Vec<Vec<usize>>, ResolveError<N>> {
-    Numbering::new(nodes, present).roster().load_order()
+    InternedPlugins::new(nodes, present).table().load_order()
 }
 
 /// Sorts plugins into waves, dependents ahead of dependencies.
@@ -37,43 +37,50 @@ pub fn load_order<N: Name>(
 /// # Errors
 ///
 /// [`ResolveError::DuplicateId`]; [`ResolveError::Cycle`] if plugins require each other by id.
-pub fn unload_order<N: Name>(nodes: &[Node<N>]) -> Result<Vec<Vec<usize>>, ResolveError<N>> {
-    Numbering::new(nodes, &[]).roster().unload_order()
+pub fn unload_order<N: Identifier>(nodes: &[Node<N>]) -> Result<Vec<Vec<usize>>, ResolveError<N>> {
+    InternedPlugins::new(nodes, &[]).table().unload_order()
 }
 
-impl<N: Name> Roster<'_, N> {
-    /// [`load_order`] of the plugins of the draft.
+impl<N: Identifier> PluginTable<'_, N> {
+    /// [`load_order`] of the plugins of the builder.
     ///
     /// # Errors
     ///
     /// The same.
     pub fn load_order(&self) -> Result<Vec<Vec<usize>>, ResolveError<N>> {
-        let places = Places::new(self)?;
-        let unmet = unmet(self, &places);
+        let plugins_by_id = PluginById::new(self)?;
+        let unmet = unmet(self, &plugins_by_id);
         if !unmet.is_empty() {
             return Err(ResolveError::Unmet(unmet));
         }
-        self.waves(&Graph::new(self, &places), Direction::Outgoing)
+        self.waves(
+            &DependencyGraph::new(self, &plugins_by_id),
+            Direction::Outgoing,
+        )
     }
 
-    /// [`unload_order`] of the plugins of the draft.
+    /// [`unload_order`] of the plugins of the builder.
     ///
     /// # Errors
     ///
     /// The same.
     pub fn unload_order(&self) -> Result<Vec<Vec<usize>>, ResolveError<N>> {
-        let mut graph = Graph::new(self, &Places::new(self)?);
+        let mut graph = DependencyGraph::new(self, &PluginById::new(self)?);
         if let Some(waves) = graph.waves(Direction::Incoming) {
             return Ok(waves);
         }
         graph.loosen(|declared| {
-            let need = &self.needs(declared.node)[declared.dependency];
-            need.optional || need.capability
+            let dependency = &self.dependencies(declared.node)[declared.dependency];
+            dependency.optional || dependency.capability
         });
         self.waves(&graph, Direction::Incoming)
     }
 
-    fn waves(&self, graph: &Graph, towards: Direction) -> Result<Vec<Vec<usize>>, ResolveError<N>> {
+    fn waves(
+        &self,
+        graph: &DependencyGraph,
+        towards: Direction,
+    ) -> Result<Vec<Vec<usize>>, ResolveError<N>> {
         graph
             .waves(towards)
             .ok_or_else(|| ResolveError::Cycle(shortest_cycle(self, graph)))

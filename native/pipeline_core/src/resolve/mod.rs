@@ -29,40 +29,40 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod capabilities;
+mod capability_groups;
+mod capability_providers;
 mod conflict;
+mod conflict_cause;
+mod conflict_graph;
 mod constraint;
 mod cycle;
 mod demand;
+mod dependency_graph;
+mod dependency_provider;
 mod error;
 mod explanation;
-mod graph;
-mod knot;
+mod interned_plugins;
 mod load_order;
 mod node;
-mod numbering;
-mod places;
-mod provider;
-mod providers;
+mod plugin_by_id;
+mod plugin_table;
 mod request;
-mod roster;
-mod scene;
 mod solve;
+mod strongly_connected_component;
 mod suggestion;
-mod trouble;
-mod universe;
 mod unmet;
+mod version_index;
 mod version_set;
 mod waves;
 
 pub use conflict::Conflict;
+pub use conflict_cause::ConflictCause;
 pub use cycle::{Cycle, CycleEdge};
-pub use demand::{Demand, Demander, Step};
+pub use demand::{Demand, Demander, PathStep};
 pub use error::{ResolveError, SolveError};
 pub use load_order::{load_order, unload_order};
-pub use node::{Dependency, Name, Node, Target};
+pub use node::{Dependency, Identifier, Node, Target};
+pub use plugin_table::{NumberedDependency, PluginTable, PluginTableBuilder};
 pub use request::{Request, Root};
-pub use roster::{Draft, Need, Roster};
 pub use solve::solve;
-pub use trouble::Trouble;
 pub use unmet::Unmet;

@@ -8,9 +8,9 @@ use crate::requirement::Requirement;
 /// What plugins and capabilities are called by: `String`, `&str`, or a type that keeps atoms and strings apart.
 ///
 /// `Display` is what messages show; it takes no part in comparisons.
-pub trait Name: Clone + Eq + Hash + Ord + Debug + Display {}
+pub trait Identifier: Clone + Eq + Hash + Ord + Debug + Display {}
 
-impl<T: Clone + Eq + Hash + Ord + Debug + Display> Name for T {}
+impl<T: Clone + Eq + Hash + Ord + Debug + Display> Identifier for T {}
 
 /// A plugin in one version, as far as resolution looks at it.
 #[derive(Clone, Debug, PartialEq, Eq)]

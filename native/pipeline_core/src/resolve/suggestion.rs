@@ -1,4 +1,4 @@
-use super::Name;
+use super::Identifier;
 
 /// Longer names are never compared: the comparison takes the product of both lengths.
 const MAX_LENGTH: usize = 64;
@@ -12,7 +12,7 @@ pub(super) struct Suggestions<'a, N> {
     left: usize,
 }
 
-impl<'a, N: Name> Suggestions<'a, N> {
+impl<'a, N: Identifier> Suggestions<'a, N> {
     const QUESTIONS: usize = 16;
 
     /// Each name with what the caller knows it by.
@@ -50,7 +50,7 @@ impl<'a, N: Name> Suggestions<'a, N> {
 }
 
 /// ` Did you mean NAME?`, or nothing.
-pub(super) fn did_you_mean<N: Name>(suggestion: Option<&N>) -> String {
+pub(super) fn did_you_mean<N: Identifier>(suggestion: Option<&N>) -> String {
     suggestion
         .map(|name| format!(" Did you mean {name}?"))
         .unwrap_or_default()

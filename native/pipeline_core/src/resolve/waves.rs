@@ -1,8 +1,8 @@
 use petgraph::Direction;
 
-use super::graph::Graph;
+use super::dependency_graph::DependencyGraph;
 
-impl Graph {
+impl DependencyGraph {
     /// Plugins by the longest way to them from a plugin without predecessors; nothing if there is a cycle.
     ///
     /// `towards` is [`Direction::Outgoing`] to begin with plugins that depend on nothing, [`Direction::Incoming`] to

@@ -39,9 +39,9 @@
 //! ```
 
 mod context;
-mod inner;
+mod hook_source;
+mod inner_service;
 mod layer;
-mod source;
 mod stack;
 
 pub use context::{Exchange, ExchangeError, ServiceContext};

@@ -10,9 +10,9 @@ mod native_around;
 mod nifs;
 mod visit;
 
-pub use configured::Around;
+pub use configured::ConfiguredAround;
 pub use ended::{Ended, FailureKind, InnerFailure};
 pub use native_around::{Enter, Leave, NativeAround};
 
-pub(crate) use native_around::Wrap;
+pub(crate) use native_around::DynNativeAround;
 pub(crate) use nifs::AroundResource;

@@ -122,7 +122,7 @@ pub enum Leave<'a> {
 pub(crate) type AnyState = Box<dyn Any + Send>;
 
 /// A configured around without its type.
-pub(crate) trait Wrap: Send + Sync {
+pub(crate) trait DynNativeAround: Send + Sync {
     fn enter<'a>(&self, context: &mut TermContext<'a>) -> Result<Enter<'a, AnyState>, Failure>;
 
     /// `state` is one that this around's `enter` has made; `None` if it is another's.
@@ -134,7 +134,7 @@ pub(crate) trait Wrap: Send + Sync {
     ) -> Option<Result<Leave<'a>, Failure>>;
 }
 
-impl<A: NativeAround> Wrap for A {
+impl<A: NativeAround> DynNativeAround for A {
     fn enter<'a>(&self, context: &mut TermContext<'a>) -> Result<Enter<'a, AnyState>, Failure> {
         Ok(match NativeAround::enter(self, context)? {
             Enter::Inside(state) => Enter::Inside(Box::new(state)),

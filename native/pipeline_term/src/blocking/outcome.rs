@@ -1,7 +1,7 @@
 use crate::context::TermContext;
 use crate::failure::Failure;
 use crate::hook::{Flow, Phase};
-use crate::segment::Fault;
+use crate::segment::FailureTerm;
 use rustler::{Encoder, Env, Term};
 
 rustler::atoms! { answer, declined, failed, ok, refused }
@@ -18,9 +18,9 @@ pub(super) fn outcome<'a>(
         (Ok(Flow::Answer), Phase::Before) => (answer(), context.finish()).encode(env),
         (Ok(Flow::Decline), Phase::Replace) => (declined(), context.finish()).encode(env),
         (Ok(_), _) => (ok(), context.finish()).encode(env),
-        (Err(failure), _) => match Fault::of(failure, env) {
-            Fault::Refused(reason) => (refused(), reason).encode(env),
-            Fault::Failed(message) => (failed(), message).encode(env),
+        (Err(failure), _) => match FailureTerm::of(failure, env) {
+            FailureTerm::Refused(reason) => (refused(), reason).encode(env),
+            FailureTerm::Failed(message) => (failed(), message).encode(env),
         },
     }
 }

@@ -1,4 +1,4 @@
-use super::{Flow, Phase, Registration, Run};
+use super::{DynNativeHook, Flow, Phase, Registration};
 use crate::context::TermContext;
 use crate::failure::Failure;
 use crate::family::Terms;
@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 /// A configured native hook; copies share it.
 #[derive(Clone)]
-pub struct Hook {
-    object: Arc<dyn Run>,
+pub struct ConfiguredHook {
+    object: Arc<dyn DynNativeHook>,
     registration: &'static Registration,
 }
 
-impl Hook {
-    pub(super) fn new(object: Arc<dyn Run>, registration: &'static Registration) -> Self {
+impl ConfiguredHook {
+    pub(super) fn new(object: Arc<dyn DynNativeHook>, registration: &'static Registration) -> Self {
         Self {
             object,
             registration,
@@ -57,21 +57,21 @@ impl Hook {
     }
 }
 
-impl Before<Terms> for Hook {
+impl Before<Terms> for ConfiguredHook {
     fn before(&self, context: &mut TermContext<'_>) -> Result<CoreFlow, Failure> {
         self.run(Phase::Before, context).map(CoreFlow::from)
     }
 }
 
-impl After<Terms> for Hook {
+impl After<Terms> for ConfiguredHook {
     fn after(&self, result: &mut TermContext<'_>) -> Result<(), Failure> {
         self.run(Phase::After, result).map(|_| ())
     }
 }
 
-impl fmt::Debug for Hook {
+impl fmt::Debug for ConfiguredHook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Hook")
+        f.debug_tuple("ConfiguredHook")
             .field(&self.registration.name)
             .finish()
     }

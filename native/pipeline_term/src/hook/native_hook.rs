@@ -65,11 +65,11 @@ pub trait NativeHook: Sized + Send + Sync + 'static {
 }
 
 /// A configured hook without its type.
-pub(crate) trait Run: Send + Sync {
+pub(crate) trait DynNativeHook: Send + Sync {
     fn run(&self, phase: Phase, context: &mut TermContext<'_>) -> Result<Flow, Failure>;
 }
 
-impl<H: NativeHook> Run for H {
+impl<H: NativeHook> DynNativeHook for H {
     fn run(&self, phase: Phase, context: &mut TermContext<'_>) -> Result<Flow, Failure> {
         NativeHook::run(self, phase, context)
     }

@@ -30,7 +30,7 @@ pub enum Cost {
     /// It waits, for a disk, a lock or a network: no scheduler may run it. It gets a thread of the library's runtime and
     /// works on a copy of the context; see [`Cancellation`](crate::Cancellation).
     Blocking,
-    /// It waits without a thread: what an [`AsyncHook`](crate::AsyncHook) costs, and nothing else.
+    /// It waits without a thread: what a [`NativeAsyncHook`](crate::NativeAsyncHook) costs, and nothing else.
     Async,
 }
 

@@ -1,4 +1,4 @@
-use super::{Gate, GateError};
+use super::{JobQueue, JobQueueError};
 use std::sync::LazyLock;
 use std::thread::available_parallelism;
 use thiserror::Error;
@@ -14,7 +14,7 @@ const THREADS: usize = 512;
 /// How many pieces of background work run at once; more wait for their turn.
 const IN_BACKGROUND: usize = 8;
 
-static BACKGROUND: Gate = Gate::new(IN_BACKGROUND, usize::MAX);
+static BACKGROUND: JobQueue = JobQueue::new(IN_BACKGROUND, usize::MAX);
 
 /// There until the VM ends. A thread for blocking work that has had none for ten seconds ends.
 static RUNTIME: LazyLock<std::io::Result<Runtime>> = LazyLock::new(|| {
@@ -45,6 +45,6 @@ pub(crate) fn runtime() -> Result<&'static Runtime, NoRuntime> {
 ///
 /// # Errors
 /// When the system gave no threads for the runtime.
-pub fn run_in_background(work: impl FnOnce() + Send + 'static) -> Result<(), GateError> {
+pub fn run_in_background(work: impl FnOnce() + Send + 'static) -> Result<(), JobQueueError> {
     BACKGROUND.submit(Box::new(work)).map(|_| ())
 }

@@ -1,15 +1,17 @@
 //! The functions that a library with native hooks exports; whichever library links this crate gets them.
-use super::metered::Metered;
+use super::metered_segment::MeteredSegment;
 use super::resource::SEGMENTS;
-use super::{OnError, Segment, SegmentError, Step};
+use super::{Segment, SegmentError, SegmentStep};
 use crate::around::AroundResource;
 use crate::blocking::AsyncResource;
-use crate::circuit::{BreakerResource, Circuit};
+use crate::circuit::{BreakerResource, SegmentCircuit};
 use crate::data::{AtomName, Data, fixed_atom};
 use crate::hook::{
-    ConfigError, ConfigProblem, Configured, Hook, LookupError, PathElement, Phase, Registration,
+    ConfigError, ConfigProblem, Configured, ConfiguredHook, LookupError, PathElement, Phase,
+    Registration,
 };
 use crate::schedule::Budget;
+use pipeline_core::hook::OnError;
 use rustler::{Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 
 rustler::atoms! {
@@ -18,7 +20,7 @@ rustler::atoms! {
 }
 
 /// A configured hook, held by a term.
-pub(crate) struct HookResource(pub(crate) Hook);
+pub(crate) struct HookResource(pub(crate) ConfiguredHook);
 
 #[rustler::resource_impl]
 impl Resource for HookResource {}
@@ -114,7 +116,7 @@ fn segment<'a>(
         .collect::<NifResult<Vec<_>>>()?;
     match Segment::new(phase, steps) {
         Ok(segment) => SEGMENTS
-            .hold(env, Metered::new(segment, budget))
+            .hold(env, MeteredSegment::new(segment, budget))
             .ok_or_else(|| Error::RaiseTerm(Box::new(NOT_LOADED))),
         Err(SegmentError::WrongPhase { index, name, .. }) => {
             Ok((error(), (wrong_phase(), index, name)).encode(env))
@@ -122,21 +124,22 @@ fn segment<'a>(
     }
 }
 
-fn step(term: Term<'_>) -> NifResult<Step> {
+fn step(term: Term<'_>) -> NifResult<SegmentStep> {
     type Held = ResourceArc<HookResource>;
     let (hook, on_error, circuit) = if let Ok((hook, on_error)) = term.decode::<(Held, Term<'_>)>()
     {
         (hook, on_error, None)
     } else {
         let watched = term.decode::<(Held, Term<'_>, ResourceArc<BreakerResource>)>()?;
-        (watched.0, watched.1, Some(Circuit::new(watched.2)))
+        (watched.0, watched.1, Some(SegmentCircuit::new(watched.2)))
     };
     let choices = [
         (halt(), OnError::Halt),
         (skip(), OnError::Skip),
-        (raise(), OnError::Raise),
+        // It is the caller that raises.
+        (raise(), OnError::Halt),
     ];
-    Ok(Step::new(
+    Ok(SegmentStep::new(
         hook.0.clone(),
         one_of(on_error, choices)?,
         circuit,

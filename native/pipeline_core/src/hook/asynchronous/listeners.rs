@@ -9,9 +9,9 @@ use super::guard::guarded;
 use super::listen::AsyncListener;
 use super::{Owned, SharedFamily};
 use crate::hook::failure::panic_message;
-use crate::hook::listing::Listing;
+use crate::hook::listing::HookListing;
 use crate::hook::told::tell_by_listing;
-use crate::hook::{Attachment, Cause, ChainError, ContextFamily, HookError, Kind, OnError};
+use crate::hook::{Attachment, Cause, ChainError, ContextFamily, HookError, HookKind, OnError};
 use crate::plugin::{Name, PluginId};
 
 /// The async listeners of one point. They are called beside each other, as many at once as the run allows; what they
@@ -42,7 +42,7 @@ use crate::plugin::{Name, PluginId};
 /// # }
 /// ```
 pub struct AsyncListeners<F: ContextFamily, V> {
-    listing: Listing,
+    listing: HookListing,
     hooks: Vec<AsyncListener<F, V>>,
 }
 
@@ -58,7 +58,7 @@ impl<F: ContextFamily, V> AsyncListeners<F, V> {
         dependencies: impl Fn(&PluginId) -> &'d [PluginId],
     ) -> Result<Self, ChainError> {
         let mut ordered = Vec::with_capacity(hooks.len());
-        let listing = Listing::order(point, hooks, dependencies, |hook| ordered.push(hook))?;
+        let listing = HookListing::order(point, hooks, dependencies, |hook| ordered.push(hook))?;
         Ok(Self {
             listing,
             hooks: ordered,
@@ -155,7 +155,7 @@ where
         } = &self.hooks[index];
         let admitted = self
             .listing
-            .admit(Kind::Listen, index, circuit.as_ref())
+            .admit(HookKind::Listen, index, circuit.as_ref())
             .map_err(|cause| self.error(index, cause))?;
         let call = guarded(async { hook.call(context).await });
         let result = match limit {
@@ -172,7 +172,7 @@ where
     }
 
     fn error(&self, index: usize, cause: Cause<F::Error>) -> HookError<F::Error> {
-        self.listing.error(Kind::Listen, index, cause)
+        self.listing.error(HookKind::Listen, index, cause)
     }
 }
 

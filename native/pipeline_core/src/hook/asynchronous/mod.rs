@@ -62,7 +62,7 @@
 //!
 //! # Time
 //!
-//! [`AsyncHook::timeout`] limits one hook, not counting what it wraps; [`Limits`] limit a run and tell by a token
+//! [`AsyncHook::timeout`] limits one hook, not counting what it wraps; [`RunLimits`] limit a run and tell by a token
 //! that it is over. Both drop what waits. Work that a hook has handed to other threads goes on, unless it looks at the
 //! token: [`cancellation`].
 //!
@@ -70,13 +70,13 @@
 
 mod around;
 mod blocking;
+mod call_error;
 mod callback;
 mod chain;
 mod clock;
 mod closure;
 mod core;
 mod family;
-mod fault;
 mod flat;
 mod guard;
 mod hook;
@@ -98,7 +98,7 @@ pub use family::{AsyncFamily, BoxFuture, Owned, SharedFamily};
 pub use hook::AsyncHook;
 pub use inline::SyncHookError;
 pub use kind::{AsyncAfter, AsyncBefore};
-pub use limits::Limits;
+pub use limits::RunLimits;
 pub use listen::{AsyncListen, AsyncListener};
 pub use listeners::AsyncListeners;
 pub use next::AsyncNext;

@@ -1,10 +1,10 @@
 use std::fmt;
 
 use super::clock::Clock;
-use super::run_error::Place;
+use super::run_error::RunPosition;
 use super::{AsyncChain, AsyncCore, AsyncFamily, Owned};
 use crate::hook::rescue::RescueRef;
-use crate::hook::{ContextFamily, Failure, HookError, Inner};
+use crate::hook::{ContextFamily, HookError, Inner, RunFailure};
 
 /// What an [`AsyncAround`](super::AsyncAround) or [`AsyncReplace`](super::AsyncReplace) hook wraps.
 pub struct AsyncNext<'r, F: ContextFamily> {
@@ -21,7 +21,7 @@ pub(super) struct Inside<'r, F: ContextFamily> {
     pub(super) chain: &'r AsyncChain<F>,
     pub(super) core: &'r mut (dyn AsyncCore<F> + 'r),
     pub(super) skipped: &'r mut Vec<HookError<F::Error>>,
-    pub(super) place: &'r mut Place,
+    pub(super) position: &'r mut RunPosition,
 }
 
 /// Where the inside begins: at this around, or at this replace hook.
@@ -34,7 +34,7 @@ pub(super) enum Rest {
 /// What came of the calls.
 pub(super) struct Outcome<F: ContextFamily> {
     pub(super) last: Last<Owned<F>>,
-    pub(super) failure: Option<Failure<F::Error>>,
+    pub(super) failure: Option<RunFailure<F::Error>>,
 }
 
 /// What came of the last call.
@@ -57,7 +57,7 @@ impl<F: AsyncFamily> AsyncNext<'_, F> {
     /// [`Inner`] when the inside failed; [`AsyncNext::failure`] then says how.
     pub async fn call(&mut self, context: &mut Owned<F>) -> Result<(), Inner<F::Error>> {
         self.outcome.last = Last::Dropped;
-        let place = *self.inside.place;
+        let position = *self.inside.position;
         let paused = self.clock.map(Clock::pause);
         let inside = self.inside.reborrow();
         let result = match self.rest {
@@ -65,7 +65,7 @@ impl<F: AsyncFamily> AsyncNext<'_, F> {
             Rest::Replaces(from) => inside.run_replaces(from, context).await,
         };
         drop(paused);
-        *self.inside.place = place;
+        *self.inside.position = position;
         match result {
             Ok(()) => {
                 self.outcome.last = Last::Done(self.rescue.map(|rescue| rescue.copy(context)));
@@ -82,7 +82,7 @@ impl<F: AsyncFamily> AsyncNext<'_, F> {
 
 impl<F: ContextFamily> AsyncNext<'_, F> {
     /// How the last call that failed did.
-    pub fn failure(&self) -> Option<&Failure<F::Error>> {
+    pub fn failure(&self) -> Option<&RunFailure<F::Error>> {
         self.outcome.failure.as_ref()
     }
 }
@@ -93,7 +93,7 @@ impl<F: ContextFamily> Inside<'_, F> {
             chain: self.chain,
             core: &mut *self.core,
             skipped: &mut *self.skipped,
-            place: &mut *self.place,
+            position: &mut *self.position,
         }
     }
 }

@@ -1,14 +1,14 @@
 use super::callback::CallWrap;
-use super::chain::Step;
+use super::chain::AsyncStep;
 use super::clock::Clock;
 use super::guard::guarded;
 use super::next::{Inside, Last, Outcome, Rest};
-use super::run_error::Place;
+use super::run_error::RunPosition;
 use super::{AsyncFamily, AsyncNext, BoxFuture, Owned};
 use crate::hook::failure::panic_message;
 use crate::hook::next::Ended;
 use crate::hook::policy::Policy;
-use crate::hook::{Cause, Failure, Kind, WrapError};
+use crate::hook::{Cause, HookKind, RunFailure, WrapError};
 
 impl<'r, F: AsyncFamily> Inside<'r, F> {
     /// The arounds from this one on, and what they wrap. The depth is bounded by `MAX_NESTING`.
@@ -16,12 +16,12 @@ impl<'r, F: AsyncFamily> Inside<'r, F> {
         mut self,
         from: usize,
         context: &mut Owned<F>,
-    ) -> Result<(), Failure<F::Error>> {
+    ) -> Result<(), RunFailure<F::Error>> {
         let chain = self.chain;
         match chain.arounds.get(from) {
             Some(step) => {
                 let rest = Rest::Arounds(from + 1);
-                self.wrap(Kind::Around, from, step, rest, context).await
+                self.wrap(HookKind::Around, from, step, rest, context).await
             }
             None => self.run_flat(context).await,
         }
@@ -32,30 +32,32 @@ impl<'r, F: AsyncFamily> Inside<'r, F> {
         mut self,
         from: usize,
         context: &mut Owned<F>,
-    ) -> Result<(), Failure<F::Error>> {
+    ) -> Result<(), RunFailure<F::Error>> {
         let chain = self.chain;
         if let Some(step) = chain.replaces.get(from) {
             let rest = Rest::Replaces(from + 1);
-            return self.wrap(Kind::Replace, from, step, rest, context).await;
+            return self
+                .wrap(HookKind::Replace, from, step, rest, context)
+                .await;
         }
-        *self.place = Place::Core;
+        *self.position = RunPosition::Core;
         // Its panic passes through hooks that are not to blame for it.
         match guarded(async { self.core.call(context).await }).await {
-            Ok(result) => result.map_err(Failure::Core),
-            Err(payload) => Err(Failure::CorePanicked(payload)),
+            Ok(result) => result.map_err(RunFailure::Core),
+            Err(payload) => Err(RunFailure::CorePanicked(payload)),
         }
     }
 
     /// Calls one hook that wraps others, and tells its own failure from one that it hands on.
     async fn wrap(
         &mut self,
-        kind: Kind,
+        kind: HookKind,
         index: usize,
-        step: &Step<F, dyn CallWrap<F>>,
+        step: &AsyncStep<F, dyn CallWrap<F>>,
         rest: Rest,
         context: &mut Owned<F>,
-    ) -> Result<(), Failure<F::Error>> {
-        *self.place = Place::Hook(kind, index);
+    ) -> Result<(), RunFailure<F::Error>> {
+        *self.position = RunPosition::Hook(kind, index);
         let chain = self.chain;
         let Policy { rescue, circuit } = &step.policy;
         let mut saved = None;
@@ -82,11 +84,11 @@ impl<'r, F: AsyncFamily> Inside<'r, F> {
         };
         let error = self.chain.error(kind, index, cause);
         if rescue.is_none() {
-            return Err(Failure::Hook(error));
+            return Err(RunFailure::Hook(error));
         }
         // What stands when the hook is skipped: what `next` gave, or gives now if it was not called.
         match outcome.last {
-            Last::Dropped => Err(Failure::Hook(error)),
+            Last::Dropped => Err(RunFailure::Hook(error)),
             Last::NotCalled => {
                 self.skipped.push(error);
                 if let Some(saved) = saved {
@@ -111,7 +113,7 @@ impl<'r, F: AsyncFamily> Inside<'r, F> {
     /// Calls a hook, and tells its own failure from one that it hands on.
     async fn attempt(
         &mut self,
-        step: &Step<F, dyn CallWrap<F>>,
+        step: &AsyncStep<F, dyn CallWrap<F>>,
         rest: Rest,
         outcome: &mut Outcome<F>,
         context: &mut Owned<F>,
@@ -148,7 +150,7 @@ impl<'r, F: AsyncFamily> Inside<'r, F> {
         self,
         rest: Rest,
         context: &'h mut Owned<F>,
-    ) -> BoxFuture<'h, Result<(), Failure<F::Error>>>
+    ) -> BoxFuture<'h, Result<(), RunFailure<F::Error>>>
     where
         'r: 'h,
     {

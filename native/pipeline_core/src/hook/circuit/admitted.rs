@@ -1,7 +1,7 @@
 use super::Circuit;
 use crate::breaker::{Admission, Permit};
-use crate::hook::listing::Listing;
-use crate::hook::{Cause, ContextFamily, Kind};
+use crate::hook::listing::HookListing;
+use crate::hook::{Cause, ContextFamily, HookKind};
 
 /// A call of a hook, to be told how it ended. One that is dropped instead, as the future of a run can be, leaves its place
 /// to another after a cool-down.
@@ -9,8 +9,8 @@ pub(in crate::hook) struct Admitted<'l>(Option<Watched<'l>>);
 
 /// A call that a circuit let through.
 struct Watched<'l> {
-    listing: &'l Listing,
-    kind: Kind,
+    listing: &'l HookListing,
+    kind: HookKind,
     index: usize,
     circuit: &'l Circuit,
     permit: Permit,
@@ -23,8 +23,8 @@ impl<'l> Admitted<'l> {
 
     /// Asks a circuit for a call; `None` while it is open.
     pub(in crate::hook) fn ask(
-        listing: &'l Listing,
-        kind: Kind,
+        listing: &'l HookListing,
+        kind: HookKind,
         index: usize,
         circuit: &'l Circuit,
     ) -> Option<Self> {

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use crate::breaker::{Admission, Breaker, Counts, Permit, Settings, State, Transition};
+use crate::breaker::{Admission, Breaker, BreakerState, Counts, Permit, Settings, Transition};
 
 /// The circuit of a hook: while it is open, because the hook has failed too often, the hook is not called. Clones are the
 /// same circuit.
@@ -11,8 +11,8 @@ use crate::breaker::{Admission, Breaker, Counts, Permit, Settings, State, Transi
 /// [are refusals](crate::hook::ContextFamily::is_refusal), and what comes out of the `next` of a hook, are no failures of it.
 ///
 /// ```
-/// use pipeline_core::breaker::{Settings, State};
-/// use pipeline_core::hook::{Attachment, Cause, Chain, Circuit, ContextFamily, Failure, Flow, Hook};
+/// use pipeline_core::breaker::{Settings, BreakerState};
+/// use pipeline_core::hook::{Attachment, Cause, Chain, Circuit, ContextFamily, RunFailure, Flow, Hook};
 ///
 /// # struct Texts;
 /// # impl ContextFamily for Texts {
@@ -26,9 +26,9 @@ use crate::breaker::{Admission, Breaker, Counts, Permit, Settings, State, Transi
 ///
 /// let mut run = || chain.run(&mut String::new(), |_| Ok(()), &mut Vec::new()).unwrap_err();
 /// for cause in [Cause::Failed("down"), Cause::Failed("down"), Cause::CircuitOpen] {
-///     assert!(matches!(run(), Failure::Hook(error) if error.cause == cause));
+///     assert!(matches!(run(), RunFailure::Hook(error) if error.cause == cause));
 /// }
-/// assert_eq!((circuit.state(), circuit.counts().refused), (State::Open, 1));
+/// assert_eq!((circuit.state(), circuit.counts().refused), (BreakerState::Open, 1));
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -64,7 +64,7 @@ impl Circuit {
     }
 
     /// Its state. An open one whose cool-down is over stays open until the next call.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> BreakerState {
         self.shared.breaker.state()
     }
 

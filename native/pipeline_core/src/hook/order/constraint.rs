@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use super::entry::Entry;
+use super::entry::OrderEntry;
 
 /// On which side of the named hooks the declaring one stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(super) struct Constraints {
 
 impl Constraints {
     /// `None` when no constraint applies.
-    pub(super) fn applying<Id: Eq + Hash>(hooks: &[&Entry<Id>]) -> Option<Self> {
+    pub(super) fn applying<Id: Eq + Hash>(hooks: &[&OrderEntry<Id>]) -> Option<Self> {
         if !hooks.iter().any(|hook| hook.declares_constraints()) {
             return None;
         }

@@ -1,9 +1,9 @@
-use pipeline_core::hook::{Kind, OnError};
+use pipeline_core::hook::{HookKind, OnError};
 use pipeline_core::plugin::PluginId;
 use pipeline_term::Data;
 use pipeline_term::serde::Deserialize;
 
-use super::step::Step;
+use super::instruction::Instruction;
 
 /// A conformance case, as `Pipeline.Conformance.CoreAlone` hands it over.
 #[derive(Deserialize)]
@@ -15,7 +15,7 @@ pub(super) struct Case {
     pub(super) dependencies: Vec<(String, Vec<String>)>,
     pub(super) context: Data,
     /// The steps of the base operation.
-    pub(super) core: Option<Vec<Step>>,
+    pub(super) core: Option<Vec<Instruction>>,
     /// The field that marks are put into.
     pub(super) trail: Data,
 }
@@ -36,12 +36,12 @@ pub(super) enum Mode {
 pub(super) struct HookCase {
     /// An atom.
     pub(super) plugin: Data,
-    pub(super) kind: Kind,
+    pub(super) kind: HookKind,
     pub(super) priority: i64,
     pub(super) before: Vec<String>,
     pub(super) after: Vec<String>,
     pub(super) on_error: OnError,
-    pub(super) steps: Vec<Step>,
+    pub(super) steps: Vec<Instruction>,
 }
 
 impl HookCase {
