@@ -28,6 +28,7 @@ defmodule Pipeline.Native do
   def solve(_reply_to, _reference, _available, _roots, _preferences), do: not_built()
 
   def lifecycle_enter(_from, _to), do: not_built()
+  def lifecycle_states, do: not_built()
 
   def discover(_reply_to, _reference, _paths), do: not_built()
 

@@ -1,7 +1,8 @@
 //! Pieces of work whose instructions are counted.
 //!
-//! `core_bench counted` lists them, a name and how often its work is done to a line. `core_bench counted NAME` does one:
-//! all that is to be counted happens inside of [`measured`], which `callgrind` is told to look for.
+//! `core_bench counted` lists them, a name and how often its work is done to a line.
+//! `core_bench counted NAME` does one: all that is to be counted happens inside of [`measured`], which
+//! `callgrind` is told to look for.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -61,7 +62,7 @@ pub(crate) fn run(name: &str) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What is counted.
+/// The work that is counted.
 #[inline(never)]
 fn measured(times: u32, work: &mut dyn FnMut()) {
     for _ in 0..black_box(times) {

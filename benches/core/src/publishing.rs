@@ -19,8 +19,8 @@ const BUILD: u8 = 1;
 const PUBLISH: u8 = 2;
 const END: u8 = 3;
 
-/// Chains that the other thread must have made for a measurement to count, and how long to wait for one in which it did, while
-/// the reader had a core all along. On a busy machine most say nothing.
+/// Chains that the other thread must have made for a measurement to count, and how long to wait for one in
+/// which it did, while the reader had a core all along. On a busy machine most say nothing.
 const LEAST: u64 = 10;
 const WAIT: Duration = Duration::from_secs(30);
 
@@ -32,9 +32,9 @@ struct Turns {
     made: AtomicU64,
 }
 
-/// The other thread spins while it does not write: what it takes from the reader by being there, in power and in time on
-/// a busy machine, falls on both sides. The second row has it build the same chains and drop them on both sides, so that
-/// what remains is the publishing.
+/// The other thread spins while it does not write: what it takes from the reader by being there, in power and
+/// in time on a busy machine, falls on both sides. The second row has it build the same chains and drop them
+/// on both sides, so that what remains is the publishing.
 pub(crate) fn rows(effort: Effort) -> Result<(), Box<dyn Error>> {
     for hooks in [8, 64] {
         for (mode, against, target) in [

@@ -18,7 +18,7 @@ const HOOKS: u64 = 8;
 const ROUND: Duration = Duration::from_millis(60);
 const BATCH: u32 = 1_000;
 
-/// What another thread does meanwhile.
+/// The work of another thread meanwhile.
 #[derive(Clone, Copy)]
 enum Beside {
     Nobody,
@@ -98,7 +98,7 @@ fn throughput(published: &Published<Chain<CountFamily>>, readers: usize, beside:
     })
 }
 
-/// What one reader did.
+/// The work of one reader.
 struct Read {
     runs: u32,
     started: Instant,

@@ -14,12 +14,13 @@ use crate::random::Random;
 const VERSIONS: u64 = 10;
 const DEPENDENCIES: usize = 3;
 
-/// Plugins with ten versions each, every one of which needs three plugins from some version on. There is a solution by
-/// construction: one version of each plugin accepts those chosen of the others. Of the requirements of the versions that
-/// are not part of it, one in ten does not. A tenth of the plugins are roots.
+/// Plugins with ten versions each, every one of which needs three plugins from some version on. There is a
+/// solution by construction: one version of each plugin accepts those chosen of the others. Of the
+/// requirements of the versions that are not part of it, one in ten does not. A tenth of the plugins are
+/// roots.
 ///
-/// `bounded` is how many requirements in a hundred also have an upper bound, as those of authors do who trust nobody. Then
-/// the newest version seldom does, and the choice is a search.
+/// `bounded` is how many requirements in a hundred also have an upper bound, as those of authors do who trust
+/// nobody. Then the newest version seldom does, and the choice is a search.
 pub(crate) struct Problem {
     pub(crate) releases: Vec<Node<String>>,
     pub(crate) request: Request<String>,

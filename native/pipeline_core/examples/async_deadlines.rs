@@ -1,5 +1,5 @@
-//! Hooks that wait, and the time they have: a run that is in time, a slow hook that is skipped, and a run that is ended
-//! at its deadline and says what it had come to.
+//! Hooks that wait, and the time they have: a run that is in time, a slow hook that is skipped, and a run
+//! that is ended at its deadline and says what it had come to.
 
 use std::error::Error;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The choice of versions: of four plugins in several versions, one that fits for each; and, once two of them contradict
-//! each other, a conflict that says in their authors' words what to change.
+//! The choice of versions: of four plugins in several versions, one that fits for each; and, once two of them
+//! contradict each other, a conflict that says in their authors' words what to change.
 
 use std::error::Error;
 

@@ -45,7 +45,7 @@ impl Model {
         match self.state {
             BreakerState::Closed => return Told::Admitted,
             BreakerState::Open if rested => {
-                moved = self.to(BreakerState::HalfOpen, TransitionReason::CoolDown, now)
+                moved = self.to(BreakerState::HalfOpen, TransitionReason::CoolDown, now);
             }
             BreakerState::HalfOpen if self.begun < self.trials => {}
             BreakerState::HalfOpen if rested => self.begun = 0,

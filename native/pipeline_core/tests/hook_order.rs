@@ -1,5 +1,5 @@
-//! The order of hooks on one point: examples with their exact outcome, exact messages, and random points against an
-//! independently written checker.
+//! The order of hooks on one point: examples with their exact outcome, exact messages, and random points
+//! against an independently written checker.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -366,7 +366,8 @@ fn the_shortest_cycle_is_told() {
 
 const PLUGINS: usize = 7;
 
-/// (plugin, priority, before, after) and, per plugin, what it depends on; lower numbers only, so that there is no cycle.
+/// (plugin, priority, before, after) and, per plugin, what it depends on; lower numbers only, so that there
+/// is no cycle.
 type Point = (Vec<(usize, i64, Vec<usize>, Vec<usize>)>, Vec<Vec<usize>>);
 
 fn point(constraints: usize) -> impl Strategy<Value = Point> {

@@ -1,5 +1,5 @@
-//! The registry against a plain list that does the same by definition, its edges one by one, and readers beside a
-//! writer.
+//! The registry against a plain list that does the same by definition, its edges one by one, and readers
+//! beside a writer.
 #![cfg(not(loom))]
 
 use std::cmp::Reverse;

@@ -181,7 +181,8 @@ proptest! {
                 let taken: Vec<&Node<u8>> = chosen.values().map(|&at| &releases[at]).collect();
                 prop_assert!(chosen.iter().all(|(id, &at)| releases[at].id == *id));
                 prop_assert!(is_fine(&request, &taken), "{:?}", taken);
-                // The load order sees the same set as complete: it may find a cycle, but nothing missing or mismatched.
+                // The load order sees the same set as complete: it may find a cycle, but nothing missing or
+                // mismatched.
                 let taken: Vec<Node<u8>> = taken.into_iter().cloned().collect();
                 if let Err(error) = load_order(&taken, &[]) {
                     prop_assert!(matches!(error, pipeline_core::resolve::ResolveError::Cycle(_)), "{}", error);

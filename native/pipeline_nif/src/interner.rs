@@ -42,7 +42,7 @@ impl<K: Eq + Hash, V> Interner<K, V> {
     }
 }
 
-/// What was made of a few terms lately, by their words.
+/// The values made of a few recent terms, by their words.
 pub(crate) struct TermCache<T> {
     slots: [Option<(ErlNifTerm, T)>; SLOTS],
     hasher: RandomState,

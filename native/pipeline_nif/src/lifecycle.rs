@@ -14,6 +14,16 @@ fn lifecycle_enter(env: Env<'_>, from: Atom, to: Atom) -> NifResult<Term<'_>> {
     })
 }
 
+/// `[{state, idle?, [state that it can enter]}]`, of every state.
+#[rustler::nif]
+fn lifecycle_states() -> Vec<(Atom, bool, Vec<Atom>)> {
+    let row = |state: LifecycleState| {
+        let next = state.next().iter().copied().map(name).collect();
+        (name(state), state.is_idle(), next)
+    };
+    LifecycleState::ALL.into_iter().map(row).collect()
+}
+
 fn state(atom: Atom) -> NifResult<LifecycleState> {
     LifecycleState::ALL
         .into_iter()

@@ -1,4 +1,4 @@
-//! What manifests declare, read from the maps themselves.
+//! The declarations of manifests, read from the maps themselves.
 
 use std::collections::HashMap;
 
@@ -16,8 +16,8 @@ rustler::atoms! { capabilities, capability, dependencies, id, nil, optional, r#f
 
 /// Plugins as a [`PluginTableBuilder`], with the lists that its numbers count through.
 ///
-/// A term is known again by its word: while a NIF runs, the terms it was given stay where they are, so equal words are
-/// one term. Where many manifests name the same atom or share a requirement, it is looked at once.
+/// A term is known again by its word: while a NIF runs, the terms it was given stay where they are, so equal
+/// words are one term. Where many manifests name the same atom or share a requirement, it is looked at once.
 pub(crate) struct ManifestTerms<'a> {
     builder: PluginTableBuilder,
     /// The ids as they were given, for the answer.

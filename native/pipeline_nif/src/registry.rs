@@ -14,7 +14,7 @@ use crate::shared_term::SharedTerm;
 
 rustler::atoms! { ahead, duplicate, error, ok, too_old, unknown }
 
-/// What is registered under an id.
+/// An entry of the registry.
 struct Registered {
     id: Id,
     capabilities: Vec<(Id, Vec<Value>)>,
@@ -45,10 +45,11 @@ impl RegistryEntry for Registered {
     }
 }
 
-/// A change is published whole or, should it panic, not at all; so a panic leaves nothing half done to be seen.
+/// A change is published whole or, should it panic, not at all; so a panic leaves nothing half done to be
+/// seen.
 struct RegistryResource(AssertUnwindSafe<RegistrySource>);
 
-/// What is read: a registry as it is now, or as it was at one moment.
+/// A registry as it is now, or as it was at one moment.
 #[expect(
     clippy::large_enum_variant,
     reason = "a registry is read where it lies; most of it is padding"
@@ -108,8 +109,8 @@ fn registry_register<'a>(
     Ok(changed_or_not(env, registry.live()?.register(entry)))
 }
 
-/// Registers `[{id, capabilities, providers, info}]` in their order, in one step. `:ok` or `{:duplicate, id}`. On a dirty
-/// scheduler: it copies all of them.
+/// Registers `[{id, capabilities, providers, info}]` in their order, in one step. `:ok` or
+/// `{:duplicate, id}`. On a dirty scheduler: it copies all of them.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn registry_register_all<'a>(
     env: Env<'a>,
@@ -136,8 +137,8 @@ fn registry_replace<'a>(
     Ok(changed_or_not(env, registry.live()?.replace(entry)))
 }
 
-/// Replaces `[{id, capabilities, providers, info}]` in one step. `:ok` or `:unknown`. On a dirty scheduler: it copies
-/// all of them.
+/// Replaces `[{id, capabilities, providers, info}]` in one step. `:ok` or `:unknown`. On a dirty scheduler:
+/// it copies all of them.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn registry_replace_all<'a>(
     env: Env<'a>,

@@ -1,5 +1,5 @@
-//! What rustler has no safe form for, or a slow one: a term of one word, values held by terms, and calls that go on on
-//! another scheduler. All `unsafe` of this crate stands here.
+//! What rustler has no safe form for, or a slow one: a term of one word, values held by terms, and calls that
+//! go on on another scheduler. All `unsafe` of this crate stands here.
 #![allow(unsafe_code)]
 
 use rustler::codegen_runtime::NifReturned;
@@ -19,8 +19,9 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// A term without its environment: one word, where rustler's has three.
 ///
-/// What is handed on in every run is made of these. Rustler's terms are written word by word and then copied two words
-/// at a time, on which the processor stalls: three such copies were a fourth of the cost of an empty run.
+/// What is handed on in every run is made of these. Rustler's terms are written word by word and then copied
+/// two words at a time, on which the processor stalls: three such copies were a fourth of the cost of an
+/// empty run.
 #[derive(Clone, Copy)]
 pub(crate) struct RawTerm<'a> {
     term: ErlNifTerm,
@@ -48,7 +49,7 @@ impl<'a> RawTerm<'a> {
 
 // Reads and writes of maps, which rustler has too, with a term of three words in a `Result`.
 impl<'a> RawTerm<'a> {
-    /// What stands under `key` in this map; nothing if it is no map.
+    /// The value under `key` in this map; `None` if it is not a map.
     #[inline]
     pub(crate) fn get(self, env: Env<'a>, key: Self) -> Option<Self> {
         let mut value = MaybeUninit::uninit();
@@ -84,8 +85,8 @@ impl<'a> RawTerm<'a> {
     }
 }
 
-/// A kind of value that terms hold: what rustler calls a resource, without its look-up by type in a hash map, which was
-/// a fifth of an empty run. It has to be opened while the library loads.
+/// A kind of value that terms hold: what rustler calls a resource, without its look-up by type in a hash map,
+/// which was a fifth of an empty run. It has to be opened while the library loads.
 pub(crate) struct ResourceType<T> {
     opened: AtomicPtr<ErlNifResourceType>,
     holds: PhantomData<T>,
@@ -101,7 +102,8 @@ impl<T: Send + Sync + 'static> ResourceType<T> {
 
     /// Makes the type known to the VM; `false` if it will not have it.
     pub(crate) fn open(&self, env: Env<'_>, name: &CStr) -> bool {
-        // Only an environment of a library that is being loaded lets types be made, and rustler knows which one is.
+        // Only an environment of a library that is being loaded lets types be made, and rustler knows which
+        // one is.
         if env.register::<Loading>().is_err() {
             return false;
         }
@@ -130,7 +132,7 @@ impl<T: Send + Sync + 'static> ResourceType<T> {
 
     /// A term that holds `value`; nothing if the type is not open.
     pub(crate) fn hold<'a>(&self, env: Env<'a>, value: T) -> Option<Term<'a>> {
-        // What the VM hands out is aligned for words.
+        // The VM aligns resources for words.
         const { assert!(align_of::<T>() <= align_of::<usize>()) };
         let opened = self.opened.load(Ordering::Acquire);
         if opened.is_null() {
@@ -147,7 +149,7 @@ impl<T: Send + Sync + 'static> ResourceType<T> {
         }
     }
 
-    /// What an argument of a call holds.
+    /// The value that an argument of a call holds.
     #[inline]
     pub(crate) fn held<'a>(&self, argument: Term<'a>) -> Option<&'a T> {
         let opened = self.opened.load(Ordering::Relaxed);

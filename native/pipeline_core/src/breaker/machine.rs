@@ -7,8 +7,8 @@ use super::{BreakerState, Counts, Settings, Transition, TransitionReason};
 
 /// See the [module documentation](super).
 ///
-/// All of its state is one word, which a transition replaces whole; who replaces it is told of the transition. What
-/// belongs to a transition is unchecked before it.
+/// All of its state is one word, which a transition replaces whole; who replaces it is told of the
+/// transition. What belongs to a transition is unchecked before it.
 pub struct Breaker {
     settings: Settings,
     word: AtomicU64,
@@ -19,14 +19,14 @@ pub struct Breaker {
     refused: AtomicU64,
 }
 
-/// That a call was admitted, to be handed back with how it ended. It need not be: when no trial has begun or ended the
-/// state for a cool-down, there is room for others.
+/// The proof that a call was admitted, to be handed back with its result. It need not be: when no trial has
+/// begun or ended the state for a cool-down, there is room for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Permit {
     generation: u32,
 }
 
-/// What becomes of a call.
+/// The answer of a breaker to a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Admission {
     /// It may go on. That it passed need not be told.
@@ -68,7 +68,7 @@ impl Breaker {
         }
     }
 
-    /// What it was made with.
+    /// Its settings.
     pub fn settings(&self) -> Settings {
         self.settings
     }
@@ -125,8 +125,8 @@ impl Breaker {
                 BreakerState::HalfOpen if word.first() < self.settings.trials => {
                     word.counting(word.first() + 1, word.second())
                 }
-                // Those that have the places do not end: others get them. Their end still counts, so the word may
-                // stay the same, and who moves the time is the one that goes on.
+                // Those that have the places do not end: others get them. Their end still counts, so the word
+                // may stay the same, and who moves the time is the one that goes on.
                 BreakerState::HalfOpen if rested && self.take(since, now) => {
                     word.counting(1, word.second())
                 }

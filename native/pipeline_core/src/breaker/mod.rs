@@ -1,11 +1,12 @@
-//! A circuit breaker: it counts the failures of something, and keeps callers from it for a while when there are too many.
+//! A circuit breaker: it counts the failures of something, and keeps callers from it for a while when there
+//! are too many.
 //!
-//! A [`Breaker`] is closed at first. So many failures within a window of time open it; while it is open nothing is
-//! admitted. When its cool-down is over the next callers are admitted on trial: it is half-open. Once so many trials have
-//! passed it closes, and one that fails opens it again.
+//! A [`Breaker`] is closed at first. So many failures within a window of time open it; while it is open
+//! nothing is admitted. When its cool-down is over the next callers are admitted on trial: it is half-open.
+//! Once so many trials have passed it closes, and one that fails opens it again.
 //!
-//! It has no clock: callers say what time it is, in nanoseconds from any fixed moment. Nothing in it waits, and a call
-//! that is admitted while it is closed has cost one relaxed load.
+//! It has no clock: callers say what time it is, in nanoseconds from any fixed moment. Nothing in it waits,
+//! and a call that is admitted while it is closed has cost one relaxed load.
 //!
 //! ```
 //! use pipeline_core::breaker::{Admission, Breaker, Settings, BreakerState};

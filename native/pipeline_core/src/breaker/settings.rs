@@ -15,8 +15,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// `failures` within `window` nanoseconds open it; `cool_down` nanoseconds later `trials` runs are admitted, which
-    /// close it when all of them pass.
+    /// `failures` within `window` nanoseconds open it; `cool_down` nanoseconds later `trials` runs are
+    /// admitted, which close it when all of them pass.
     ///
     /// # Errors
     ///

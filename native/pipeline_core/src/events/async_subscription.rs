@@ -5,7 +5,8 @@ use tokio::sync::mpsc::Receiver;
 
 use super::subscriber::SubscriptionHandle;
 
-/// A subscriber's end of an [`EventBus`](super::EventBus) that waits on Tokio. Dropping it ends the subscription.
+/// A subscriber's end of an [`EventBus`](super::EventBus) that waits on Tokio. Dropping it ends the
+/// subscription.
 pub struct AsyncSubscription<E> {
     events: Receiver<Arc<E>>,
     place: SubscriptionHandle<E>,

@@ -15,7 +15,7 @@ pub struct Attachment<H> {
     pub before: Vec<PluginId>,
     /// Plugins whose hooks it stands just after.
     pub after: Vec<PluginId>,
-    /// What is called.
+    /// The hook.
     pub hook: H,
 }
 

@@ -49,8 +49,8 @@ impl<F: ContextFamily> Hook<F> {
         )))))
     }
 
-    /// As [`Hook::around`], for a closure. Its signature ties the lifetimes of context and `next` together, which a
-    /// closure on its own cannot express.
+    /// As [`Hook::around`], for a closure. Its signature ties the lifetimes of context and `next` together,
+    /// which a closure on its own cannot express.
     pub fn around_fn<H>(hook: H) -> Self
     where
         H: for<'r, 'c> Fn(
@@ -83,8 +83,8 @@ impl<F: ContextFamily> Hook<F> {
         Self { call, policy }
     }
 
-    /// Says what a failure does to the run. Skipping copies the context before each call, and after each `next`, so
-    /// that what the hook did half-way can be undone.
+    /// Says what a failure does to the run. Skipping copies the context before each call, and after each
+    /// `next`, so that what the hook did half-way can be undone.
     #[must_use]
     pub fn on_error(mut self, on_error: OnError) -> Self
     where
@@ -94,16 +94,16 @@ impl<F: ContextFamily> Hook<F> {
         self
     }
 
-    /// Gives it a circuit, or one with these [`Settings`](crate::breaker::Settings): while that is open the hook is
-    /// not called, which is told as [`Cause::CircuitOpen`](super::Cause::CircuitOpen) and does what a failure does to
-    /// the run. Clones of the hook share it.
+    /// Gives it a circuit, or one with these [`Settings`](crate::breaker::Settings): while that is open the
+    /// hook is not called, which is told as [`Cause::CircuitOpen`](super::Cause::CircuitOpen) and does what a
+    /// failure does to the run. Clones of the hook share it.
     #[must_use]
     pub fn circuit(mut self, circuit: impl Into<Circuit>) -> Self {
         self.policy.circuit = Some(circuit.into());
         self
     }
 
-    /// What it does.
+    /// Its kind.
     pub fn kind(&self) -> HookKind {
         match self.call {
             Callback::Around(_) => HookKind::Around,

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::callback::Callback;
 use super::listing::HookListing;
+use super::listing::tell_by_listing;
 use super::policy::Policy;
-use super::rescue::RescueRef;
+use super::policy::RescueRef;
 use super::step::{ChainStep, guarded, rescued};
-use super::told::tell_by_listing;
 use super::{
     Around, Attachment, Cause, ChainError, ContextFamily, Hook, HookError, HookKind, Replace,
     RunFailure,
@@ -17,7 +17,7 @@ use crate::plugin::{Name, PluginId};
 /// An around or replace hook of a chain.
 pub(super) struct WrappingHook<F: ContextFamily, H: ?Sized> {
     pub(super) hook: Arc<H>,
-    /// What applies to its calls, if anything does.
+    /// The policy of its calls, if it has one.
     pub(super) policy: Option<Box<Policy<F>>>,
 }
 
@@ -131,8 +131,9 @@ impl<F: ContextFamily> Chain<F> {
 
     /// Runs the hooks around `core` on `context`, which holds the result afterwards.
     ///
-    /// Failures of hooks that are skipped are added to `skipped`, in the order in which they happened; so are hooks left
-    /// out for their open [`Circuit`](super::Circuit). When the run fails, the context stands as the failure left it.
+    /// Failures of hooks that are skipped are added to `skipped`, in the order in which they happened; so are
+    /// hooks left out for their open [`Circuit`](super::Circuit). When the run fails, the context stands as
+    /// the failure left it.
     ///
     /// # Errors
     ///

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use super::failure::panic_message;
 use super::step::{ChainStep, End};
-use super::{Cause, Chain, ContextFamily, Flow, HookError, HookKind, OnError, RunFailure};
+use super::verdict::is_skipped;
+use super::{Cause, Chain, ContextFamily, Flow, HookError, HookKind, RunFailure};
 
 impl<F: ContextFamily> Chain<F> {
     /// The part inside the arounds: before hooks, `base`, after hooks.
     ///
-    /// These hooks run in a loop and not inside each other: nothing is built for a call, and their number does not
-    /// show on the stack.
+    /// These hooks run in a loop and not inside each other: nothing is built for a call, and their number
+    /// does not show on the stack.
     pub(super) fn run_inside<'c>(
         &self,
         context: &mut F::Context<'c>,
@@ -95,10 +96,8 @@ impl<F: ContextFamily> Chain<F> {
             Ok(admitted) => admitted,
             Err(open) => {
                 *cause = Some(open);
-                return match self.listing.on_error(kind, index) {
-                    OnError::Skip => End::Skipped,
-                    OnError::Halt => End::Failed,
-                };
+                let skipped = is_skipped(self.listing.on_error(kind, index));
+                return if skipped { End::Skipped } else { End::Failed };
             }
         };
         let end = catch_unwind(AssertUnwindSafe(|| step.call_admitted(context, cause)));
@@ -108,7 +107,8 @@ impl<F: ContextFamily> Chain<F> {
     }
 }
 
-/// Calls hooks up to the first that does not simply go on, and tells how many did. One guard does for all of them.
+/// Calls hooks up to the first that does not simply go on, and tells how many did. One guard does for all of
+/// them.
 ///
 /// Not inlined: every run would then save and restore what only a failure needs, and that took 3 ns.
 #[inline(never)]

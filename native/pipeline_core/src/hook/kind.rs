@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ContextFamily;
 
-/// What a hook does at its point. The order of the variants is the order in which a chain lists its hooks.
+/// The kind of a hook. The order of the variants is the order in which a chain lists its hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -52,7 +52,8 @@ impl std::fmt::Display for HookKind {
 pub enum Flow {
     /// On to the next hook.
     Continue,
-    /// The context as it stands is the result: later before hooks, replace hooks and the base operation do not run.
+    /// The context as it stands is the result: later before hooks, replace hooks and the base operation do
+    /// not run.
     Answer,
 }
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::failure::panic_message;
+use super::listing::tell_by_listing;
 use super::listing::{HookListing, Listed};
-use super::told::tell_by_listing;
+use super::verdict::is_skipped;
 use super::{Attachment, Cause, ChainError, Circuit, ContextFamily, HookError, HookKind, OnError};
 use crate::plugin::{Name, PluginId};
 
@@ -135,7 +136,8 @@ impl<F: ContextFamily, V> Listeners<F, V> {
         Ok(values)
     }
 
-    /// Mode `:notify`: all are called and their values ignored. No failure stops the others; all are returned.
+    /// Mode `:notify`: all are called and their values ignored. No failure stops the others; all are
+    /// returned.
     pub fn notify(&self, context: &F::Context<'_>) -> Vec<HookError<F::Error>> {
         (0..self.hooks.len())
             .filter_map(|index| self.call(index, context).err())
@@ -148,13 +150,13 @@ impl<F: ContextFamily, V> Listeners<F, V> {
         context: &F::Context<'_>,
         skipped: &mut Vec<HookError<F::Error>>,
     ) -> Result<Option<V>, HookError<F::Error>> {
-        match (self.call(index, context), self.hooks[index].on_error) {
-            (Ok(value), _) => Ok(Some(value)),
-            (Err(error), OnError::Halt) => Err(error),
-            (Err(error), OnError::Skip) => {
+        match self.call(index, context) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if is_skipped(self.hooks[index].on_error) => {
                 skipped.push(error);
                 Ok(None)
             }
+            Err(error) => Err(error),
         }
     }
 

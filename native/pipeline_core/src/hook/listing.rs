@@ -37,8 +37,8 @@ impl HookListing {
         }
     }
 
-    /// Orders hooks, and hands each to `take` in its turn. `dependencies` gives the ids that a plugin depends on
-    /// directly.
+    /// Orders hooks, and hands each to `take` in its turn. `dependencies` gives the ids that a plugin depends
+    /// on directly.
     pub(super) fn order<'d, H: Listed>(
         point: impl Into<Name>,
         hooks: Vec<Attachment<H>>,
@@ -111,7 +111,8 @@ impl HookListing {
         }
     }
 
-    /// Asks the circuit of a hook, if it has one, for a call; an open one gives the cause that it is not called for.
+    /// Asks the circuit of a hook, if it has one, for a call; an open one gives the cause that it is not
+    /// called for.
     #[inline]
     pub(super) fn admit<'l, E>(
         &'l self,
@@ -147,7 +148,7 @@ impl HookListing {
         })
     }
 
-    /// That of the hook of this kind and place.
+    /// The circuit of the hook of this kind and place.
     pub(super) fn circuit(&self, kind: HookKind, index: usize) -> Option<&Circuit> {
         let place = self.first(kind) + index;
         let at = self.circuits.binary_search_by_key(&place, |(at, _)| *at);
@@ -189,3 +190,60 @@ impl HookListing {
         }
     }
 }
+
+/// What hooks of a point, in the field `listing`, tell of themselves, whether they form a chain or listen,
+/// and wait or not.
+macro_rules! tell_by_listing {
+    () => {
+        /// The point whose hooks these are.
+        pub fn point(&self) -> &$crate::plugin::Name {
+            self.listing.point()
+        }
+
+        /// The hooks as data, in the order: around, before, replace, after; or listeners.
+        pub fn describe(&self) -> $crate::hook::ChainDescription {
+            self.listing.describe()
+        }
+
+        /// How many hooks there are.
+        pub fn len(&self) -> usize {
+            self.listing.hooks().len()
+        }
+
+        /// Whether there is none.
+        pub fn is_empty(&self) -> bool {
+            self.listing.hooks().is_empty()
+        }
+
+        /// The same hooks, of which `tell` is called when a run changes a circuit, or a reset here does. A
+        /// panic of `tell` is the caller's.
+        #[must_use]
+        pub fn on_circuit_change(
+            mut self,
+            tell: impl Fn(&$crate::hook::CircuitChange) + Send + Sync + 'static,
+        ) -> Self {
+            self.listing.observe(tell);
+            self
+        }
+
+        /// The circuits of those hooks that have one, in the order of the hooks.
+        pub fn circuits(
+            &self,
+        ) -> impl Iterator<
+            Item = (
+                $crate::hook::HookKind,
+                &$crate::plugin::PluginId,
+                &$crate::hook::Circuit,
+            ),
+        > {
+            self.listing.circuits()
+        }
+
+        /// Closes the circuits of a plugin's hooks, whatever they have seen, and returns how many there are.
+        pub fn reset_circuits(&self, plugin: &$crate::plugin::PluginId) -> usize {
+            self.listing.reset_circuits(plugin)
+        }
+    };
+}
+
+pub(super) use tell_by_listing;

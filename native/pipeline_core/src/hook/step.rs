@@ -4,13 +4,13 @@ use std::sync::Arc;
 use crossbeam_utils::CachePadded;
 
 use super::failure::panic_message;
-use super::rescue::RescueRef;
+use super::policy::RescueRef;
 use super::{After, Before, Cause, ContextFamily, Flow};
 
 /// A before or after hook as a run calls it.
 ///
-/// How the call ended fits a register, whatever the errors of the family are like: the cause goes to a place beside,
-/// which only failures touch.
+/// How the call ended fits a register, whatever the errors of the family are like: the cause goes to a place
+/// beside, which only failures touch.
 pub(super) trait ChainStep<F: ContextFamily>: Send + Sync {
     /// Sets `cause` when it ends in [`End::Failed`] or [`End::Skipped`].
     fn call(&self, context: &mut F::Context<'_>, cause: &mut Option<Cause<F::Error>>) -> End;
@@ -46,8 +46,8 @@ pub(super) trait BeforeStep<F: ContextFamily>: Before<F> + ChainStep<F> {}
 /// An [`After`] hook that is a step, too.
 pub(super) trait AfterStep<F: ContextFamily>: After<F> + ChainStep<F> {}
 
-/// A [`Before`] hook, on another cache line than the counts of its `Arc`: every chain that is built or dropped writes
-/// to those while others run.
+/// A [`Before`] hook, on another cache line than the counts of its `Arc`: every chain that is built or
+/// dropped writes to those while others run.
 pub(super) struct PaddedBefore<H>(pub(super) CachePadded<H>);
 
 /// As [`PaddedBefore`], for an [`After`] hook.

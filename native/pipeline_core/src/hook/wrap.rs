@@ -1,8 +1,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::next::{Core, Ended, Last, Rest, Skipped};
+use super::next::{Core, Rest, Skipped};
 use super::policy::Policy;
-use super::rescue::RescueRef;
+use super::policy::RescueRef;
+use super::verdict::{Blame, NextCall};
 use super::{Chain, ContextFamily, HookKind, Next, RunFailure, WrapError};
 
 impl<F: ContextFamily> Chain<F> {
@@ -69,7 +70,7 @@ impl<F: ContextFamily> Chain<F> {
             core,
             skipped,
             rescue,
-            last: Last::NotCalled,
+            last: NextCall::None,
             failure: None,
         }
     }
@@ -85,10 +86,8 @@ impl<F: ContextFamily> Chain<F> {
     ) -> Result<(), RunFailure<F::Error>> {
         match catch_unwind(AssertUnwindSafe(|| call(context, &mut next))) {
             Ok(Ok(())) => Ok(()),
-            failed => Err(match next.blame(failed) {
-                Ended::Inside(failure) => failure,
-                Ended::Itself(cause) => RunFailure::Hook(self.error(kind, index, cause)),
-            }),
+            Ok(Err(error)) => Err(self.blamed(kind, index, next.blame(Ok(error)))),
+            Err(payload) => Err(self.blamed(kind, index, next.blame(Err(payload)))),
         }
     }
 
@@ -106,30 +105,34 @@ impl<F: ContextFamily> Chain<F> {
         let mut saved = None;
         let circuit = policy.circuit.as_ref();
         let ended = match self.listing.admit(kind, index, circuit) {
-            Err(open) => Err(Ended::Itself(open)),
+            Err(open) => Err(Blame::Itself(open)),
             Ok(admitted) => {
                 saved = policy.rescue.map(|rescue| rescue.copy(context));
                 let ended = match catch_unwind(AssertUnwindSafe(|| call(context, &mut next))) {
                     Ok(Ok(())) => Ok(()),
-                    failed => Err(next.blame(failed)),
+                    Ok(Err(error)) => Err(next.blame(Ok(error))),
+                    Err(payload) => Err(next.blame(Err(payload))),
                 };
                 admitted.ended::<F>(match &ended {
-                    Err(Ended::Itself(cause)) => Some(cause),
+                    Err(Blame::Itself(cause)) => Some(cause),
                     _ => None,
                 });
                 ended
             }
         };
-        let cause = match ended {
-            Ok(()) => return Ok(()),
-            Err(Ended::Inside(failure)) => return Err(failure),
-            Err(Ended::Itself(cause)) => cause,
-        };
-        let error = self.error(kind, index, cause);
-        if policy.rescue.is_none() {
-            return Err(RunFailure::Hook(error));
+        match ended {
+            Ok(()) => Ok(()),
+            Err(Blame::Inside(failure)) => Err(failure),
+            Err(Blame::Itself(cause)) => next.go_on(self.error(kind, index, cause), context, saved),
         }
-        next.skipped.push(error);
-        next.yielded(context, saved)
+    }
+
+    /// The failure of a run that a hook of this kind and place has ended.
+    #[cold]
+    fn blamed(&self, kind: HookKind, index: usize, blame: Blame<F::Error>) -> RunFailure<F::Error> {
+        match blame {
+            Blame::Inside(failure) => failure,
+            Blame::Itself(cause) => RunFailure::Hook(self.error(kind, index, cause)),
+        }
     }
 }

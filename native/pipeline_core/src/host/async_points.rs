@@ -7,8 +7,8 @@ use crate::hook::{ContextFamily, HookError, PointName};
 
 /// Async points (feature `async`).
 impl<F: AsyncFamily> Host<F> {
-    /// Runs the hooks of an async point around `core`; see [`AsyncChain::run_within`]. A point without hooks runs `core`
-    /// alone.
+    /// Runs the hooks of an async point around `core`; see [`AsyncChain::run_within`]. A point without hooks
+    /// runs `core` alone.
     ///
     /// The run keeps to the chain it began with, whatever is loaded or unloaded while it waits.
     ///

@@ -7,7 +7,8 @@ use crate::hook::ContextFamily;
 use crate::plugin::{Manifest, Needs, PluginId};
 use crate::registry::{Map, Snapshot};
 
-/// What the writer of a host keeps. A change is made on a copy, which is cheap, and takes its place once it is whole.
+/// The state of a host's writer. A change is made on a copy, which is cheap, and takes its place once it is
+/// whole.
 pub(super) struct HostState<F: ContextFamily> {
     pub(super) manifests: Snapshot<Manifest>,
     pub(super) plugins: Map<PluginId, Arc<dyn Plugin<F>>>,
@@ -72,8 +73,8 @@ impl<F: ContextFamily> HostState<F> {
         self.named.contains_key(id)
     }
 
-    /// A plugin that others depend on came or went. What it depends on in turn orders their hooks, on points too where
-    /// it has none.
+    /// A plugin that others depend on came or went. What it depends on in turn orders their hooks, on points
+    /// too where it has none.
     fn touch_dependents(&mut self, id: &PluginId) {
         if self.is_named(id) {
             self.hooks.touch_all();

@@ -8,7 +8,8 @@
 //!                            └──────────────────────────────┘
 //! ```
 //!
-//! Whoever keeps plugins asks [`LifecycleState::enter`] before it changes one, so that there is no other way through.
+//! Whoever keeps plugins asks [`LifecycleState::enter`] before it changes one, so that there is no other way
+//! through.
 //!
 //! ```
 //! use pipeline_core::lifecycle::{IllegalTransition, LifecycleState};

@@ -9,7 +9,7 @@ use thiserror::Error;
 pub enum LifecycleState {
     /// Its manifest was read and is valid.
     Discovered,
-    /// What it depends on is there.
+    /// Its dependencies are there.
     Resolved,
     /// It is being initialised and started; its hooks are not in place.
     Loading,
@@ -62,6 +62,11 @@ impl LifecycleState {
             Self::Held => &[Self::Held, Self::Loading, Self::Stopped, Self::Failed],
             Self::Failed => &[Self::Loading, Self::Held, Self::Stopped],
         }
+    }
+
+    /// Whether a plugin in it is kept without running: held, stopped or failed.
+    pub fn is_idle(self) -> bool {
+        matches!(self, Self::Held | Self::Stopped | Self::Failed)
     }
 
     /// The state `to`, if there is a way to it from this one.

@@ -7,7 +7,7 @@ use super::{CapabilityValue, Name};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Capability {
-    /// What others look it up by.
+    /// The name that others look it up by.
     pub name: Name,
     /// It is found by each of these too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

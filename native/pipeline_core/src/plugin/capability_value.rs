@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Name;
 
-/// What a capability can be looked up by: one flat value. Symbol and text differ as they do in ids.
+/// A value that a capability can be looked up by. Symbol and text differ as they do in ids.
 ///
 /// Written with serde, a symbol is `{"symbol": string}`; the others are what they look like.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -3,7 +3,7 @@ use thiserror::Error;
 
 use super::{Name, PluginId};
 
-/// What a dependency asks for.
+/// The object of a dependency.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Needs {
     /// This plugin.
@@ -17,7 +17,7 @@ pub enum Needs {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "DependencyRepr", into = "DependencyRepr")]
 pub struct Dependency {
-    /// What has to be there.
+    /// The plugin or capability.
     pub needs: Needs,
     /// The versions that will do, as repr; any when `None`. Resolution parses it.
     pub requirement: Option<String>,

@@ -12,7 +12,7 @@ pub const DEFAULT_PRIORITY: i64 = 50;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DeclaredHook {
-    /// What it does at its point.
+    /// Its kind.
     pub kind: HookKind,
     /// The point it is attached to.
     pub point: Name,
@@ -25,7 +25,7 @@ pub struct DeclaredHook {
     /// Plugins whose hooks it stands just after.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<PluginId>,
-    /// What its failure does to the run.
+    /// Whether its failure ends the run.
     #[serde(default)]
     pub on_error: OnError,
 }

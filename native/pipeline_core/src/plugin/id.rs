@@ -6,7 +6,8 @@ use super::Name;
 
 /// A plugin's id: a symbol or a text.
 ///
-/// The two never equal each other. `:a` and `"a"` of Elixir name different plugins, and look different when shown:
+/// The two never equal each other. `:a` and `"a"` of Elixir name different plugins, and look different when
+/// shown:
 ///
 /// ```
 /// use pipeline_core::plugin::PluginId;

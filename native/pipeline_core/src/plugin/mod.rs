@@ -1,4 +1,4 @@
-//! What a plugin is: its id and its manifest.
+//! A plugin's id and manifest.
 
 mod capability;
 mod capability_value;

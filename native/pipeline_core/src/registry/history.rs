@@ -8,7 +8,7 @@ use super::ChangesError;
 /// How many changes are remembered. Whoever asks less often than that lists all entries anew.
 pub(super) const REMEMBERED: usize = 4096;
 
-/// What changed between a generation and a snapshot, each id once.
+/// The changes between a generation and a snapshot, each id once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistryChanges<Id> {
     /// The generation of the snapshot: what to ask with the next time.

@@ -3,9 +3,9 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
+use super::Map;
 use super::history::History;
 use super::index::Index;
-use super::map::Map;
 use super::provider::{Rank, rank};
 use super::{ChangesError, Provision, RegistryChanges, RegistryEntry, RegistryError};
 
@@ -60,7 +60,8 @@ impl<E: RegistryEntry> Snapshot<E> {
         self.capabilities.under(capability)
     }
 
-    /// The entries that have a capability with this value, or with a list that has it as an element, in load order.
+    /// The entries that have a capability with this value, or with a list that has it as an element, in load
+    /// order.
     pub fn find_by_capability_value<'s>(
         &'s self,
         capability: &E::Key,
@@ -69,7 +70,8 @@ impl<E: RegistryEntry> Snapshot<E> {
         self.values.under(&(capability.clone(), value.clone()))
     }
 
-    /// The provider of a type: a default one ahead of others, then the highest priority, then the first in load order.
+    /// The provider of a type: a default one ahead of others, then the highest priority, then the first in
+    /// load order.
     pub fn provider(&self, provider_type: &E::Key) -> Option<&Provision<E>> {
         self.providers(provider_type).next()
     }
@@ -82,7 +84,7 @@ impl<E: RegistryEntry> Snapshot<E> {
         self.providers.under(provider_type)
     }
 
-    /// What changed after `generation`.
+    /// The changes after `generation`.
     ///
     /// # Errors
     ///

@@ -10,8 +10,8 @@ pub(super) struct CapabilityGroups {
 
 /// The plugins that have to do with one capability.
 ///
-/// A wrapper depends on what it provides itself, and waits for the other providers. Of two wrappers each waits for the
-/// other: a cycle, for which a few of the edges between them are enough.
+/// A wrapper depends on what it provides itself, and waits for the other providers. Of two wrappers each
+/// waits for the other: a cycle, for which a few of the edges between them are enough.
 #[derive(Default)]
 pub(super) struct CapabilityGroup {
     /// Those who provide it and do not depend on it.
@@ -71,7 +71,8 @@ impl CapabilityGroups {
 }
 
 impl CapabilityGroup {
-    /// Of all dependents leaves the wrappers, of all providers the others. `provides` is memory for one flag for each plugin, none set before and after.
+    /// Of all dependents leaves the wrappers, of all providers the others. `provides` is memory for one flag
+    /// for each plugin, none set before and after.
     fn part(&mut self, provides: &mut [bool]) {
         for &node in &self.providers {
             provides[node] = true;

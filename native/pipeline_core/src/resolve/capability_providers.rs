@@ -1,6 +1,7 @@
 use super::{Identifier, PluginTable};
 
-/// Who provides what, as far as decides whether a plugin has a provider other than itself.
+/// The providers of each capability, as far as needed to tell whether a plugin has a provider other than
+/// itself.
 pub(super) struct CapabilityProviders {
     /// By the number of the capability's name; empty if nothing is provided.
     by_name: Vec<Option<By>>,
@@ -28,13 +29,14 @@ impl CapabilityProviders {
         Self { by_name }
     }
 
-    /// Whether a plugin other than the one of this id provides the capability, both by the numbers of their names.
+    /// Whether a plugin other than the one of this id provides the capability, both by the numbers of their
+    /// names.
     pub(super) fn other_than(&self, capability: usize, id: usize) -> bool {
         let by = self.by_name.get(capability).copied().flatten();
         by.is_some_and(|by| by.more || by.first != id)
     }
 
-    /// What is provided, by the numbers of the names.
+    /// The capabilities that are provided, by the numbers of their names.
     pub(super) fn capabilities(&self) -> impl Iterator<Item = usize> {
         let all = self.by_name.iter().enumerate();
         all.filter_map(|(name, by)| by.map(|_| name))

@@ -4,8 +4,8 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use super::demand::enumerated;
-use super::suggestion::did_you_mean;
 use super::{Demand, Identifier};
+use crate::did_you_mean::did_you_mean;
 
 /// A plugin or capability that cannot be had as it is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ pub enum ConflictCause<N> {
         id: N,
         /// A known id that resembles it.
         suggestion: Option<N>,
-        /// Who asks for it.
+        /// The demands for it.
         demands: Vec<Demand<N>>,
     },
     /// No other plugin provides the capability.
@@ -28,16 +28,16 @@ pub enum ConflictCause<N> {
         pre_releases: Vec<(N, Version)>,
         /// A provided capability that resembles it.
         suggestion: Option<N>,
-        /// Who asks for it.
+        /// The demands for it.
         demands: Vec<Demand<N>>,
     },
     /// Other plugins provide the capability, in versions that do not go with the rest.
     NoCommonProvider {
         /// Its name.
         capability: N,
-        /// What provides it.
+        /// The releases that provide it.
         providers: Vec<(N, Version)>,
-        /// Who asks for it.
+        /// The demands for it.
         demands: Vec<Demand<N>>,
     },
     /// There are releases, and none that is asked for.
@@ -46,7 +46,7 @@ pub enum ConflictCause<N> {
         id: N,
         /// All versions, ascending.
         available: Vec<Version>,
-        /// Who asks for it.
+        /// The demands for it.
         demands: Vec<Demand<N>>,
     },
     /// Only pre-releases lie in the range, and the requirement names none.
@@ -55,9 +55,10 @@ pub enum ConflictCause<N> {
         id: N,
         /// Those pre-releases, ascending.
         pre_releases: Vec<Version>,
-        /// The newest that the demand accepts once it is locked: `~> 2.0` accepts 2.1.0-rc.1, but not 2.0.0-rc.1.
+        /// The newest that the demand accepts once it is locked: `~> 2.0` accepts 2.1.0-rc.1, but not
+        /// 2.0.0-rc.1.
         lockable: Option<Version>,
-        /// Who asks for it.
+        /// The demands for it.
         demands: Vec<Demand<N>>,
     },
     /// Several ask for it, and no version serves them all.
@@ -66,7 +67,7 @@ pub enum ConflictCause<N> {
         id: N,
         /// All versions, ascending.
         available: Vec<Version>,
-        /// Who asks for it.
+        /// The demands for it.
         demands: Vec<Demand<N>>,
     },
     /// Several ask for it, and the versions that serve them all are in trouble of their own.
@@ -77,7 +78,7 @@ pub enum ConflictCause<N> {
         available: Vec<Version>,
         /// The versions that are left.
         left: Vec<Version>,
-        /// Who asks for it.
+        /// The demands for it.
         demands: Vec<Demand<N>>,
     },
 }
@@ -96,7 +97,7 @@ impl<N: Identifier> ConflictCause<N> {
         }
     }
 
-    /// Who asks for it.
+    /// The demands for it.
     pub fn demands(&self) -> &[Demand<N>] {
         match self {
             Self::MissingPlugin { demands, .. }
@@ -184,7 +185,7 @@ impl<N: Identifier> ConflictCause<N> {
         }
     }
 
-    /// What would help, as the beginning of a sentence.
+    /// A remedy, as the beginning of a sentence.
     fn remedy(&self) -> String {
         match self {
             Self::MissingPlugin { id, .. } => format!("Add {id}"),

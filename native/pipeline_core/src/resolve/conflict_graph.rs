@@ -8,7 +8,7 @@ use super::version_set::Bits;
 use super::{Identifier, PathStep, Target};
 use crate::requirement::Requirement;
 
-/// Who bears on a package, and how, within a conflict.
+/// An edge of a conflict: one package restricts another.
 pub(super) struct ConflictEdge<'a> {
     pub(super) from: Package,
     pub(super) constraint: Option<Constraint>,
@@ -24,7 +24,7 @@ pub(super) struct RequirementVariant<'a> {
 }
 
 impl ConflictEdge<'_> {
-    /// What any release of `from` leaves; a release leaves what all of its variants leave.
+    /// The numbers that any release of `from` allows; a release allows what all of its variants allow.
     fn allowed(&self) -> Bits {
         let numbers: BTreeSet<usize> = self
             .variants
@@ -72,7 +72,8 @@ impl<'s, 'a, N: Identifier> ConflictGraph<'s, 'a, N> {
             };
             outgoing.entry(from).or_default().push(constraint);
         }
-        // Outwards from the root. A plugin's versions are narrowed down by what is known of it when its turn comes.
+        // Outwards from the root. A plugin's versions are narrowed down by what is known of it when its turn
+        // comes.
         let mut queue = VecDeque::from([Package::Root]);
         while let Some(from) = queue.pop_front() {
             let mut reached = Vec::new();
@@ -150,7 +151,7 @@ impl<'s, 'a, N: Identifier> ConflictGraph<'s, 'a, N> {
             Constraint::Dependency(plugin, target) => (target, self.variants(plugin, target)),
         };
         let requirement = variants.first()?.requirement.cloned();
-        // What is optional and what is locked leads nowhere: it does not ask for the plugin.
+        // Optional dependencies and locks lead nowhere: they do not ask for the plugin.
         let leads_on = variants.iter().any(|variant| !variant.optional);
         let step = match target {
             Package::Root => return None,
@@ -173,7 +174,7 @@ impl<'s, 'a, N: Identifier> ConflictGraph<'s, 'a, N> {
         leads_on.then_some((target, step))
     }
 
-    /// What the possible releases of a plugin say about a target, by variant.
+    /// The requirements of the possible releases of a plugin on a target, each variant once.
     fn variants(&self, plugin: usize, target: Package) -> Vec<RequirementVariant<'a>> {
         let index = self.index;
         let mut variants: Vec<RequirementVariant<'a>> = Vec::new();
@@ -257,8 +258,8 @@ impl<'s, 'a, N: Identifier> ConflictGraph<'s, 'a, N> {
         }
     }
 
-    /// The numbers of a plugin that all that bears on it leaves; all of them if that is none, for then the plugin itself
-    /// is what is in trouble.
+    /// The numbers of a plugin that all that bears on it leaves; all of them if that is none, for then the
+    /// plugin itself is what is in trouble.
     fn left(&self, plugin: usize) -> Bits {
         let edges = self
             .edges
@@ -287,7 +288,7 @@ impl<'s, 'a, N: Identifier> ConflictGraph<'s, 'a, N> {
     }
 }
 
-/// What all leave: of each, what any of its variants leaves.
+/// The numbers that all edges allow.
 pub(super) fn intersection(edges: &[ConflictEdge<'_>]) -> Bits {
     edges.iter().fold(Bits::full(), |left, edge| {
         left.intersection(&edge.allowed())

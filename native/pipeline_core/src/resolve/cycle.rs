@@ -7,7 +7,8 @@ use super::dependency_graph::{Declaration, DependencyGraph};
 use super::strongly_connected_component::StronglyConnectedComponent;
 use super::{Identifier, PluginTable};
 
-/// Plugins that wait for each other, in a circle: each edge leads to the `from` of the next, the last to the first.
+/// Plugins that wait for each other, in a circle: each edge leads to the `from` of the next, the last to the
+/// first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cycle<N> {
     /// At least one edge; one alone is a plugin that depends on itself.
@@ -66,15 +67,15 @@ impl<N: Identifier> fmt::Display for CycleEdge<N> {
 
 /// A shortest cycle of the graph; among several, one through the plugin that stands first in the input.
 ///
-/// Breadth-first from each plugin of each component, no further than the best length so far. A plugin that was searched from
-/// is left out of later searches: no shorter cycle leads through it.
+/// Breadth-first from each plugin of each component, no further than the best length so far. A plugin that
+/// was searched from is left out of later searches: no shorter cycle leads through it.
 pub(super) fn shortest_cycle<N: Identifier>(
     table: &PluginTable<'_, N>,
     graph: &DependencyGraph,
 ) -> Cycle<N> {
     let mut best: Option<Vec<Declaration>> = None;
-    let turned = graph.turned();
-    let mut component = StronglyConnectedComponent::new(graph, &turned);
+    let reversed = graph.reversed();
+    let mut component = StronglyConnectedComponent::new(graph, &reversed);
     let mut search = CycleSearch::new(graph);
     for vertices in graph.strongly_connected_components() {
         component.open(&vertices);

@@ -9,7 +9,7 @@ use crate::requirement::Requirement;
 /// Someone who asks for a plugin or a capability, and how it came to be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Demand<N> {
-    /// Who asks.
+    /// The source of the demand.
     pub by: Demander<N>,
     /// The version that is asked for.
     pub requirement: Option<Requirement>,
@@ -19,7 +19,7 @@ pub struct Demand<N> {
     pub path: Vec<PathStep<N>>,
 }
 
-/// Who makes a [`Demand`].
+/// The source of a [`Demand`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Demander<N> {

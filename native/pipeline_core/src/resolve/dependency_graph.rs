@@ -3,6 +3,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 
 use super::capability_groups::CapabilityGroups;
 use super::plugin_by_id::PluginById;
+use super::plugin_table::number;
 use super::{Identifier, PluginTable};
 
 /// A dependency as declared: the plugin, and the place in its list.
@@ -14,10 +15,10 @@ pub(super) struct Declaration {
 
 /// The dependencies among a set of plugins.
 ///
-/// The first vertices are the plugins. Behind them stand vertices for capabilities, so that many dependents and many
-/// providers of one capability make as many edges as there are of both, and not their product.
+/// The first vertices are the plugins. Behind them stand vertices for capabilities, so that many dependents
+/// and many providers of one capability make as many edges as there are of both, and not their product.
 ///
-/// What each vertex depends on lies in one list, vertex after vertex: the order is found along these alone.
+/// All edges lie in one list, vertex after vertex; the order is found along these alone.
 pub(super) struct DependencyGraph {
     plugins: usize,
     /// Where the edges of each vertex end.
@@ -92,6 +93,7 @@ impl DependencyGraph {
         });
     }
 
+    #[inline]
     fn end(&mut self) {
         self.ends.push(number(self.edges.len()));
     }
@@ -114,12 +116,12 @@ impl DependencyGraph {
         start as usize..self.ends[vertex] as usize
     }
 
-    /// What the edge at a place leads to.
+    /// The vertex that the edge at a place leads to.
     pub(super) fn on(&self, edge: usize) -> usize {
         self.edges[edge].on as usize
     }
 
-    /// What a vertex depends on, with the declarations.
+    /// The vertices that a vertex depends on, with the declarations.
     pub(super) fn dependencies(
         &self,
         vertex: usize,
@@ -137,22 +139,22 @@ impl DependencyGraph {
     }
 
     /// The graph with edges from what is depended on to the dependent.
-    pub(super) fn turned(&self) -> DiGraph<(), ()> {
-        let mut turned = DiGraph::with_capacity(self.vertices(), self.edges.len());
+    pub(super) fn reversed(&self) -> DiGraph<(), ()> {
+        let mut reversed = DiGraph::with_capacity(self.vertices(), self.edges.len());
         for _ in 0..self.vertices() {
-            turned.add_node(());
+            reversed.add_node(());
         }
         for vertex in 0..self.vertices() {
             for edge in &self.edges[self.range(vertex)] {
-                turned.add_edge(NodeIndex::new(edge.on as usize), NodeIndex::new(vertex), ());
+                reversed.add_edge(NodeIndex::new(edge.on as usize), NodeIndex::new(vertex), ());
             }
         }
-        turned
+        reversed
     }
 
     /// The groups of vertices that wait for each other, a self-dependency included, each in ascending order.
     pub(super) fn strongly_connected_components(&self) -> Vec<Vec<usize>> {
-        let mut strongly_connected_components: Vec<Vec<usize>> = kosaraju_scc(&self.turned())
+        let mut strongly_connected_components: Vec<Vec<usize>> = kosaraju_scc(&self.reversed())
             .into_iter()
             .map(|group| group.into_iter().map(NodeIndex::index).collect::<Vec<_>>())
             .filter(|group| {
@@ -188,9 +190,4 @@ impl DependencyGraph {
         }
         (self.edges, self.ends) = (kept, ends);
     }
-}
-
-/// There is no memory for graphs that a number of this size does not reach.
-fn number(at: usize) -> u32 {
-    u32::try_from(at).unwrap_or(u32::MAX)
 }

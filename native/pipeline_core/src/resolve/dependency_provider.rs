@@ -16,7 +16,8 @@ use super::version_set::Bits;
 
 /// The choice of a number for each package, or the constraints that together allow none.
 ///
-/// The latter are all that the solver's proof makes use of: enough for a contradiction, not necessarily needed for one.
+/// The latter are all that the solver's proof makes use of: enough for a contradiction, not necessarily
+/// needed for one.
 pub(super) fn choose<N: Identifier>(
     index: &VersionIndex<'_, N>,
     in_force: &InForce<'_>,
@@ -148,10 +149,11 @@ impl<N: Identifier> ReleaseProvider<'_, '_, N> {
     }
 }
 
-/// The order of decisions: what is bound to fail, then plugins that must be taken, then providers of capabilities,
-/// and last plugins that may be left out, when it is known whether anything needs them. Within these: fewer candidates,
-/// more conflicts so far, lower package. Candidates ahead of conflicts was five times as fast as the other way round on
-/// 10,000 plugins, with requirements that clash and with such that do not.
+/// The order of decisions: what is bound to fail, then plugins that must be taken, then providers of
+/// capabilities, and last plugins that may be left out, when it is known whether anything needs them. Within
+/// these: fewer candidates, more conflicts so far, lower package. Candidates ahead of conflicts was five
+/// times as fast as the other way round on 10,000 plugins, with requirements that clash and with such that do
+/// not.
 type DecisionPriority = (u8, Reverse<u32>, u32, Reverse<Package>);
 
 impl<N: Identifier> DependencyProvider for ReleaseProvider<'_, '_, N> {

@@ -49,7 +49,7 @@ pub enum SolveError<N: Identifier> {
         /// The version.
         version: Version,
     },
-    /// What is asked for contradicts itself or what there is.
+    /// The demands contradict each other or the known releases.
     #[error("{0}")]
     Conflict(Conflict<N>),
 }

@@ -5,10 +5,10 @@ use semver::{Prerelease, Version};
 
 use super::conflict_graph::{ConflictEdge, ConflictGraph, RequirementVariant, intersection};
 use super::constraint::Constraint;
-use super::suggestion::Suggestions;
 use super::version_index::{MissingKind, Package, VersionIndex};
 use super::version_set::Bits;
 use super::{Conflict, ConflictCause, Demand, Demander, Identifier};
+use crate::did_you_mean::Suggestions;
 use crate::requirement::AllowPre;
 
 /// Puts a minimal conflict into the words of those who wrote its parts.
@@ -23,7 +23,8 @@ pub(super) fn explain<N: Identifier>(
         .filter_map(|(&target, edges)| graph.cause(target, edges))
         .collect();
     if causes.is_empty() {
-        // Each alone can be had: capabilities whose providers are versions of one plugin that exclude each other.
+        // Each alone can be had: capabilities whose providers are versions of one plugin that exclude each
+        // other.
         let capabilities = graph.edges.iter();
         causes = capabilities
             .filter_map(|(&target, edges)| graph.no_common_provider(target, edges))

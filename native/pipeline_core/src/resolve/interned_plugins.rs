@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 use semver::Version;
 
+use super::plugin_table::number;
 use super::{Identifier, Node, NumberedDependency, PluginTable, PluginTableBuilder, Target};
 use crate::requirement::Requirement;
 
@@ -15,7 +16,8 @@ pub(super) struct InternedPlugins<'a, N> {
 }
 
 impl<'a, N: Identifier> InternedPlugins<'a, N> {
-    /// Looks each name up once; all that comes after works with numbers. Versions and requirements are not compared.
+    /// Looks each name up once; all that comes after works with numbers. Versions and requirements are not
+    /// compared.
     pub(super) fn new(nodes: &'a [Node<N>], present: &'a [Node<N>]) -> Self {
         let count = nodes.len() + present.len();
         let dependencies = nodes.iter().chain(present);
@@ -87,15 +89,11 @@ impl<'a, N: Identifier> NameInterner<'a, N> {
         }
     }
 
+    #[inline]
     fn number(&mut self, name: &'a N) -> u32 {
         *self.numbers.entry(name).or_insert_with(|| {
             self.names.push(name);
             number(self.names.len() - 1)
         })
     }
-}
-
-/// There is no memory for plugins that a number of this size does not reach.
-fn number(at: usize) -> u32 {
-    u32::try_from(at).unwrap_or(u32::MAX)
 }

@@ -9,16 +9,18 @@ use super::{Identifier, Node, PluginTable, ResolveError};
 
 /// Sorts plugins into waves, dependencies ahead of dependents.
 ///
-/// A wave is a list of indices into `nodes`, ascending; the plugins in it can be loaded in parallel once the waves before
-/// it are loaded, and each plugin stands in the earliest wave it can. `present` are the plugins that are loaded already:
-/// they meet dependencies and are not ordered. The same input gives the same output.
+/// A wave is a list of indices into `nodes`, ascending; the plugins in it can be loaded in parallel once the
+/// waves before it are loaded, and each plugin stands in the earliest wave it can. `present` are the plugins
+/// that are loaded already: they meet dependencies and are not ordered. The same input gives the same output.
 ///
-/// Takes time in proportion to plugins and dependencies, also where a capability has many providers and dependents.
+/// Takes time in proportion to plugins and dependencies, also where a capability has many providers and
+/// dependents.
 ///
 /// # Errors
 ///
 /// [`ResolveError::DuplicateId`] and [`ResolveError::AlreadyLoaded`]; then all unmet dependencies at once as
-/// [`ResolveError::Unmet`]; then [`ResolveError::Cycle`] with a shortest cycle, optional dependencies included.
+/// [`ResolveError::Unmet`]; then [`ResolveError::Cycle`] with a shortest cycle, optional dependencies
+/// included.
 pub fn load_order<N: Identifier>(
     nodes: &[Node<N>],
     present: &[Node<N>],
@@ -30,9 +32,9 @@ pub fn load_order<N: Identifier>(
 ///
 /// `nodes` are the plugins to unload; what they depend on outside of these stays and is not looked at.
 ///
-/// Plugins that were loaded one after another can come to wait for each other, when one that provides a capability
-/// arrives after a plugin that depends on it. Where this happens, dependencies on capabilities and optional ones give
-/// way to those on plugins, so that whatever could be loaded can be unloaded.
+/// Plugins that were loaded one after another can come to wait for each other, when one that provides a
+/// capability arrives after a plugin that depends on it. Where this happens, dependencies on capabilities and
+/// optional ones give way to those on plugins, so that whatever could be loaded can be unloaded.
 ///
 /// # Errors
 ///

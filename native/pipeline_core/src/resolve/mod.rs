@@ -1,18 +1,18 @@
 //! Which versions of plugins to load, and in which order.
 //!
-//! [`solve`] chooses one version of each plugin out of many; [`load_order`] and [`unload_order`] sort what was chosen
-//! into waves, each of which can be loaded or unloaded in parallel.
+//! [`solve`] chooses one version of each plugin out of many; [`load_order`] and [`unload_order`] sort what
+//! was chosen into waves, each of which can be loaded or unloaded in parallel.
 //!
 //! Nothing here recurses with the size of its input, so it may run on a scheduler thread with a small stack.
 //!
 //! # What a dependency asks for
 //!
 //! - A plugin by id, with an optional [`Requirement`](crate::requirement::Requirement) on its version.
-//! - A capability: at least one *other* plugin that provides it. All providers that are loaded together with the
-//!   dependent are loaded ahead of it, so that it finds every one of them.
-//! - An optional dependency asks for nothing, it only orders. If the plugin it names is there, in a version that it does
-//!   not allow, that is an error all the same (Mix decides so too): the author has said that the two do not work
-//!   together.
+//! - A capability: at least one *other* plugin that provides it. All providers that are loaded together with
+//!   the dependent are loaded ahead of it, so that it finds every one of them.
+//! - An optional dependency asks for nothing, it only orders. If the plugin it names is there, in a version
+//!   that it does not allow, that is an error all the same (Mix decides so too): the author has said that the
+//!   two do not work together.
 //!
 //! ```
 //! use pipeline_core::resolve::{Dependency, Node, load_order};
@@ -49,7 +49,6 @@ mod plugin_table;
 mod request;
 mod solve;
 mod strongly_connected_component;
-mod suggestion;
 mod unmet;
 mod version_index;
 mod version_set;

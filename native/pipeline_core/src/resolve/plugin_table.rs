@@ -8,9 +8,9 @@ const ANY: u32 = u32::MAX;
 
 /// Plugins as numbers: of names, versions and requirements that are kept elsewhere, each of them once.
 ///
-/// Whoever has the plugins in a form of its own describes them here, one after another, and makes a [`PluginTable`] of the
-/// builder and the lists that the numbers count through. A list that is not empty has its first element at 0. Ids and
-/// capabilities are names of one list.
+/// Whoever has the plugins in a form of its own describes them here, one after another, and makes a
+/// [`PluginTable`] of the builder and the lists that the numbers count through. A list that is not empty has
+/// its first element at 0. Ids and capabilities are names of one list.
 ///
 /// ```
 /// use pipeline_core::resolve::{PluginTableBuilder, NumberedDependency, PluginTable};
@@ -140,7 +140,8 @@ pub struct PluginTable<'a, N> {
     pub(super) names: &'a [&'a N],
     versions: &'a [&'a Version],
     requirements: &'a [&'a Requirement],
-    /// For each requirement, which of the versions it accepts. Empty where that would be more than there are dependencies.
+    /// For each requirement, which of the versions it accepts. Empty where that would be more than there are
+    /// dependencies.
     accepted: Vec<bool>,
 }
 
@@ -286,6 +287,7 @@ impl<'a, N: Identifier> PluginTable<'a, N> {
 }
 
 /// There is no memory for lists that a number of this size does not reach.
-fn number(at: usize) -> u32 {
+#[inline]
+pub(super) fn number(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }

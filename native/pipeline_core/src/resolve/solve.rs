@@ -8,29 +8,32 @@ use super::explanation::explain;
 use super::version_index::{NOT_TAKEN, Package, VersionIndex};
 use super::{Identifier, Node, Request, SolveError};
 
-/// How much work may go into shortening an explanation: the sum, over all attempts, of the square of the constraints
-/// still in question, with which the time of an attempt grows at worst (seconds for a chain of 4,000 plugins that leads nowhere).
-/// Enough to reduce a conflict of 270 constraints all the way; of one that is longer, nobody reads the whole.
+/// How much work may go into shortening an explanation: the sum, over all attempts, of the square of the
+/// constraints still in question, with which the time of an attempt grows at worst (seconds for a chain of
+/// 4,000 plugins that leads nowhere). Enough to reduce a conflict of 270 constraints all the way; of one that
+/// is longer, nobody reads the whole.
 const SHORTENING: usize = 20_000_000;
 
 /// Chooses at most one release for each id so that every root and every dependency is met.
 ///
-/// `releases` are all that are known, many versions for an id; the answer maps each id that is taken to an index into
-/// them. It holds what the roots need and nothing besides. [`load_order`](super::load_order) of the chosen releases
-/// tells whether they also have an order: cycles are not looked for here.
+/// `releases` are all that are known, many versions for an id; the answer maps each id that is taken to an
+/// index into them. It holds what the roots need and nothing besides. [`load_order`](super::load_order) of
+/// the chosen releases tells whether they also have an order: cycles are not looked for here.
 ///
-/// - Of the versions that fit, one that is [loaded](Request::loaded) is kept, else the newest is taken. Where plugins
-///   compete, the roots come first, in their order.
-/// - A capability is met by any other plugin that provides it; one that is taken anyway, or that is loaded, goes ahead.
-/// - An optional dependency constrains the version of a plugin that something else needs, and takes none by itself.
+/// - Of the versions that fit, one that is [loaded](Request::loaded) is kept, else the newest is taken. Where
+///   plugins compete, the roots come first, in their order.
+/// - A capability is met by any other plugin that provides it; one that is taken anyway, or that is loaded,
+///   goes ahead.
+/// - An optional dependency constrains the version of a plugin that something else needs, and takes none by
+///   itself.
 /// - A pre-release is accepted only by a requirement that names a pre-release (`~> 2.0-rc`), by the rule of
-///   [`AllowPre::No`](crate::requirement::AllowPre::No); a dependency without a requirement takes none. But one that the
-///   operator has chosen, because it is locked, loaded, or accepted by a root requirement that names a pre-release, is a
-///   version like any other to all requirements.
+///   [`AllowPre::No`](crate::requirement::AllowPre::No); a dependency without a requirement takes none. But
+///   one that the operator has chosen, because it is locked, loaded, or accepted by a root requirement that
+///   names a pre-release, is a version like any other to all requirements.
 ///
-/// `PubGrub` ([Weizenbaum 2018](https://nex3.medium.com/pubgrub-2fb6470504f)) does the search, on the numbers of versions
-/// in place of versions. If there is no choice, it is run again with one constraint left out at a time, until all that
-/// are left are needed for the contradiction; these are what the error speaks of.
+/// `PubGrub` ([Weizenbaum 2018](https://nex3.medium.com/pubgrub-2fb6470504f)) does the search, on the numbers
+/// of versions in place of versions. If there is no choice, it is run again with one constraint left out at a
+/// time, until all that are left are needed for the contradiction; these are what the error speaks of.
 ///
 /// # Errors
 ///
@@ -59,8 +62,8 @@ pub fn solve<N: Identifier>(
     }
 }
 
-/// Leaves out one constraint after another. Where the rest still contradicts itself, only what the new proof makes use
-/// of is kept; where it does not, the constraint is needed, now and in every smaller conflict.
+/// Leaves out one constraint after another. Where the rest still contradicts itself, only what the new proof
+/// makes use of is kept; where it does not, the constraint is needed, now and in every smaller conflict.
 fn minimal_conflict<N: Identifier>(
     index: &VersionIndex<'_, N>,
     mut conflict: BTreeSet<Constraint>,
@@ -83,8 +86,8 @@ fn minimal_conflict<N: Identifier>(
     conflict
 }
 
-/// The part of a choice that the roots lead to. The solver picks providers of capabilities without knowing which plugins
-/// it will take besides; a provider that turns out to be one too many goes.
+/// The part of a choice that the roots lead to. The solver picks providers of capabilities without knowing
+/// which plugins it will take besides; a provider that turns out to be one too many goes.
 fn needed<N: Identifier>(
     index: &VersionIndex<'_, N>,
     chosen: &BTreeMap<Package, usize>,

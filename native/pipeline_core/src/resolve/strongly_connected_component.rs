@@ -4,11 +4,12 @@ use super::dependency_graph::DependencyGraph;
 
 /// The vertices that can still be on a cycle, while one after another is ruled out.
 ///
-/// With a vertex go those that nothing open leads to, or that lead to nothing open, and so on. Each vertex goes once, so
-/// all of this together costs one pass over the graph, and a search is never sent along a way that leads nowhere.
+/// With a vertex go those that nothing open leads to, or that lead to nothing open, and so on. Each vertex
+/// goes once, so all of this together costs one pass over the graph, and a search is never sent along a way
+/// that leads nowhere.
 pub(super) struct StronglyConnectedComponent<'a> {
     graph: &'a DependencyGraph,
-    turned: &'a DiGraph<(), ()>,
+    reversed: &'a DiGraph<(), ()>,
     open: Vec<bool>,
     /// Open vertices that a vertex depends on, and that depend on it.
     dependencies: Vec<usize>,
@@ -16,12 +17,12 @@ pub(super) struct StronglyConnectedComponent<'a> {
 }
 
 impl<'a> StronglyConnectedComponent<'a> {
-    /// Nothing is open. `turned` is the same graph with its edges the other way round.
-    pub(super) fn new(graph: &'a DependencyGraph, turned: &'a DiGraph<(), ()>) -> Self {
+    /// Nothing is open. `reversed` is the same graph with its edges the other way round.
+    pub(super) fn new(graph: &'a DependencyGraph, reversed: &'a DiGraph<(), ()>) -> Self {
         let count = graph.vertices();
         Self {
             graph,
-            turned,
+            reversed,
             open: vec![false; count],
             dependencies: vec![0; count],
             dependents: vec![0; count],
@@ -62,7 +63,7 @@ impl<'a> StronglyConnectedComponent<'a> {
                     leaving.push(on);
                 }
             }
-            for dependent in self.turned.neighbors(NodeIndex::new(vertex)) {
+            for dependent in self.reversed.neighbors(NodeIndex::new(vertex)) {
                 let dependent = dependent.index();
                 self.dependencies[dependent] = self.dependencies[dependent].saturating_sub(1);
                 if self.dependencies[dependent] == 0 {

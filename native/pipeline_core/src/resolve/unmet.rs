@@ -4,8 +4,8 @@ use thiserror::Error;
 
 use super::capability_providers::CapabilityProviders;
 use super::plugin_by_id::PluginById;
-use super::suggestion::{Suggestions, did_you_mean};
 use super::{Identifier, NumberedDependency, PluginTable};
+use crate::did_you_mean::{Suggestions, did_you_mean};
 use crate::requirement::Requirement;
 
 /// A dependency that what is there does not meet.
@@ -76,8 +76,8 @@ pub(super) fn listed<N: Identifier>(unmet: &[Unmet<N>]) -> String {
     list
 }
 
-/// All dependencies of the plugins to be ordered that nothing meets, and those of present ones that these would break: an
-/// optional dependency can have been met by nothing so far.
+/// All dependencies of the plugins to be ordered that nothing meets, and those of present ones that these
+/// would break: an optional dependency can have been met by nothing so far.
 pub(super) fn unmet<N: Identifier>(
     table: &PluginTable<'_, N>,
     plugins_by_id: &PluginById,

@@ -11,12 +11,12 @@ use super::version_set::Bits;
 use super::{Identifier, Node, Request, Root, SolveError, Target};
 use crate::requirement::{AllowPre, Requirement};
 
-/// What the solver chooses a number for.
+/// A package of the solver, which chooses a number for each.
 ///
 /// - `Root`: the application; its only number is 0.
 /// - `Plugin`: 0 is "not taken", above that its versions, ascending.
-/// - `Capability`: the provider, by its place in [`IndexedCapability::providers`]; `except` is the plugin that asks and cannot
-///   serve itself.
+/// - `Capability`: the provider, by its place in [`IndexedCapability::providers`]; `except` is the plugin
+///   that asks and cannot serve itself.
 /// - `Missing`: a name that nothing has; no numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Package {
@@ -226,7 +226,7 @@ impl<'a, N: Identifier> VersionIndex<'a, N> {
             }
         }
         self.capabilities = capabilities;
-        // What runs stays; then what is asked for anyway, which stands at the front of the list.
+        // Loaded plugins first; then the roots, which stand at the front of the list.
         for capability in &mut self.capabilities {
             capability
                 .providers
@@ -279,13 +279,13 @@ impl<'a, N: Identifier> VersionIndex<'a, N> {
         )
     }
 
-    /// What a [`Package::Missing`] was to be.
+    /// The name and kind of a [`Package::Missing`].
     pub(super) fn missing_name(&self, missing: usize) -> (&'a N, MissingKind) {
         self.missing.borrow()[missing]
     }
 
-    /// The edges of a release. A dependency on itself is left to the load order, which refuses it; an optional one on a
-    /// name that nothing has, or on a capability, constrains nothing.
+    /// The edges of a release. A dependency on itself is left to the load order, which refuses it; an
+    /// optional one on a name that nothing has, or on a capability, constrains nothing.
     pub(super) fn edges(&self, plugin: usize, release: usize) -> &[ReleaseDependency] {
         self.edges[release].get_or_init(|| {
             let dependencies = self.releases[release].dependencies.iter().enumerate();

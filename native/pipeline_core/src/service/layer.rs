@@ -9,7 +9,7 @@ use crate::hook::asynchronous::{AsyncChain, RunLimits};
 use crate::hook::{ContextFamily, HookError, PointName};
 use crate::host::Host;
 
-/// Who hears of the failures that a run skipped.
+/// Called with each failure that a run skipped.
 pub(super) type SkippedListener<E> = Arc<dyn Fn(&HookError<E>) + Send + Sync>;
 
 /// Wraps services in the hooks of an async chain.
@@ -45,7 +45,8 @@ impl<F: ContextFamily> HookLayer<F> {
         self
     }
 
-    /// Who hears of the failures that a call skipped, when it is over. A host tells of them on its bus in any case.
+    /// Calls `listener` with the failures that a call skipped, once it is over. A host emits them on its bus
+    /// in any case.
     #[must_use]
     pub fn on_skipped(
         mut self,

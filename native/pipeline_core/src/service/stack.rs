@@ -12,8 +12,8 @@ use crate::hook::asynchronous::{AsyncFamily, BoxFuture, RunError, RunLimits};
 
 /// A service inside the hooks of an async chain. A [`HookLayer`](super::HookLayer) makes it.
 ///
-/// It is ready when the service is. A call that hooks answer lets that go; each further call of a hook that retries
-/// waits until a clone of the service is ready.
+/// It is ready when the service is. A call that hooks answer lets that go; each further call of a hook that
+/// retries waits until a clone of the service is ready.
 pub struct HookService<S, F: ContextFamily> {
     pub(super) inner: S,
     pub(super) source: HookSource<F>,

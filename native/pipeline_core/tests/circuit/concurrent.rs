@@ -59,7 +59,8 @@ fn each_change_is_told_once_however_many_make_it() {
     assert_eq!(calls.load(Ordering::Relaxed), failed);
     let told = told.lock().unwrap();
     let count = |from, to| told.iter().filter(|change| **change == (from, to)).count();
-    // Never closed again: it opened once at first, and then by each trial that failed. The last may not have ended.
+    // Never closed again: it opened once at first, and then by each trial that failed. The last may not have
+    // ended.
     assert_eq!(count(BreakerState::Closed, BreakerState::Open), 1);
     assert_eq!(
         count(BreakerState::Open, BreakerState::HalfOpen),

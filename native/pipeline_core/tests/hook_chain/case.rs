@@ -168,7 +168,8 @@ pub(crate) fn blame(error: &HookError<String>) -> Blame {
     (error.plugin.to_string(), error.kind, error.index, panicked)
 }
 
-/// Runs the real chain. `core` says what the base operation does, call by call; it passes when the list is over.
+/// Runs the real chain. `core` says what the base operation does, call by call; it passes when the list is
+/// over.
 pub(crate) fn run(cases: &[HookCase], core: &[Act]) -> (Outcome, Vec<Blame>) {
     let chain = chain(cases);
     let mut trail = Trail::default();

@@ -25,7 +25,7 @@ impl ConfiguredAround {
         }
     }
 
-    /// What kind of around it is.
+    /// Its registration.
     pub fn registration(&self) -> &'static Registration {
         self.registration
     }

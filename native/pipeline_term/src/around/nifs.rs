@@ -1,4 +1,5 @@
-//! The functions by which Elixir enters and leaves an around; whichever library links this crate exports them.
+//! The functions by which Elixir enters and leaves an around; whichever library links this crate exports
+//! them.
 use super::ended::kind_of;
 use super::visit::Visit;
 use super::{ConfiguredAround, Ended, Enter, InnerFailure, Leave};
@@ -28,8 +29,9 @@ fn enter_around_dirty<'a>(env: Env<'a>, around: &AroundResource, context: Term<'
     enter(env, &around.0, context)
 }
 
-/// `:pass`, `{:value, value}`, `{:again, context, milliseconds}`, `{:refused, reason}` or `{:failed, message}` for a
-/// visit, the context that went in, and `{:ok, value}` or `{:error | :exit | :throw | :refused, reason}` that came out.
+/// `:pass`, `{:value, value}`, `{:again, context, milliseconds}`, `{:refused, reason}` or
+/// `{:failed, message}` for a visit, the context that went in, and `{:ok, value}` or
+/// `{:error | :exit | :throw | :refused, reason}` that came out.
 #[rustler::nif]
 fn leave_around<'a>(
     env: Env<'a>,

@@ -38,8 +38,8 @@ pub(super) enum StartError {
     TooManyTasks,
 }
 
-/// A run of a hook on the runtime. It is held by a term of the caller's and cancelled when that is gone, which it is
-/// when the caller has died.
+/// A run of a hook on the runtime. It is held by a term of the caller's and cancelled when that is gone,
+/// which it is when the caller has died.
 pub(super) struct BackgroundRun {
     call: Arc<PendingCall>,
     execution: Execution,
@@ -144,8 +144,8 @@ impl BackgroundRun {
         Ok(Self { call, execution })
     }
 
-    /// Gives it up; `false` if it is answered already. A hook that has not begun does not begin any more, an async one
-    /// is dropped where it waits, and one on a thread is told by its [`Cancellation`].
+    /// Gives it up; `false` if it is answered already. A hook that has not begun does not begin any more, an
+    /// async one is dropped where it waits, and one on a thread is told by its [`Cancellation`].
     pub(super) fn cancel(&self) -> bool {
         if !self.call.cancel() {
             return false;
@@ -157,7 +157,8 @@ impl BackgroundRun {
         true
     }
 
-    /// What came of an async hook, with its changes in the context; `None` if it has not finished, or on a second call.
+    /// The outcome of an async hook, its changes in the context; `None` if it has not finished, or on a
+    /// second call.
     pub(super) fn take<'a>(&self, env: Env<'a>, context: Term<'a>) -> Option<Term<'a>> {
         let Execution::Task { phase, result, .. } = &self.execution else {
             return None;

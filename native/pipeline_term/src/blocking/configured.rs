@@ -18,7 +18,7 @@ impl ConfiguredAsyncHook {
         }
     }
 
-    /// What kind of hook it is.
+    /// Its registration.
     pub fn registration(&self) -> &'static Registration {
         self.registration
     }

@@ -1,8 +1,9 @@
-//! Hooks that wait: they run on the library's runtime and answer their caller by message, so that no scheduler is held.
+//! Hooks that wait: they run on the library's runtime and answer their caller by message, so that no
+//! scheduler is held.
 //!
-//! A [`NativeHook`](crate::NativeHook) of [`Cost::Blocking`](crate::Cost) gets a thread and a copy of the context. An
-//! [`NativeAsyncHook`] gets the fields that it names, is polled beside thousands of others, and says what to change. Either
-//! is cancelled when its caller gives up or dies.
+//! A [`NativeHook`](crate::NativeHook) of [`Cost::Blocking`](crate::Cost) gets a thread and a copy of the
+//! context. An [`NativeAsyncHook`] gets the fields that it names, is polled beside thousands of others, and
+//! says what to change. Either is cancelled when its caller gives up or dies.
 
 mod background_run;
 mod changes;

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 /// A hook that waits without a thread, on the library's Tokio runtime.
 ///
-/// It is given copies of the fields that it names and says what to change, since its caller's terms cannot wait with
-/// it. When its time is up or its caller dies it is dropped where it waits. It must not block: what does is a
-/// [`NativeHook`](crate::NativeHook) of [`Cost::Blocking`](crate::Cost::Blocking).
+/// It is given copies of the fields that it names and says what to change, since its caller's terms cannot
+/// wait with it. When its time is up or its caller dies it is dropped where it waits. It must not block: what
+/// does is a [`NativeHook`](crate::NativeHook) of [`Cost::Blocking`](crate::Cost::Blocking).
 ///
 /// ```no_run
 /// use pipeline_term::serde::Deserialize;
@@ -58,11 +58,12 @@ use std::sync::Arc;
 pub trait NativeAsyncHook: Sized + Send + Sync + 'static {
     /// The name that plugins give.
     const NAME: &'static str;
-    /// What it does, in one line.
+    /// Its purpose, in one line.
     const DOC: &'static str;
     /// The phases it serves.
     const PHASES: &'static [Phase];
-    /// Its configuration; derive `Deserialize` with `deny_unknown_fields`, so that a misspelt field is refused.
+    /// Its configuration; derive `Deserialize` with `deny_unknown_fields`, so that a misspelt field is
+    /// refused.
     type Config: DeserializeOwned;
 
     /// Makes the hook; called when the plugin loads, on a stack of its own, and free to take its time.

@@ -1,4 +1,5 @@
-//! The functions by which Elixir starts a hook on the runtime; whichever library links this crate exports them.
+//! The functions by which Elixir starts a hook on the runtime; whichever library links this crate exports
+//! them.
 use super::background_run::{BackgroundRun, Caller, StartError};
 use super::{ConfiguredAsyncHook, Fields};
 use crate::context::TermContext;
@@ -16,8 +17,9 @@ pub(crate) struct AsyncResource(pub(crate) ConfiguredAsyncHook);
 #[rustler::resource_impl]
 impl Resource for AsyncResource {}
 
-/// `{:started, run}`; then `{reference, outcome}` comes from a blocking hook and `{reference, :finished}` from an async
-/// one, unless the run is cancelled before. `{:failed, message}` if the hook could not be started.
+/// `{:started, run}`; then `{reference, outcome}` comes from a blocking hook and `{reference, :finished}`
+/// from an async one, unless the run is cancelled before. `{:failed, message}` if the hook could not be
+/// started.
 #[rustler::nif]
 fn start_hook<'a>(
     env: Env<'a>,
@@ -49,14 +51,15 @@ fn start_hook<'a>(
     })
 }
 
-/// Whether a run is cancelled: then nothing is sent any more. If it is not, its answer has been sent or is about to be.
+/// Whether a run is cancelled: then nothing is sent any more. If it is not, its answer has been sent or is
+/// about to be.
 #[rustler::nif]
 fn cancel_hook(run: &BackgroundRun) -> bool {
     run.cancel()
 }
 
-/// Takes what an async hook changed into the context it was started with, once it has said that it is finished:
-/// `{:ok | :answer | :declined, context}`, `{:refused, reason}` or `{:failed, message}`.
+/// Takes what an async hook changed into the context it was started with, once it has said that it is
+/// finished: `{:ok | :answer | :declined, context}`, `{:refused, reason}` or `{:failed, message}`.
 #[rustler::nif]
 fn finish_async<'a>(env: Env<'a>, run: &BackgroundRun, context: Term<'a>) -> NifResult<Term<'a>> {
     run.take(env, context).ok_or(Error::BadArg)
@@ -70,7 +73,7 @@ fn start_task<'a>(
     caller: Caller,
 ) -> Result<BackgroundRun, Failure> {
     let context = TermContext::new(env, context);
-    // What it reads is the hook's own code.
+    // `reads` is the hook's own code, and may panic.
     let paths = catch_unwind(AssertUnwindSafe(|| hook.object.reads()))
         .map_err(|payload| Failure::from_panic(&*payload))?;
     let fields = Fields::read(&context, paths)?;

@@ -1,5 +1,5 @@
-//! The functions by which Elixir code asks a breaker. Those of a library know the breakers of that library alone. The
-//! clock is here, so that a call that a closed breaker admits does not read one.
+//! The functions by which Elixir code asks a breaker. Those of a library know the breakers of that library
+//! alone. The clock is here, so that a call that a closed breaker admits does not read one.
 
 #![allow(
     clippy::needless_pass_by_value,

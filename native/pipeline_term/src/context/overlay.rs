@@ -1,12 +1,14 @@
 //! The writes to one map, and to the maps inside it.
 //!
-//! A vector searched from the front: a run writes a handful of fields, and comparing atoms costs less than hashing
-//! them. The first few take no memory. Terms are made when they are written, since a later hook reads terms; what waits
-//! for the end is the map, which would be copied at every write otherwise, and integers, which hooks count with.
+//! A vector searched from the front: a run writes a handful of fields, and comparing atoms costs less than
+//! hashing them. The first few take no memory. Terms are made when they are written, since a later hook reads
+//! terms; what waits for the end is the map, which would be copied at every write otherwise, and integers,
+//! which hooks count with.
 //!
-//! What a read or write of one key goes through is inlined by force, and the enums here have a tag of their own
-//! (`repr(u8)`). Otherwise the tag goes into the spare values of a byte inside rustler's term, whose neighbours are then
-//! copied in overlapping pieces, and the processor stalls on each: that was most of the cost of a hook.
+//! What a read or write of one key goes through is inlined by force, and the enums here have a tag of their
+//! own (`repr(u8)`). Otherwise the tag goes into the spare values of a byte inside rustler's term, whose
+//! neighbours are then copied in overlapping pieces, and the processor stalls on each: that was most of the
+//! cost of a hook.
 #![allow(clippy::inline_always, reason = "measured, see above")]
 
 use super::Key;
@@ -24,7 +26,7 @@ pub(super) struct Branch<'a> {
     writes: SmallVec<[(Key, OverlayWrite<'a>); INLINE]>,
 }
 
-/// What was written under a key.
+/// A write under a key.
 #[derive(Clone)]
 #[repr(u8)]
 pub(super) enum OverlayWrite<'a> {
@@ -36,7 +38,7 @@ pub(super) enum OverlayWrite<'a> {
     Inside(Box<Branch<'a>>),
 }
 
-/// What stands under a key, with the writes counted in.
+/// The value under a key, with the writes counted in.
 #[repr(u8)]
 pub(super) enum Lookup<'o, 'a> {
     Term(RawTerm<'a>),
@@ -85,8 +87,8 @@ impl<'a> Branch<'a> {
         self.writes.iter().position(|(written, _)| written == key)
     }
 
-    /// Writes an integer and forgets what it replaced. Where one stands already only its word is written: a slot made on
-    /// the stack and copied stalls the processor, see above.
+    /// Writes an integer and forgets what it replaced. Where one stands already only its word is written: a
+    /// slot made on the stack and copied stalls the processor, see above.
     #[inline(always)]
     pub(super) fn put_int(&mut self, atom: Atom, number: i64) {
         match self.slot_of(atom) {
@@ -176,7 +178,7 @@ impl<'a> Branch<'a> {
             let value = match slot {
                 OverlayWrite::Put(term) => *term,
                 OverlayWrite::Int(number) => RawTerm::of(number.encode(env), env),
-                // What was to be written inside was refused.
+                // The write inside was refused.
                 OverlayWrite::Inside(branch) if branch.writes.is_empty() => continue,
                 OverlayWrite::Inside(branch) => branch.merged(env),
                 OverlayWrite::Removed => {

@@ -48,7 +48,8 @@ impl fmt::Debug for Key {
 
 /// Where a field is: a key of the context, or a list of keys through nested maps.
 ///
-/// In a configuration it is written as Elixir would write it: `:prompt`, `"prompt"`, `[:node, :config, "prompt"]`.
+/// In a configuration it is written as Elixir would write it: `:prompt`, `"prompt"`,
+/// `[:node, :config, "prompt"]`.
 #[derive(Clone, PartialEq)]
 pub struct Path(Keys);
 

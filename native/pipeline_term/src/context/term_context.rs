@@ -8,8 +8,9 @@ use rustler::{Binary, Encoder, Env, Term};
 
 /// The caller's term with a write overlay.
 ///
-/// Reads come from the caller's map without copying it; writes are collected, seen by later reads, and put into the
-/// map once, by [`finish`](Self::finish). On the way to a field, `nil` counts as a map that is not there.
+/// Reads come from the caller's map without copying it; writes are collected, seen by later reads, and put
+/// into the map once, by [`finish`](Self::finish). On the way to a field, `nil` counts as a map that is not
+/// there.
 pub struct TermContext<'a> {
     env: Env<'a>,
     original: RawTerm<'a>,
@@ -19,7 +20,7 @@ pub struct TermContext<'a> {
     work: WorkMeter,
 }
 
-/// What has to be put back to undo the writes since a checkpoint.
+/// The writes that undo those since a checkpoint.
 struct Journal<'a> {
     len: usize,
     replaced: Vec<(usize, OverlayWrite<'a>)>,
@@ -44,8 +45,9 @@ impl<'a> TermContext<'a> {
         }
     }
 
-    /// Tells of work on `bytes` of text that the context did not see; what is read by [`get_text`](Self::get_text) and
-    /// its like it counts itself. A run that has done much is timed, and goes on elsewhere if it takes too long.
+    /// Tells of work on `bytes` of text that the context did not see; what is read by
+    /// [`get_text`](Self::get_text) and its like it counts itself. A run that has done much is timed, and
+    /// goes on elsewhere if it takes too long.
     pub fn will_work_on(&self, bytes: usize) {
         self.work.add_bytes(bytes);
     }
@@ -256,8 +258,8 @@ impl<'a> TermContext<'a> {
         }
     }
 
-    /// Remembers the writes up to here, so that [`rollback`](Self::rollback) can return to them. Replaces an earlier
-    /// checkpoint.
+    /// Remembers the writes up to here, so that [`rollback`](Self::rollback) can return to them. Replaces an
+    /// earlier checkpoint.
     pub fn checkpoint(&mut self) {
         self.journal = Some(Journal {
             len: self.root.len(),

@@ -1,11 +1,11 @@
 use crate::schedule::now;
 use std::cell::Cell;
 
-/// What a run has done since the clock was last read, by which it is decided when to read it again: reading it costs
-/// more than a light hook.
+/// What a run has done since the clock was last read, by which it is decided when to read it again: reading
+/// it costs more than a light hook.
 ///
-/// A unit is a byte of text that was read or written, and takes something like 3 ns; see [`HOOK`](Self::HOOK) and
-/// [`DATA`](Self::DATA) for what else counts.
+/// A unit is a byte of text that was read or written, and takes something like 3 ns; see [`HOOK`](Self::HOOK)
+/// and [`DATA`](Self::DATA) for what else counts.
 pub(crate) struct WorkMeter {
     units: Cell<u64>,
     limit: u64,
@@ -18,7 +18,8 @@ impl WorkMeter {
     pub(crate) const HOOK: u64 = 16;
     /// The units of a copy as plain data.
     pub(crate) const DATA: u64 = 2048;
-    /// The units after which the clock is read: some 50 microseconds of work on text, or a thousand light hooks.
+    /// The units after which the clock is read: some 50 microseconds of work on text, or a thousand light
+    /// hooks.
     const LIMIT: u64 = 16 * 1024;
 
     /// For a run that reads the clock when it has done much.

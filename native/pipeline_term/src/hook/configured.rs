@@ -1,8 +1,6 @@
 use super::{DynNativeHook, Flow, Phase, Registration};
 use crate::context::TermContext;
 use crate::failure::Failure;
-use crate::family::Terms;
-use pipeline_core::hook::{After, Before, Flow as CoreFlow};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -22,7 +20,7 @@ impl ConfiguredHook {
         }
     }
 
-    /// What kind of hook it is.
+    /// Its registration.
     pub fn registration(&self) -> &'static Registration {
         self.registration
     }
@@ -50,22 +48,10 @@ impl ConfiguredHook {
     /// # Errors
     /// The hook's own, and that of a panic.
     pub fn run(&self, phase: Phase, context: &mut TermContext<'_>) -> Result<Flow, Failure> {
-        // A half-made change of the context is either rolled back or never handed out; a hook's own state behind
-        // `&self` is guarded by what it is made of, locks and atomics.
+        // A half-made change of the context is either rolled back or never handed out; a hook's own state
+        // behind `&self` is guarded by what it is made of, locks and atomics.
         catch_unwind(AssertUnwindSafe(|| self.call(phase, context)))
             .unwrap_or_else(|payload| Err(Failure::from_panic(&*payload)))
-    }
-}
-
-impl Before<Terms> for ConfiguredHook {
-    fn before(&self, context: &mut TermContext<'_>) -> Result<CoreFlow, Failure> {
-        self.run(Phase::Before, context).map(CoreFlow::from)
-    }
-}
-
-impl After<Terms> for ConfiguredHook {
-    fn after(&self, result: &mut TermContext<'_>) -> Result<(), Failure> {
-        self.run(Phase::After, result).map(|_| ())
     }
 }
 

@@ -41,13 +41,14 @@ use serde::de::DeserializeOwned;
 pub trait NativeHook: Sized + Send + Sync + 'static {
     /// The name that plugins give: `native: :redact`.
     const NAME: &'static str;
-    /// What it does, in one line.
+    /// Its purpose, in one line.
     const DOC: &'static str;
     /// The phases it serves.
     const PHASES: &'static [Phase];
-    /// What a call costs.
+    /// The cost of a call.
     const COST: Cost = Cost::Light;
-    /// Its configuration; derive `Deserialize` with `deny_unknown_fields`, so that a misspelt field is refused.
+    /// Its configuration; derive `Deserialize` with `deny_unknown_fields`, so that a misspelt field is
+    /// refused.
     type Config: DeserializeOwned;
 
     /// Makes the hook; called when the plugin loads, on a stack of its own, and free to take its time.
@@ -56,8 +57,8 @@ pub trait NativeHook: Sized + Send + Sync + 'static {
     /// If the configuration makes no sense, naming the field.
     fn configure(config: Self::Config) -> Result<Self, ConfigError>;
 
-    /// Reads and changes the context. [`Flow::Answer`] ends the before chain early, by [`Flow::Decline`] a replace hook
-    /// leaves its place to the next one.
+    /// Reads and changes the context. [`Flow::Answer`] ends the before chain early, by [`Flow::Decline`] a
+    /// replace hook leaves its place to the next one.
     ///
     /// # Errors
     /// A [`Failure::Refused`] for the caller to see, anything else if the hook could not do its work.

@@ -3,8 +3,8 @@ use crate::around::{ConfiguredAround, DynNativeAround, NativeAround};
 use crate::blocking::{ConfiguredAsyncHook, DynAsyncHook, NativeAsyncHook};
 use crate::data::Data;
 use crate::deep_stack::on_deep_stack;
-use crate::failure::panic_message;
-use crate::suggestion::closest;
+use pipeline_core::did_you_mean::closest;
+use pipeline_core::hook::panic_message;
 use serde::de::DeserializeOwned;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -14,16 +14,16 @@ use thiserror::Error;
 pub struct Registration {
     /// The name that plugins give.
     pub name: &'static str,
-    /// What it does, in one line.
+    /// Its purpose, in one line.
     pub doc: &'static str,
     /// The phases it serves; none if it is an around.
     pub phases: &'static [Phase],
-    /// What a call costs.
+    /// The cost of a call.
     pub cost: Cost,
     make: Make,
 }
 
-/// What a configuration is made into.
+/// Makes a hook of a configuration.
 enum Make {
     Hook(fn(Data) -> Result<Arc<dyn DynNativeHook>, ConfigError>),
     Around(fn(Data) -> Result<Arc<dyn DynNativeAround>, ConfigError>),
@@ -205,7 +205,8 @@ macro_rules! register_arounds {
     };
 }
 
-/// Registers async hooks. Each argument is a type that implements [`NativeAsyncHook`](crate::NativeAsyncHook).
+/// Registers async hooks. Each argument is a type that implements
+/// [`NativeAsyncHook`](crate::NativeAsyncHook).
 #[macro_export]
 macro_rules! register_async_hooks {
     ($($hook:ty),+ $(,)?) => {

@@ -1,4 +1,4 @@
-//! What is counted and timed of segments and their hooks, without locks and in passing.
+//! Counts and times of segments and their hooks, taken without locks.
 
 mod histogram;
 mod hook_measures;

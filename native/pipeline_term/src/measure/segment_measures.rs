@@ -1,7 +1,7 @@
 use super::{Histogram, HookMeasures, ShardedCounter};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What is known of a segment.
+/// The statistics of a segment.
 pub(crate) struct SegmentMeasures {
     normal: ShardedCounter,
     dirty: AtomicU64,

@@ -5,8 +5,8 @@ use std::thread::available_parallelism;
 
 /// A count that many threads add to at once.
 ///
-/// The first threads that ask have a cache line each, to which nobody else writes: adding is a load and a store, and
-/// no count is lost. The others share one.
+/// The first threads that ask have a cache line each, to which nobody else writes: adding is a load and a
+/// store, and no count is lost. The others share one.
 pub(crate) struct ShardedCounter {
     own: Box<[CachePadded<AtomicU64>]>,
     shared: AtomicU64,
@@ -36,7 +36,7 @@ impl ShardedCounter {
         }
     }
 
-    /// What all threads have counted.
+    /// The sum over all threads.
     pub(crate) fn sum(&self) -> u64 {
         let own = self.own.iter().map(|count| &**count);
         own.chain([&self.shared])

@@ -25,8 +25,8 @@ thread_local! {
 pub struct Cancellation(Option<Arc<PendingCall>>);
 
 impl Cancellation {
-    /// That of the hook that runs on this thread. A hook that runs on a scheduler is never cancelled; nor is what
-    /// runs on a thread that a hook started, unless it is handed the hook's own.
+    /// The cancellation of the hook that runs on this thread. A hook that runs on a scheduler is never
+    /// cancelled; nor is what runs on a thread that a hook started, unless it is handed the hook's own.
     pub fn current() -> Self {
         Self(CURRENT.with_borrow(Clone::clone))
     }

@@ -6,7 +6,8 @@ use thiserror::Error;
 /// How many threads may be lost to work that was given up and goes on, before no more is taken on.
 const MOST_LOST: usize = 384;
 
-/// Lets so many pieces of work onto the runtime's threads at once, and so many wait, first come, first served.
+/// Lets so many pieces of work onto the runtime's threads at once, and so many wait, first come, first
+/// served.
 pub(crate) struct JobQueue {
     at_once: usize,
     most_waiting: usize,
@@ -15,7 +16,7 @@ pub(crate) struct JobQueue {
 
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
-/// What a piece of work is known by to its gate.
+/// Identifies a job to its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct JobId(u64);
 
@@ -64,7 +65,8 @@ impl JobQueue {
         }
     }
 
-    /// Takes work on, to run now or when it is its turn. A panic of it ends its thread's work and nothing else.
+    /// Takes work on, to run now or when it is its turn. A panic of it ends its thread's work and nothing
+    /// else.
     pub(crate) fn submit(&'static self, work: Job) -> Result<JobId, JobQueueError> {
         runtime()?;
         let mut jobs = self.jobs.lock();

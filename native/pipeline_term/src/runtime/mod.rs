@@ -1,7 +1,7 @@
 //! Job that belongs on no scheduler: the library's Tokio runtime, and what decides who gets a thread of it.
 //!
-//! There is one runtime in a library, started with the first piece of work. Each use of its threads goes through a
-//! [`JobQueue`], so that none takes them all from another.
+//! There is one runtime in a library, started with the first piece of work. Each use of its threads goes
+//! through a [`JobQueue`], so that none takes them all from another.
 
 mod cancellation;
 mod job_queue;

@@ -4,8 +4,8 @@ use std::thread::available_parallelism;
 use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 
-/// Resolution recurses in places, and hooks call what they like; this is as much as a main thread has. Only pages that
-/// are touched take memory.
+/// Resolution recurses in places, and hooks call what they like; this is as much as a main thread has. Only
+/// pages that are touched take memory.
 const STACK: usize = 8 << 20;
 
 /// The threads for work that blocks: those of all gates, and those that hooks without an end may take away.
@@ -41,7 +41,8 @@ pub(crate) fn runtime() -> Result<&'static Runtime, NoRuntime> {
     RUNTIME.as_ref().map_err(|_| NoRuntime)
 }
 
-/// Runs `work` on a thread of the library's runtime, beside at most seven other pieces; more wait for their turn.
+/// Runs `work` on a thread of the library's runtime, beside at most seven other pieces; more wait for their
+/// turn.
 ///
 /// # Errors
 /// When the system gave no threads for the runtime.

@@ -8,9 +8,9 @@ pub(crate) struct Watch<'s> {
     hooks: Option<&'s [HookMeasures]>,
     /// When the hook that runs began.
     lap: u64,
-    /// What the run may take before it moves.
+    /// The time that the run may take before it moves.
     budget: Budget,
-    /// What it took before it moved, in nanoseconds.
+    /// The time that it took before it moved, in nanoseconds.
     before: u64,
 }
 
@@ -44,7 +44,7 @@ impl<'s> Watch<'s> {
             .is_some_and(|started| self.budget.is_exceeded_by(now - started))
     }
 
-    /// What the run has taken so far, in nanoseconds, as far as that is known.
+    /// The time that the run has taken so far, in nanoseconds, as far as it is known.
     #[inline]
     pub(crate) fn elapsed(&self, work: &WorkMeter) -> Option<u64> {
         work.started()

@@ -51,7 +51,7 @@ impl NifFunction<RESUMED> for Resume {
     }
 }
 
-/// What [`Resume`] is called with.
+/// The arguments of [`Resume`].
 #[cold]
 fn handed_over<'a>(
     env: Env<'a>,

@@ -8,9 +8,9 @@ use thiserror::Error;
 pub(super) struct SegmentStep {
     /// The hook.
     pub(super) hook: ConfiguredHook,
-    /// What becomes of a run in which it fails.
+    /// Whether its failure ends the run.
     pub(super) on_error: OnError,
-    /// What keeps it from being called while it fails too often.
+    /// The circuit that keeps it from being called while it fails too often.
     pub(super) circuit: Option<SegmentCircuit>,
     plain: bool,
 }

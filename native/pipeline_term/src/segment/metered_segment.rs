@@ -30,9 +30,9 @@ pub(super) struct SuspendedRun<'a> {
     pub(super) context: RawTerm<'a>,
     /// The hook that is next.
     pub(super) next: usize,
-    /// What happened so far.
+    /// The events so far.
     pub(super) events: RunEvents<'a>,
-    /// What the run has taken, in nanoseconds.
+    /// The time that the run has taken, in nanoseconds.
     pub(super) elapsed: u64,
     /// Whether the times of its hooks are recorded.
     pub(super) sampled: bool,
@@ -155,7 +155,8 @@ impl MeteredSegment {
         RawTerm::of(outcome::returned(env, &events, end), env)
     }
 
-    /// Counts the hooks that were skipped, and makes what the caller gets of them and of circuits that changed.
+    /// Counts the hooks that were skipped, and makes what the caller gets of them and of circuits that
+    /// changed.
     #[inline]
     fn happened<'a>(&self, env: Env<'a>, run: &SegmentRun<'_, 'a>, events: &mut RunEvents<'a>) {
         for skip in run.skipped() {
@@ -168,8 +169,8 @@ impl MeteredSegment {
         events.moved.extend(moved.map(|moved| moved.encode(env)));
     }
 
-    /// Counts in what a run took: in the average if it was `timed` from its beginning on, and in any case if that was
-    /// too long.
+    /// Counts in what a run took: in the average if it was `timed` from its beginning on, and in any case if
+    /// that was too long.
     #[cold]
     fn took(&self, elapsed: u64, sampled: bool, timed: bool) {
         if sampled {

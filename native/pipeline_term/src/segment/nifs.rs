@@ -47,8 +47,9 @@ fn native_hooks(env: Env<'_>) -> NifResult<Term<'_>> {
     Ok(described.collect::<NifResult<Vec<_>>>()?.encode(env))
 }
 
-/// `{:ok, hook}`, `{:error, {:unknown_hook, name, did_you_mean | nil}}`, `{:error, {:ambiguous_hook, name}}` or
-/// `{:error, {:invalid_config, path, message}}`. On a dirty scheduler, since patterns and schemas take time to compile.
+/// `{:ok, hook}`, `{:error, {:unknown_hook, name, did_you_mean | nil}}`, `{:error, {:ambiguous_hook, name}}`
+/// or `{:error, {:invalid_config, path, message}}`. On a dirty scheduler, since patterns and schemas take
+/// time to compile.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn native_hook<'a>(env: Env<'a>, given: Term<'a>, config: Term<'a>) -> NifResult<Term<'a>> {
     let wanted = match AtomName::from_term(given) {
@@ -85,8 +86,8 @@ fn native_hook<'a>(env: Env<'a>, given: Term<'a>, config: Term<'a>) -> NifResult
     })
 }
 
-/// A segment of `[{hook, on_error}]`, or `{hook, on_error, breaker}` for one with a circuit, that may keep a normal scheduler for `budget` microseconds or for `:infinity`, or
-/// `{:error, {:wrong_phase, index, name}}`.
+/// A segment of `[{hook, on_error}]`, or `{hook, on_error, breaker}` for one with a circuit, that may keep a
+/// normal scheduler for `budget` microseconds or for `:infinity`, or `{:error, {:wrong_phase, index, name}}`.
 #[rustler::nif]
 fn segment<'a>(
     env: Env<'a>,
@@ -149,7 +150,7 @@ fn step(term: Term<'_>) -> NifResult<SegmentStep> {
 const NOT_LOADED: &str = "pipeline_term was not loaded: call pipeline_term::library!, or \
     rustler::init! with load = pipeline_term::load";
 
-/// What `term` stands for among atoms.
+/// The choice that the atom `term` names.
 pub(crate) fn one_of<T, const N: usize>(
     term: Term<'_>,
     choices: [(rustler::Atom, T); N],

@@ -57,7 +57,7 @@ impl<'a> FailureTerm<'a> {
     }
 }
 
-/// What happened on the way to the end, as the caller gets it.
+/// The events on the way to the end, as the caller gets them.
 #[derive(Default)]
 pub(super) struct RunEvents<'a> {
     /// `{index, :refused | :failed, reason}` or `{index, :not_called, nil}`, of hooks that were skipped.
@@ -66,8 +66,8 @@ pub(super) struct RunEvents<'a> {
     pub(super) moved: Vec<Term<'a>>,
 }
 
-/// What the caller gets: the end, or `{:skipped, [skip], end}` if hooks were skipped; and either as the last of
-/// `{:circuits, [change], _}` if circuits changed.
+/// What the caller gets: the end, or `{:skipped, [skip], end}` if hooks were skipped; and either as the last
+/// of `{:circuits, [change], _}` if circuits changed.
 #[inline]
 pub(super) fn returned<'a>(env: Env<'a>, events: &RunEvents<'a>, end: &SegmentEnd<'a>) -> Term<'a> {
     let mut term = end.to_term(env);
@@ -81,8 +81,8 @@ pub(super) fn returned<'a>(env: Env<'a>, events: &RunEvents<'a>, end: &SegmentEn
 }
 
 impl<'a> SegmentEnd<'a> {
-    /// `{:ok, context}`, `{:answer, index, context}`, `{:declined, context}`, `{:refused, index, reason}`, `{:failed, index, message}` or
-    /// `{:not_called, index, nil}`.
+    /// `{:ok, context}`, `{:answer, index, context}`, `{:declined, context}`, `{:refused, index, reason}`,
+    /// `{:failed, index, message}` or `{:not_called, index, nil}`.
     #[inline]
     fn to_term(&self, env: Env<'a>) -> Term<'a> {
         match self {

@@ -4,11 +4,13 @@ use super::{CircuitTransition, FailureTerm, Segment, SegmentEnd, SegmentStep, Sk
 use crate::circuit::{EncodedTransition, SegmentCircuit};
 use crate::context::{TermContext, WorkMeter};
 use crate::failure::Failure;
+use crate::family::Terms;
 use crate::hook::{Flow, Phase};
 use crate::schedule::{Watch, now};
 use crate::vm::RawTerm;
 use pipeline_core::breaker::{Admission, Breaker, Permit, Transition};
-use pipeline_core::hook::OnError;
+use pipeline_core::hook::ContextFamily;
+use pipeline_core::hook::verdict::{Returned, Verdict, is_skipped};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A segment on its way: what has been written, and which hook is next.
@@ -17,15 +19,15 @@ pub(super) struct SegmentRun<'s, 'a> {
     context: TermContext<'a>,
     next: usize,
     skipped: Vec<SkippedHook<'a>>,
-    /// That of the hook that is called, if it has a circuit.
+    /// The permit of the hook that is called, if it has a circuit.
     permit: Option<Permit>,
     moved: Vec<CircuitTransition>,
 }
 
-/// What became of a call that is not plain.
+/// The result of a call that is not plain.
 #[repr(u8)]
 enum Called {
-    /// What it gave.
+    /// Its return value.
     Gave(Result<Flow, Failure>),
     /// The hook is left out.
     Skipped,
@@ -60,8 +62,9 @@ impl<'s, 'a> SegmentRun<'s, 'a> {
     #[inline]
     pub(super) fn go_on(&mut self, watch: &mut Watch<'_>) -> Stop<'a> {
         loop {
-            // One for all hooks: `next` tells whose panic it was. A half-made change of the context is either rolled
-            // back or never handed out; a hook's own state behind `&self` is guarded by what it is made of.
+            // One for all hooks: `next` tells whose panic it was. A half-made change of the context is either
+            // rolled back or never handed out; a hook's own state behind `&self` is guarded by what it is
+            // made of.
             let stopped = match catch_unwind(AssertUnwindSafe(|| self.call_hooks(watch))) {
                 Ok(stop) => Some(stop),
                 Err(payload) => {
@@ -101,15 +104,15 @@ impl<'s, 'a> SegmentRun<'s, 'a> {
                 }
             };
             let overrun = self.is_overrun(watch);
-            match result {
-                Ok(Flow::Answer) if phase == Phase::Before => {
+            match result.map(|flow| Returned::from(flow).verdict(phase.kind())) {
+                Ok(Verdict::Next) => self.next += 1,
+                Ok(Verdict::Result) => break,
+                Ok(Verdict::Answer) => {
                     return Stop::End(SegmentEnd::Answer(self.next, self.written()));
                 }
-                Ok(Flow::Answer) if phase == Phase::Replace => break,
-                Ok(Flow::Decline) if phase == Phase::Replace => {
+                Ok(Verdict::Decline) => {
                     return Stop::End(SegmentEnd::Declined(self.written()));
                 }
-                Ok(_) => self.next += 1,
                 Err(failure) => {
                     if let Some(end) = self.failed(failure) {
                         return Stop::End(end);
@@ -126,7 +129,7 @@ impl<'s, 'a> SegmentRun<'s, 'a> {
     /// Calls a hook that may be skipped or has a circuit, if that lets it.
     #[inline(never)]
     fn call_watched(&mut self, step: &SegmentStep, phase: Phase) -> Called {
-        let skip = step.on_error == OnError::Skip;
+        let skip = is_skipped(step.on_error);
         let breaker = step.circuit.as_ref().map(SegmentCircuit::breaker);
         let mut on_trial = false;
         if let Some(breaker) = breaker {
@@ -179,21 +182,22 @@ impl<'s, 'a> SegmentRun<'s, 'a> {
         work.is_due() && watch.look(work, self.next)
     }
 
-    /// What the failure of the hook that is next does: the end, or nothing, if it is skipped.
+    /// Handles a failure of the next hook: returns the end, or `None` if the hook is skipped.
     #[cold]
     fn failed(&mut self, failure: Failure) -> Option<SegmentEnd<'a>> {
         let index = self.next;
         let step = &self.segment.steps()[index];
         if let (Some(circuit), Some(permit)) = (&step.circuit, self.permit.take()) {
             let breaker = circuit.breaker();
-            let moved = match failure {
-                Failure::Refused(_) => breaker.passed(permit),
-                _ => breaker.failed(permit, now()),
+            let moved = if Terms::is_refusal(&failure) {
+                breaker.passed(permit)
+            } else {
+                breaker.failed(permit, now())
             };
             self.moves(breaker, moved);
         }
         let fault = FailureTerm::of(failure, self.context.env());
-        if step.on_error != OnError::Skip {
+        if !is_skipped(step.on_error) {
             return Some(SegmentEnd::Fault(index, Box::new(fault)));
         }
         self.context.rollback();

@@ -8,7 +8,7 @@ rustler::atoms! {
     runs, skips, starts, timed,
 }
 
-/// What is known of a segment's runs:
+/// The statistics of a segment's runs:
 ///
 /// ```elixir
 /// %{
@@ -28,8 +28,8 @@ rustler::atoms! {
 /// }
 /// ```
 ///
-/// The hooks are in their order. `failures` ended the run, `skips` did not. A hook's `runs` are those of the segment
-/// less those that ended before it.
+/// The hooks are in their order. `failures` ended the run, `skips` did not. A hook's `runs` are those of the
+/// segment less those that ended before it.
 #[rustler::nif]
 fn segment_stats<'a>(env: Env<'a>, segment: Term<'a>) -> NifResult<Term<'a>> {
     let metered = SEGMENTS.held(segment).ok_or(Error::BadArg)?;

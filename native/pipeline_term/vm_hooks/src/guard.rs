@@ -24,7 +24,7 @@ struct GuardConfig {
     test: Option<Path>,
 }
 
-/// What it remembers.
+/// The state between the halves.
 struct GuardState {
     count: i64,
     _told: Option<StateDropNotice>,

@@ -17,9 +17,9 @@ struct Pause {
 #[derive(Deserialize)]
 #[serde(crate = "pipeline_term::serde", deny_unknown_fields)]
 struct PauseConfig {
-    /// Who is told, as a process in the external term format.
+    /// The process to tell, in the external term format.
     test: Path,
-    /// What is counted up.
+    /// The field to count up.
     count: Path,
     how: PauseEnding,
     #[serde(default)]

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::hook::{ContextFamily, Flow, HookError, WrapError};
 
-/// What a chain holds. It asks nothing of the family, so that a host of any family can hold chains.
+/// A hook as a chain holds it. It asks nothing of the family, so that a host of any family can hold chains.
 pub(super) enum AsyncCallback<F: ContextFamily> {
     Flat(Arc<dyn CallFlat<F>>),
     Wrap(Arc<dyn CallWrap<F>>),

@@ -8,8 +8,8 @@ use super::next::Inside;
 use super::run_error::{RunPosition, StopReason};
 use super::{AsyncCore, AsyncFamily, AsyncHook, Owned, RunError, Running};
 use crate::hook::listing::HookListing;
+use crate::hook::listing::tell_by_listing;
 use crate::hook::policy::Policy;
-use crate::hook::told::tell_by_listing;
 use crate::hook::{Attachment, Cause, ChainError, ContextFamily, HookError, HookKind, RunFailure};
 use crate::plugin::{Name, PluginId};
 
@@ -20,8 +20,8 @@ pub(super) struct AsyncStep<F: ContextFamily, H: ?Sized> {
     pub(super) timeout: Option<Duration>,
 }
 
-/// The async hooks of one point in the order in which they run; see [`Chain`](crate::hook::Chain), which it equals but
-/// for the waiting. An example stands in the [module documentation](super).
+/// The async hooks of one point in the order in which they run; see [`Chain`](crate::hook::Chain), which it
+/// equals but for the waiting. An example stands in the [module documentation](super).
 pub struct AsyncChain<F: ContextFamily> {
     pub(super) listing: HookListing,
     pub(super) arounds: Vec<AsyncStep<F, dyn CallWrap<F>>>,
@@ -108,8 +108,9 @@ impl<F: ContextFamily> AsyncChain<F> {
 impl<F: AsyncFamily> AsyncChain<F> {
     /// Runs the hooks around `core` on `context`, which holds the result afterwards.
     ///
-    /// Failures of hooks that are skipped are added to `skipped`, in the order in which they happened; so are hooks left
-    /// out for their open [`Circuit`](crate::hook::Circuit). When the run fails or its future is dropped, the context stands as that left it.
+    /// Failures of hooks that are skipped are added to `skipped`, in the order in which they happened; so are
+    /// hooks left out for their open [`Circuit`](crate::hook::Circuit). When the run fails or its future is
+    /// dropped, the context stands as that left it.
     ///
     /// # Errors
     ///
@@ -117,8 +118,8 @@ impl<F: AsyncFamily> AsyncChain<F> {
     ///
     /// # Panics
     ///
-    /// When `core` does, with its payload. A panic of a hook is an error. A hook with a timeout wants the clock of a
-    /// Tokio runtime.
+    /// When `core` does, with its payload. A panic of a hook is an error. A hook with a timeout wants the
+    /// clock of a Tokio runtime.
     pub async fn run(
         &self,
         context: &mut Owned<F>,
@@ -135,8 +136,8 @@ impl<F: AsyncFamily> AsyncChain<F> {
     ///
     /// # Errors
     ///
-    /// As [`AsyncChain::run`]; and [`RunError::DeadlineExceeded`] or [`RunError::Cancelled`], which name the hook that
-    /// the run had come to.
+    /// As [`AsyncChain::run`]; and [`RunError::DeadlineExceeded`] or [`RunError::Cancelled`], which name the
+    /// hook that the run had come to.
     ///
     /// # Panics
     ///

@@ -8,6 +8,7 @@ use super::next::Inside;
 use super::run_error::RunPosition;
 use super::{AsyncFamily, Owned};
 use crate::hook::policy::Policy;
+use crate::hook::verdict::is_skipped;
 use crate::hook::{Flow, HookError, HookKind, RunFailure};
 
 impl<F: AsyncFamily> Inside<'_, F> {
@@ -58,7 +59,7 @@ impl<F: AsyncFamily> Inside<'_, F> {
                 CallError::Own(cause) => self.chain.error(kind, index, cause),
                 CallError::Inner(error) => error,
             };
-            if rescue.is_none() {
+            if !is_skipped(step.policy.on_error()) {
                 return Err(RunFailure::Hook(error));
             }
             if let Some(saved) = saved {

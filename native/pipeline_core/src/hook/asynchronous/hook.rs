@@ -13,8 +13,8 @@ use crate::hook::listing::Listed;
 use crate::hook::policy::Policy;
 use crate::hook::{Circuit, ContextFamily, Flow, HookKind, OnError, WrapError};
 
-/// A hook of an [`AsyncChain`](super::AsyncChain), of any kind, with what its failure does to the run and how long it
-/// may take.
+/// A hook of an [`AsyncChain`](super::AsyncChain), of any kind, with what its failure does to the run and how
+/// long it may take.
 pub struct AsyncHook<F: ContextFamily> {
     pub(super) kind: HookKind,
     pub(super) call: AsyncCallback<F>,
@@ -57,7 +57,8 @@ impl<F: AsyncFamily> AsyncHook<F> {
         Self::wrap(HookKind::Around, BoxedClosure(hook))
     }
 
-    /// As [`AsyncHook::before`], for a closure that returns a boxed future. Such a closure can capture anything.
+    /// As [`AsyncHook::before`], for a closure that returns a boxed future. Such a closure can capture
+    /// anything.
     ///
     /// ```
     /// # use pipeline_core::hook::ContextFamily;
@@ -129,8 +130,8 @@ impl<F: AsyncFamily> AsyncHook<F> {
         }
     }
 
-    /// How long the hook may take for itself, the time in its `next` not counted. When it takes longer, its future is
-    /// dropped where it waits, and it fails with [`Cause::TimedOut`](crate::hook::Cause::TimedOut).
+    /// How long the hook may take for itself, the time in its `next` not counted. When it takes longer, its
+    /// future is dropped where it waits, and it fails with [`Cause::TimedOut`](crate::hook::Cause::TimedOut).
     ///
     /// A hook that computes without waiting is not interrupted.
     ///
@@ -170,8 +171,8 @@ impl<F: AsyncFamily> AsyncHook<F> {
 }
 
 impl<F: ContextFamily> AsyncHook<F> {
-    /// Says what a failure does to the run. Skipping copies the context before each call, and after each `next`, so
-    /// that what the hook did half-way can be undone.
+    /// Says what a failure does to the run. Skipping copies the context before each call, and after each
+    /// `next`, so that what the hook did half-way can be undone.
     #[must_use]
     pub fn on_error(mut self, on_error: OnError) -> Self
     where
@@ -181,15 +182,15 @@ impl<F: ContextFamily> AsyncHook<F> {
         self
     }
 
-    /// Gives it a circuit, as [`Hook::circuit`](crate::hook::Hook::circuit) does. A call whose future is dropped has
-    /// neither passed nor failed.
+    /// Gives it a circuit, as [`Hook::circuit`](crate::hook::Hook::circuit) does. A call whose future is
+    /// dropped has neither passed nor failed.
     #[must_use]
     pub fn circuit(mut self, circuit: impl Into<Circuit>) -> Self {
         self.policy.circuit = Some(circuit.into());
         self
     }
 
-    /// What it does.
+    /// Its kind.
     pub fn kind(&self) -> HookKind {
         self.kind
     }

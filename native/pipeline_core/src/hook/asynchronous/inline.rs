@@ -23,8 +23,8 @@ pub struct SyncHookError {
 
 /// Sync hooks in an async chain.
 impl<F: AsyncFamily> AsyncHook<F> {
-    /// A sync before or after hook, called in place: it holds its thread up while it computes. What it says about
-    /// failures is kept, and so is its circuit.
+    /// A sync before or after hook, called in place: it holds its thread up while it computes. What it says
+    /// about failures is kept, and so is its circuit.
     ///
     /// ```
     /// # use pipeline_core::hook::ContextFamily;
@@ -57,11 +57,12 @@ impl<F: AsyncFamily> AsyncHook<F> {
         )
     }
 
-    /// As [`AsyncHook::sync`], on a thread for what takes long ([`tokio::task::spawn_blocking`]), so that nothing else
-    /// is held up. The context moves there and back.
+    /// As [`AsyncHook::sync`], on a thread for what takes long ([`tokio::task::spawn_blocking`]), so that
+    /// nothing else is held up. The context moves there and back.
     ///
     /// A timeout or the end of the run does not stop the thread, which keeps the context: the run's is then
-    /// the default one, unless the failure is skipped. Such a hook looks at [`cancellation`](super::cancellation).
+    /// the default one, unless the failure is skipped. Such a hook looks at
+    /// [`cancellation`](super::cancellation).
     ///
     /// # Errors
     ///
@@ -97,8 +98,8 @@ impl<F: AsyncFamily> AsyncHook<F> {
         })
     }
 
-    /// A whole sync chain as one before hook, called in place around nothing. A failure inside names the hook of that
-    /// chain.
+    /// A whole sync chain as one before hook, called in place around nothing. A failure inside names the hook
+    /// of that chain.
     pub fn before_chain(chain: Arc<Chain<F>>) -> Self {
         Self::flat(HookKind::Before, InlineChain(chain))
     }

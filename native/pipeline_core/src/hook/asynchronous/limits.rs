@@ -52,7 +52,8 @@ impl RunLimits {
         self
     }
 
-    /// When a run has to be over, in the clock of Tokio. With [`RunLimits::timeout`], the earlier of the two counts.
+    /// When a run has to be over, in the clock of Tokio. With [`RunLimits::timeout`], the earlier of the two
+    /// counts.
     #[must_use]
     pub fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
@@ -66,8 +67,9 @@ impl RunLimits {
         self
     }
 
-    /// How long a run whose time is up may go on, so that hooks that look at [`cancellation`](super::cancellation) can
-    /// come to an end of their own. A run that succeeds meanwhile has succeeded. Default: not at all.
+    /// How long a run whose time is up may go on, so that hooks that look at
+    /// [`cancellation`](super::cancellation) can come to an end of their own. A run that succeeds meanwhile
+    /// has succeeded. Default: not at all.
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;

@@ -22,7 +22,7 @@ pub enum RunError<E> {
     DeadlineExceeded {
         /// The point.
         point: Name,
-        /// What the run was at.
+        /// The position of the run.
         running: Running,
     },
     /// Its token was cancelled. What waited was dropped.
@@ -30,12 +30,12 @@ pub enum RunError<E> {
     Cancelled {
         /// The point.
         point: Name,
-        /// What the run was at.
+        /// The position of the run.
         running: Running,
     },
 }
 
-/// What a run was at when it was ended.
+/// The position of a run that was ended.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -65,7 +65,7 @@ pub(super) enum StopReason {
     Cancelled,
 }
 
-/// What a run is at, while it runs.
+/// The position of a run while it runs.
 #[derive(Clone, Copy, Default)]
 pub(super) enum RunPosition {
     #[default]

@@ -26,5 +26,5 @@ pub struct CircuitChange {
     pub opened: u64,
 }
 
-/// Who is told of changes.
+/// Called with each change.
 pub(in crate::hook) type Observer = Box<dyn Fn(&CircuitChange) + Send + Sync>;

@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use crate::breaker::{Admission, Breaker, BreakerState, Counts, Permit, Settings, Transition};
 
-/// The circuit of a hook: while it is open, because the hook has failed too often, the hook is not called. Clones are the
-/// same circuit.
+/// The circuit of a hook: while it is open, because the hook has failed too often, the hook is not called.
+/// Clones are the same circuit.
 ///
-/// A [`Breaker`] decides, whose states and settings these are. Errors of the family that
-/// [are refusals](crate::hook::ContextFamily::is_refusal), and what comes out of the `next` of a hook, are no failures of it.
+/// A [`Breaker`] decides, whose states and settings these are. Errors of the family that [are
+/// refusals](crate::hook::ContextFamily::is_refusal), and what comes out of the `next` of a hook, are no
+/// failures of it.
 ///
 /// ```
 /// use pipeline_core::breaker::{Settings, BreakerState};
@@ -47,8 +48,8 @@ impl Circuit {
         Self::with_clock(settings, now)
     }
 
-    /// As [`Circuit::new`], with a clock of one's own: nanoseconds from any fixed moment, never fewer than before. It is
-    /// not read for a call that passes while the circuit is closed.
+    /// As [`Circuit::new`], with a clock of one's own: nanoseconds from any fixed moment, never fewer than
+    /// before. It is not read for a call that passes while the circuit is closed.
     pub fn with_clock(settings: Settings, now: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -58,7 +59,7 @@ impl Circuit {
         }
     }
 
-    /// What it was made with.
+    /// Its settings.
     pub fn settings(&self) -> Settings {
         self.shared.breaker.settings()
     }

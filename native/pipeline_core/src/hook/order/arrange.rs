@@ -9,9 +9,9 @@ use super::{placement, precedence};
 
 /// Orders the hooks of one point.
 ///
-/// `dependencies` gives the ids that a plugin depends on directly, also for plugins without a hook here, and an empty
-/// slice for ids it does not know. The result holds each index of `entries` once: arounds first, then before,
-/// replace, after and listen hooks, each kind in its order.
+/// `dependencies` gives the ids that a plugin depends on directly, also for plugins without a hook here, and
+/// an empty slice for ids it does not know. The result holds each index of `entries` once: arounds first,
+/// then before, replace, after and listen hooks, each kind in its order.
 ///
 /// Without constraints the cost is that of a sort and one walk over the dependencies.
 ///

@@ -10,7 +10,8 @@ pub(super) enum Side {
     After,
 }
 
-/// The constraints that apply among the hooks of one kind, which are named by their rank in the standing order.
+/// The constraints that apply among the hooks of one kind, which are named by their rank in the standing
+/// order.
 pub(super) struct Constraints {
     /// By rank: the hooks it names and the side it wants to be on. A hook with none keeps its place.
     named: Vec<Vec<(usize, Side)>>,

@@ -24,7 +24,7 @@ pub struct Precedence<Id> {
     pub earlier: Id,
     /// The plugin whose hook has to run later.
     pub later: Id,
-    /// What asks for it.
+    /// The reason.
     pub reason: PrecedenceReason,
 }
 

@@ -2,11 +2,12 @@
 //!
 //! Each kind is ordered by itself, in two steps:
 //!
-//! 1. The *standing order*: higher priority first; among equal priorities, plugins after those they depend on, also
-//!    by way of plugins that have no hook here; then the order of registration.
-//! 2. *Named constraints* (`before: :other`, `after: [:a, :b]`) on top of that. They win over priority and apply while
-//!    the named plugin has hooks of the same kind on the point. The hook that declares a constraint moves, to just
-//!    before or just after the hooks it names; all others keep their order among themselves.
+//! 1. The *standing order*: higher priority first; among equal priorities, plugins after those they depend
+//!    on, also by way of plugins that have no hook here; then the order of registration.
+//! 2. *Named constraints* (`before: :other`, `after: [:a, :b]`) on top of that. They win over priority and
+//!    apply while the named plugin has hooks of the same kind on the point. The hook that declares a
+//!    constraint moves, to just before or just after the hooks it names; all others keep their order among
+//!    themselves.
 //!
 //! Constraints that cannot all hold are a [`Contradiction`], which spells the shortest cycle out.
 //!

@@ -11,8 +11,9 @@ use super::entry::OrderEntry;
 
 /// Which hook must run before which. An edge without a reason costs nothing.
 ///
-/// The standing hooks form a chain, and any two of them are one step apart in an explanation. So each has, beside its
-/// own node, one on a lane that leads along the chain: entering the lane is the step, riding on it is free.
+/// The standing hooks form a chain, and any two of them are one step apart in an explanation. So each has,
+/// beside its own node, one on a lane that leads along the chain: entering the lane is the step, riding on it
+/// is free.
 type PrecedenceGraph = DiGraph<(), Option<PrecedenceReason>>;
 
 /// Refuses constraints that cannot all hold.
@@ -75,7 +76,8 @@ fn graph(constraints: &Constraints) -> PrecedenceGraph {
     graph
 }
 
-/// The shortest cycle through `start`, as steps between hooks: a breadth-first search in which free edges go first.
+/// The shortest cycle through `start`, as steps between hooks: a breadth-first search in which free edges go
+/// first.
 fn cycle_through(
     graph: &PrecedenceGraph,
     start: NodeIndex,

@@ -20,7 +20,7 @@ pub(super) struct Case {
     pub(super) trail: Data,
 }
 
-/// What a point does with its hooks.
+/// The mode of a point.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(crate = "pipeline_term::serde", rename_all = "snake_case")]
 pub(super) enum Mode {

@@ -11,7 +11,7 @@ use super::outcome::CaseEnd;
 use super::program::{Plain, Program};
 use super::program_error::ProgramError;
 
-/// What each plugin depends on.
+/// The dependencies of each plugin.
 pub(super) type DependencyMap = HashMap<PluginId, Vec<PluginId>>;
 
 /// Runs hooks as a chain of the core.

@@ -16,7 +16,7 @@ struct ConformanceConfig {
     steps: Vec<Instruction>,
     /// The field that marks are put into.
     trail: Path,
-    /// What to tell the calling process by when the hook is called.
+    /// The name to tell the calling process when the hook is called.
     called: Option<Data>,
 }
 

@@ -25,7 +25,7 @@ struct ConformanceAroundConfig {
     steps: Vec<Instruction>,
     /// The field that marks are put into.
     trail: Path,
-    /// What to tell the calling process by when the hook is called.
+    /// The name to tell the calling process when the hook is called.
     called: Option<Data>,
 }
 
