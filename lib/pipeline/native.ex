@@ -30,6 +30,7 @@ defmodule Pipeline.Native do
   def solve(_reply_to, _reference, _available, _roots, _preferences), do: not_built()
 
   def lifecycle_enter(_from, _to), do: not_built()
+  def lifecycle_states, do: not_built()
 
   def discover(_reply_to, _reference, _paths), do: not_built()
   def read_plugin_code(_reply_to, _reference, _path, _digest), do: not_built()

@@ -1,8 +1,8 @@
 //! Lets the crate's unit tests link without a VM.
 //!
-//! A library leaves the VM's functions open until it is loaded; a test executable may not. Each is given the address
-//! 0 there, so that a test which calls one after all ends at once instead of going wrong quietly. The tests that need
-//! a VM are those of `pipeline_vm_hooks`, beside this file.
+//! A library leaves the VM's functions open until it is loaded; a test executable may not. Each is given the
+//! address 0 there, so that a test which calls one after all ends at once instead of going wrong quietly. The
+//! tests that need a VM are those of `pipeline_vm_hooks`, beside this file.
 
 /// The functions of NIF 2.16, less their prefix.
 const VM_FUNCTIONS: &str = "

@@ -13,9 +13,9 @@ use crate::effort::Effort;
 use crate::pair::{Row, repeat, rounds};
 
 /// Counts.
-pub(crate) struct Counter;
+pub(crate) struct CountFamily;
 
-impl ContextFamily for Counter {
+impl ContextFamily for CountFamily {
     type Context<'a> = u64;
     type Error = &'static str;
 }
@@ -23,13 +23,13 @@ impl ContextFamily for Counter {
 type Function = Box<dyn Fn(&mut u64)>;
 
 /// A chain whose hooks each add to the counter.
-pub(crate) fn chain(hooks: u64) -> Result<Chain<Counter>, ChainError> {
+pub(crate) fn chain(hooks: u64) -> Result<Chain<CountFamily>, ChainError> {
     let hooks = (0..hooks).map(|step| Attachment::new("counting", step, adding(step)));
     Chain::new("count", hooks.collect(), |_: &PluginId| &[][..])
 }
 
 /// A hook that adds to the counter.
-pub(crate) fn adding(step: u64) -> Hook<Counter> {
+pub(crate) fn adding(step: u64) -> Hook<CountFamily> {
     Hook::before(move |count: &mut u64| {
         *count = count.wrapping_add(step);
         Ok(Flow::Continue)
@@ -37,14 +37,14 @@ pub(crate) fn adding(step: u64) -> Hook<Counter> {
 }
 
 /// A plugin with so many hooks on one point.
-pub(crate) struct Counting(pub(crate) u64);
+pub(crate) struct CountingPlugin(pub(crate) u64);
 
-impl Plugin<Counter> for Counting {
+impl Plugin<CountFamily> for CountingPlugin {
     fn manifest(&self) -> Manifest {
         Manifest::new("counting", Version::new(1, 0, 0))
     }
 
-    fn build(&self, registrar: &mut Registrar<Counter>) -> Result<(), PluginError> {
+    fn build(&self, registrar: &mut Registrar<CountFamily>) -> Result<(), PluginError> {
         for step in 0..self.0 {
             registrar.attach("count", adding(step));
         }
@@ -62,7 +62,7 @@ pub(crate) fn rows(effort: Effort) -> Result<(), Box<dyn Error>> {
             })
             .collect();
         let host = Host::new();
-        host.load(Counting(hooks))?;
+        host.load(CountingPlugin(hooks))?;
 
         let mut skipped = Vec::new();
         let mut run_chain = |times| {

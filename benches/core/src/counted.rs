@@ -1,7 +1,8 @@
 //! Pieces of work whose instructions are counted.
 //!
-//! `core_bench counted` lists them, a name and how often its work is done to a line. `core_bench counted NAME` does one:
-//! all that is to be counted happens inside of [`measured`], which `callgrind` is told to look for.
+//! `core_bench counted` lists them, a name and how often its work is done to a line.
+//! `core_bench counted NAME` does one: all that is to be counted happens inside of [`measured`], which
+//! `callgrind` is told to look for.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -14,14 +15,14 @@ use pipeline_core::registry::Registry;
 use pipeline_core::resolve::{Dependency, Node, load_order, solve};
 use semver::Version;
 
-use crate::chain::{Counter, Counting, adding, chain};
-use crate::version_choice::{contradicting, universe};
+use crate::chain::{CountFamily, CountingPlugin, adding, chain};
+use crate::version_choice::{contradicting, problem};
 
 type Failed = Box<dyn Error>;
-type Work = Box<dyn FnMut()>;
+type CountedWork = Box<dyn FnMut()>;
 
 /// A piece of work, how often it is done, and what makes it ready.
-type Piece = (&'static str, u32, fn() -> Result<Work, Failed>);
+type Piece = (&'static str, u32, fn() -> Result<CountedWork, Failed>);
 
 const PIECES: [Piece; 15] = [
     ("chain_8", 1_000, || run_chain(chain(8)?)),
@@ -61,7 +62,7 @@ pub(crate) fn run(name: &str) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What is counted.
+/// The work that is counted.
 #[inline(never)]
 fn measured(times: u32, work: &mut dyn FnMut()) {
     for _ in 0..black_box(times) {
@@ -70,7 +71,7 @@ fn measured(times: u32, work: &mut dyn FnMut()) {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as the others do")]
-fn run_chain(chain: Chain<Counter>) -> Result<Work, Failed> {
+fn run_chain(chain: Chain<CountFamily>) -> Result<CountedWork, Failed> {
     let published = Published::new(chain);
     let mut skipped = Vec::new();
     Ok(Box::new(move || {
@@ -81,7 +82,7 @@ fn run_chain(chain: Chain<Counter>) -> Result<Work, Failed> {
     }))
 }
 
-fn of_hooks(hooks: Vec<Hook<Counter>>) -> Result<Work, Failed> {
+fn of_hooks(hooks: Vec<Hook<CountFamily>>) -> Result<CountedWork, Failed> {
     let hooks = (0..)
         .zip(hooks)
         .map(|(registration, hook)| Attachment::new("counting", registration, hook))
@@ -90,7 +91,7 @@ fn of_hooks(hooks: Vec<Hook<Counter>>) -> Result<Work, Failed> {
 }
 
 /// Of eight hooks, the first answers.
-fn early_answer() -> Result<Work, Failed> {
+fn early_answer() -> Result<CountedWork, Failed> {
     let mut hooks = vec![Hook::before(|count: &mut u64| {
         *count = 1;
         Ok(Flow::Answer)
@@ -100,14 +101,14 @@ fn early_answer() -> Result<Work, Failed> {
 }
 
 /// Of eight hooks, the first fails and is skipped.
-fn one_skipped() -> Result<Work, Failed> {
+fn one_skipped() -> Result<CountedWork, Failed> {
     let fails = Hook::before(|_: &mut u64| Err("no")).on_error(OnError::Skip);
     let mut hooks = vec![fails];
     hooks.extend((1..8).map(|_| adding(1)));
     of_hooks(hooks)
 }
 
-fn arounds() -> Result<Work, Failed> {
+fn arounds() -> Result<CountedWork, Failed> {
     let around = || {
         Hook::around_fn(|count: &mut u64, next| {
             next.call(count)?;
@@ -118,9 +119,9 @@ fn arounds() -> Result<Work, Failed> {
     of_hooks((0..8).map(|_| around()).collect())
 }
 
-fn run_host(hooks: u64) -> Result<Work, Failed> {
+fn run_host(hooks: u64) -> Result<CountedWork, Failed> {
     let host = Host::new();
-    host.load(Counting(hooks))?;
+    host.load(CountingPlugin(hooks))?;
     let mut skipped = Vec::new();
     Ok(Box::new(move || {
         let mut count = black_box(0);
@@ -132,21 +133,21 @@ fn run_host(hooks: u64) -> Result<Work, Failed> {
 /// A plugin with a hook on one of ten points.
 struct Numbered(usize);
 
-impl Plugin<Counter> for Numbered {
+impl Plugin<CountFamily> for Numbered {
     fn manifest(&self) -> Manifest {
         Manifest::new(&*name(self.0), version())
     }
 
-    fn build(&self, registrar: &mut Registrar<Counter>) -> Result<(), PluginError> {
+    fn build(&self, registrar: &mut Registrar<CountFamily>) -> Result<(), PluginError> {
         registrar.attach(&format!("point_{}", self.0 % 10), adding(1));
         Ok(())
     }
 }
 
 /// One plugin more and one less, beside a hundred: another each time, so that every point has its turn.
-fn load_and_unload() -> Result<Work, Failed> {
+fn load_and_unload() -> Result<CountedWork, Failed> {
     let host = Host::new();
-    let plugins = (0..100).map(|number| Box::new(Numbered(number)) as Box<dyn Plugin<Counter>>);
+    let plugins = (0..100).map(|number| Box::new(Numbered(number)) as Box<dyn Plugin<CountFamily>>);
     host.load_all(plugins.collect())?;
     let mut next = (100..200).cycle();
     Ok(Box::new(move || {
@@ -170,7 +171,7 @@ fn manifest(plugin: usize) -> Manifest {
     Manifest::new(&*name(plugin), version()).capability(capability)
 }
 
-fn registry_get() -> Result<Work, Failed> {
+fn registry_get() -> Result<CountedWork, Failed> {
     let registry = registry()?;
     let ids: Vec<PluginId> = (0..1_000).map(|plugin| (&*name(plugin)).into()).collect();
     let mut next = (0..ids.len()).cycle();
@@ -180,7 +181,7 @@ fn registry_get() -> Result<Work, Failed> {
     }))
 }
 
-fn registry_capability() -> Result<Work, Failed> {
+fn registry_capability() -> Result<CountedWork, Failed> {
     let registry = registry()?;
     let names: Vec<_> = (0..100)
         .map(|number| format!("capability_{number}").into())
@@ -193,7 +194,7 @@ fn registry_capability() -> Result<Work, Failed> {
 }
 
 /// One plugin more and one less, another each time.
-fn register() -> Result<Work, Failed> {
+fn register() -> Result<CountedWork, Failed> {
     let registry = registry()?;
     let mut next = (1_000..2_000).cycle();
     Ok(Box::new(move || {
@@ -204,7 +205,7 @@ fn register() -> Result<Work, Failed> {
 }
 
 /// A thousand plugins, each but the first five of which needs five of those before it.
-fn order() -> Result<Work, Failed> {
+fn order() -> Result<CountedWork, Failed> {
     let nodes: Vec<Node<String>> = (0..1_000_usize)
         .map(|plugin| {
             let needed = (1..=5).filter_map(|step| plugin.checked_sub(step * step * step));
@@ -217,18 +218,18 @@ fn order() -> Result<Work, Failed> {
     Ok(Box::new(move || drop(black_box(load_order(&nodes, &[])))))
 }
 
-fn choose(fits: bool) -> Result<Work, Failed> {
-    let universe = universe(100, 25)?;
-    let universe = if fits {
-        universe
+fn choose(fits: bool) -> Result<CountedWork, Failed> {
+    let problem = problem(100, 25)?;
+    let problem = if fits {
+        problem
     } else {
-        contradicting(universe)?
+        contradicting(problem)?
     };
-    if solve(&universe.releases, &universe.request).is_ok() != fits {
-        return Err("a universe is not what it was built to be".into());
+    if solve(&problem.releases, &problem.request).is_ok() != fits {
+        return Err("a problem is not what it was built to be".into());
     }
     Ok(Box::new(move || {
-        drop(black_box(solve(&universe.releases, &universe.request)));
+        drop(black_box(solve(&problem.releases, &problem.request)));
     }))
 }
 

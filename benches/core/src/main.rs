@@ -1,15 +1,15 @@
-//! What the core costs, without a VM.
+//! The cost of the core, without a VM.
 //!
-//! `core_bench rows` prints a line for each row: what is measured, against what, the median of both in nanoseconds, the
-//! lowest and the highest tenth of the ratios, and the target (`-` for none), with tabs between them. `bin/bench` makes
-//! a table of these and of the rows that involve the BEAM.
+//! `core_bench rows` prints a line for each row: what is measured, against what, the median of both in
+//! nanoseconds, the lowest and the highest tenth of the ratios, and the target (`-` for none), with tabs
+//! between them. `bin/bench` makes a table of these and of the rows that involve the BEAM.
 //!
-//! `core_bench points READERS...` prints what figures are drawn of: figure, series, place on the x axis, median, lowest and
-//! highest tenth. The arguments say with how many readers at once.
+//! `core_bench points READERS...` prints what figures are drawn of: figure, series, place on the x axis,
+//! median, lowest and highest tenth. The arguments say with how many readers at once.
 //!
-//! `core_bench load-order FILE` reads a graph, one plugin to a line with the numbers of those that it depends on, and
-//! then orders it once for each line on its standard input. It answers with the nanoseconds that this took, so that
-//! whoever asks can take turns.
+//! `core_bench load-order FILE` reads a graph, one plugin to a line with the numbers of those that it depends
+//! on, and then orders it once for each line on its standard input. It answers with the nanoseconds that this
+//! took, so that whoever asks can take turns.
 //!
 //! `core_bench counted` is for `bin/instructions`, which has its instructions counted.
 //!
@@ -22,10 +22,10 @@ use effort::Effort;
 mod chain;
 mod counted;
 mod effort;
+mod figure_point;
 mod load_order;
 mod pair;
 mod plugins;
-mod point;
 mod publishing;
 mod random;
 mod readers;

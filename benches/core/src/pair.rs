@@ -2,9 +2,9 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 /// One side of a comparison: does its work a number of times and tells how long that took.
-pub(crate) type Side<'a> = &'a mut dyn FnMut(u32) -> Duration;
+pub(crate) type Contender<'a> = &'a mut dyn FnMut(u32) -> Duration;
 
-/// What a comparison came to.
+/// The result of a comparison.
 pub(crate) struct Row {
     pub(crate) what: String,
     pub(crate) against: &'static str,
@@ -22,13 +22,13 @@ pub(crate) fn repeat(times: u32, mut work: impl FnMut()) -> Duration {
     started.elapsed()
 }
 
-/// Runs both sides in turns, so that whatever else the machine does falls on both. Which of them goes first changes
-/// from round to round.
+/// Runs both sides in turns, so that whatever else the machine does falls on both. Which of them goes first
+/// changes from round to round.
 pub(crate) fn rounds(
     rounds: usize,
     times: (u32, u32),
-    subject: Side<'_>,
-    reference: Side<'_>,
+    subject: Contender<'_>,
+    reference: Contender<'_>,
 ) -> Vec<(f64, f64)> {
     let mut each = |round: usize| {
         let first = (round % 2 == 1).then(|| per(reference(times.1), times.1));

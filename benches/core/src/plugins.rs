@@ -10,8 +10,8 @@ use pipeline_core::resolve::{Dependency, Node, load_order};
 use semver::Version;
 
 use crate::effort::Effort;
+use crate::figure_point::FigurePoint;
 use crate::pair::repeat;
-use crate::point::Point;
 use crate::random::Random;
 
 const SIZES: [usize; 5] = [10, 100, 1_000, 10_000, 100_000];
@@ -20,7 +20,7 @@ const LOOK_UPS: u32 = 20_000;
 
 pub(crate) fn points(effort: Effort) -> Result<(), Box<dyn Error>> {
     for plugins in SIZES {
-        let point = Point {
+        let point = FigurePoint {
             figure: "plugins-lookup",
             series: "registry, in Rust",
             x: plugins,
@@ -30,7 +30,7 @@ pub(crate) fn points(effort: Effort) -> Result<(), Box<dyn Error>> {
     }
     for plugins in SIZES {
         let rounds = if plugins < 100_000 { 31 } else { 7 };
-        let point = Point {
+        let point = FigurePoint {
             figure: "plugins-order",
             series: "core alone, in Rust",
             x: plugins,

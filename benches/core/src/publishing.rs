@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use pipeline_core::hook::Chain;
 use pipeline_core::published::Published;
 
-use crate::chain::{Counter, chain};
+use crate::chain::{CountFamily, chain};
 use crate::effort::Effort;
 use crate::pair::{Row, repeat, rounds};
 use crate::slices::slices;
@@ -19,8 +19,8 @@ const BUILD: u8 = 1;
 const PUBLISH: u8 = 2;
 const END: u8 = 3;
 
-/// Chains that the other thread must have made for a measurement to count, and how long to wait for one in which it did, while
-/// the reader had a core all along. On a busy machine most say nothing.
+/// Chains that the other thread must have made for a measurement to count, and how long to wait for one in
+/// which it did, while the reader had a core all along. On a busy machine most say nothing.
 const LEAST: u64 = 10;
 const WAIT: Duration = Duration::from_secs(30);
 
@@ -32,9 +32,9 @@ struct Turns {
     made: AtomicU64,
 }
 
-/// The other thread spins while it does not write: what it takes from the reader by being there, in power and in time on
-/// a busy machine, falls on both sides. The second row has it build the same chains and drop them on both sides, so that
-/// what remains is the publishing.
+/// The other thread spins while it does not write: what it takes from the reader by being there, in power and
+/// in time on a busy machine, falls on both sides. The second row has it build the same chains and drop them
+/// on both sides, so that what remains is the publishing.
 pub(crate) fn rows(effort: Effort) -> Result<(), Box<dyn Error>> {
     for hooks in [8, 64] {
         for (mode, against, target) in [
@@ -104,7 +104,7 @@ fn beside(effort: Effort, hooks: u64, reference: u8) -> Result<Vec<(f64, f64)>, 
     Ok(measured)
 }
 
-fn write(published: &Published<Chain<Counter>>, hooks: u64, turns: &Turns) {
+fn write(published: &Published<Chain<CountFamily>>, hooks: u64, turns: &Turns) {
     loop {
         let mode = turns.wanted.load(Ordering::Acquire);
         if turns.doing.load(Ordering::Relaxed) != mode {

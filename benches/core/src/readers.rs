@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 use pipeline_core::hook::Chain;
 use pipeline_core::published::Published;
 
-use crate::chain::{Counter, chain};
+use crate::chain::{CountFamily, chain};
 use crate::effort::Effort;
-use crate::point::Point;
+use crate::figure_point::FigurePoint;
 
 const HOOKS: u64 = 8;
 const ROUND: Duration = Duration::from_millis(60);
 const BATCH: u32 = 1_000;
 
-/// What another thread does meanwhile.
+/// The work of another thread meanwhile.
 #[derive(Clone, Copy)]
 enum Beside {
     Nobody,
@@ -43,7 +43,7 @@ pub(crate) fn points(effort: Effort, counts: &[usize]) -> Result<(), Box<dyn Err
             }
         }
         for ((series, _), rounds) in SERIES.into_iter().zip(measured) {
-            let point = Point {
+            let point = FigurePoint {
                 figure: "readers-chain",
                 series,
                 x: readers,
@@ -56,7 +56,7 @@ pub(crate) fn points(effort: Effort, counts: &[usize]) -> Result<(), Box<dyn Err
 }
 
 /// Runs per second, of all readers together.
-fn throughput(published: &Published<Chain<Counter>>, readers: usize, beside: Beside) -> f64 {
+fn throughput(published: &Published<Chain<CountFamily>>, readers: usize, beside: Beside) -> f64 {
     let stop = AtomicBool::new(false);
     let start = Barrier::new(readers + 1);
     thread::scope(|scope| {
@@ -98,14 +98,14 @@ fn throughput(published: &Published<Chain<Counter>>, readers: usize, beside: Bes
     })
 }
 
-/// What one reader did.
+/// The work of one reader.
 struct Read {
     runs: u32,
     started: Instant,
     ended: Instant,
 }
 
-fn read_for(published: &Published<Chain<Counter>>, round: Duration) -> Read {
+fn read_for(published: &Published<Chain<CountFamily>>, round: Duration) -> Read {
     let mut skipped = Vec::new();
     let mut runs = 0;
     let started = Instant::now();

@@ -1,6 +1,7 @@
 use std::fs;
 
-/// How often this thread has been given a core so far. It has had one all along between two calls that say the same.
+/// How often this thread has been given a core so far. It has had one all along between two calls that say
+/// the same.
 ///
 /// `None` where the system does not tell.
 pub(crate) fn slices() -> Option<u64> {

@@ -14,18 +14,19 @@ use crate::random::Random;
 const VERSIONS: u64 = 10;
 const DEPENDENCIES: usize = 3;
 
-/// Plugins with ten versions each, every one of which needs three plugins from some version on. There is a solution by
-/// construction: one version of each plugin accepts those chosen of the others. Of the requirements of the versions that
-/// are not part of it, one in ten does not. A tenth of the plugins are roots.
+/// Plugins with ten versions each, every one of which needs three plugins from some version on. There is a
+/// solution by construction: one version of each plugin accepts those chosen of the others. Of the
+/// requirements of the versions that are not part of it, one in ten does not. A tenth of the plugins are
+/// roots.
 ///
-/// `bounded` is how many requirements in a hundred also have an upper bound, as those of authors do who trust nobody. Then
-/// the newest version seldom does, and the choice is a search.
-pub(crate) struct Universe {
+/// `bounded` is how many requirements in a hundred also have an upper bound, as those of authors do who trust
+/// nobody. Then the newest version seldom does, and the choice is a search.
+pub(crate) struct Problem {
     pub(crate) releases: Vec<Node<String>>,
     pub(crate) request: Request<String>,
 }
 
-pub(crate) fn universe(plugins: usize, bounded: u64) -> Result<Universe, Box<dyn Error>> {
+pub(crate) fn problem(plugins: usize, bounded: u64) -> Result<Problem, Box<dyn Error>> {
     let mut random = Random::new(plugins as u64);
     let solution: Vec<u64> = (0..plugins).map(|_| random.below(VERSIONS)).collect();
     let mut requirements: HashMap<(u64, u64), Requirement> = HashMap::new();
@@ -60,28 +61,28 @@ pub(crate) fn universe(plugins: usize, bounded: u64) -> Result<Universe, Box<dyn
         }
     }
     let roots = (0..plugins / 10).map(|at| Root::new(name(plugins - 1 - at * 10), None));
-    Ok(Universe {
+    Ok(Problem {
         releases,
         request: Request::new(roots.collect()),
     })
 }
 
 /// Two more plugins to ask for, which need the same plugin in versions that exclude each other.
-pub(crate) fn contradicting(mut universe: Universe) -> Result<Universe, Box<dyn Error>> {
+pub(crate) fn contradicting(mut problem: Problem) -> Result<Problem, Box<dyn Error>> {
     for (id, requirement) in [("left", "< 1.5.0"), ("right", ">= 1.5.0")] {
         let between = format!("{id}_between");
         let version = Version::new(1, 0, 0);
         let node = Node::new(id.to_owned(), version.clone());
-        universe
+        problem
             .releases
             .push(node.needs(Dependency::plugin(between.clone(), None)));
         let node = Node::new(between, version);
-        universe
+        problem
             .releases
             .push(node.needs(Dependency::plugin(name(0), Some(requirement.parse()?))));
-        universe.request.roots.push(Root::new(id.to_owned(), None));
+        problem.request.roots.push(Root::new(id.to_owned(), None));
     }
-    Ok(universe)
+    Ok(problem)
 }
 
 fn name(plugin: usize) -> String {
@@ -90,27 +91,27 @@ fn name(plugin: usize) -> String {
 
 pub(crate) fn rows(effort: Effort) -> Result<(), Box<dyn Error>> {
     let sizes = [100, 1_000, 10_000];
-    let universes = |bounded| -> Result<Vec<Universe>, Box<dyn Error>> {
+    let problems = |bounded| -> Result<Vec<Problem>, Box<dyn Error>> {
         sizes
             .into_iter()
-            .map(|plugins| universe(plugins, bounded))
+            .map(|plugins| problem(plugins, bounded))
             .collect()
     };
     row(
         effort,
         &sizes,
-        &universes(0)?,
+        &problems(0)?,
         "versions chosen",
-        Outcome::is_ok,
+        Solution::is_ok,
     )?;
     row(
         effort,
         &sizes,
-        &universes(25)?,
+        &problems(25)?,
         "versions chosen, a quarter with upper bounds",
-        Outcome::is_ok,
+        Solution::is_ok,
     )?;
-    let contradictory: Vec<Universe> = universes(0)?
+    let contradictory: Vec<Problem> = problems(0)?
         .into_iter()
         .map(contradicting)
         .collect::<Result<_, _>>()?;
@@ -119,28 +120,28 @@ pub(crate) fn rows(effort: Effort) -> Result<(), Box<dyn Error>> {
         &sizes,
         &contradictory,
         "a contradiction found and explained",
-        Outcome::is_err,
+        Solution::is_err,
     )
 }
 
-type Outcome = Result<std::collections::BTreeMap<String, usize>, SolveError<String>>;
+type Solution = Result<std::collections::BTreeMap<String, usize>, SolveError<String>>;
 
 fn row(
     effort: Effort,
     sizes: &[usize],
-    universes: &[Universe],
+    problems: &[Problem],
     what: &str,
-    expected: fn(&Outcome) -> bool,
+    expected: fn(&Solution) -> bool,
 ) -> Result<(), Box<dyn Error>> {
-    for universe in universes {
-        if !expected(&solve(&universe.releases, &universe.request)) {
-            return Err("a universe is not what it was built to be".into());
+    for problem in problems {
+        if !expected(&solve(&problem.releases, &problem.request)) {
+            return Err("a problem is not what it was built to be".into());
         }
     }
     for (at, against) in [(1, "itself at 100 plugins"), (2, "itself at 1,000 plugins")] {
-        let run = |universe: &Universe, times| {
+        let run = |problem: &Problem, times| {
             repeat(times, || {
-                drop(solve(&universe.releases, &universe.request));
+                drop(solve(&problem.releases, &problem.request));
             })
         };
         let (count, times) = if at == 1 { (41, (1, 10)) } else { (7, (1, 4)) };
@@ -151,8 +152,8 @@ fn row(
             rounds: rounds(
                 effort.rounds(count),
                 times,
-                &mut |times| run(&universes[at], times),
-                &mut |times| run(&universes[at - 1], times),
+                &mut |times| run(&problems[at], times),
+                &mut |times| run(&problems[at - 1], times),
             ),
         };
         println!("{row}");

@@ -1,6 +1,7 @@
-//! The allocator. This is the only file of the crate with `unsafe` in it. The argument: every call is handed on to
-//! [`System`] as it came and its answer handed back as it is, so that what the caller promises is what `System` asks for,
-//! and what `System` promises is what the caller gets. Counting neither allocates nor panics.
+//! The allocator. This is the only file of the crate with `unsafe` in it. The argument: every call is handed
+//! on to [`System`] as it came and its answer handed back as it is, so that what the caller promises is what
+//! `System` asks for, and what `System` promises is what the caller gets. Counting neither allocates nor
+//! panics.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 

@@ -1,8 +1,9 @@
 //! The memory of a native library, counted.
 //!
-//! What a library allocates in Rust, the VM knows nothing of: `:erlang.memory/0` leaves it out, and what the operating
-//! system has given the process also holds what the allocator keeps for later. [`Counting`] counts what is alive, to the
-//! byte; [`live`] tells. The count begins when it is first asked for; until then it costs a load and a branch.
+//! What a library allocates in Rust, the VM knows nothing of: `:erlang.memory/0` leaves it out, and what the
+//! operating system has given the process also holds what the allocator keeps for later. [`Counting`] counts
+//! what is alive, to the byte; [`live`] tells. The count begins when it is first asked for; until then it
+//! costs a load and a branch.
 //!
 //! ```
 //! use pipeline_alloc::{Counting, live};

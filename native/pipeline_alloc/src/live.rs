@@ -22,8 +22,9 @@ impl Sub for Live {
     }
 }
 
-/// How much more is alive, of all that [`Counting`](crate::Counting) hands out, than when this was first called, which
-/// begins the count: less, where what was there by then has gone. Always zero where it is not the allocator.
+/// How much more is alive, of all that [`Counting`](crate::Counting) hands out, than when this was first
+/// called, which begins the count: less, where what was there by then has gone. Always zero where it is not
+/// the allocator.
 ///
 /// Exact as long as nobody allocates meanwhile.
 #[must_use]

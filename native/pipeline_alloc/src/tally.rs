@@ -1,25 +1,26 @@
-//! Bytes and blocks, by thread. What one thread allocates another frees, so that the count of one may be negative.
+//! Bytes and blocks, by thread. What one thread allocates another frees, so that the count of one may be
+//! negative.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
-/// Whether somebody has asked. A thread-local variable of a library that was loaded while the program ran takes 7 ns,
-/// which nobody else is to pay.
+use crossbeam_utils::CachePadded;
+
+/// Whether somebody has asked. A thread-local variable of a library that was loaded while the program ran
+/// takes 7 ns, which nobody else is to pay.
 static COUNTING: AtomicBool = AtomicBool::new(false);
 
 /// The first threads that ask have a line each, to which nobody else writes: counting is a load and a store.
 /// Schedulers are the first. The others share one.
-static OWN: [Line; 64] = [const { Line::new() }; 64];
-static SHARED: Line = Line::new();
+static OWN: [CachePadded<Tally>; 64] = [const { CachePadded::new(Tally::new()) }; 64];
+static SHARED: Tally = Tally::new();
 
-/// As far apart as processors fetch memory: two lines at a time.
-#[repr(align(128))]
-struct Line {
+struct Tally {
     bytes: AtomicI64,
     blocks: AtomicI64,
 }
 
-impl Line {
+impl Tally {
     const fn new() -> Self {
         Self {
             bytes: AtomicI64::new(0),
@@ -49,15 +50,18 @@ pub(crate) fn resized(from: usize, to: usize) {
     }
 }
 
-/// What all threads have counted, from the first time on that this is called.
+/// The counts of all threads, from the first call on.
 pub(crate) fn sum() -> (i64, i64) {
     COUNTING.store(true, Ordering::Relaxed);
-    OWN.iter().chain([&SHARED]).fold((0, 0), |sum, line| {
-        (
-            sum.0 + line.bytes.load(Ordering::Relaxed),
-            sum.1 + line.blocks.load(Ordering::Relaxed),
-        )
-    })
+    OWN.iter()
+        .map(|own| &**own)
+        .chain([&SHARED])
+        .fold((0, 0), |sum, line| {
+            (
+                sum.0 + line.bytes.load(Ordering::Relaxed),
+                sum.1 + line.blocks.load(Ordering::Relaxed),
+            )
+        })
 }
 
 /// No size of a layout is above `isize::MAX`.
@@ -83,8 +87,8 @@ fn add(figure: &AtomicI64, change: i64) {
     figure.store(figure.load(Ordering::Relaxed) + change, Ordering::Relaxed);
 }
 
-/// The place of this thread, which no other has had or will have. Without a destructor, so that a thread that ends counts
-/// to the last.
+/// The place of this thread, which no other has had or will have. Without a destructor, so that a thread that
+/// ends counts to the last.
 #[inline]
 fn place() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);

@@ -1,4 +1,5 @@
-//! What is alive, in a program whose allocator counts. One test: another at the same time would be counted with it.
+//! What is alive, in a program whose allocator counts. One test: another at the same time would be counted
+//! with it.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::sync::mpsc::channel;

@@ -1,10 +1,10 @@
-//! Hooks that wait, and the time they have: a run that is in time, a slow hook that is skipped, and a run that is ended
-//! at its deadline and says what it had come to.
+//! Hooks that wait, and the time they have: a run that is in time, a slow hook that is skipped, and a run
+//! that is ended at its deadline and says what it had come to.
 
 use std::error::Error;
 use std::time::Duration;
 
-use pipeline_core::hook::asynchronous::{AsyncHook, Limits, RunError, Running};
+use pipeline_core::hook::asynchronous::{AsyncHook, RunError, RunLimits, Running};
 use pipeline_core::hook::{Cause, ContextFamily, Flow, OnError, Point};
 use pipeline_core::host::{Host, Plugin, PluginError, Registrar};
 use pipeline_core::plugin::Manifest;
@@ -70,7 +70,7 @@ impl Plugin<Questions> for Stuck {
 #[tokio::main(flavor = "current_thread", start_paused = true)]
 async fn main() -> Result<(), Box<dyn Error>> {
     let host = Host::new();
-    let limits = Limits::new().timeout(WHOLE_TIME);
+    let limits = RunLimits::new().timeout(WHOLE_TIME);
     let core = async |answer: &mut Vec<&'static str>| {
         answer.push("answered");
         Ok(())

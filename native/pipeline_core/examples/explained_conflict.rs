@@ -1,10 +1,10 @@
-//! The choice of versions: of four plugins in several versions, one that fits for each; and, once two of them contradict
-//! each other, a conflict that says in their authors' words what to change.
+//! The choice of versions: of four plugins in several versions, one that fits for each; and, once two of them
+//! contradict each other, a conflict that says in their authors' words what to change.
 
 use std::error::Error;
 
 use pipeline_core::requirement::{Requirement, parse_version};
-use pipeline_core::resolve::{Dependency, Node, Request, Root, SolveError, Trouble, solve};
+use pipeline_core::resolve::{ConflictCause, Dependency, Node, Request, Root, SolveError, solve};
 
 fn release(
     id: &'static str,
@@ -64,8 +64,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     // The same for programs.
     assert!(matches!(
-        conflict.troubles[..],
-        [Trouble::Disagreement { id: "cache", .. }]
+        conflict.causes[..],
+        [ConflictCause::Disagreement { id: "cache", .. }]
     ));
     Ok(())
 }

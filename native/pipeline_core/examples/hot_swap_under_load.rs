@@ -1,5 +1,5 @@
-//! Threads run a point without pause while a plugin is loaded and unloaded, two hooks at a time. No run fails, none is
-//! lost, and each sees both hooks of the plugin or neither.
+//! Threads run a point without pause while a plugin is loaded and unloaded, two hooks at a time. No run
+//! fails, none is lost, and each sees both hooks of the plugin or neither.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

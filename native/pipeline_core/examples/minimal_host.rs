@@ -1,4 +1,5 @@
-//! The least there is: a host, one point, one plugin. Prints what became of a text with the plugin and without it.
+//! The least there is: a host, one point, one plugin. Prints what became of a text with the plugin and
+//! without it.
 
 use pipeline_core::hook::{ContextFamily, Flow, Hook, Point};
 use pipeline_core::host::{Host, Plugin, PluginError, Registrar};

@@ -1,8 +1,9 @@
 //! Plugins for a Rust program: loaded, ordered, called and unloaded while it runs.
 //!
-//! A [`Host`](host::Host) loads [`Plugin`](host::Plugin)s, which attach [hooks](hook) to named [points](hook::Point). The
-//! host runs the hooks of a point around what it would do anyway; readers take no lock, and see a change whole or not at
-//! all. Dependencies between plugins are [resolved](resolve), and what is loaded can be [looked up](registry).
+//! A [`Host`](host::Host) loads [`Plugin`](host::Plugin)s, which attach [hooks](hook) to named
+//! [points](hook::Point). The host runs the hooks of a point around what it would do anyway; readers take no
+//! lock, and see a change whole or not at all. Dependencies between plugins are [resolved](resolve), and what
+//! is loaded can be [looked up](registry).
 //!
 //! Begin with the [`guide`], a page for each concept, or with `examples/minimal_host.rs`:
 //!
@@ -49,8 +50,8 @@
 //!
 //! None is on by default, and without them nothing of Tokio is compiled.
 //!
-//! - `async`: hooks that wait, on Tokio, in `hook::asynchronous`; async points of a [`host`]; async subscribers of
-//!   [`events`].
+//! - `async`: hooks that wait, on Tokio, in `hook::asynchronous`; async points of a [`host`]; async
+//!   subscribers of [`events`].
 //! - `tower`: chains as layers around services, in `service`; with `async`.
 //! - `schema`: the JSON Schema of the manifest, `plugin::Manifest::schema`.
 
@@ -58,6 +59,7 @@
 #![deny(unsafe_code)]
 
 pub mod breaker;
+pub mod did_you_mean;
 pub mod events;
 pub mod guide;
 pub mod hook;

@@ -2,23 +2,27 @@
 //!
 //! This is the only file of the crate with `unsafe` in it. The argument:
 //!
-//! - `current` always holds a pointer that came from `Owned::new` of a `Slot` and of which nobody has a `Half`. It is
-//!   set at construction and changes only in [`Published::try_update`], which swaps a new pointer in first and makes the
-//!   halves of the old one afterwards. So whoever loads it gets a live value.
-//! - A slot is destroyed when both of its halves are dropped: one by the writer that replaced it, the other by a function
-//!   that this writer defers to the collector. Which of them is the second, an atomic swap decides: exactly one sees that
-//!   the other was there before, and what the other did before happened before what it does now.
-//! - A reader loads the pointer after it pinned the default collector, and [`Pin`] can be had only from that collector. A
-//!   deferred function is called once every thread that was pinned at the time has let go. A reader that saw the old
-//!   pointer was pinned before the swap, so that the collector's half, and with it the value, lives as long as the pin.
-//! - The reference a reader gets borrows both the pin and the `Published`. So the latter cannot be dropped while the
-//!   reference lives, and `drop`, which has the value to itself, may free it at once.
-//! - Writers are serialised by a mutex. So the value a writer reads is the one it replaces, and no value gets halves
-//!   twice. The release half of the swap, with the acquire of the load, makes the new value whole to whoever sees it.
-//! - A value is destroyed on whichever thread drops the second half, hence `T: Send`, and read from many, hence `Sync`.
+//! - `current` always holds a pointer that came from `Owned::new` of a `Slot` and of which nobody has a
+//!   `Half`. It is set at construction and changes only in [`Published::try_update`], which swaps a new
+//!   pointer in first and makes the halves of the old one afterwards. So whoever loads it gets a live value.
+//! - A slot is destroyed when both of its halves are dropped: one by the writer that replaced it, the other
+//!   by a function that this writer defers to the collector. Which of them is the second, an atomic swap
+//!   decides: exactly one sees that the other was there before, and what the other did before happened before
+//!   what it does now.
+//! - A reader loads the pointer after it pinned the default collector, and [`Pin`] can be had only from that
+//!   collector. A deferred function is called once every thread that was pinned at the time has let go. A
+//!   reader that saw the old pointer was pinned before the swap, so that the collector's half, and with it
+//!   the value, lives as long as the pin.
+//! - The reference a reader gets borrows both the pin and the `Published`. So the latter cannot be dropped
+//!   while the reference lives, and `drop`, which has the value to itself, may free it at once.
+//! - Writers are serialised by a mutex. So the value a writer reads is the one it replaces, and no value gets
+//!   halves twice. The release half of the swap, with the acquire of the load, makes the new value whole to
+//!   whoever sees it.
+//! - A value is destroyed on whichever thread drops the second half, hence `T: Send`, and read from many,
+//!   hence `Sync`.
 //!
-//! `tests/published.rs` and `tests/published_freed.rs` run it under miri; `tests/published_loom.rs` runs this file and the
-//! collector itself under loom (`--cfg loom --cfg crossbeam_loom`).
+//! `tests/published.rs` and `tests/published_freed.rs` run it under miri; `tests/published_loom.rs` runs this
+//! file and the collector itself under loom (`--cfg loom --cfg crossbeam_loom`).
 
 mod atomics;
 
@@ -27,6 +31,7 @@ use std::hint::spin_loop;
 use std::sync::atomic::Ordering;
 
 use crossbeam_epoch::{self as epoch, Atomic, Owned};
+use crossbeam_utils::CachePadded;
 
 use atomics::{AtomicBool, Mutex};
 
@@ -51,18 +56,19 @@ impl fmt::Debug for Pin {
     }
 }
 
-/// How often a writer asks the collector to go on until nobody can read the value that it replaced, each time after a
-/// pause of twice the length. Twice do where nobody reads; who is in the middle of a run is gone a moment later. All pauses
-/// together come to some 10 µs.
+/// How often a writer asks the collector to go on until nobody can read the value that it replaced, each time
+/// after a pause of twice the length. Twice do where nobody reads; who is in the middle of a run is gone a
+/// moment later. All pauses together come to some 10 µs.
 const PATIENCE: u32 = if cfg!(loom) { 2 } else { 8 };
 
 /// One value, read without a lock and replaced as a whole.
 ///
-/// Readers do one atomic load; they never wait. Writers take turns. A reader sees one value for as long as it holds on to
-/// it, whatever writers do meanwhile.
+/// Readers do one atomic load; they never wait. Writers take turns. A reader sees one value for as long as it
+/// holds on to it, whatever writers do meanwhile.
 ///
-/// Destroying what was replaced is the writer's work: it does so before it returns, unless somebody who was pinned at the
-/// time still is some 10 µs later. Then the value goes after that, on whichever thread pins often enough.
+/// Destroying what was replaced is the writer's work: it does so before it returns, unless somebody who was
+/// pinned at the time still is some 10 µs later. Then the value goes after that, on whichever thread pins
+/// often enough.
 ///
 /// ```
 /// use pipeline_core::published::{Published, pin};
@@ -75,14 +81,11 @@ const PATIENCE: u32 = if cfg!(loom) { 2 } else { 8 };
 /// assert_eq!(limits.load(&pin), &[30]);
 /// ```
 pub struct Published<T: Send + Sync + 'static> {
-    current: Apart<Atomic<Slot<T>>>,
+    /// On a cache line of its own: readers are disturbed only by a new value, not by the mutex or what the
+    /// owner has beside it.
+    current: CachePadded<Atomic<Slot<T>>>,
     writer: Mutex<()>,
 }
-
-/// What readers read, on a cache line that is written to when they are to see it only: not with the writers' mutex, nor
-/// with what its owner has beside it.
-#[repr(align(64))]
-struct Apart<T>(T);
 
 #[repr(align(64))]
 struct Slot<T> {
@@ -125,7 +128,7 @@ impl<T: Send + Sync + 'static> Published<T> {
     /// Publishes a first value.
     pub fn new(value: T) -> Self {
         Self {
-            current: Apart(Atomic::new(Slot::new(value))),
+            current: CachePadded::new(Atomic::new(Slot::new(value))),
             writer: Mutex::new(()),
         }
     }
@@ -133,7 +136,7 @@ impl<T: Send + Sync + 'static> Published<T> {
     /// The value as it is now, to be read for as long as the pin is held.
     #[inline]
     pub fn load<'p>(&'p self, pin: &'p Pin) -> &'p T {
-        let current = self.current.0.load(Ordering::Acquire, &pin.guard);
+        let current = self.current.load(Ordering::Acquire, &pin.guard);
         // SAFETY: `current` is never null and, under a pin of the default collector, not destroyed while the
         // reference lives (see the head of this file).
         &unsafe { current.deref() }.value
@@ -152,8 +155,8 @@ impl<T: Send + Sync + 'static> Published<T> {
 
     /// Publishes what `change` makes of the current value, and hands its second result back.
     ///
-    /// Other writers wait meanwhile. A `change` that writes to the same `Published` deadlocks; one that panics changes
-    /// nothing.
+    /// Other writers wait meanwhile. A `change` that writes to the same `Published` deadlocks; one that
+    /// panics changes nothing.
     pub fn update<R>(&self, change: impl FnOnce(&T) -> (T, R)) -> R {
         let result = self.try_update(|current| Ok::<_, std::convert::Infallible>(change(current)));
         result.unwrap_or_else(|never| match never {})
@@ -170,13 +173,13 @@ impl<T: Send + Sync + 'static> Published<T> {
         let (value, result) = change(self.load(&pin))?;
         let old = self
             .current
-            .0
             .swap(Owned::new(Slot::new(value)), Ordering::AcqRel, &pin.guard)
             .as_raw()
             .cast_mut();
         let (half, others) = (Half(old), Half(old));
         // SAFETY: `old` came from `Owned::new`, since the swap no thread that pins from now on can load it, and this writer
-        // alone swapped it out, so that there are these two halves only. `T` is `Send`: any thread may call the function.
+        // alone swapped it out, so that there are these two halves only. `T` is `Send`: any thread may call
+        // the function.
         unsafe { pin.guard.defer_unchecked(move || drop(others)) };
         drop(pin);
         drop(turn);
@@ -194,7 +197,7 @@ impl<T: Send + Sync + 'static> Published<T> {
 
 impl<T: Send + Sync + 'static> Drop for Published<T> {
     fn drop(&mut self) {
-        let current = std::mem::replace(&mut self.current.0, Atomic::null());
+        let current = std::mem::replace(&mut *self.current, Atomic::null());
         // SAFETY: nobody else has a reference to `self`, thus none to its slot either, and the pointer came from
         // `Owned::new`.
         drop(unsafe { current.into_owned() });

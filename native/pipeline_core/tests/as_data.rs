@@ -5,17 +5,18 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use pipeline_core::breaker::{MAX_COUNT, Settings};
-use pipeline_core::hook::order::{Contradiction, Precedence, Reason};
+use pipeline_core::hook::order::{Contradiction, Precedence, PrecedenceReason};
 use pipeline_core::hook::{
     Attachment, Cause, Chain, ChainDescription, ChainError, ContextFamily, Flow, Hook,
-    HookDescription, HookError, Kind, OnError,
+    HookDescription, HookError, HookKind, OnError,
 };
 use pipeline_core::host::{HostError, Stage};
 use pipeline_core::plugin::PluginId;
 use pipeline_core::registry::{ChangesError, RegistryError};
 use pipeline_core::requirement::{AllowPre, Requirement, is_match, parse_version};
 use pipeline_core::resolve::{
-    Conflict, Cycle, CycleEdge, Demand, Demander, ResolveError, SolveError, Step, Trouble, Unmet,
+    Conflict, ConflictCause, Cycle, CycleEdge, Demand, Demander, PathStep, ResolveError,
+    SolveError, Unmet,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -55,11 +56,11 @@ fn requirement() -> impl Strategy<Value = Requirement> {
     (vec(one, 1..3), join).prop_map(|(all, join)| all.join(join).parse().unwrap())
 }
 
-fn step() -> impl Strategy<Value = Step<PluginId>> {
+fn step() -> impl Strategy<Value = PathStep<PluginId>> {
     prop_oneof![
         (id(), option::of(requirement()))
-            .prop_map(|(id, requirement)| Step::Plugin(id, requirement)),
-        id().prop_map(Step::Capability),
+            .prop_map(|(id, requirement)| PathStep::Plugin(id, requirement)),
+        id().prop_map(PathStep::Capability),
     ]
 }
 
@@ -88,12 +89,12 @@ fn demand() -> impl Strategy<Value = Demand<PluginId>> {
         })
 }
 
-fn trouble() -> impl Strategy<Value = Trouble<PluginId>> {
+fn cause() -> impl Strategy<Value = ConflictCause<PluginId>> {
     let versions = || vec(version(), 0..3);
     let demands = || vec(demand(), 0..3);
     prop_oneof![
         (id(), option::of(id()), demands()).prop_map(|(id, suggestion, demands)| {
-            Trouble::MissingPlugin {
+            ConflictCause::MissingPlugin {
                 id,
                 suggestion,
                 demands,
@@ -106,33 +107,37 @@ fn trouble() -> impl Strategy<Value = Trouble<PluginId>> {
             demands()
         )
             .prop_map(|(capability, pre_releases, suggestion, demands)| {
-                Trouble::MissingCapability {
+                ConflictCause::MissingCapability {
                     capability,
                     pre_releases,
                     suggestion,
                     demands,
                 }
             }),
-        (id(), versions(), demands()).prop_map(|(id, available, demands)| Trouble::NoVersion {
-            id,
-            available,
-            demands
+        (id(), versions(), demands()).prop_map(|(id, available, demands)| {
+            ConflictCause::NoVersion {
+                id,
+                available,
+                demands,
+            }
         }),
         (id(), versions(), option::of(version()), demands()).prop_map(
-            |(id, pre_releases, lockable, demands)| Trouble::PreReleaseOnly {
+            |(id, pre_releases, lockable, demands)| ConflictCause::PreReleaseOnly {
                 id,
                 pre_releases,
                 lockable,
                 demands,
             }
         ),
-        (id(), versions(), demands()).prop_map(|(id, available, demands)| Trouble::Disagreement {
-            id,
-            available,
-            demands
+        (id(), versions(), demands()).prop_map(|(id, available, demands)| {
+            ConflictCause::Disagreement {
+                id,
+                available,
+                demands,
+            }
         }),
         (id(), versions(), versions(), demands()).prop_map(|(id, available, left, demands)| {
-            Trouble::Narrowed {
+            ConflictCause::Narrowed {
                 id,
                 available,
                 left,
@@ -200,20 +205,20 @@ fn resolve_error() -> impl Strategy<Value = ResolveError<PluginId>> {
 fn solve_error() -> impl Strategy<Value = SolveError<PluginId>> {
     prop_oneof![
         (id(), version()).prop_map(|(id, version)| SolveError::DuplicateRelease { id, version }),
-        (vec(trouble(), 1..3), vec(id(), 0..3))
-            .prop_map(|(troubles, roots)| SolveError::Conflict(Conflict { troubles, roots })),
+        (vec(cause(), 1..3), vec(id(), 0..3))
+            .prop_map(|(causes, roots)| SolveError::Conflict(Conflict { causes, roots })),
     ]
 }
 
-fn kind() -> impl Strategy<Value = Kind> {
-    select(Kind::ALL.to_vec())
+fn kind() -> impl Strategy<Value = HookKind> {
+    select(HookKind::ALL.to_vec())
 }
 
 fn chain_error() -> impl Strategy<Value = ChainError> {
     let reason = select(vec![
-        Reason::DeclaredBefore,
-        Reason::DeclaredAfter,
-        Reason::Standing,
+        PrecedenceReason::DeclaredBefore,
+        PrecedenceReason::DeclaredAfter,
+        PrecedenceReason::Standing,
     ]);
     let precedence = (id(), id(), reason).prop_map(|(earlier, later, reason)| Precedence {
         earlier,

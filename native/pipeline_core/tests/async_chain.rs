@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use pipeline_core::hook::asynchronous::{
     AsyncAround, AsyncBefore, AsyncChain, AsyncFamily, AsyncHook, AsyncListener, AsyncListeners,
-    AsyncNext, Limits, Owned, RunError, Running, cancellation,
+    AsyncNext, Owned, RunError, RunLimits, Running, cancellation,
 };
 use pipeline_core::hook::{
-    Attachment, Cause, Chain, ContextFamily, Flow, Hook, HookError, Kind, OnError, WrapError,
+    Attachment, Cause, Chain, ContextFamily, Flow, Hook, HookError, HookKind, OnError, WrapError,
 };
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep};
@@ -45,7 +45,7 @@ async fn forever(text: &mut String) -> Result<Flow, String> {
     pending().await
 }
 
-fn only(skipped: &[HookError<String>]) -> (String, Kind, &Cause<String>) {
+fn only(skipped: &[HookError<String>]) -> (String, HookKind, &Cause<String>) {
     let [error] = skipped else {
         panic!("{skipped:?}")
     };
@@ -91,7 +91,11 @@ async fn a_hook_that_takes_too_long_is_skipped_without_a_trace() {
     assert_eq!(text, " core");
     assert_eq!(
         only(&skipped),
-        ("slow".to_owned(), Kind::Before, &Cause::TimedOut(SECOND))
+        (
+            "slow".to_owned(),
+            HookKind::Before,
+            &Cause::TimedOut(SECOND)
+        )
     );
 }
 
@@ -162,7 +166,7 @@ async fn a_hook_that_drops_its_next_is_not_skipped() {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_whose_time_is_up_says_what_it_was_at() {
-    let limits = Limits::new().timeout(SECOND / 2);
+    let limits = RunLimits::new().timeout(SECOND / 2);
     let start = Instant::now();
     let error = chain(vec![("outer", AsyncHook::around(slow_around))])
         .run_within(&limits, &mut String::new(), core, &mut Vec::new())
@@ -174,7 +178,7 @@ async fn a_run_whose_time_is_up_says_what_it_was_at() {
     };
     assert_eq!(running.to_string(), "the around hook of outer");
 
-    let limits = Limits::new()
+    let limits = RunLimits::new()
         .timeout(3 * SECOND)
         .deadline(Instant::now() + 2 * SECOND);
     let hooks = vec![
@@ -193,14 +197,14 @@ async fn a_run_whose_time_is_up_says_what_it_was_at() {
 
 #[tokio::test(start_paused = true)]
 async fn after_its_next_a_run_is_at_the_hook_again() {
-    let limits = Limits::new().timeout(SECOND + SECOND / 2);
+    let limits = RunLimits::new().timeout(SECOND + SECOND / 2);
     let error = chain(vec![("outer", AsyncHook::around(slow_around))])
         .run_within(&limits, &mut String::new(), core, &mut Vec::new())
         .await
         .unwrap_err();
     let expected = Running::Hook {
         plugin: "outer".into(),
-        kind: Kind::Around,
+        kind: HookKind::Around,
         index: 0,
     };
     assert!(matches!(error, RunError::DeadlineExceeded { running, .. } if running == expected));
@@ -209,7 +213,7 @@ async fn after_its_next_a_run_is_at_the_hook_again() {
 #[tokio::test]
 async fn a_token_ends_a_run() {
     let token = CancellationToken::new();
-    let limits = Limits::new().token(token.clone());
+    let limits = RunLimits::new().token(token.clone());
     let waits = async |_: &mut String| {
         token.cancel();
         pending().await
@@ -243,7 +247,7 @@ async fn cooperative(text: &mut String) -> Result<Flow, String> {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_may_end_in_its_own_way_within_the_grace() {
-    let limits = Limits::new().timeout(SECOND).grace(SECOND);
+    let limits = RunLimits::new().timeout(SECOND).grace(SECOND);
     let mut text = String::new();
     chain(vec![("a", AsyncHook::before(cooperative))])
         .run_within(&limits, &mut text, core, &mut Vec::new())
@@ -263,7 +267,7 @@ async fn a_run_may_end_in_its_own_way_within_the_grace() {
 async fn nested(text: &mut String) -> Result<Flow, String> {
     let inner = chain(vec![("inner", AsyncHook::before(cooperative))]);
     inner
-        .run_within(&Limits::new().grace(SECOND), text, core, &mut Vec::new())
+        .run_within(&RunLimits::new().grace(SECOND), text, core, &mut Vec::new())
         .await
         .map_err(|error| error.to_string())?;
     Ok(Flow::Answer)
@@ -271,7 +275,7 @@ async fn nested(text: &mut String) -> Result<Flow, String> {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_inside_a_run_ends_with_it() {
-    let limits = Limits::new().timeout(SECOND).grace(SECOND);
+    let limits = RunLimits::new().timeout(SECOND).grace(SECOND);
     let mut text = String::new();
     chain(vec![("outer", AsyncHook::before(nested))])
         .run_within(&limits, &mut text, core, &mut Vec::new())
@@ -300,7 +304,7 @@ async fn dropping_a_run_drops_what_is_inside_and_cancels_its_token() {
     };
     let run = tokio::spawn(async move {
         let chain = chain(vec![("a", hook)]);
-        let limits = Limits::new();
+        let limits = RunLimits::new();
         chain
             .run_within(&limits, &mut String::new(), core, &mut Vec::new())
             .await
@@ -411,7 +415,7 @@ async fn a_blocking_hook_learns_that_its_run_is_over() {
     let hook = AsyncHook::blocking(&waits).unwrap();
     let chain = chain(vec![("a", hook.timeout(Duration::from_millis(1)))]);
     let error = chain
-        .run_within(&Limits::new(), &mut String::new(), core, &mut Vec::new())
+        .run_within(&RunLimits::new(), &mut String::new(), core, &mut Vec::new())
         .await
         .unwrap_err();
     assert!(matches!(error, RunError::Hook(_)), "{error}");
@@ -430,7 +434,7 @@ async fn a_blocking_hook_that_takes_too_long_keeps_its_context() {
         let hook = AsyncHook::blocking(&waits.on_error(on_error)).unwrap();
         let mut text = "here".to_owned();
         let result = chain(vec![("a", hook.timeout(Duration::from_millis(1)))])
-            .run_within(&Limits::new(), &mut text, core, &mut Vec::new())
+            .run_within(&RunLimits::new(), &mut text, core, &mut Vec::new())
             .await;
         assert_eq!(result.is_ok(), on_error == OnError::Skip);
         assert_eq!(text, left);

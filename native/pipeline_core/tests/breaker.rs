@@ -2,7 +2,8 @@
 #![cfg(not(loom))]
 
 use pipeline_core::breaker::{
-    Admission, Breaker, MAX_COUNT, Permit, Reason, Settings, SettingsError, State, Transition,
+    Admission, Breaker, BreakerState, MAX_COUNT, Permit, Settings, SettingsError, Transition,
+    TransitionReason,
 };
 use proptest::prelude::*;
 
@@ -20,7 +21,7 @@ struct Model {
     window: u64,
     cool_down: u64,
     trials: usize,
-    state: State,
+    state: BreakerState,
     /// Counts the transitions.
     era: usize,
     failed_at: Vec<u64>,
@@ -30,7 +31,7 @@ struct Model {
 }
 
 impl Model {
-    fn to(&mut self, to: State, reason: Reason, now: u64) -> Option<Transition> {
+    fn to(&mut self, to: BreakerState, reason: TransitionReason, now: u64) -> Option<Transition> {
         let from = self.state;
         (self.state, self.since, self.begun, self.passed) = (to, now, 0, 0);
         self.failed_at.clear();
@@ -42,10 +43,12 @@ impl Model {
         let rested = now - self.since >= self.cool_down;
         let mut moved = None;
         match self.state {
-            State::Closed => return Told::Admitted,
-            State::Open if rested => moved = self.to(State::HalfOpen, Reason::CoolDown, now),
-            State::HalfOpen if self.begun < self.trials => {}
-            State::HalfOpen if rested => self.begun = 0,
+            BreakerState::Closed => return Told::Admitted,
+            BreakerState::Open if rested => {
+                moved = self.to(BreakerState::HalfOpen, TransitionReason::CoolDown, now);
+            }
+            BreakerState::HalfOpen if self.begun < self.trials => {}
+            BreakerState::HalfOpen if rested => self.begun = 0,
             _ => return Told::Refused,
         }
         self.begun += 1;
@@ -58,16 +61,18 @@ impl Model {
             return None;
         }
         match (self.state, fails) {
-            (State::Closed, true) => {
+            (BreakerState::Closed, true) => {
                 self.failed_at.push(now);
                 (self.recent(now) >= self.failures)
-                    .then(|| self.to(State::Open, Reason::Failures, now))?
+                    .then(|| self.to(BreakerState::Open, TransitionReason::Failures, now))?
             }
-            (State::HalfOpen, true) => self.to(State::Open, Reason::TrialFailed, now),
-            (State::HalfOpen, false) => {
+            (BreakerState::HalfOpen, true) => {
+                self.to(BreakerState::Open, TransitionReason::TrialFailed, now)
+            }
+            (BreakerState::HalfOpen, false) => {
                 self.passed += 1;
                 (self.passed == self.trials)
-                    .then(|| self.to(State::Closed, Reason::TrialsPassed, now))?
+                    .then(|| self.to(BreakerState::Closed, TransitionReason::TrialsPassed, now))?
             }
             _ => None,
         }
@@ -114,7 +119,7 @@ proptest! {
             window,
             cool_down,
             trials: trials as usize,
-            state: State::Closed,
+            state: BreakerState::Closed,
             era: 0,
             failed_at: Vec::new(),
             since: 0,
@@ -157,11 +162,11 @@ proptest! {
                     } else {
                         breaker.passed(permit)
                     };
-                    opened += u64::from(told.is_some_and(|told| told.to == State::Open));
+                    opened += u64::from(told.is_some_and(|told| told.to == BreakerState::Open));
                     (Told::Ended(told), Told::Ended(expected))
                 }
                 Step::Reset => {
-                    let expected = model.to(State::Closed, Reason::Reset, now);
+                    let expected = model.to(BreakerState::Closed, TransitionReason::Reset, now);
                     (Told::Ended(breaker.reset()), Told::Ended(expected))
                 }
             };
@@ -169,7 +174,7 @@ proptest! {
             let counts = breaker.counts(now);
             prop_assert_eq!(counts.state, model.state);
             prop_assert_eq!((counts.opened, counts.refused), (opened, refused));
-            if model.state == State::Closed {
+            if model.state == BreakerState::Closed {
                 prop_assert_eq!(counts.failures as usize, model.recent(now));
             }
         }
@@ -232,12 +237,12 @@ fn the_most_that_it_counts_it_counts() {
     for now in 1..u64::from(MAX_COUNT) {
         assert_eq!(fail(now), None);
     }
-    assert_eq!(fail(5000).unwrap().reason, Reason::Failures);
+    assert_eq!(fail(5000).unwrap().reason, TransitionReason::Failures);
     for trial in 1..=MAX_COUNT {
         let Admission::Trial(permit, _) = breaker.admit(|| 6000) else {
             panic!("half-open")
         };
         assert_eq!(breaker.passed(permit).is_some(), trial == MAX_COUNT);
     }
-    assert_eq!(breaker.state(), State::Closed);
+    assert_eq!(breaker.state(), BreakerState::Closed);
 }

@@ -5,7 +5,7 @@
 
 use loom::sync::Arc;
 use loom::thread;
-use pipeline_core::breaker::{Admission, Breaker, Permit, Settings, State, Transition};
+use pipeline_core::breaker::{Admission, Breaker, BreakerState, Permit, Settings, Transition};
 
 fn breaker(failures: u32, trials: u32) -> Arc<Breaker> {
     Arc::new(Breaker::new(
@@ -38,7 +38,7 @@ fn both<T: 'static>(
     [here, there.join().unwrap()]
 }
 
-fn told(moved: &[Option<Transition>], to: State) -> usize {
+fn told(moved: &[Option<Transition>], to: BreakerState) -> usize {
     moved
         .iter()
         .flatten()
@@ -54,8 +54,8 @@ fn the_last_failure_that_it_takes_opens_it_whoever_tells_it() {
             let permit = Permit::from_number(0);
             breaker.failed(permit, now)
         });
-        assert_eq!(breaker.state(), State::Open);
-        assert_eq!(told(&moved, State::Open), 1);
+        assert_eq!(breaker.state(), BreakerState::Open);
+        assert_eq!(told(&moved, BreakerState::Open), 1);
         assert_eq!(breaker.counts(3).opened, 1);
     });
 }
@@ -67,7 +67,7 @@ fn it_opens_once_when_more_fail_than_it_takes() {
         let moved = both(&breaker, |breaker, now| {
             breaker.failed(Permit::from_number(0), now)
         });
-        assert_eq!(told(&moved, State::Open), 1);
+        assert_eq!(told(&moved, BreakerState::Open), 1);
         assert_eq!(breaker.counts(3).opened, 1);
     });
 }
@@ -119,8 +119,8 @@ fn a_trial_that_fails_beside_one_that_passes_leaves_it_open() {
                 breaker.passed(permit)
             }
         });
-        assert_eq!(breaker.state(), State::Open);
-        assert_eq!(told(&moved, State::Open), 1);
+        assert_eq!(breaker.state(), BreakerState::Open);
+        assert_eq!(told(&moved, BreakerState::Open), 1);
     });
 }
 
@@ -136,7 +136,10 @@ fn a_late_failure_does_not_undo_a_reset() {
                 breaker.reset()
             }
         });
-        assert_eq!(breaker.state(), State::Closed);
-        assert_eq!(told(&moved, State::Open), told(&moved, State::Closed));
+        assert_eq!(breaker.state(), BreakerState::Closed);
+        assert_eq!(
+            told(&moved, BreakerState::Open),
+            told(&moved, BreakerState::Closed)
+        );
     });
 }

@@ -1,20 +1,20 @@
-//! The order of hooks on one point: examples with their exact outcome, exact messages, and random points against an
-//! independently written checker.
+//! The order of hooks on one point: examples with their exact outcome, exact messages, and random points
+//! against an independently written checker.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pipeline_core::hook::Kind;
-use pipeline_core::hook::order::{Contradiction, Entry, Precedence, Reason, order};
+use pipeline_core::hook::HookKind;
+use pipeline_core::hook::order::{Contradiction, OrderEntry, Precedence, PrecedenceReason, order};
 use proptest::prelude::*;
 
 type Dependencies = BTreeMap<&'static str, Vec<&'static str>>;
 
-fn hook(plugin: &'static str, priority: i64, registration: u64) -> Entry<&'static str> {
-    Entry::new(plugin, Kind::Before, priority, registration)
+fn hook(plugin: &'static str, priority: i64, registration: u64) -> OrderEntry<&'static str> {
+    OrderEntry::new(plugin, HookKind::Before, priority, registration)
 }
 
 fn ordered(
-    hooks: &[Entry<&'static str>],
+    hooks: &[OrderEntry<&'static str>],
     dependencies: &Dependencies,
 ) -> Result<Vec<&'static str>, Contradiction<&'static str>> {
     let sequence = order(hooks, |id| dependencies.get(id).map_or(&[], Vec::as_slice))?;
@@ -25,13 +25,13 @@ fn ordered(
 }
 
 #[track_caller]
-fn assert_order(hooks: &[Entry<&'static str>], expected: &[&str]) {
+fn assert_order(hooks: &[OrderEntry<&'static str>], expected: &[&str]) {
     assert_eq!(ordered(hooks, &Dependencies::new()).unwrap(), expected);
 }
 
 #[track_caller]
 fn assert_order_with(
-    hooks: &[Entry<&'static str>],
+    hooks: &[OrderEntry<&'static str>],
     dependencies: &Dependencies,
     expected: &[&str],
 ) {
@@ -39,7 +39,7 @@ fn assert_order_with(
 }
 
 #[track_caller]
-fn assert_refused(hooks: &[Entry<&'static str>], message: &str) {
+fn assert_refused(hooks: &[OrderEntry<&'static str>], message: &str) {
     assert_eq!(
         ordered(hooks, &Dependencies::new())
             .unwrap_err()
@@ -56,11 +56,11 @@ fn an_empty_point_has_an_empty_order() {
 #[test]
 fn kinds_stand_apart() {
     let hooks = [
-        Entry::new("listen", Kind::Listen, 50, 1),
-        Entry::new("after", Kind::After, 50, 2),
-        Entry::new("replace", Kind::Replace, 50, 3),
-        Entry::new("before", Kind::Before, 50, 4),
-        Entry::new("around", Kind::Around, 50, 5),
+        OrderEntry::new("listen", HookKind::Listen, 50, 1),
+        OrderEntry::new("after", HookKind::After, 50, 2),
+        OrderEntry::new("replace", HookKind::Replace, 50, 3),
+        OrderEntry::new("before", HookKind::Before, 50, 4),
+        OrderEntry::new("around", HookKind::Around, 50, 5),
     ];
     assert_order(&hooks, &["around", "before", "replace", "after", "listen"]);
 }
@@ -150,8 +150,8 @@ fn a_deep_dependency_chain_needs_no_stack() {
     let depth = 200_000_usize;
     let dependencies: Vec<[usize; 1]> = (0..depth).map(|id| [id + 1]).collect();
     let hooks = [
-        Entry::new(0, Kind::Before, 50, 0),
-        Entry::new(depth, Kind::Before, 50, 1),
+        OrderEntry::new(0, HookKind::Before, 50, 0),
+        OrderEntry::new(depth, HookKind::Before, 50, 1),
     ];
     let sequence = std::thread::Builder::new()
         .stack_size(320 * 1024)
@@ -233,7 +233,7 @@ fn a_constraint_on_an_absent_plugin_is_as_none() {
 #[test]
 fn a_constraint_counts_within_its_kind_only() {
     let hooks = [
-        Entry::new("x", Kind::After, 50, 1),
+        OrderEntry::new("x", HookKind::After, 50, 1),
         hook("a", 50, 2),
         hook("b", 50, 3).before(["x"]),
     ];
@@ -353,12 +353,12 @@ fn the_shortest_cycle_is_told() {
     let step = |earlier, later| Precedence {
         earlier,
         later,
-        reason: Reason::DeclaredBefore,
+        reason: PrecedenceReason::DeclaredBefore,
     };
     assert_eq!(
         refused,
         Contradiction {
-            kind: Kind::Before,
+            kind: HookKind::Before,
             cycle: vec![step("c", "d"), step("d", "c")]
         }
     );
@@ -366,7 +366,8 @@ fn the_shortest_cycle_is_told() {
 
 const PLUGINS: usize = 7;
 
-/// (plugin, priority, before, after) and, per plugin, what it depends on; lower numbers only, so that there is no cycle.
+/// (plugin, priority, before, after) and, per plugin, what it depends on; lower numbers only, so that there
+/// is no cycle.
 type Point = (Vec<(usize, i64, Vec<usize>, Vec<usize>)>, Vec<Vec<usize>>);
 
 fn point(constraints: usize) -> impl Strategy<Value = Point> {
@@ -391,17 +392,19 @@ fn point(constraints: usize) -> impl Strategy<Value = Point> {
     (prop::collection::vec(entry, 0..12), dependencies)
 }
 
-fn entries(point: &Point, permutation: &[u64]) -> Vec<Entry<usize>> {
+fn entries(point: &Point, permutation: &[u64]) -> Vec<OrderEntry<usize>> {
     let hooks = point.0.iter().zip(permutation);
     hooks
-        .map(|((plugin, priority, before, after), &registration)| Entry {
-            plugin: *plugin,
-            kind: Kind::After,
-            priority: *priority,
-            registration,
-            before: before.clone(),
-            after: after.clone(),
-        })
+        .map(
+            |((plugin, priority, before, after), &registration)| OrderEntry {
+                plugin: *plugin,
+                kind: HookKind::After,
+                priority: *priority,
+                registration,
+                before: before.clone(),
+                after: after.clone(),
+            },
+        )
         .collect()
 }
 
@@ -423,7 +426,7 @@ fn reachable(dependencies: &[Vec<usize>], from: usize) -> BTreeSet<usize> {
 }
 
 /// The standing order by its definition: of what may come next, the hook registered first.
-fn standing(hooks: &[Entry<usize>], dependencies: &[Vec<usize>]) -> Vec<usize> {
+fn standing(hooks: &[OrderEntry<usize>], dependencies: &[Vec<usize>]) -> Vec<usize> {
     let mut left: BTreeSet<usize> = (0..hooks.len()).collect();
     let mut sequence = Vec::new();
     while !left.is_empty() {
@@ -447,7 +450,7 @@ fn standing(hooks: &[Entry<usize>], dependencies: &[Vec<usize>]) -> Vec<usize> {
 }
 
 /// What each constraint asks for, as pairs (earlier, later).
-fn asked(hooks: &[Entry<usize>]) -> BTreeSet<(usize, usize)> {
+fn asked(hooks: &[OrderEntry<usize>]) -> BTreeSet<(usize, usize)> {
     let mut pairs = BTreeSet::new();
     for (hook, entry) in hooks.iter().enumerate() {
         for (other, target) in hooks.iter().enumerate().filter(|&(other, _)| other != hook) {
@@ -462,7 +465,7 @@ fn asked(hooks: &[Entry<usize>]) -> BTreeSet<(usize, usize)> {
     pairs
 }
 
-fn movers(hooks: &[Entry<usize>]) -> BTreeSet<usize> {
+fn movers(hooks: &[OrderEntry<usize>]) -> BTreeSet<usize> {
     let names = |hook: usize| {
         let entry = &hooks[hook];
         hooks.iter().enumerate().any(|(other, target)| {
@@ -511,7 +514,9 @@ fn shortest_circle(pairs: &BTreeSet<(usize, usize)>, unmoved: &[usize]) -> usize
     lengths.min().unwrap()
 }
 
-fn any_point(constraints: usize) -> impl Strategy<Value = (Vec<Entry<usize>>, Vec<Vec<usize>>)> {
+fn any_point(
+    constraints: usize,
+) -> impl Strategy<Value = (Vec<OrderEntry<usize>>, Vec<Vec<usize>>)> {
     point(constraints).prop_flat_map(|point| {
         let numbers: Vec<u64> = (0..point.0.len() as u64).collect();
         Just(numbers)
@@ -563,18 +568,18 @@ proptest! {
                 prop_assert_eq!(steps.len(), shortest_circle(&pairs, &unmoved));
                 for (step, next) in steps.iter().zip(steps.iter().cycle().skip(1)) {
                     prop_assert_eq!(step.later, next.earlier);
-                    let declares = |plugin: usize, named: usize, list: fn(&Entry<usize>) -> &Vec<usize>| {
+                    let declares = |plugin: usize, named: usize, list: fn(&OrderEntry<usize>) -> &Vec<usize>| {
                         hooks.iter().any(|hook| hook.plugin == plugin && list(hook).contains(&named))
                     };
                     let grounded = match step.reason {
-                        Reason::DeclaredBefore => declares(step.earlier, step.later, |hook| &hook.before),
-                        Reason::DeclaredAfter => declares(step.later, step.earlier, |hook| &hook.after),
-                        Reason::Standing => unmoved.iter().any(|&hook| hooks[hook].plugin == step.earlier)
+                        PrecedenceReason::DeclaredBefore => declares(step.earlier, step.later, |hook| &hook.before),
+                        PrecedenceReason::DeclaredAfter => declares(step.later, step.earlier, |hook| &hook.after),
+                        PrecedenceReason::Standing => unmoved.iter().any(|&hook| hooks[hook].plugin == step.earlier)
                             && unmoved.iter().any(|&hook| hooks[hook].plugin == step.later),
                     };
                     prop_assert!(grounded);
                 }
-                prop_assert!(steps.iter().any(|step| step.reason != Reason::Standing));
+                prop_assert!(steps.iter().any(|step| step.reason != PrecedenceReason::Standing));
             }
         }
     }

@@ -605,7 +605,8 @@ fn a_host_tells_which_hooks_fail() {
     assert!(told(&events).is_empty());
 }
 
-/// Two plugins with two hooks each come and go, together and apart: every run sees both hooks of a plugin or neither.
+/// Two plugins with two hooks each come and go, together and apart: every run sees both hooks of a plugin or
+/// neither.
 #[test]
 fn a_run_sees_all_hooks_of_a_plugin_or_none() {
     let rounds = if cfg!(miri) { 5 } else { 500 };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use pipeline_core::hook::asynchronous::{AsyncHook, AsyncNext, Limits, RunError};
+use pipeline_core::hook::asynchronous::{AsyncHook, AsyncNext, RunError, RunLimits};
 use pipeline_core::hook::{ContextFamily, Flow, Hook, OnError, WrapError};
 use pipeline_core::host::{Host, HostError, Plugin, PluginError, Registrar};
 use pipeline_core::plugin::Manifest;
@@ -65,7 +65,7 @@ async fn core(text: &mut String) -> Result<(), String> {
 
 async fn run(host: &Host<Texts>) -> String {
     let mut text = String::new();
-    host.run_async("run", &Limits::new(), &mut text, core, &mut Vec::new())
+    host.run_async("run", &RunLimits::new(), &mut text, core, &mut Vec::new())
         .await
         .unwrap();
     text
@@ -204,7 +204,7 @@ async fn a_host_tells_which_async_hooks_fail() {
         "{\"failed\":null} true",
         "{\"timed_out\":{\"nanos\":0,\"secs\":1}} false",
     );
-    let limits = Limits::new();
+    let limits = RunLimits::new();
     let ended = host
         .run_async("run", &limits, &mut String::new(), core, &mut Vec::new())
         .await;

@@ -93,7 +93,8 @@ fn old_values_are_destroyed() {
     for part in 1..=REPLACEMENTS {
         published.replace(Whole::new(part, &living));
     }
-    // Destruction lags behind by a few epochs, not by the number of replacements. Pins of other tests hold it up.
+    // Destruction lags behind by a few epochs, not by the number of replacements. Pins of other tests hold it
+    // up.
     let bounded = (0..1_000_000).any(|_| {
         published.update(|whole| (Whole::new(whole.part(), &living), ()));
         thread::yield_now();

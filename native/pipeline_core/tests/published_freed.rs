@@ -1,4 +1,5 @@
-//! When replaced values are destroyed. A program of its own, with one test: a pin of any other thread would hold it up.
+//! When replaced values are destroyed. A program of its own, with one test: a pin of any other thread would
+//! hold it up.
 #![cfg(not(loom))]
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,5 @@
-//! The registry against a plain list that does the same by definition, its edges one by one, and readers beside a
-//! writer.
+//! The registry against a plain list that does the same by definition, its edges one by one, and readers
+//! beside a writer.
 #![cfg(not(loom))]
 
 use std::cmp::Reverse;
@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use pipeline_core::plugin::{Capability, Manifest, Name, PluginId, Value};
+use pipeline_core::plugin::{Capability, CapabilityValue, Manifest, Name, PluginId};
 use pipeline_core::registry::{ChangesError, Provider, Registry, RegistryError};
 use proptest::prelude::*;
 use semver::Version;
@@ -121,7 +121,7 @@ fn each_element_of_a_list_finds_the_plugin() {
     let models = Capability::new("llm")
         .value("small")
         .value("large")
-        .value(Value::symbol("small"));
+        .value(CapabilityValue::symbol("small"));
     registry.register(manifest("a").capability(models)).unwrap();
     registry
         .register(manifest("b").capability(Capability::new("llm").value("large")))
@@ -136,12 +136,12 @@ fn each_element_of_a_list_finds_the_plugin() {
         ids(&["a"])
     );
     assert_eq!(
-        registry.find_by_capability_value(&llm, &Value::symbol("small")),
+        registry.find_by_capability_value(&llm, &CapabilityValue::symbol("small")),
         ids(&["a"])
     );
     assert!(
         registry
-            .find_by_capability_value(&llm, &Value::symbol("large"))
+            .find_by_capability_value(&llm, &CapabilityValue::symbol("large"))
             .is_empty()
     );
     registry.unregister(&"a".into()).unwrap();
@@ -355,7 +355,7 @@ proptest! {
                 let has = |manifest: &&Manifest| manifest.capabilities.iter().any(|found| found.name == capability);
                 let expected: Vec<PluginId> = list.iter().filter(has).map(|manifest| manifest.id.clone()).collect();
                 prop_assert_eq!(registry.find_by_capability(&capability), expected);
-                for value in (0..3).map(Value::Integer) {
+                for value in (0..3).map(CapabilityValue::Integer) {
                     let has = |manifest: &&Manifest| {
                         let mut capabilities = manifest.capabilities.iter();
                         capabilities.any(|found| found.name == capability && found.values.contains(&value))

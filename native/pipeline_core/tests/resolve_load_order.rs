@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use pipeline_core::resolve::{
-    Dependency, Draft, Need, Node, ResolveError, Roster, Target, load_order, unload_order,
+    Dependency, Node, NumberedDependency, PluginTable, PluginTableBuilder, ResolveError, Target,
+    load_order, unload_order,
 };
 use proptest::prelude::*;
 use semver::Version;
@@ -418,16 +419,16 @@ fn nobody_is_told_that_it_may_have_meant_itself() {
 fn a_draft_counts_through_its_lists_only() {
     let (names, version) = ([&"blog", &"cache"], Version::new(1, 0, 0));
     let versions = [&version];
-    let mut draft = Draft::default();
-    draft.plugin(0, 0);
-    draft.provides(1);
-    assert!(Roster::new(&draft, &names, &versions, &[]).is_some());
-    assert!(Roster::new(&draft, &names[..1], &versions, &[]).is_none());
-    assert!(Roster::new(&draft, &names, &[], &[]).is_none());
-    draft.needs(Need::plugin(1, Some(0)));
-    assert!(Roster::new(&draft, &names, &versions, &[]).is_none());
+    let mut builder = PluginTableBuilder::default();
+    builder.plugin(0, 0);
+    builder.provides(1);
+    assert!(PluginTable::new(&builder, &names, &versions, &[]).is_some());
+    assert!(PluginTable::new(&builder, &names[..1], &versions, &[]).is_none());
+    assert!(PluginTable::new(&builder, &names, &[], &[]).is_none());
+    builder.depends_on(NumberedDependency::plugin(1, Some(0)));
+    assert!(PluginTable::new(&builder, &names, &versions, &[]).is_none());
     let requirement = "~> 1.0".parse().unwrap();
     let requirements = [&requirement];
-    let roster = Roster::new(&draft, &names, &versions, &requirements).unwrap();
-    assert!(matches!(roster.load_order(), Err(ResolveError::Unmet(_))));
+    let table = PluginTable::new(&builder, &names, &versions, &requirements).unwrap();
+    assert!(matches!(table.load_order(), Err(ResolveError::Unmet(_))));
 }

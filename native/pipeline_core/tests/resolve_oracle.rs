@@ -181,7 +181,8 @@ proptest! {
                 let taken: Vec<&Node<u8>> = chosen.values().map(|&at| &releases[at]).collect();
                 prop_assert!(chosen.iter().all(|(id, &at)| releases[at].id == *id));
                 prop_assert!(is_fine(&request, &taken), "{:?}", taken);
-                // The load order sees the same set as complete: it may find a cycle, but nothing missing or mismatched.
+                // The load order sees the same set as complete: it may find a cycle, but nothing missing or
+                // mismatched.
                 let taken: Vec<Node<u8>> = taken.into_iter().cloned().collect();
                 if let Err(error) = load_order(&taken, &[]) {
                     prop_assert!(matches!(error, pipeline_core::resolve::ResolveError::Cycle(_)), "{}", error);
@@ -190,8 +191,8 @@ proptest! {
             }
             Err(SolveError::Conflict(conflict)) => {
                 prop_assert!(!exists(&releases, &request));
-                prop_assert!(!conflict.troubles.is_empty());
-                prop_assert!(conflict.troubles.iter().all(|trouble| !trouble.demands().is_empty()), "{}", conflict);
+                prop_assert!(!conflict.causes.is_empty());
+                prop_assert!(conflict.causes.iter().all(|cause| !cause.demands().is_empty()), "{}", conflict);
                 // The roots it names are enough for it.
                 let mut fewer = request.clone();
                 fewer.roots.retain(|root| conflict.roots.contains(&root.id));

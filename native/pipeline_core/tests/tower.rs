@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pipeline_core::hook::asynchronous::{AsyncChain, AsyncHook, AsyncNext, Limits, RunError};
+use pipeline_core::hook::asynchronous::{AsyncChain, AsyncHook, AsyncNext, RunError, RunLimits};
 use pipeline_core::hook::{Attachment, ContextFamily, Flow, HookError, OnError, WrapError};
 use pipeline_core::host::{Host, Plugin, PluginError, Registrar};
 use pipeline_core::plugin::Manifest;
@@ -171,7 +171,7 @@ async fn a_timeout_inside_is_a_failure_that_hooks_see() {
 
 #[tokio::test(start_paused = true)]
 async fn limits_hold_for_a_call() {
-    let limited = layer(vec![]).limits(Limits::new().timeout(SECOND));
+    let limited = layer(vec![]).limits(RunLimits::new().timeout(SECOND));
     let service = ServiceBuilder::new()
         .layer(limited)
         .service_fn(async |_: String| std::future::pending::<Result<String, BoxError>>().await);

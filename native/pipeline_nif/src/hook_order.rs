@@ -2,25 +2,25 @@
 
 use std::collections::HashMap;
 
-use pipeline_core::hook::Kind;
-use pipeline_core::hook::order::{Entry, order};
+use pipeline_core::hook::HookKind;
+use pipeline_core::hook::order::{OrderEntry, order};
 use rustler::{Atom, Decoder, Encoder, Env, Error, NifResult, Term};
 
 use crate::id::Id;
 
 rustler::atoms! { after, around, before, error, listen, ok, replace }
 
-struct HookKind(Kind);
+struct HookKindTerm(HookKind);
 
-impl<'a> Decoder<'a> for HookKind {
+impl<'a> Decoder<'a> for HookKindTerm {
     fn decode(term: Term<'a>) -> NifResult<Self> {
         let atom = Atom::from_term(term)?;
         [
-            (around(), Kind::Around),
-            (before(), Kind::Before),
-            (replace(), Kind::Replace),
-            (after(), Kind::After),
-            (listen(), Kind::Listen),
+            (around(), HookKind::Around),
+            (before(), HookKind::Before),
+            (replace(), HookKind::Replace),
+            (after(), HookKind::After),
+            (listen(), HookKind::Listen),
         ]
         .into_iter()
         .find_map(|(name, kind)| (name == atom).then_some(Self(kind)))
@@ -28,7 +28,7 @@ impl<'a> Decoder<'a> for HookKind {
     }
 }
 
-type Declared<'a> = (Id, HookKind, i64, u64, Term<'a>, Term<'a>);
+type HookTuple<'a> = (Id, HookKindTerm, i64, u64, Term<'a>, Term<'a>);
 
 /// `{:ok, indices}`, or `{:error, sentence}` where constraints contradict each other.
 #[rustler::nif(schedule = "DirtyCpu")]
@@ -47,11 +47,11 @@ fn hook_order_of_few<'a>(
 }
 
 fn ordered<'a>(env: Env<'a>, hooks: Term<'a>, dependencies: Term<'a>) -> NifResult<Term<'a>> {
-    let entries = list::<Declared<'_>>(hooks)?
+    let entries = list::<HookTuple<'_>>(hooks)?
         .into_iter()
         .map(
-            |(plugin, HookKind(kind), priority, registration, before, after)| {
-                Ok(Entry::new(plugin, kind, priority, registration)
+            |(plugin, HookKindTerm(kind), priority, registration, before, after)| {
+                Ok(OrderEntry::new(plugin, kind, priority, registration)
                     .before(list::<Id>(before)?)
                     .after(list::<Id>(after)?))
             },

@@ -9,7 +9,8 @@ rustler::atoms! { unknown_atom }
 
 /// The id of a plugin or the name of a capability: an atom or a string. `:a` and `"a"` are different ids.
 ///
-/// An atom is compared by its term, which never changes while the VM runs; its name is asked for only to be shown.
+/// An atom is compared by its term, which never changes while the VM runs; its name is asked for only to be
+/// shown.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Id {
     Atom(Atom),

@@ -1,21 +1,22 @@
-//! The native library that `Pipeline.Native` loads: it decodes terms, calls the core and encodes what comes back.
+//! The native library that `Pipeline.Native` loads: it decodes terms, calls the core and encodes what comes
+//! back.
 //!
 //! The functions that run native hooks come from `pipeline_term`, as in every library with hooks.
 
 // `shared_term` is the one file that may: it opens with the argument.
 #![deny(unsafe_code)]
-// What a NIF takes is decoded for it, so it owns its arguments.
+// A NIF owns its arguments: they are decoded for it.
 #![allow(clippy::needless_pass_by_value)]
 
 mod background;
-mod declared;
 mod discovery;
 mod hook_order;
 mod id;
+mod interner;
 mod lifecycle;
 mod manifest;
+mod manifest_terms;
 mod memory;
-mod numbers;
 mod registry;
 mod requirement;
 mod resolution;

@@ -1,6 +1,6 @@
 //! The states of a plugin.
 
-use pipeline_core::lifecycle::State;
+use pipeline_core::lifecycle::LifecycleState;
 use rustler::{Atom, Encoder, Env, Error, NifResult, Term};
 
 rustler::atoms! { discovered, draining, error, failed, held, loading, ok, resolved, started, stopped }
@@ -14,22 +14,32 @@ fn lifecycle_enter(env: Env<'_>, from: Atom, to: Atom) -> NifResult<Term<'_>> {
     })
 }
 
-fn state(atom: Atom) -> NifResult<State> {
-    State::ALL
+/// `[{state, idle?, [state that it can enter]}]`, of every state.
+#[rustler::nif]
+fn lifecycle_states() -> Vec<(Atom, bool, Vec<Atom>)> {
+    let row = |state: LifecycleState| {
+        let next = state.next().iter().copied().map(name).collect();
+        (name(state), state.is_idle(), next)
+    };
+    LifecycleState::ALL.into_iter().map(row).collect()
+}
+
+fn state(atom: Atom) -> NifResult<LifecycleState> {
+    LifecycleState::ALL
         .into_iter()
         .find(|&state| name(state) == atom)
         .ok_or(Error::BadArg)
 }
 
-fn name(state: State) -> Atom {
+fn name(state: LifecycleState) -> Atom {
     match state {
-        State::Discovered => discovered(),
-        State::Resolved => resolved(),
-        State::Loading => loading(),
-        State::Started => started(),
-        State::Held => held(),
-        State::Draining => draining(),
-        State::Stopped => stopped(),
-        State::Failed => failed(),
+        LifecycleState::Discovered => discovered(),
+        LifecycleState::Resolved => resolved(),
+        LifecycleState::Loading => loading(),
+        LifecycleState::Started => started(),
+        LifecycleState::Held => held(),
+        LifecycleState::Draining => draining(),
+        LifecycleState::Stopped => stopped(),
+        LifecycleState::Failed => failed(),
     }
 }

@@ -1,4 +1,4 @@
-//! What this library has allocated and not given back, which the VM knows nothing of.
+//! The memory that this library has allocated and not freed, which the VM does not count.
 
 use pipeline_alloc::{Counting, live};
 

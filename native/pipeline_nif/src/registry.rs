@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use pipeline_core::registry::{
-    ChangesError, Entry, Provider, Provision, Registry, RegistryError, Snapshot,
+    ChangesError, Provider, Provision, Registry, RegistryEntry, RegistryError, Snapshot,
 };
 use rustler::{Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 
@@ -14,7 +14,7 @@ use crate::shared_term::SharedTerm;
 
 rustler::atoms! { ahead, duplicate, error, ok, too_old, unknown }
 
-/// What is registered under an id.
+/// An entry of the registry.
 struct Registered {
     id: Id,
     capabilities: Vec<(Id, Vec<Value>)>,
@@ -27,7 +27,7 @@ struct Registered {
 /// The value of a capability as the external term format writes it, which is the same for equal terms.
 type Value = Box<[u8]>;
 
-impl Entry for Registered {
+impl RegistryEntry for Registered {
     type Id = Id;
     type Key = Id;
     type Value = Value;
@@ -45,32 +45,37 @@ impl Entry for Registered {
     }
 }
 
-/// A change is published whole or, should it panic, not at all; so a panic leaves nothing half done to be seen.
-struct RegistryResource(AssertUnwindSafe<Source>);
+/// A change is published whole or, should it panic, not at all; so a panic leaves nothing half done to be
+/// seen.
+struct RegistryResource(AssertUnwindSafe<RegistrySource>);
 
-/// What is read: a registry as it is now, or as it was at one moment.
-enum Source {
+/// A registry as it is now, or as it was at one moment.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a registry is read where it lies; most of it is padding"
+)]
+enum RegistrySource {
     Live(Registry<Registered>),
     Kept(Box<Snapshot<Registered>>),
 }
 
 impl RegistryResource {
-    fn new(source: Source) -> ResourceArc<Self> {
+    fn new(source: RegistrySource) -> ResourceArc<Self> {
         ResourceArc::new(Self(AssertUnwindSafe(source)))
     }
 
     fn read<R>(&self, read: impl FnOnce(&Snapshot<Registered>) -> R) -> R {
         match &*self.0 {
-            Source::Live(registry) => registry.read(read),
-            Source::Kept(snapshot) => read(snapshot),
+            RegistrySource::Live(registry) => registry.read(read),
+            RegistrySource::Kept(snapshot) => read(snapshot),
         }
     }
 
     /// A snapshot takes no changes.
     fn live(&self) -> NifResult<&Registry<Registered>> {
         match &*self.0 {
-            Source::Live(registry) => Ok(registry),
-            Source::Kept(_) => Err(Error::BadArg),
+            RegistrySource::Live(registry) => Ok(registry),
+            RegistrySource::Kept(_) => Err(Error::BadArg),
         }
     }
 }
@@ -80,14 +85,14 @@ impl Resource for RegistryResource {}
 
 #[rustler::nif]
 fn registry_new() -> ResourceArc<RegistryResource> {
-    RegistryResource::new(Source::Live(Registry::new()))
+    RegistryResource::new(RegistrySource::Live(Registry::new()))
 }
 
 /// The registry as it is now, to be read like one. It shares what it holds with the registry.
 #[rustler::nif]
 fn registry_snapshot(registry: &RegistryResource) -> ResourceArc<RegistryResource> {
     let snapshot = registry.read(Snapshot::clone);
-    RegistryResource::new(Source::Kept(Box::new(snapshot)))
+    RegistryResource::new(RegistrySource::Kept(Box::new(snapshot)))
 }
 
 /// `:ok` or `:duplicate`.
@@ -104,8 +109,8 @@ fn registry_register<'a>(
     Ok(changed_or_not(env, registry.live()?.register(entry)))
 }
 
-/// Registers `[{id, capabilities, providers, info}]` in their order, in one step. `:ok` or `{:duplicate, id}`. On a dirty
-/// scheduler: it copies all of them.
+/// Registers `[{id, capabilities, providers, info}]` in their order, in one step. `:ok` or
+/// `{:duplicate, id}`. On a dirty scheduler: it copies all of them.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn registry_register_all<'a>(
     env: Env<'a>,
@@ -132,8 +137,8 @@ fn registry_replace<'a>(
     Ok(changed_or_not(env, registry.live()?.replace(entry)))
 }
 
-/// Replaces `[{id, capabilities, providers, info}]` in one step. `:ok` or `:unknown`. On a dirty scheduler: it copies
-/// all of them.
+/// Replaces `[{id, capabilities, providers, info}]` in one step. `:ok` or `:unknown`. On a dirty scheduler:
+/// it copies all of them.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn registry_replace_all<'a>(
     env: Env<'a>,

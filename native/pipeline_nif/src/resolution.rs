@@ -4,8 +4,8 @@ use pipeline_core::requirement::Requirement;
 use pipeline_core::resolve::{Cycle, ResolveError, Unmet};
 use rustler::{Encoder, Env, NifResult, Term};
 
-use crate::declared::Declared;
 use crate::id::Id;
+use crate::manifest_terms::ManifestTerms;
 
 rustler::atoms! {
     already_loaded, cycle, duplicate_id, error, missing_capability, missing_dependency, ok, unmet, version_mismatch,
@@ -14,14 +14,14 @@ rustler::atoms! {
 /// `{:ok, waves of ids}` or `{:error, {reason, sentence}}`, of manifests.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn load_order<'a>(env: Env<'a>, to_load: Term<'a>, loaded: Term<'a>) -> NifResult<Term<'a>> {
-    Declared::read(to_load, loaded)?.roster(|roster, ids| waves(env, roster.load_order(), ids))
+    ManifestTerms::read(to_load, loaded)?.table(|table, ids| waves(env, table.load_order(), ids))
 }
 
 /// The same, dependents before what they need.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn unload_order<'a>(env: Env<'a>, to_unload: Term<'a>) -> NifResult<Term<'a>> {
     let none = Term::list_new_empty(env);
-    Declared::read(to_unload, none)?.roster(|roster, ids| waves(env, roster.unload_order(), ids))
+    ManifestTerms::read(to_unload, none)?.table(|table, ids| waves(env, table.unload_order(), ids))
 }
 
 fn waves<'a>(

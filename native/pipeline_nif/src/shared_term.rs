@@ -2,14 +2,15 @@
 //!
 //! This is the only file of the crate with `unsafe` in it. The argument:
 //!
-//! - The term lives in an environment of its own, which is filled before the `SharedTerm` exists and never written,
-//!   cleared or handed out afterwards: there is no method that gives access to it but [`SharedTerm::copy_to`], which
-//!   copies the term into another environment.
-//! - `enif_make_copy` takes the target environment and the source term, not the source environment. It reads the
-//!   source term's memory and counts references of off-heap binaries and of resources, atomically. So any number of
-//!   threads may do it at once.
-//! - The memory lives as long as the environment, which is freed when the `SharedTerm` is dropped; then nobody holds
-//!   a reference to it any more. An environment that belongs to no process may be freed from any thread.
+//! - The term lives in an environment of its own, which is filled before the `SharedTerm` exists and never
+//!   written, cleared or handed out afterwards: there is no method that gives access to it but
+//!   [`SharedTerm::copy_to`], which copies the term into another environment.
+//! - `enif_make_copy` takes the target environment and the source term, not the source environment. It reads
+//!   the source term's memory and counts references of off-heap binaries and of resources, atomically. So any
+//!   number of threads may do it at once.
+//! - The memory lives as long as the environment, which is freed when the `SharedTerm` is dropped; then
+//!   nobody holds a reference to it any more. An environment that belongs to no process may be freed from any
+//!   thread.
 
 use rustler::env::{OwnedEnv, SavedTerm};
 use rustler::{Env, Term};

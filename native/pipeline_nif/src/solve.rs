@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use pipeline_core::requirement::parse_version;
-use pipeline_core::resolve::{Request, Root, SolveError, Trouble, solve as core_solve};
+use pipeline_core::resolve::{ConflictCause, Request, Root, SolveError, solve as core_solve};
 use rustler::{Atom, Encoder, Env, Error, LocalPid, NifResult, Reference, Term};
 use semver::Version;
 
 use crate::background::{self, Encode, ReplyTo};
-use crate::declared::Declared;
 use crate::hook_order::list;
 use crate::id::Id;
+use crate::manifest_terms::ManifestTerms;
 
 rustler::atoms! {
     conflict, disagreement, duplicate_release, error, missing_capability, missing_plugin, narrowed, no_common_provider, no_version, ok,
@@ -18,7 +18,7 @@ rustler::atoms! {
 }
 
 /// Chooses among manifests on a thread of its own and sends `{reference, :done, {:ok, indices}}`, or
-/// `{:error, {reason, sentence}}`. On a dirty scheduler: a large universe takes its time to decode.
+/// `{:error, {reason, sentence}}`. On a dirty scheduler: a large set of releases takes its time to decode.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn solve<'a>(
     reply_to: LocalPid,
@@ -28,7 +28,7 @@ fn solve<'a>(
     preferences: (Term<'a>, Term<'a>),
 ) -> NifResult<Atom> {
     let none = Term::list_new_empty(releases.get_env());
-    let releases = Declared::read(releases, none)?.nodes()?;
+    let releases = ManifestTerms::read(releases, none)?.nodes()?;
     let request = Request {
         roots: list::<(Id, Option<&str>)>(roots)?
             .into_iter()
@@ -72,24 +72,24 @@ fn reason<'a>(env: Env<'a>, problem: &SolveError<Id>) -> Term<'a> {
             (duplicate_release(), id, version.to_string()).encode(env)
         }
         SolveError::Conflict(problem) => {
-            let troubles: Vec<_> = problem
-                .troubles
+            let causes: Vec<_> = problem
+                .causes
                 .iter()
-                .map(|trouble| (kind(trouble), trouble.name()))
+                .map(|cause| (kind(cause), cause.name()))
                 .collect();
-            (conflict(), troubles).encode(env)
+            (conflict(), causes).encode(env)
         }
     }
 }
 
-fn kind(trouble: &Trouble<Id>) -> Atom {
-    match trouble {
-        Trouble::MissingPlugin { .. } => missing_plugin(),
-        Trouble::MissingCapability { .. } => missing_capability(),
-        Trouble::NoCommonProvider { .. } => no_common_provider(),
-        Trouble::NoVersion { .. } => no_version(),
-        Trouble::PreReleaseOnly { .. } => pre_release_only(),
-        Trouble::Disagreement { .. } => disagreement(),
-        Trouble::Narrowed { .. } => narrowed(),
+fn kind(cause: &ConflictCause<Id>) -> Atom {
+    match cause {
+        ConflictCause::MissingPlugin { .. } => missing_plugin(),
+        ConflictCause::MissingCapability { .. } => missing_capability(),
+        ConflictCause::NoCommonProvider { .. } => no_common_provider(),
+        ConflictCause::NoVersion { .. } => no_version(),
+        ConflictCause::PreReleaseOnly { .. } => pre_release_only(),
+        ConflictCause::Disagreement { .. } => disagreement(),
+        ConflictCause::Narrowed { .. } => narrowed(),
     }
 }

@@ -3,9 +3,9 @@ const SIZE: usize = 16 * 1024 * 1024;
 
 /// Calls `f` on a stack of its own.
 ///
-/// Dirty schedulers have stacks of 328 KiB, and crates that recurse are written for megabytes: a JSON Schema validator
-/// goes as deep as the schema times the value, parsers of patterns and templates as deep as these are nested. An
-/// overflow would take the VM with it. The change of stacks costs some microseconds.
+/// Dirty schedulers have stacks of 328 KiB, and crates that recurse are written for megabytes: a JSON Schema
+/// validator goes as deep as the schema times the value, parsers of patterns and templates as deep as these
+/// are nested. An overflow would take the VM with it. The change of stacks costs some microseconds.
 pub(crate) fn on_deep_stack<R>(f: impl FnOnce() -> R) -> R {
     stacker::grow(SIZE, f)
 }
@@ -19,8 +19,8 @@ pub(crate) fn on_stack_of<R>(bytes: usize, f: impl FnOnce() -> R) -> R {
 /// What has to be left of a stack for one more level of a recursion of our own; unoptimised, one took 12 KiB.
 const RED_ZONE: usize = 64 * 1024;
 
-/// Calls `f` where the stack is, and on a new one if little of that is left: for each level of a bounded recursion
-/// that is rarely deep. Asking costs a nanosecond or two.
+/// Calls `f` where the stack is, and on a new one if little of that is left: for each level of a bounded
+/// recursion that is rarely deep. Asking costs a nanosecond or two.
 pub(crate) fn with_stack_for_a_level<R>(f: impl FnOnce() -> R) -> R {
     stacker::maybe_grow(RED_ZONE, SIZE, f)
 }

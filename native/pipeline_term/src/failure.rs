@@ -1,5 +1,6 @@
 use crate::context::ContextError;
 use crate::reason::Reason;
+use pipeline_core::hook::panic_message;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use thiserror::Error;
@@ -27,7 +28,8 @@ impl Failure {
         Self::Hook(error.into())
     }
 
-    /// What it says. Where saying it panics, that is what it says: the message may be of somebody else's making.
+    /// Its message. Formatting it can panic, for the error may be a foreign type; then the panic is the
+    /// message.
     pub(crate) fn into_message(self) -> String {
         // Dropped within, which may be of somebody else's making too.
         catch_unwind(AssertUnwindSafe(move || self.to_string()))
@@ -38,15 +40,6 @@ impl Failure {
     pub(crate) fn from_panic(payload: &(dyn Any + Send)) -> Self {
         Self::Panicked(panic_message(payload))
     }
-}
-
-/// What a panic said.
-pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
-    payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "with a payload that is no text".to_owned())
 }
 
 impl From<Reason> for Failure {

@@ -1,17 +1,18 @@
 //! Native hooks for Pipeline.Plugin: a term-backed context with a write overlay, and fused segments.
 //!
-//! A native hook implements [`NativeHook`] and is made known by [`register_hooks!`]. It works on a [`TermContext`]:
-//! reads come straight from the caller's map, writes are collected and put into it once, after the last hook of a
-//! segment: of the native hooks that stand next to each other. Its configuration is read from a term as [`Data`], by the `Deserialize` of its own type.
+//! A native hook implements [`NativeHook`] and is made known by [`register_hooks!`]. It works on a
+//! [`TermContext`]: reads come straight from the caller's map, writes are collected and put into it once,
+//! after the last hook of a segment: of the native hooks that stand next to each other. Its configuration is
+//! read from a term as [`Data`], by the `Deserialize` of its own type.
 //!
-//! Three traits make a hook: [`NativeHook`] for what computes, or blocks a thread of its own ([`Cost::Blocking`]);
-//! [`NativeAround`] for what wraps others; [`AsyncHook`] for what waits among thousands. The last two are made known by
-//! [`register_arounds!`] and [`register_async_hooks!`].
+//! Three traits make a hook: [`NativeHook`] for what computes, or blocks a thread of its own
+//! ([`Cost::Blocking`]); [`NativeAround`] for what wraps others; [`NativeAsyncHook`] for what waits among
+//! thousands. The last two are made known by [`register_arounds!`] and [`register_async_hooks!`].
 //!
-//! A library of one's own links this crate, registers its hooks and calls [`library!`] with the name of its Elixir
-//! module, or `rustler::init!` with [`load`] if it has functions of its own to export; it then exports the functions of
-//! the module that `use Pipeline.Native.Library` declares. Without the feature `shipped` none of the hooks that
-//! Pipeline.Plugin ships are linked.
+//! A library of one's own links this crate, registers its hooks and calls [`library!`] with the name of its
+//! Elixir module, or `rustler::init!` with [`load`] if it has functions of its own to export; it then exports
+//! the functions of the module that `use Pipeline.Native.Library` declares. Without the feature `shipped`
+//! none of the hooks that Pipeline.Plugin ships are linked.
 
 // `vm` is the one file that may.
 #![deny(unsafe_code)]
@@ -34,23 +35,22 @@ mod schedule;
 mod segment;
 #[cfg(feature = "shipped")]
 mod shipped;
-mod suggestion;
 mod term_size;
 mod vm;
 
-pub use around::{Around, Ended, Enter, FailureKind, InnerFailure, Leave, NativeAround};
-pub use blocking::{AsyncHook, Changes, Fields, Waiting};
+pub use around::{ConfiguredAround, Ended, Enter, FailureKind, InnerFailure, Leave, NativeAround};
+pub use blocking::{Changes, ConfiguredAsyncHook, Fields, NativeAsyncHook};
 pub use context::{ContextError, Key, Kind, Path, PathError, TermContext, Value};
 pub use data::{AtomName, Data, DataError, ShapeError};
 pub use failure::Failure;
 pub use family::Terms;
 pub use hook::{
-    ConfigError, ConfigProblem, Configured, Cost, Description, Field, Flow, Hook, LookupError,
-    NativeHook, PathElement, Phase, Registration,
+    ConfigError, ConfigProblem, Configured, ConfiguredHook, Cost, Description, Field, Flow,
+    LookupError, NativeHook, PathElement, Phase, Registration,
 };
 pub use owned_term::OwnedTerm;
 pub use reason::{Detail, Reason};
-pub use runtime::{Cancellation, GateError, NoRuntime, run_in_background};
+pub use runtime::{Cancellation, JobQueueError, NoRuntime, run_in_background};
 pub use segment::load;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]
@@ -63,6 +63,6 @@ pub use tokio;
 #[doc(hidden)]
 pub use inventory;
 
-// What `rustler::init!` expands to finds these as `rustler::…`; see `library!`.
+// The expansion of `rustler::init!` finds these as `rustler::…`; see `library!`.
 #[doc(hidden)]
 pub use rustler::{Env, Nif, Term, codegen_runtime, sys};

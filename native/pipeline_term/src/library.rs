@@ -6,9 +6,9 @@
 /// pipeline_term::library!("Elixir.My.Hooks");
 /// ```
 ///
-/// It stands for `rustler::init!`, and spares the crate a dependency on rustler of the same version; a crate that has
-/// one calls that instead, with [`load`](crate::load). The module is one that says `use Pipeline.Native.Library`, which
-/// declares what is exported.
+/// It stands for `rustler::init!`, and spares the crate a dependency on rustler of the same version; a crate
+/// that has one calls that instead, with [`load`](crate::load). The module is one that says
+/// `use Pipeline.Native.Library`, which declares what is exported.
 #[macro_export]
 macro_rules! library {
     ($module:literal) => {

@@ -5,8 +5,8 @@ use std::fmt;
 
 /// A copy of any term that belongs to no process, for a hook to keep from one run to another.
 ///
-/// Unlike [`Data`](crate::Data) it holds what native code cannot look into: process identifiers, functions, integers of
-/// any size. Who copies it out waits while another does.
+/// Unlike [`Data`](crate::Data) it holds what native code cannot look into: process identifiers, functions,
+/// integers of any size. Who copies it out waits while another does.
 pub struct OwnedTerm(Mutex<(OwnedEnv, SavedTerm)>);
 
 impl OwnedTerm {

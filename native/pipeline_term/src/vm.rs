@@ -1,5 +1,5 @@
-//! What rustler has no safe form for, or a slow one: a term of one word, values held by terms, and calls that go on on
-//! another scheduler. All `unsafe` of this crate stands here.
+//! What rustler has no safe form for, or a slow one: a term of one word, values held by terms, and calls that
+//! go on on another scheduler. All `unsafe` of this crate stands here.
 #![allow(unsafe_code)]
 
 use rustler::codegen_runtime::NifReturned;
@@ -19,15 +19,16 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// A term without its environment: one word, where rustler's has three.
 ///
-/// What is handed on in every run is made of these. Rustler's terms are written word by word and then copied two words
-/// at a time, on which the processor stalls: three such copies were a fourth of the cost of an empty run.
+/// What is handed on in every run is made of these. Rustler's terms are written word by word and then copied
+/// two words at a time, on which the processor stalls: three such copies were a fourth of the cost of an
+/// empty run.
 #[derive(Clone, Copy)]
-pub(crate) struct Bare<'a> {
+pub(crate) struct RawTerm<'a> {
     term: ErlNifTerm,
     env: PhantomData<Env<'a>>,
 }
 
-impl<'a> Bare<'a> {
+impl<'a> RawTerm<'a> {
     /// `term`, copied into `env` if it is of another.
     #[inline]
     pub(crate) fn of(term: Term<'a>, env: Env<'a>) -> Self {
@@ -47,8 +48,8 @@ impl<'a> Bare<'a> {
 }
 
 // Reads and writes of maps, which rustler has too, with a term of three words in a `Result`.
-impl<'a> Bare<'a> {
-    /// What stands under `key` in this map; nothing if it is no map.
+impl<'a> RawTerm<'a> {
+    /// The value under `key` in this map; `None` if it is not a map.
     #[inline]
     pub(crate) fn get(self, env: Env<'a>, key: Self) -> Option<Self> {
         let mut value = MaybeUninit::uninit();
@@ -84,8 +85,8 @@ impl<'a> Bare<'a> {
     }
 }
 
-/// A kind of value that terms hold: what rustler calls a resource, without its look-up by type in a hash map, which was
-/// a fifth of an empty run. It has to be opened while the library loads.
+/// A kind of value that terms hold: what rustler calls a resource, without its look-up by type in a hash map,
+/// which was a fifth of an empty run. It has to be opened while the library loads.
 pub(crate) struct ResourceType<T> {
     opened: AtomicPtr<ErlNifResourceType>,
     holds: PhantomData<T>,
@@ -101,7 +102,8 @@ impl<T: Send + Sync + 'static> ResourceType<T> {
 
     /// Makes the type known to the VM; `false` if it will not have it.
     pub(crate) fn open(&self, env: Env<'_>, name: &CStr) -> bool {
-        // Only an environment of a library that is being loaded lets types be made, and rustler knows which one is.
+        // Only an environment of a library that is being loaded lets types be made, and rustler knows which
+        // one is.
         if env.register::<Loading>().is_err() {
             return false;
         }
@@ -130,7 +132,7 @@ impl<T: Send + Sync + 'static> ResourceType<T> {
 
     /// A term that holds `value`; nothing if the type is not open.
     pub(crate) fn hold<'a>(&self, env: Env<'a>, value: T) -> Option<Term<'a>> {
-        // What the VM hands out is aligned for words.
+        // The VM aligns resources for words.
         const { assert!(align_of::<T>() <= align_of::<usize>()) };
         let opened = self.opened.load(Ordering::Acquire);
         if opened.is_null() {
@@ -147,7 +149,7 @@ impl<T: Send + Sync + 'static> ResourceType<T> {
         }
     }
 
-    /// What an argument of a call holds.
+    /// The value that an argument of a call holds.
     #[inline]
     pub(crate) fn held<'a>(&self, argument: Term<'a>) -> Option<&'a T> {
         let opened = self.opened.load(Ordering::Relaxed);
@@ -186,22 +188,22 @@ impl Resource for Loading {}
 
 /// How a call ends.
 #[repr(u8)]
-pub(crate) enum Departure<'a> {
+pub(crate) enum CallResult<'a> {
     /// With this value.
-    Value(Bare<'a>),
+    Value(RawTerm<'a>),
     /// As wrong arguments do, by `ArgumentError`.
     BadArgument,
     /// Not yet: `resume` goes on with these arguments on a dirty scheduler.
-    Dirty([Bare<'a>; RESUMED]),
+    Dirty([RawTerm<'a>; RESUMED]),
 }
 
 /// How many arguments `resume` takes.
 pub(crate) const RESUMED: usize = 5;
 
 /// A function that the library exports, or one that goes on with its work.
-pub(crate) trait Call<const ARITY: usize> {
+pub(crate) trait NifFunction<const ARITY: usize> {
     /// Runs on a scheduler of the VM. A panic raises `nif_panicked`, as in functions made by rustler.
-    fn call<'a>(env: Env<'a>, arguments: [Term<'a>; ARITY]) -> Departure<'a>;
+    fn call<'a>(env: Env<'a>, arguments: [Term<'a>; ARITY]) -> CallResult<'a>;
 }
 
 /// `C::call` as the VM calls it. Unlike what rustler makes of a function it takes no memory, and it can go on
@@ -209,7 +211,7 @@ pub(crate) trait Call<const ARITY: usize> {
 ///
 /// # Safety
 /// To be called by the VM only, as a function of `ARITY` arguments.
-pub(crate) unsafe extern "C" fn entry<const ARITY: usize, C: Call<ARITY>>(
+pub(crate) unsafe extern "C" fn entry<const ARITY: usize, C: NifFunction<ARITY>>(
     env: *mut ErlNifEnv,
     _argc: c_int,
     argv: *const ErlNifTerm,
@@ -221,13 +223,13 @@ pub(crate) unsafe extern "C" fn entry<const ARITY: usize, C: Call<ARITY>>(
     let arguments =
         unsafe { &*argv.cast::<[ErlNifTerm; ARITY]>() }.map(|term| unsafe { Term::new(env, term) });
     let returned = match catch_unwind(AssertUnwindSafe(|| C::call(env, arguments))) {
-        Ok(Departure::Value(bare)) => return bare.term,
-        Ok(Departure::BadArgument) => NifReturned::BadArg,
-        Ok(Departure::Dirty(arguments)) => NifReturned::Reschedule {
+        Ok(CallResult::Value(raw)) => return raw.term,
+        Ok(CallResult::BadArgument) => NifReturned::BadArg,
+        Ok(CallResult::Dirty(arguments)) => NifReturned::Reschedule {
             fun_name: RESUME.to_owned(),
             flags: SchedulerFlags::DirtyCpu,
             fun: entry::<RESUMED, crate::segment::Resume>,
-            args: arguments.map(|bare| bare.term).to_vec(),
+            args: arguments.map(|raw| raw.term).to_vec(),
         },
         Err(_) => NifReturned::Raise(atom::nif_panicked().as_c_arg()),
     };
@@ -238,7 +240,7 @@ pub(crate) unsafe extern "C" fn entry<const ARITY: usize, C: Call<ARITY>>(
 /// The name that a run shows in a stack trace once it has moved.
 const RESUME: &CStr = c"run_segment";
 
-/// Exports a [`Call`] from the libraries that link this crate.
+/// Exports a [`NifFunction`] from the libraries that link this crate.
 macro_rules! export {
     ($name:literal, $arity:literal, $scheduler:ident, $call:ty) => {
         $crate::inventory::submit! {

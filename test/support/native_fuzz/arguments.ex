@@ -89,6 +89,7 @@ defmodule Pipeline.NativeFuzz.Arguments do
 
   defp right(:native_hooks, 0, _), do: []
   defp right(:memory, 0, _), do: []
+  defp right(:lifecycle_states, 0, _), do: []
   defp right(:registry_new, 0, _), do: []
   defp right(:registry_register, 5, held), do: [registry(held) | Tuple.to_list(entry())]
   defp right(:registry_replace, 2, held), do: [registry(held), some(&entry/0)]

@@ -1,11 +1,12 @@
-use super::State;
+use super::BreakerState;
 
-/// What a breaker shows of itself.
+/// A breaker's state and counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Counts {
     /// Its state.
-    pub state: State,
-    /// The failures that count at the moment: those within the window while it is closed, otherwise those that opened it.
+    pub state: BreakerState,
+    /// The failures that count at the moment: those within the window while it is closed, otherwise those
+    /// that opened it.
     pub failures: u32,
     /// How often it has opened.
     pub opened: u64,

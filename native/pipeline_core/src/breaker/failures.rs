@@ -1,6 +1,7 @@
 use super::atomics::{AtomicU64, Ordering, fence};
 
-/// The times of the last failures, as many as open the breaker. Who has a place writes its time there, in any order.
+/// The times of the last failures, as many as open the breaker. Who has a place writes its time there, in any
+/// order.
 pub(super) struct Failures {
     times: Box<[AtomicU64]>,
 }
@@ -31,8 +32,8 @@ impl Failures {
     pub(super) fn put(&self, place: u32, now: u64) {
         // A straggler that had this place before does not take the time back.
         self.times[(place % self.capacity()) as usize].fetch_max(now, Ordering::Relaxed);
-        // Each writes one time and then reads those of the others: of two fences the later one sees what came before
-        // the earlier.
+        // Each writes one time and then reads those of the others: of two fences the later one sees what came
+        // before the earlier.
         fence(Ordering::SeqCst);
     }
 

@@ -2,13 +2,13 @@ use std::fmt;
 
 use super::atomics::{AtomicU64, Ordering};
 use super::failures::Failures;
-use super::word::Word;
-use super::{Counts, Reason, Settings, State, Transition};
+use super::packed_state::PackedState;
+use super::{BreakerState, Counts, Settings, Transition, TransitionReason};
 
 /// See the [module documentation](super).
 ///
-/// All of its state is one word, which a transition replaces whole; who replaces it is told of the transition. What
-/// belongs to a transition is written before it.
+/// All of its state is one word, which a transition replaces whole; who replaces it is told of the
+/// transition. What belongs to a transition is unchecked before it.
 pub struct Breaker {
     settings: Settings,
     word: AtomicU64,
@@ -19,14 +19,14 @@ pub struct Breaker {
     refused: AtomicU64,
 }
 
-/// That a call was admitted, to be handed back with how it ended. It need not be: when no trial has begun or ended the
-/// state for a cool-down, there is room for others.
+/// The proof that a call was admitted, to be handed back with its result. It need not be: when no trial has
+/// begun or ended the state for a cool-down, there is room for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Permit {
     generation: u32,
 }
 
-/// What becomes of a call.
+/// The answer of a breaker to a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Admission {
     /// It may go on. That it passed need not be told.
@@ -38,7 +38,7 @@ pub enum Admission {
 }
 
 impl Permit {
-    fn of(word: Word) -> Self {
+    fn of(word: PackedState) -> Self {
         Self {
             generation: word.generation(),
         }
@@ -60,7 +60,7 @@ impl Breaker {
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
-            word: AtomicU64::new(Word::FIRST.0),
+            word: AtomicU64::new(PackedState::FIRST.0),
             failures: Failures::new(settings.failures),
             since: AtomicU64::new(0),
             opened: AtomicU64::new(0),
@@ -68,13 +68,13 @@ impl Breaker {
         }
     }
 
-    /// What it was made with.
+    /// Its settings.
     pub fn settings(&self) -> Settings {
         self.settings
     }
 
     /// Its state. An open one whose cool-down is over stays open until the next call.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> BreakerState {
         self.load().state()
     }
 
@@ -87,10 +87,10 @@ impl Breaker {
     pub fn counts(&self, now: u64) -> Counts {
         let word = self.load();
         let failures = match word.state() {
-            State::Closed => self
+            BreakerState::Closed => self
                 .failures
                 .recent(word.first(), self.settings.window, now),
-            State::Open | State::HalfOpen => self.settings.failures,
+            BreakerState::Open | BreakerState::HalfOpen => self.settings.failures,
         };
         Counts {
             state: word.state(),
@@ -103,8 +103,8 @@ impl Breaker {
     /// Asks for a call. The time is only asked for if the breaker is not closed.
     #[inline]
     pub fn admit(&self, now: impl FnOnce() -> u64) -> Admission {
-        let word = Word(self.word.load(Ordering::Relaxed));
-        if word.state() == State::Closed {
+        let word = PackedState(self.word.load(Ordering::Relaxed));
+        if word.state() == BreakerState::Closed {
             Admission::Admitted(Permit::of(word))
         } else {
             self.admit_on_trial(now())
@@ -118,28 +118,32 @@ impl Breaker {
             let since = self.since.load(Ordering::Relaxed);
             let rested = now.saturating_sub(since) >= self.settings.cool_down;
             let new = match word.state() {
-                State::Closed => return Admission::Admitted(Permit::of(word)),
-                State::Open if rested => word.entering(State::HalfOpen).counting(1, 0),
-                State::HalfOpen if word.first() < self.settings.trials => {
+                BreakerState::Closed => return Admission::Admitted(Permit::of(word)),
+                BreakerState::Open if rested => {
+                    word.entering(BreakerState::HalfOpen).counting(1, 0)
+                }
+                BreakerState::HalfOpen if word.first() < self.settings.trials => {
                     word.counting(word.first() + 1, word.second())
                 }
-                // Those that have the places do not end: others get them. Their end still counts, so the word may
-                // stay the same, and who moves the time is the one that goes on.
-                State::HalfOpen if rested && self.take(since, now) => {
+                // Those that have the places do not end: others get them. Their end still counts, so the word
+                // may stay the same, and who moves the time is the one that goes on.
+                BreakerState::HalfOpen if rested && self.take(since, now) => {
                     word.counting(1, word.second())
                 }
-                State::HalfOpen if rested => continue,
-                State::Open | State::HalfOpen => {
+                BreakerState::HalfOpen if rested => continue,
+                BreakerState::Open | BreakerState::HalfOpen => {
                     self.refused.fetch_add(1, Ordering::Relaxed);
                     return Admission::Refused;
                 }
             };
             self.since.fetch_max(now, Ordering::Relaxed);
             if self.replace(word, new) {
-                let half_opened = word.state() == State::Open;
+                let half_opened = word.state() == BreakerState::Open;
                 return Admission::Trial(
                     Permit::of(new),
-                    half_opened.then(|| transition(word, State::HalfOpen, Reason::CoolDown)),
+                    half_opened.then(|| {
+                        transition(word, BreakerState::HalfOpen, TransitionReason::CoolDown)
+                    }),
                 );
             }
         }
@@ -159,13 +163,13 @@ impl Breaker {
                 return None;
             }
             match word.state() {
-                State::Open => return None,
-                State::HalfOpen => {
-                    if let Some(opened) = self.open(word, now, Reason::TrialFailed) {
+                BreakerState::Open => return None,
+                BreakerState::HalfOpen => {
+                    if let Some(opened) = self.open(word, now, TransitionReason::TrialFailed) {
                         return Some(opened);
                     }
                 }
-                State::Closed => {
+                BreakerState::Closed => {
                     let place = word.first();
                     if self.replace(word, word.counting(self.failures.after(place), 0)) {
                         self.failures.put(place, now);
@@ -180,43 +184,46 @@ impl Breaker {
         loop {
             let word = self.load();
             let enough = word.generation() == permit.generation
-                && word.state() == State::Closed
+                && word.state() == BreakerState::Closed
                 && word.first() >= self.failures.capacity()
                 && self.failures.within(self.settings.window);
             if !enough {
                 return None;
             }
             // Another failure in between moves the place and nothing else.
-            if let Some(opened) = self.open(word, now, Reason::Failures) {
+            if let Some(opened) = self.open(word, now, TransitionReason::Failures) {
                 return Some(opened);
             }
         }
     }
 
-    fn open(&self, word: Word, now: u64, reason: Reason) -> Option<Transition> {
+    fn open(&self, word: PackedState, now: u64, reason: TransitionReason) -> Option<Transition> {
         self.since.fetch_max(now, Ordering::Relaxed);
-        self.replace(word, word.entering(State::Open)).then(|| {
-            self.opened.fetch_add(1, Ordering::Relaxed);
-            transition(word, State::Open, reason)
-        })
+        self.replace(word, word.entering(BreakerState::Open))
+            .then(|| {
+                self.opened.fetch_add(1, Ordering::Relaxed);
+                transition(word, BreakerState::Open, reason)
+            })
     }
 
     /// Tells that a call did not fail, which only counts of a trial.
     pub fn passed(&self, permit: Permit) -> Option<Transition> {
         loop {
             let word = self.load();
-            if word.generation() != permit.generation || word.state() != State::HalfOpen {
+            if word.generation() != permit.generation || word.state() != BreakerState::HalfOpen {
                 return None;
             }
             let passed = word.second() + 1;
             let closes = passed == self.settings.trials;
             let new = if closes {
-                word.entering(State::Closed)
+                word.entering(BreakerState::Closed)
             } else {
                 word.counting(word.first(), passed)
             };
             if self.replace(word, new) {
-                return closes.then(|| transition(word, State::Closed, Reason::TrialsPassed));
+                return closes.then(|| {
+                    transition(word, BreakerState::Closed, TransitionReason::TrialsPassed)
+                });
             }
         }
     }
@@ -225,18 +232,19 @@ impl Breaker {
     pub fn reset(&self) -> Option<Transition> {
         loop {
             let word = self.load();
-            if self.replace(word, word.entering(State::Closed)) {
-                let was_closed = word.state() == State::Closed;
-                return (!was_closed).then(|| transition(word, State::Closed, Reason::Reset));
+            if self.replace(word, word.entering(BreakerState::Closed)) {
+                let was_closed = word.state() == BreakerState::Closed;
+                return (!was_closed)
+                    .then(|| transition(word, BreakerState::Closed, TransitionReason::Reset));
             }
         }
     }
 
-    fn load(&self) -> Word {
-        Word(self.word.load(Ordering::Acquire))
+    fn load(&self) -> PackedState {
+        PackedState(self.word.load(Ordering::Acquire))
     }
 
-    fn replace(&self, word: Word, new: Word) -> bool {
+    fn replace(&self, word: PackedState, new: PackedState) -> bool {
         let replaced =
             self.word
                 .compare_exchange(word.0, new.0, Ordering::AcqRel, Ordering::Relaxed);
@@ -244,7 +252,7 @@ impl Breaker {
     }
 }
 
-fn transition(from: Word, to: State, reason: Reason) -> Transition {
+fn transition(from: PackedState, to: BreakerState, reason: TransitionReason) -> Transition {
     let from = from.state();
     Transition { from, to, reason }
 }

@@ -6,7 +6,7 @@ pub const MAX_COUNT: u32 = 1024;
 
 /// When a breaker opens, and how it closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Written")]
+#[serde(try_from = "UncheckedSettings")]
 pub struct Settings {
     pub(super) failures: u32,
     pub(super) window: u64,
@@ -15,8 +15,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// `failures` within `window` nanoseconds open it; `cool_down` nanoseconds later `trials` runs are admitted, which
-    /// close it when all of them pass.
+    /// `failures` within `window` nanoseconds open it; `cool_down` nanoseconds later `trials` runs are
+    /// admitted, which close it when all of them pass.
     ///
     /// # Errors
     ///
@@ -68,22 +68,22 @@ pub enum SettingsError {
 /// Settings as they were read, to be checked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct UncheckedSettings {
     failures: u32,
     window: u64,
     cool_down: u64,
     trials: u32,
 }
 
-impl TryFrom<Written> for Settings {
+impl TryFrom<UncheckedSettings> for Settings {
     type Error = SettingsError;
 
-    fn try_from(written: Written) -> Result<Self, SettingsError> {
+    fn try_from(unchecked: UncheckedSettings) -> Result<Self, SettingsError> {
         Self::new(
-            written.failures,
-            written.window,
-            written.cool_down,
-            written.trials,
+            unchecked.failures,
+            unchecked.window,
+            unchecked.cool_down,
+            unchecked.trials,
         )
     }
 }

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 /// Whether a breaker lets callers through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum BreakerState {
     /// All of them.
     Closed,
     /// None. It stays so until a caller comes when the cool-down is over.
@@ -15,7 +15,7 @@ pub enum State {
 /// Why a breaker changed its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reason {
+pub enum TransitionReason {
     /// There were too many failures within the window.
     Failures,
     /// The cool-down is over.
@@ -32,9 +32,9 @@ pub enum Reason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Transition {
     /// The state before.
-    pub from: State,
+    pub from: BreakerState,
     /// The state from now on.
-    pub to: State,
+    pub to: BreakerState,
     /// Why.
-    pub reason: Reason,
+    pub reason: TransitionReason,
 }

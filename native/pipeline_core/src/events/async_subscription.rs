@@ -3,16 +3,17 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::Receiver;
 
-use super::subscriber::Place;
+use super::subscriber::SubscriptionHandle;
 
-/// A subscriber's end of an [`EventBus`](super::EventBus) that waits on Tokio. Dropping it ends the subscription.
+/// A subscriber's end of an [`EventBus`](super::EventBus) that waits on Tokio. Dropping it ends the
+/// subscription.
 pub struct AsyncSubscription<E> {
     events: Receiver<Arc<E>>,
-    place: Place<E>,
+    place: SubscriptionHandle<E>,
 }
 
 impl<E> AsyncSubscription<E> {
-    pub(super) fn new(events: Receiver<Arc<E>>, place: Place<E>) -> Self {
+    pub(super) fn new(events: Receiver<Arc<E>>, place: SubscriptionHandle<E>) -> Self {
         Self { events, place }
     }
 

@@ -7,7 +7,7 @@ use wildmatch::WildMatch;
 
 #[cfg(feature = "async")]
 use super::AsyncSubscription;
-use super::subscriber::{Place, Queue, Subscriber, Subscribers};
+use super::subscriber::{Queue, Subscriber, Subscribers, SubscriptionHandle};
 use super::{Event, Subscription};
 
 /// Carries events to whoever has subscribed. Clones are the same bus.
@@ -23,7 +23,8 @@ impl<E: Event> EventBus<E> {
         Self::default()
     }
 
-    /// Hands an event to all whose pattern fits its name, without waiting for any of them. Returns how many took it.
+    /// Hands an event to all whose pattern fits its name, without waiting for any of them. Returns how many
+    /// took it.
     pub fn emit(&self, event: E) -> usize {
         let event = Arc::new(event);
         let subscribers = self.subscribers.read();
@@ -37,8 +38,9 @@ impl<E: Event> EventBus<E> {
         taken
     }
 
-    /// Subscribes to the events whose name fits the pattern, from now on. The queue holds as many as `capacity`; what
-    /// comes while it is full is lost and counted. The memory for the queue is taken at once.
+    /// Subscribes to the events whose name fits the pattern, from now on. The queue holds as many as
+    /// `capacity`; what comes while it is full is lost and counted. The memory for the queue is taken at
+    /// once.
     pub fn subscribe(&self, pattern: &str, capacity: NonZeroU16) -> Subscription<E> {
         let (sender, receiver) = sync_channel(capacity.get().into());
         Subscription::new(receiver, self.add(pattern, Queue::Sync(sender)))
@@ -65,8 +67,8 @@ impl<E: Event> EventBus<E> {
         AsyncSubscription::new(receiver, self.add(pattern, Queue::Async(sender)))
     }
 
-    fn add(&self, pattern: &str, queue: Queue<E>) -> Place<E> {
-        let place = Place {
+    fn add(&self, pattern: &str, queue: Queue<E>) -> SubscriptionHandle<E> {
+        let place = SubscriptionHandle {
             subscribers: Arc::downgrade(&self.subscribers),
             dropped: Arc::default(),
         };

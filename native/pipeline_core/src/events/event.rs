@@ -2,9 +2,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::plugin::Name;
 
-/// What a bus carries.
+/// An event on a bus.
 pub trait Event: Send + Sync + 'static {
-    /// What subscribers know it by.
+    /// The name that subscribers match.
     fn name(&self) -> &str;
 }
 
@@ -12,9 +12,9 @@ pub trait Event: Send + Sync + 'static {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Named<P> {
-    /// What subscribers know it by.
+    /// The name that subscribers match.
     pub name: Name,
-    /// What it is about.
+    /// Its payload.
     pub payload: P,
 }
 

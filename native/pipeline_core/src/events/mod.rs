@@ -1,8 +1,8 @@
 //! Events: emitted by name, taken from bounded queues.
 //!
-//! An [`EventBus`] carries events of one type. Subscribers name what they want by a pattern, in which `*` stands for any
-//! text and `?` for one character, and each has a queue of its own. To emit never waits: a queue that is full loses the
-//! event, which its [`Subscription`] counts, and nobody else notices.
+//! An [`EventBus`] carries events of one type. Subscribers name what they want by a pattern, in which `*`
+//! stands for any text and `?` for one character, and each has a queue of its own. To emit never waits: a
+//! queue that is full loses the event, which its [`Subscription`] counts, and nobody else notices.
 //!
 //! A bus of one's own enum is typed; one of [`Named`] events takes any name.
 //!

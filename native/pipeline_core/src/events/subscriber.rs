@@ -46,18 +46,18 @@ impl<E> Subscriber<E> {
 }
 
 /// The subscriber's end: what it lost, and its place on the bus until it is dropped.
-pub(super) struct Place<E> {
+pub(super) struct SubscriptionHandle<E> {
     pub(super) subscribers: Weak<Subscribers<E>>,
     pub(super) dropped: Arc<AtomicU64>,
 }
 
-impl<E> Place<E> {
+impl<E> SubscriptionHandle<E> {
     pub(super) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 }
 
-impl<E> Drop for Place<E> {
+impl<E> Drop for SubscriptionHandle<E> {
     fn drop(&mut self) {
         let Some(subscribers) = self.subscribers.upgrade() else {
             return;

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::subscriber::Place;
+use super::subscriber::SubscriptionHandle;
 
 /// A subscriber's end of an [`EventBus`](super::EventBus). Dropping it ends the subscription.
 pub struct Subscription<E> {
     events: Receiver<Arc<E>>,
-    place: Place<E>,
+    place: SubscriptionHandle<E>,
 }
 
 /// Why no event came.
@@ -25,7 +25,7 @@ pub enum WaitError {
 }
 
 impl<E> Subscription<E> {
-    pub(super) fn new(events: Receiver<Arc<E>>, place: Place<E>) -> Self {
+    pub(super) fn new(events: Receiver<Arc<E>>, place: SubscriptionHandle<E>) -> Self {
         Self { events, place }
     }
 

@@ -1,7 +1,7 @@
 //! Data.
 //!
-//! Manifests, requirements, errors, chain descriptions and host events are written and read with serde. Unknown fields
-//! are refused, so that a misspelt one does not go unnoticed.
+//! Manifests, requirements, errors, chain descriptions and host events are written and read with serde.
+//! Unknown fields are refused, so that a misspelt one does not go unnoticed.
 //!
 //! ```
 //! use pipeline_core::plugin::{Manifest, Needs};
@@ -26,12 +26,12 @@
 //! # }
 //! ```
 //!
-//! A manifest in a file says what a plugin would be; a [`Plugin`](crate::host::Plugin) returns one of its own, which may
-//! be read from such a file. Requirements in it are text until they are resolved, so that a manifest with a wrong one can
-//! be read and refused by name.
+//! A manifest in a file says what a plugin would be; a [`Plugin`](crate::host::Plugin) returns one of its
+//! own, which may be read from such a file. Requirements in it are text until they are resolved, so that a
+//! manifest with a wrong one can be read and refused by name.
 //!
-//! With the feature `schema`, `Manifest::schema` is the JSON Schema of the above, for editors and for checks before a
-//! release: `cargo run --example manifest_schema --features schema` prints it.
+//! With the feature `schema`, `Manifest::schema` is the JSON Schema of the above, for editors and for checks
+//! before a release: `cargo run --example manifest_schema --features schema` prints it.
 //!
 //! # Chains as data
 //!

@@ -1,12 +1,12 @@
 //! Events.
 //!
-//! An [`EventBus`](crate::events::EventBus) carries events to whoever has subscribed. To emit never waits: each
-//! subscriber has a bounded queue, and a full one loses the event, counted, for that subscriber alone.
+//! An [`EventBus`](crate::events::EventBus) carries events to whoever has subscribed. To emit never waits:
+//! each subscriber has a bounded queue, and a full one loses the event, counted, for that subscriber alone.
 //!
 //! # What a host tells
 //!
-//! [`Host::events`](crate::host::Host::events) is a bus of [`HostEvent`](crate::host::HostEvent)s: plugins loaded,
-//! unloaded and failed, hooks failed in runs, circuits of hooks opened and closed.
+//! [`Host::events`](crate::host::Host::events) is a bus of [`HostEvent`](crate::host::HostEvent)s: plugins
+//! loaded, unloaded and failed, hooks failed in runs, circuits of hooks opened and closed.
 //!
 //! ```
 //! use std::num::NonZeroU16;
@@ -50,5 +50,5 @@
 //! # Between plugins
 //!
 //! A bus of one's own carries a type of one's own, which is an [`Event`](crate::events::Event), or
-//! [`Named`](crate::events::Named) events of any name. Subscribers name what they want by a pattern: `order_*`. A bus is
-//! cheap to clone, so that each plugin is given one when it is made.
+//! [`Named`](crate::events::Named) events of any name. Subscribers name what they want by a pattern:
+//! `order_*`. A bus is cheap to clone, so that each plugin is given one when it is made.

@@ -1,15 +1,16 @@
 //! Failures.
 //!
 //! A hook fails by returning an error of its family or by panicking; either is caught and has a name. A
-//! [`HookError`](crate::hook::HookError) says which plugin, which point, which kind, which of its hooks, and the
-//! [`Cause`](crate::hook::Cause). What the base operation does is no plugin's fault: its error is
-//! [`Failure::Core`](crate::hook::Failure::Core), and its panic is the caller's.
+//! [`HookError`](crate::hook::HookError) says which plugin, which point, which kind, which of its hooks, and
+//! the [`Cause`](crate::hook::Cause). What the base operation does is no plugin's fault: its error is
+//! [`RunFailure::Core`](crate::hook::RunFailure::Core), and its panic is the caller's.
 //!
-//! By default a failure ends the run. A hook with [`OnError::Skip`](crate::hook::OnError::Skip) is left out instead: the
-//! context is put back to what it was before the hook, the run goes on, and the failure is added to `skipped`.
+//! By default a failure ends the run. A hook with [`OnError::Skip`](crate::hook::OnError::Skip) is left out
+//! instead: the context is put back to what it was before the hook, the run goes on, and the failure is added
+//! to `skipped`.
 //!
 //! ```
-//! use pipeline_core::hook::{Attachment, Cause, Chain, ContextFamily, Failure, Flow, Hook, OnError};
+//! use pipeline_core::hook::{Attachment, Cause, Chain, ContextFamily, RunFailure, Flow, Hook, OnError};
 //!
 //! struct Texts;
 //! impl ContextFamily for Texts {
@@ -36,23 +37,23 @@
 //! assert_eq!(skipped[0].cause, Cause::Failed("out of ink"));
 //!
 //! let core = lenient.run(&mut text, |_| Err("no paper"), &mut skipped);
-//! assert!(matches!(core, Err(Failure::Core("no paper"))));
+//! assert!(matches!(core, Err(RunFailure::Core("no paper"))));
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A hook around others sees their failure in [`Next::failure`](crate::hook::Next::failure), and decides: `?` hands it on
-//! under the name of the hook that failed, anything else deals with it. When a hook that is skipped has called `next`,
-//! what `next` gave stands: nothing runs twice.
+//! A hook around others sees their failure in [`Next::failure`](crate::hook::Next::failure), and decides: `?`
+//! hands it on under the name of the hook that failed, anything else deals with it. When a hook that is
+//! skipped has called `next`, what `next` gave stands: nothing runs twice.
 //!
 //! # Circuits
 //!
-//! A hook with a [`Circuit`](crate::hook::Circuit) is not called for a while when it has failed too often. That does to the
-//! run what a failure of it would do, with [`Cause::CircuitOpen`](crate::hook::Cause::CircuitOpen) for a reason, and is
-//! none: what a family [calls a refusal](crate::hook::ContextFamily::is_refusal), and what fails behind a `next`, does not
-//! count either.
+//! A hook with a [`Circuit`](crate::hook::Circuit) is not called for a while when it has failed too often.
+//! That does to the run what a failure of it would do, with
+//! [`Cause::CircuitOpen`](crate::hook::Cause::CircuitOpen) for a reason, and is none: what a family [calls a
+//! refusal](crate::hook::ContextFamily::is_refusal), and what fails behind a `next`, does not count either.
 //!
 //! ```
-//! use pipeline_core::breaker::{Settings, State};
+//! use pipeline_core::breaker::{Settings, BreakerState};
 //! use pipeline_core::hook::{Attachment, Cause, Chain, ContextFamily, Flow, Hook, OnError};
 //!
 //! # struct Texts;
@@ -75,22 +76,22 @@
 //! }
 //! assert_eq!(skipped[3].cause, Cause::CircuitOpen);
 //! let (_, plugin, circuit) = chain.circuits().next().unwrap();
-//! assert_eq!((circuit.state(), circuit.counts().refused), (State::Open, 1));
+//! assert_eq!((circuit.state(), circuit.counts().refused), (BreakerState::Open, 1));
 //! assert_eq!(chain.reset_circuits(plugin), 1);
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! A [`Host`](crate::host::Host) tells changes on its bus and closes circuits by
-//! [`Host::reset_circuits`](crate::host::Host::reset_circuits). A circuit lives as long as its hook is attached, whatever
-//! else comes to the point.
+//! [`Host::reset_circuits`](crate::host::Host::reset_circuits). A circuit lives as long as its hook is
+//! attached, whatever else comes to the point.
 //!
 //! # On the bus
 //!
-//! A [`Host`](crate::host::Host) tells of every failure on its [bus](crate::guide::events), also of those that a run
-//! skips, so that a log does not depend on every caller.
+//! A [`Host`](crate::host::Host) tells of every failure on its [bus](crate::guide::events), also of those
+//! that a run skips, so that a log does not depend on every caller.
 //!
 //! # Failures of plugins
 //!
-//! A plugin that fails to build or start is not loaded; [`HostError`](crate::host::HostError) names it and the
-//! [`Stage`](crate::host::Stage). One that panics when it is stopped is unloaded nevertheless. Every error of this crate
-//! is an enum to match on, and its sentence says what to do next.
+//! A plugin that fails to build or start is not loaded; [`HostError`](crate::host::HostError) names it and
+//! the [`Stage`](crate::host::Stage). One that panics when it is stopped is unloaded nevertheless. Every
+//! error of this crate is an enum to match on, and its sentence says what to do next.

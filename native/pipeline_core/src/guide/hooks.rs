@@ -13,8 +13,9 @@
 //! | [`After`](crate::hook::After) | the result | change it, also that of an early answer |
 //! | [`Around`](crate::hook::Around) | the context and `next` | run the inside once, never, or again |
 //!
-//! A hook changes the context in place; what stands in it at the end is the result. Functions and closures are hooks.
-//! Closures write the type of their context out; those with a `next` are given to `around_fn` and `replace_fn`.
+//! A hook changes the context in place; what stands in it at the end is the result. Functions and closures
+//! are hooks. Closures write the type of their context out; those with a `next` are given to `around_fn` and
+//! `replace_fn`.
 //!
 //! ```
 //! use pipeline_core::hook::{Attachment, Chain, ContextFamily, Flow, Hook};
@@ -69,13 +70,15 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A chain never changes. A [`Host`](crate::host::Host) makes a new one when plugins come or go; `Host::chain` gives the
-//! one of now, and [`Chain::describe`](crate::hook::Chain::describe) tells it as data.
+//! A chain never changes. A [`Host`](crate::host::Host) makes a new one when plugins come or go;
+//! `Host::chain` gives the one of now, and [`Chain::describe`](crate::hook::Chain::describe) tells it as
+//! data.
 //!
 //! # Listeners
 //!
-//! Some points ask or tell, and have no base operation. [`Listen`](crate::hook::Listen) hooks read the context and give a
-//! value; [`Listeners`](crate::hook::Listeners) take the first value, collect all, or just tell everybody.
+//! Some points ask or tell, and have no base operation. [`Listen`](crate::hook::Listen) hooks read the
+//! context and give a value; [`Listeners`](crate::hook::Listeners) take the first value, collect all, or just
+//! tell everybody.
 //!
 //! ```
 //! use pipeline_core::hook::{Attachment, ContextFamily, Listener, Listeners};

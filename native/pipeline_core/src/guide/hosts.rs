@@ -1,9 +1,9 @@
 //! Hosts and plugins.
 //!
 //! A program that can be extended has a [`Host`](crate::host::Host) and says what its plugins work on: a
-//! [`ContextFamily`](crate::hook::ContextFamily), which names the type of the context and the type of the errors of
-//! hooks. Where the program can be extended it names a [`Point`](crate::hook::Point), and runs the hooks of that point
-//! around what it would do anyway: the base operation.
+//! [`ContextFamily`](crate::hook::ContextFamily), which names the type of the context and the type of the
+//! errors of hooks. Where the program can be extended it names a [`Point`](crate::hook::Point), and runs the
+//! hooks of that point around what it would do anyway: the base operation.
 //!
 //! ```
 //! use pipeline_core::hook::{ContextFamily, Point};
@@ -40,9 +40,10 @@
 //!
 //! # A plugin
 //!
-//! A [`Plugin`](crate::host::Plugin) has a [`Manifest`](crate::plugin::Manifest), which says what it is and needs, and
-//! attaches its hooks to a [`Registrar`](crate::host::Registrar). It may have a `start` and a `stop`, for what it holds
-//! while it is loaded. State that its hooks share is the plugin's own, behind an `Arc`.
+//! A [`Plugin`](crate::host::Plugin) has a [`Manifest`](crate::plugin::Manifest), which says what it is and
+//! needs, and attaches its hooks to a [`Registrar`](crate::host::Registrar). It may have a `start` and a
+//! `stop`, for what it holds while it is loaded. State that its hooks share is the plugin's own, behind an
+//! `Arc`.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -107,10 +108,11 @@
 //!
 //! # What a load is
 //!
-//! The manifests are asked for; dependencies are resolved; every plugin is built, and the chains are made; every plugin
-//! is started, dependencies first. Only then are the hooks there, on all points in one step. A failure anywhere stops
-//! what was started and leaves everything as it was. [`HostError`](crate::host::HostError) says who failed at what.
+//! The manifests are asked for; dependencies are resolved; every plugin is built, and the chains are made;
+//! every plugin is started, dependencies first. Only then are the hooks there, on all points in one step. A
+//! failure anywhere stops what was started and leaves everything as it was.
+//! [`HostError`](crate::host::HostError) says who failed at what.
 //!
-//! Loading and unloading may happen at any time, from any thread. Runs do not wait for them, and each run keeps to the
-//! chain that it began with: a hook of a plugin that was just unloaded may still be running in another thread when
-//! `stop` is called.
+//! Loading and unloading may happen at any time, from any thread. Runs do not wait for them, and each run
+//! keeps to the chain that it began with: a hook of a plugin that was just unloaded may still be running in
+//! another thread when `stop` is called.

@@ -6,8 +6,9 @@
 //! 2. among equal priorities, plugins after the plugins that they depend on;
 //! 3. then in the order in which they were attached.
 //!
-//! On top of that, a hook can ask to stand just before or just after the hooks of a plugin. That wins over priority, and
-//! applies while the named plugin has hooks there, also when it arrives later. The hook that asks is the one that moves.
+//! On top of that, a hook can ask to stand just before or just after the hooks of a plugin. That wins over
+//! priority, and applies while the named plugin has hooks there, also when it arrives later. The hook that
+//! asks is the one that moves.
 //!
 //! ```
 //! use pipeline_core::hook::{Attachment, Chain, ContextFamily, Flow, Hook};
@@ -52,8 +53,8 @@
 //!
 //! # Contradictions
 //!
-//! Constraints that cannot all hold are refused when the chain is made, so that a load fails and a run never does. The
-//! sentence spells the cycle out:
+//! Constraints that cannot all hold are refused when the chain is made, so that a load fails and a run never
+//! does. The sentence spells the cycle out:
 //!
 //! ```
 //! # use pipeline_core::hook::{Attachment, Chain, ContextFamily, Flow, Hook};

@@ -1,9 +1,9 @@
 //! The registry.
 //!
 //! A [`Host`](crate::host::Host) keeps its manifests in a registry, of which
-//! [`Host::manifests`](crate::host::Host::manifests) gives a [`Snapshot`](crate::registry::Snapshot): it does not change
-//! any more and holds nobody up. What is found by capability is in load order; of several providers of a type, the
-//! default goes first, then the higher priority.
+//! [`Host::manifests`](crate::host::Host::manifests) gives a [`Snapshot`](crate::registry::Snapshot): it does
+//! not change any more and holds nobody up. What is found by capability is in load order; of several
+//! providers of a type, the default goes first, then the higher priority.
 //!
 //! ```
 //! use pipeline_core::plugin::{Capability, Manifest, PluginId};
@@ -30,9 +30,10 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! One writer changes the registry at a time, by publishing the next snapshot; the maps in it share all but what changed,
-//! so that a registration among 10,000 plugins costs little more than one among ten. Readers take one atomic load.
+//! One writer changes the registry at a time, by publishing the next snapshot; the maps in it share all but
+//! what changed, so that a registration among 10,000 plugins costs little more than one among ten. Readers
+//! take one atomic load.
 //!
-//! A registry holds any [`Entry`](crate::registry::Entry), not manifests alone: the ids, the capabilities and their values
-//! can be types of one's own. An id is a symbol or a text ([`PluginId`](crate::plugin::PluginId)), and the two never
-//! meet: `"cache".into()` is the symbol.
+//! A registry holds any [`RegistryEntry`](crate::registry::RegistryEntry), not manifests alone: the ids, the
+//! capabilities and their values can be types of one's own. An id is a symbol or a text
+//! ([`PluginId`](crate::plugin::PluginId)), and the two never meet: `"cache".into()` is the symbol.

@@ -1,13 +1,13 @@
 //! Resolution.
 //!
-//! A [`Host`](crate::host::Host) resolves what it loads by itself. The functions beneath are for tools, and for choosing
-//! what to load among many versions. They take [`Node`](crate::resolve::Node)s, which know ids, versions, capabilities
-//! and dependencies, and nothing of code.
+//! A [`Host`](crate::host::Host) resolves what it loads by itself. The functions beneath are for tools, and
+//! for choosing what to load among many versions. They take [`Node`](crate::resolve::Node)s, which know ids,
+//! versions, capabilities and dependencies, and nothing of code.
 //!
 //! # In which order
 //!
-//! [`load_order`](crate::resolve::load_order) gives waves: what stands in one can be loaded in parallel once the waves
-//! before it are. Whatever is missing is reported at once, with what was probably meant.
+//! [`load_order`](crate::resolve::load_order) gives waves: what stands in one can be loaded in parallel once
+//! the waves before it are. Whatever is missing is reported at once, with what was probably meant.
 //!
 //! ```
 //! use pipeline_core::requirement::parse_version;
@@ -30,9 +30,9 @@
 //!
 //! # In which version
 //!
-//! [`solve`](crate::resolve::solve) chooses among all the versions there are: the one that runs where everything allows
-//! it, else the newest. When nothing fits, the [`Conflict`](crate::resolve::Conflict) is told in the words of the
-//! authors, and names only what has a part in it:
+//! [`solve`](crate::resolve::solve) chooses among all the versions there are: the one that runs where
+//! everything allows it, else the newest. When nothing fits, the [`Conflict`](crate::resolve::Conflict) is
+//! told in the words of the authors, and names only what has a part in it:
 //!
 //! ```
 //! use pipeline_core::requirement::parse_version;
@@ -65,5 +65,6 @@
 //!
 //! # What a requirement means
 //!
-//! Requirements are those of Elixir's `Version`, which are not those of Cargo: a bare version means exactly that one, and
-//! `~> 1.2` is what Cargo writes as `^1.2` for versions from 1.0 on. [`requirement`](crate::requirement) has the grammar.
+//! Requirements are those of Elixir's `Version`, which are not those of Cargo: a bare version means exactly
+//! that one, and `~> 1.2` is what Cargo writes as `^1.2` for versions from 1.0 on.
+//! [`requirement`](crate::requirement) has the grammar.

@@ -2,11 +2,13 @@ use std::marker::PhantomData;
 
 use super::{ContextFamily, Next};
 
-/// A hook that wraps everything inside: the arounds after it, the before hooks, the base operation, the after hooks.
+/// A hook that wraps everything inside: the arounds after it, the before hooks, the base operation, the after
+/// hooks.
 pub trait Around<F: ContextFamily>: Send + Sync {
     /// Goes on with `next`, once, several times or not at all.
     ///
-    /// What it leaves in `context` is the result. A failure of `next` can be handed on (`?` does) or dealt with.
+    /// The context that it leaves is the result. A failure of `next` can be handed on (`?` does) or dealt
+    /// with.
     fn around<'c>(
         &self,
         context: &mut F::Context<'c>,

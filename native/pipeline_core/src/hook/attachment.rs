@@ -1,5 +1,5 @@
-use super::order::{Entry, order, place_by_builders};
-use super::{ChainError, Kind};
+use super::order::{OrderEntry, order, place_by_builders};
+use super::{ChainError, HookKind};
 use crate::plugin::{DEFAULT_PRIORITY, Name, PluginId};
 
 /// A hook as a plugin attached it to a point: a [`Hook`](super::Hook), or a [`Listener`](super::Listener).
@@ -15,7 +15,7 @@ pub struct Attachment<H> {
     pub before: Vec<PluginId>,
     /// Plugins whose hooks it stands just after.
     pub after: Vec<PluginId>,
-    /// What is called.
+    /// The hook.
     pub hook: H,
 }
 
@@ -39,7 +39,7 @@ impl<H> Attachment<H> {
 pub(super) fn in_order<'d, H>(
     point: &Name,
     attachments: Vec<Attachment<H>>,
-    kind: impl Fn(&H) -> Kind,
+    kind: impl Fn(&H) -> HookKind,
     dependencies: impl Fn(&PluginId) -> &'d [PluginId],
 ) -> Result<Vec<Attachment<H>>, ChainError> {
     let mut hooks = Vec::with_capacity(attachments.len());
@@ -53,7 +53,7 @@ pub(super) fn in_order<'d, H>(
         hook,
     } in attachments
     {
-        entries.push(Entry {
+        entries.push(OrderEntry {
             plugin,
             kind: kind(&hook),
             priority,
@@ -72,9 +72,9 @@ pub(super) fn in_order<'d, H>(
         point: point.clone(),
         contradiction,
     })?;
-    let mut entries: Vec<Option<Entry<PluginId>>> = entries.into_iter().map(Some).collect();
+    let mut entries: Vec<Option<OrderEntry<PluginId>>> = entries.into_iter().map(Some).collect();
     let ordered = sequence.into_iter().filter_map(|index| {
-        let Entry {
+        let OrderEntry {
             plugin,
             priority,
             registration,

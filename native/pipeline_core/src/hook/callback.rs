@@ -2,20 +2,22 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossbeam_utils::CachePadded;
+
 use super::listing::Listed;
 use super::policy::Policy;
-use super::step::{AfterStep, Ahead, BeforeStep, Behind};
+use super::step::{AfterStep, BeforeStep, PaddedAfter, PaddedBefore};
 use super::{
-    After, Around, Before, Circuit, ContextFamily, Kind, Next, OnError, Replace, WrapError,
+    After, Around, Before, Circuit, ContextFamily, HookKind, Next, OnError, Replace, WrapError,
 };
 
 /// A hook of a chain, of any kind, with what its failure does to the run.
 pub struct Hook<F: ContextFamily> {
-    pub(super) call: Call<F>,
+    pub(super) call: Callback<F>,
     pub(super) policy: Policy<F>,
 }
 
-pub(super) enum Call<F: ContextFamily> {
+pub(super) enum Callback<F: ContextFamily> {
     Around(Arc<dyn Around<F>>),
     Before(Arc<dyn BeforeStep<F>>),
     Replace(Arc<dyn Replace<F>>),
@@ -25,26 +27,30 @@ pub(super) enum Call<F: ContextFamily> {
 impl<F: ContextFamily> Hook<F> {
     /// A hook that wraps everything inside.
     pub fn around(hook: impl Around<F> + 'static) -> Self {
-        Self::halting(Call::Around(Arc::new(hook)))
+        Self::halting(Callback::Around(Arc::new(hook)))
     }
 
     /// A hook that runs ahead of the base operation.
     pub fn before(hook: impl Before<F> + 'static) -> Self {
-        Self::halting(Call::Before(Arc::new(Ahead(hook))))
+        Self::halting(Callback::Before(Arc::new(PaddedBefore(CachePadded::new(
+            hook,
+        )))))
     }
 
     /// A hook that stands in for the base operation.
     pub fn replace(hook: impl Replace<F> + 'static) -> Self {
-        Self::halting(Call::Replace(Arc::new(hook)))
+        Self::halting(Callback::Replace(Arc::new(hook)))
     }
 
     /// A hook that runs on the result.
     pub fn after(hook: impl After<F> + 'static) -> Self {
-        Self::halting(Call::After(Arc::new(Behind(hook))))
+        Self::halting(Callback::After(Arc::new(PaddedAfter(CachePadded::new(
+            hook,
+        )))))
     }
 
-    /// As [`Hook::around`], for a closure. Its signature ties the lifetimes of context and `next` together, which a
-    /// closure on its own cannot express.
+    /// As [`Hook::around`], for a closure. Its signature ties the lifetimes of context and `next` together,
+    /// which a closure on its own cannot express.
     pub fn around_fn<H>(hook: H) -> Self
     where
         H: for<'r, 'c> Fn(
@@ -72,13 +78,13 @@ impl<F: ContextFamily> Hook<F> {
         Self::replace(hook)
     }
 
-    fn halting(call: Call<F>) -> Self {
+    fn halting(call: Callback<F>) -> Self {
         let policy = Policy::default();
         Self { call, policy }
     }
 
-    /// Says what a failure does to the run. Skipping copies the context before each call, and after each `next`, so
-    /// that what the hook did half-way can be undone.
+    /// Says what a failure does to the run. Skipping copies the context before each call, and after each
+    /// `next`, so that what the hook did half-way can be undone.
     #[must_use]
     pub fn on_error(mut self, on_error: OnError) -> Self
     where
@@ -88,28 +94,28 @@ impl<F: ContextFamily> Hook<F> {
         self
     }
 
-    /// Gives it a circuit, or one with these [`Settings`](crate::breaker::Settings): while that is open the hook is
-    /// not called, which is told as [`Cause::CircuitOpen`](super::Cause::CircuitOpen) and does what a failure does to
-    /// the run. Clones of the hook share it.
+    /// Gives it a circuit, or one with these [`Settings`](crate::breaker::Settings): while that is open the
+    /// hook is not called, which is told as [`Cause::CircuitOpen`](super::Cause::CircuitOpen) and does what a
+    /// failure does to the run. Clones of the hook share it.
     #[must_use]
     pub fn circuit(mut self, circuit: impl Into<Circuit>) -> Self {
         self.policy.circuit = Some(circuit.into());
         self
     }
 
-    /// What it does.
-    pub fn kind(&self) -> Kind {
+    /// Its kind.
+    pub fn kind(&self) -> HookKind {
         match self.call {
-            Call::Around(_) => Kind::Around,
-            Call::Before(_) => Kind::Before,
-            Call::Replace(_) => Kind::Replace,
-            Call::After(_) => Kind::After,
+            Callback::Around(_) => HookKind::Around,
+            Callback::Before(_) => HookKind::Before,
+            Callback::Replace(_) => HookKind::Replace,
+            Callback::After(_) => HookKind::After,
         }
     }
 }
 
 impl<F: ContextFamily> Listed for Hook<F> {
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> HookKind {
         Self::kind(self)
     }
 
@@ -129,10 +135,10 @@ impl<F: ContextFamily> Listed for Hook<F> {
 impl<F: ContextFamily> Clone for Hook<F> {
     fn clone(&self) -> Self {
         let call = match &self.call {
-            Call::Around(hook) => Call::Around(hook.clone()),
-            Call::Before(hook) => Call::Before(hook.clone()),
-            Call::Replace(hook) => Call::Replace(hook.clone()),
-            Call::After(hook) => Call::After(hook.clone()),
+            Callback::Around(hook) => Callback::Around(hook.clone()),
+            Callback::Before(hook) => Callback::Before(hook.clone()),
+            Callback::Replace(hook) => Callback::Replace(hook.clone()),
+            Callback::After(hook) => Callback::After(hook.clone()),
         };
         let policy = self.policy.clone();
         Self { call, policy }

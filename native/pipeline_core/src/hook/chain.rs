@@ -2,25 +2,26 @@ use std::fmt;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
-use super::callback::Call;
-use super::listing::Listing;
+use super::callback::Callback;
+use super::listing::HookListing;
+use super::listing::tell_by_listing;
 use super::policy::Policy;
-use super::rescue::RescueRef;
-use super::step::{Step, guarded, rescued};
-use super::told::tell_by_listing;
+use super::policy::RescueRef;
+use super::step::{ChainStep, guarded, rescued};
 use super::{
-    Around, Attachment, Cause, ChainError, ContextFamily, Failure, Hook, HookError, Kind, Replace,
+    Around, Attachment, Cause, ChainError, ContextFamily, Hook, HookError, HookKind, Replace,
+    RunFailure,
 };
 use crate::plugin::{Name, PluginId};
 
 /// An around or replace hook of a chain.
-pub(super) struct Wrap<F: ContextFamily, H: ?Sized> {
+pub(super) struct WrappingHook<F: ContextFamily, H: ?Sized> {
     pub(super) hook: Arc<H>,
-    /// What applies to its calls, if anything does.
+    /// The policy of its calls, if it has one.
     pub(super) policy: Option<Box<Policy<F>>>,
 }
 
-impl<F: ContextFamily, H: ?Sized> Wrap<F, H> {
+impl<F: ContextFamily, H: ?Sized> WrappingHook<F, H> {
     fn new(hook: Arc<H>, policy: Policy<F>) -> Self {
         let policy = policy.unless_plain();
         Self { hook, policy }
@@ -32,7 +33,10 @@ impl<F: ContextFamily, H: ?Sized> Wrap<F, H> {
 }
 
 /// A before or after hook with what applies to its calls.
-fn flat<F: ContextFamily>(step: Arc<dyn Step<F>>, policy: &Policy<F>) -> Arc<dyn Step<F>> {
+fn flat<F: ContextFamily>(
+    step: Arc<dyn ChainStep<F>>,
+    policy: &Policy<F>,
+) -> Arc<dyn ChainStep<F>> {
     let step = rescued(step, policy.rescue);
     if policy.circuit.is_some() {
         guarded(step)
@@ -73,11 +77,11 @@ fn flat<F: ContextFamily>(step: Arc<dyn Step<F>>, policy: &Policy<F>) -> Arc<dyn
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 pub struct Chain<F: ContextFamily> {
-    pub(super) listing: Listing,
-    pub(super) arounds: Vec<Wrap<F, dyn Around<F>>>,
-    pub(super) befores: Vec<Arc<dyn Step<F>>>,
-    pub(super) replaces: Vec<Wrap<F, dyn Replace<F>>>,
-    pub(super) afters: Vec<Arc<dyn Step<F>>>,
+    pub(super) listing: HookListing,
+    pub(super) arounds: Vec<WrappingHook<F, dyn Around<F>>>,
+    pub(super) befores: Vec<Arc<dyn ChainStep<F>>>,
+    pub(super) replaces: Vec<WrappingHook<F, dyn Replace<F>>>,
+    pub(super) afters: Vec<Arc<dyn ChainStep<F>>>,
 }
 
 impl<F: ContextFamily> Chain<F> {
@@ -93,23 +97,23 @@ impl<F: ContextFamily> Chain<F> {
     ) -> Result<Self, ChainError> {
         let mut chain = Self::empty(point);
         let point = chain.point().clone();
-        chain.listing = Listing::order(point, hooks, dependencies, |hook| chain.push(hook))?;
+        chain.listing = HookListing::order(point, hooks, dependencies, |hook| chain.push(hook))?;
         Ok(chain)
     }
 
     fn push(&mut self, Hook { call, policy }: Hook<F>) {
         match call {
-            Call::Around(hook) => self.arounds.push(Wrap::new(hook, policy)),
-            Call::Before(hook) => self.befores.push(flat(hook, &policy)),
-            Call::Replace(hook) => self.replaces.push(Wrap::new(hook, policy)),
-            Call::After(hook) => self.afters.push(flat(hook, &policy)),
+            Callback::Around(hook) => self.arounds.push(WrappingHook::new(hook, policy)),
+            Callback::Before(hook) => self.befores.push(flat(hook, &policy)),
+            Callback::Replace(hook) => self.replaces.push(WrappingHook::new(hook, policy)),
+            Callback::After(hook) => self.afters.push(flat(hook, &policy)),
         }
     }
 
     /// A chain without hooks.
     pub fn empty(point: impl Into<Name>) -> Self {
         Self {
-            listing: Listing::empty(point),
+            listing: HookListing::empty(point),
             arounds: Vec::new(),
             befores: Vec::new(),
             replaces: Vec::new(),
@@ -120,19 +124,20 @@ impl<F: ContextFamily> Chain<F> {
     tell_by_listing!();
 
     /// Kind and plugin of each hook, in the order: around, before, replace, after.
-    pub fn hooks(&self) -> impl Iterator<Item = (Kind, &PluginId)> {
+    pub fn hooks(&self) -> impl Iterator<Item = (HookKind, &PluginId)> {
         let hooks = self.listing.hooks().iter();
         hooks.map(|hook| (hook.kind, &hook.plugin))
     }
 
     /// Runs the hooks around `core` on `context`, which holds the result afterwards.
     ///
-    /// Failures of hooks that are skipped are added to `skipped`, in the order in which they happened; so are hooks left
-    /// out for their open [`Circuit`](super::Circuit). When the run fails, the context stands as the failure left it.
+    /// Failures of hooks that are skipped are added to `skipped`, in the order in which they happened; so are
+    /// hooks left out for their open [`Circuit`](super::Circuit). When the run fails, the context stands as
+    /// the failure left it.
     ///
     /// # Errors
     ///
-    /// [`Failure::Hook`] names the hook that failed; [`Failure::Core`] is the error of `core`.
+    /// [`RunFailure::Hook`] names the hook that failed; [`RunFailure::Core`] is the error of `core`.
     ///
     /// # Panics
     ///
@@ -142,16 +147,16 @@ impl<F: ContextFamily> Chain<F> {
         context: &mut F::Context<'c>,
         mut core: impl FnMut(&mut F::Context<'c>) -> Result<(), F::Error>,
         skipped: &mut Vec<HookError<F::Error>>,
-    ) -> Result<(), Failure<F::Error>> {
+    ) -> Result<(), RunFailure<F::Error>> {
         if self.arounds.is_empty() && self.replaces.is_empty() {
             return self.run_inside(
                 context,
-                |context, _| core(context).map_err(Failure::Core),
+                |context, _| core(context).map_err(RunFailure::Core),
                 skipped,
             );
         }
         match self.run_arounds(0, context, &mut core, skipped) {
-            Err(Failure::CorePanicked(payload)) => resume_unwind(payload),
+            Err(RunFailure::CorePanicked(payload)) => resume_unwind(payload),
             result => result,
         }
     }
@@ -160,7 +165,7 @@ impl<F: ContextFamily> Chain<F> {
     #[cold]
     pub(super) fn error(
         &self,
-        kind: Kind,
+        kind: HookKind,
         index: usize,
         cause: Cause<F::Error>,
     ) -> HookError<F::Error> {

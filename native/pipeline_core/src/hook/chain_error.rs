@@ -4,8 +4,8 @@ use thiserror::Error;
 use super::order::Contradiction;
 use crate::plugin::{Name, PluginId};
 
-/// How many around and replace hooks one point can have, together. Each of them stands on the stack while what it
-/// wraps runs, and the stack of a dirty scheduler is small.
+/// How many around and replace hooks one point can have, together. Each of them stands on the stack while
+/// what it wraps runs, and the stack of a dirty scheduler is small.
 pub const MAX_NESTING: usize = 64;
 
 /// Why hooks do not make a chain.

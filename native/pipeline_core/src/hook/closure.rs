@@ -1,4 +1,5 @@
-//! Functions and closures are hooks. Closures write the type of their context out, so that they take any lifetime.
+//! Functions and closures are hooks. Closures write the type of their context out, so that they take any
+//! lifetime.
 
 use super::{After, Around, Before, ContextFamily, Flow, Listen, Next, Replace, WrapError};
 

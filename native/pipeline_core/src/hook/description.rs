@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, OnError};
+use super::{HookKind, OnError};
 use crate::breaker::Settings;
 use crate::plugin::{Name, PluginId};
 
@@ -40,13 +40,13 @@ pub struct ChainDescription {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HookDescription {
-    /// What it does.
-    pub kind: Kind,
+    /// Its kind.
+    pub kind: HookKind,
     /// Whose hook it is.
     pub plugin: PluginId,
     /// Its priority.
     pub priority: i64,
-    /// What its failure does to the run.
+    /// Whether its failure ends the run.
     pub on_error: OnError,
     /// How long it may take, if that is limited.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,7 +4,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::Kind;
+use super::HookKind;
 use crate::plugin::{Name, PluginId};
 
 /// Why a hook failed.
@@ -47,10 +47,10 @@ pub struct HookError<E> {
     /// The point it is attached to.
     pub point: Name,
     /// Its kind.
-    pub kind: Kind,
+    pub kind: HookKind,
     /// Its place among the hooks of its kind on the point, counted from 0.
     pub index: usize,
-    /// What happened.
+    /// The cause.
     pub cause: Cause<E>,
 }
 
@@ -76,21 +76,21 @@ impl<E> HookError<E> {
 
 /// Why a run failed.
 #[derive(Debug, Error)]
-pub enum Failure<E> {
+pub enum RunFailure<E> {
     /// A hook failed.
     #[error(transparent)]
     Hook(HookError<E>),
     /// The base operation returned an error. No plugin is to blame.
     #[error("{0}")]
     Core(E),
-    /// The base operation panicked, with this payload. Only hooks around it see this: the caller of the run gets the
-    /// panic itself.
+    /// The base operation panicked, with this payload. Only hooks around it see this: the caller of the run
+    /// gets the panic itself.
     #[error("the base operation panicked")]
     CorePanicked(Box<dyn Any + Send>),
 }
 
-/// What a panic said, as far as it is text.
-pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
+/// The message of a panic, from what `catch_unwind` caught.
+pub fn panic_message(payload: &(dyn Any + Send)) -> String {
     if let Some(message) = payload.downcast_ref::<&str>() {
         (*message).to_owned()
     } else if let Some(message) = payload.downcast_ref::<String>() {

@@ -3,28 +3,29 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::failure::panic_message;
-use super::step::{End, Step};
-use super::{Cause, Chain, ContextFamily, Failure, Flow, HookError, Kind, OnError};
+use super::step::{ChainStep, End};
+use super::verdict::is_skipped;
+use super::{Cause, Chain, ContextFamily, Flow, HookError, HookKind, RunFailure};
 
 impl<F: ContextFamily> Chain<F> {
     /// The part inside the arounds: before hooks, `base`, after hooks.
     ///
-    /// These hooks run in a loop and not inside each other: nothing is built for a call, and their number does not
-    /// show on the stack.
+    /// These hooks run in a loop and not inside each other: nothing is built for a call, and their number
+    /// does not show on the stack.
     pub(super) fn run_inside<'c>(
         &self,
         context: &mut F::Context<'c>,
         base: impl FnOnce(
             &mut F::Context<'c>,
             &mut Vec<HookError<F::Error>>,
-        ) -> Result<(), Failure<F::Error>>,
+        ) -> Result<(), RunFailure<F::Error>>,
         skipped: &mut Vec<HookError<F::Error>>,
-    ) -> Result<(), Failure<F::Error>> {
-        let flow = self.run_flat(Kind::Before, &self.befores, context, skipped)?;
+    ) -> Result<(), RunFailure<F::Error>> {
+        let flow = self.run_flat(HookKind::Before, &self.befores, context, skipped)?;
         if flow == Flow::Continue {
             base(context, skipped)?;
         }
-        self.run_flat(Kind::After, &self.afters, context, skipped)?;
+        self.run_flat(HookKind::After, &self.afters, context, skipped)?;
         Ok(())
     }
 
@@ -32,11 +33,11 @@ impl<F: ContextFamily> Chain<F> {
     #[inline]
     fn run_flat(
         &self,
-        kind: Kind,
-        steps: &[Arc<dyn Step<F>>],
+        kind: HookKind,
+        steps: &[Arc<dyn ChainStep<F>>],
         context: &mut F::Context<'_>,
         skipped: &mut Vec<HookError<F::Error>>,
-    ) -> Result<Flow, Failure<F::Error>> {
+    ) -> Result<Flow, RunFailure<F::Error>> {
         if steps.is_empty() {
             return Ok(Flow::Continue);
         }
@@ -52,13 +53,13 @@ impl<F: ContextFamily> Chain<F> {
     #[cold]
     fn go_on(
         &self,
-        kind: Kind,
-        steps: &[Arc<dyn Step<F>>],
+        kind: HookKind,
+        steps: &[Arc<dyn ChainStep<F>>],
         (mut end, mut at): (End, usize),
         mut cause: Option<Cause<F::Error>>,
         context: &mut F::Context<'_>,
         skipped: &mut Vec<HookError<F::Error>>,
-    ) -> Result<Flow, Failure<F::Error>> {
+    ) -> Result<Flow, RunFailure<F::Error>> {
         loop {
             if end == End::Guarded {
                 end = self.call_guarded(kind, at, &*steps[at], context, &mut cause);
@@ -69,7 +70,7 @@ impl<F: ContextFamily> Chain<F> {
             if let Some(cause) = cause.take() {
                 let error = self.error(kind, at, cause);
                 if end == End::Failed {
-                    return Err(Failure::Hook(error));
+                    return Err(RunFailure::Hook(error));
                 }
                 skipped.push(error);
             }
@@ -84,9 +85,9 @@ impl<F: ContextFamily> Chain<F> {
     /// Calls one hook if its circuit lets it.
     fn call_guarded(
         &self,
-        kind: Kind,
+        kind: HookKind,
         index: usize,
-        step: &dyn Step<F>,
+        step: &dyn ChainStep<F>,
         context: &mut F::Context<'_>,
         cause: &mut Option<Cause<F::Error>>,
     ) -> End {
@@ -95,10 +96,8 @@ impl<F: ContextFamily> Chain<F> {
             Ok(admitted) => admitted,
             Err(open) => {
                 *cause = Some(open);
-                return match self.listing.on_error(kind, index) {
-                    OnError::Skip => End::Skipped,
-                    OnError::Halt => End::Failed,
-                };
+                let skipped = is_skipped(self.listing.on_error(kind, index));
+                return if skipped { End::Skipped } else { End::Failed };
             }
         };
         let end = catch_unwind(AssertUnwindSafe(|| step.call_admitted(context, cause)));
@@ -108,12 +107,13 @@ impl<F: ContextFamily> Chain<F> {
     }
 }
 
-/// Calls hooks up to the first that does not simply go on, and tells how many did. One guard does for all of them.
+/// Calls hooks up to the first that does not simply go on, and tells how many did. One guard does for all of
+/// them.
 ///
 /// Not inlined: every run would then save and restore what only a failure needs, and that took 3 ns.
 #[inline(never)]
 fn call<F: ContextFamily>(
-    steps: &[Arc<dyn Step<F>>],
+    steps: &[Arc<dyn ChainStep<F>>],
     context: &mut F::Context<'_>,
     cause: &mut Option<Cause<F::Error>>,
 ) -> (End, usize) {

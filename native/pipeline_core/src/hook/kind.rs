@@ -2,11 +2,11 @@ use serde::{Deserialize, Serialize};
 
 use super::ContextFamily;
 
-/// What a hook does at its point. The order of the variants is the order in which a chain lists its hooks.
+/// The kind of a hook. The order of the variants is the order in which a chain lists its hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum HookKind {
     /// Wraps everything inside; the first is the outermost.
     Around,
     /// Runs ahead of the base operation and may answer in its stead.
@@ -19,7 +19,7 @@ pub enum Kind {
     Listen,
 }
 
-impl Kind {
+impl HookKind {
     /// Every kind, in order.
     pub const ALL: [Self; 5] = [
         Self::Around,
@@ -41,7 +41,7 @@ impl Kind {
     }
 }
 
-impl std::fmt::Display for Kind {
+impl std::fmt::Display for HookKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
     }
@@ -52,7 +52,8 @@ impl std::fmt::Display for Kind {
 pub enum Flow {
     /// On to the next hook.
     Continue,
-    /// The context as it stands is the result: later before hooks, replace hooks and the base operation do not run.
+    /// The context as it stands is the result: later before hooks, replace hooks and the base operation do
+    /// not run.
     Answer,
 }
 

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::failure::panic_message;
-use super::listing::{Listed, Listing};
-use super::told::tell_by_listing;
-use super::{Attachment, Cause, ChainError, Circuit, ContextFamily, HookError, Kind, OnError};
+use super::listing::tell_by_listing;
+use super::listing::{HookListing, Listed};
+use super::verdict::is_skipped;
+use super::{Attachment, Cause, ChainError, Circuit, ContextFamily, HookError, HookKind, OnError};
 use crate::plugin::{Name, PluginId};
 
 /// A hook on a point that is no chain: it is called with the context and gives a value.
@@ -48,8 +49,8 @@ impl<F: ContextFamily, V> Listener<F, V> {
 }
 
 impl<F: ContextFamily, V> Listed for Listener<F, V> {
-    fn kind(&self) -> Kind {
-        Kind::Listen
+    fn kind(&self) -> HookKind {
+        HookKind::Listen
     }
 
     fn on_error(&self) -> OnError {
@@ -85,7 +86,7 @@ impl<F: ContextFamily, V> fmt::Debug for Listener<F, V> {
 
 /// The listeners of one point, in the order in which they are called.
 pub struct Listeners<F: ContextFamily, V> {
-    listing: Listing,
+    listing: HookListing,
     hooks: Vec<Listener<F, V>>,
     plugins: Vec<PluginId>,
 }
@@ -102,7 +103,7 @@ impl<F: ContextFamily, V> Listeners<F, V> {
         dependencies: impl Fn(&PluginId) -> &'d [PluginId],
     ) -> Result<Self, ChainError> {
         let mut ordered = Vec::with_capacity(hooks.len());
-        let listing = Listing::order(point, hooks, dependencies, |hook| ordered.push(hook))?;
+        let listing = HookListing::order(point, hooks, dependencies, |hook| ordered.push(hook))?;
         let plugins = listing.hooks().iter().map(|hook| hook.plugin.clone());
         Ok(Self {
             plugins: plugins.collect(),
@@ -135,7 +136,8 @@ impl<F: ContextFamily, V> Listeners<F, V> {
         Ok(values)
     }
 
-    /// Mode `:notify`: all are called and their values ignored. No failure stops the others; all are returned.
+    /// Mode `:notify`: all are called and their values ignored. No failure stops the others; all are
+    /// returned.
     pub fn notify(&self, context: &F::Context<'_>) -> Vec<HookError<F::Error>> {
         (0..self.hooks.len())
             .filter_map(|index| self.call(index, context).err())
@@ -148,13 +150,13 @@ impl<F: ContextFamily, V> Listeners<F, V> {
         context: &F::Context<'_>,
         skipped: &mut Vec<HookError<F::Error>>,
     ) -> Result<Option<V>, HookError<F::Error>> {
-        match (self.call(index, context), self.hooks[index].on_error) {
-            (Ok(value), _) => Ok(Some(value)),
-            (Err(error), OnError::Halt) => Err(error),
-            (Err(error), OnError::Skip) => {
+        match self.call(index, context) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if is_skipped(self.hooks[index].on_error) => {
                 skipped.push(error);
                 Ok(None)
             }
+            Err(error) => Err(error),
         }
     }
 
@@ -162,7 +164,7 @@ impl<F: ContextFamily, V> Listeners<F, V> {
         let Listener { hook, circuit, .. } = &self.hooks[index];
         let admitted = self
             .listing
-            .admit(Kind::Listen, index, circuit.as_ref())
+            .admit(HookKind::Listen, index, circuit.as_ref())
             .map_err(|cause| self.error(index, cause))?;
         let result = match catch_unwind(AssertUnwindSafe(|| hook.listen(context))) {
             Ok(result) => result.map_err(Cause::Failed),
@@ -173,7 +175,7 @@ impl<F: ContextFamily, V> Listeners<F, V> {
     }
 
     fn error(&self, index: usize, cause: Cause<F::Error>) -> HookError<F::Error> {
-        self.listing.error(Kind::Listen, index, cause)
+        self.listing.error(HookKind::Listen, index, cause)
     }
 }
 

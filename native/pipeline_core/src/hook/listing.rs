@@ -4,21 +4,21 @@ use super::attachment::in_order;
 use super::circuit::{Admitted, Observer};
 use super::{
     Attachment, Cause, ChainDescription, ChainError, Circuit, CircuitChange, HookDescription,
-    HookError, Kind, MAX_NESTING, OnError,
+    HookError, HookKind, MAX_NESTING, OnError,
 };
 use crate::breaker::Transition;
 use crate::plugin::{Name, PluginId};
 
 /// A hook as far as it is listed.
 pub(super) trait Listed {
-    fn kind(&self) -> Kind;
+    fn kind(&self) -> HookKind;
     fn on_error(&self) -> OnError;
     fn timeout(&self) -> Option<Duration>;
     fn circuit(&self) -> Option<&Circuit>;
 }
 
 /// The hooks of one point by name, in the order in which they run: what a chain tells of them.
-pub(super) struct Listing {
+pub(super) struct HookListing {
     point: Name,
     hooks: Vec<HookDescription>,
     /// Those of the hooks that have one, with their place among all.
@@ -26,7 +26,7 @@ pub(super) struct Listing {
     observer: Option<Observer>,
 }
 
-impl Listing {
+impl HookListing {
     /// Of a point without hooks.
     pub(super) fn empty(point: impl Into<Name>) -> Self {
         Self {
@@ -37,8 +37,8 @@ impl Listing {
         }
     }
 
-    /// Orders hooks, and hands each to `take` in its turn. `dependencies` gives the ids that a plugin depends on
-    /// directly.
+    /// Orders hooks, and hands each to `take` in its turn. `dependencies` gives the ids that a plugin depends
+    /// on directly.
     pub(super) fn order<'d, H: Listed>(
         point: impl Into<Name>,
         hooks: Vec<Attachment<H>>,
@@ -63,7 +63,8 @@ impl Listing {
             });
             take(hook);
         }
-        let wrapping = |hook: &&HookDescription| matches!(hook.kind, Kind::Around | Kind::Replace);
+        let wrapping =
+            |hook: &&HookDescription| matches!(hook.kind, HookKind::Around | HookKind::Replace);
         let count = listing.hooks.iter().filter(wrapping).count();
         if count > MAX_NESTING {
             return Err(ChainError::TooDeep {
@@ -90,17 +91,17 @@ impl Listing {
     }
 
     /// Whose hook that of this kind and place is.
-    pub(super) fn plugin(&self, kind: Kind, index: usize) -> &PluginId {
+    pub(super) fn plugin(&self, kind: HookKind, index: usize) -> &PluginId {
         &self.hooks[self.first(kind) + index].plugin
     }
 
-    pub(super) fn on_error(&self, kind: Kind, index: usize) -> OnError {
+    pub(super) fn on_error(&self, kind: HookKind, index: usize) -> OnError {
         self.hooks[self.first(kind) + index].on_error
     }
 
     /// The error of one hook.
     #[cold]
-    pub(super) fn error<E>(&self, kind: Kind, index: usize, cause: Cause<E>) -> HookError<E> {
+    pub(super) fn error<E>(&self, kind: HookKind, index: usize, cause: Cause<E>) -> HookError<E> {
         HookError {
             plugin: self.plugin(kind, index).clone(),
             point: self.point.clone(),
@@ -110,11 +111,12 @@ impl Listing {
         }
     }
 
-    /// Asks the circuit of a hook, if it has one, for a call; an open one gives the cause that it is not called for.
+    /// Asks the circuit of a hook, if it has one, for a call; an open one gives the cause that it is not
+    /// called for.
     #[inline]
     pub(super) fn admit<'l, E>(
         &'l self,
-        kind: Kind,
+        kind: HookKind,
         index: usize,
         circuit: Option<&'l Circuit>,
     ) -> Result<Admitted<'l>, Cause<E>> {
@@ -125,13 +127,13 @@ impl Listing {
     }
 
     /// Where the hooks of a kind begin.
-    fn first(&self, kind: Kind) -> usize {
+    fn first(&self, kind: HookKind) -> usize {
         self.hooks.partition_point(|hook| hook.kind < kind)
     }
 }
 
 /// Circuits.
-impl Listing {
+impl HookListing {
     pub(super) fn observe(&mut self, observer: impl Fn(&CircuitChange) + Send + Sync + 'static) {
         // A chain without circuits has nothing to tell.
         if !self.circuits.is_empty() {
@@ -139,15 +141,15 @@ impl Listing {
         }
     }
 
-    pub(super) fn circuits(&self) -> impl Iterator<Item = (Kind, &PluginId, &Circuit)> {
+    pub(super) fn circuits(&self) -> impl Iterator<Item = (HookKind, &PluginId, &Circuit)> {
         self.circuits.iter().map(|(at, circuit)| {
             let hook = &self.hooks[*at];
             (hook.kind, &hook.plugin, circuit)
         })
     }
 
-    /// That of the hook of this kind and place.
-    pub(super) fn circuit(&self, kind: Kind, index: usize) -> Option<&Circuit> {
+    /// The circuit of the hook of this kind and place.
+    pub(super) fn circuit(&self, kind: HookKind, index: usize) -> Option<&Circuit> {
         let place = self.first(kind) + index;
         let at = self.circuits.binary_search_by_key(&place, |(at, _)| *at);
         at.ok().map(|at| &self.circuits[at].1)
@@ -169,7 +171,7 @@ impl Listing {
     /// Tells of a change, if there was one.
     pub(super) fn tell(
         &self,
-        kind: Kind,
+        kind: HookKind,
         index: usize,
         circuit: &Circuit,
         moved: Option<Transition>,
@@ -188,3 +190,60 @@ impl Listing {
         }
     }
 }
+
+/// What hooks of a point, in the field `listing`, tell of themselves, whether they form a chain or listen,
+/// and wait or not.
+macro_rules! tell_by_listing {
+    () => {
+        /// The point whose hooks these are.
+        pub fn point(&self) -> &$crate::plugin::Name {
+            self.listing.point()
+        }
+
+        /// The hooks as data, in the order: around, before, replace, after; or listeners.
+        pub fn describe(&self) -> $crate::hook::ChainDescription {
+            self.listing.describe()
+        }
+
+        /// How many hooks there are.
+        pub fn len(&self) -> usize {
+            self.listing.hooks().len()
+        }
+
+        /// Whether there is none.
+        pub fn is_empty(&self) -> bool {
+            self.listing.hooks().is_empty()
+        }
+
+        /// The same hooks, of which `tell` is called when a run changes a circuit, or a reset here does. A
+        /// panic of `tell` is the caller's.
+        #[must_use]
+        pub fn on_circuit_change(
+            mut self,
+            tell: impl Fn(&$crate::hook::CircuitChange) + Send + Sync + 'static,
+        ) -> Self {
+            self.listing.observe(tell);
+            self
+        }
+
+        /// The circuits of those hooks that have one, in the order of the hooks.
+        pub fn circuits(
+            &self,
+        ) -> impl Iterator<
+            Item = (
+                $crate::hook::HookKind,
+                &$crate::plugin::PluginId,
+                &$crate::hook::Circuit,
+            ),
+        > {
+            self.listing.circuits()
+        }
+
+        /// Closes the circuits of a plugin's hooks, whatever they have seen, and returns how many there are.
+        pub fn reset_circuits(&self, plugin: &$crate::plugin::PluginId) -> usize {
+            self.listing.reset_circuits(plugin)
+        }
+    };
+}
+
+pub(super) use tell_by_listing;

@@ -1,8 +1,9 @@
-//! Hooks: what they are called with, the kinds they come in, the order they stand in, and the chains they form.
+//! Hooks: what they are called with, the kinds they come in, the order they stand in, and the chains they
+//! form.
 //!
-//! A hook changes its context in place. [`Before`], [`After`], [`Around`] and [`Replace`] hooks of one point form a
-//! [`Chain`]; [`Listen`] hooks stand on points of their own, as [`Listeners`]. Functions and closures are hooks too. A [`Circuit`] keeps
-//! a hook that fails too often from being called for a while.
+//! A hook changes its context in place. [`Before`], [`After`], [`Around`] and [`Replace`] hooks of one point
+//! form a [`Chain`]; [`Listen`] hooks stand on points of their own, as [`Listeners`]. Functions and closures
+//! are hooks too. A [`Circuit`] keeps a hook that fails too often from being called for a while.
 
 mod around;
 #[cfg(feature = "async")]
@@ -25,9 +26,8 @@ mod on_error;
 pub mod order;
 mod point;
 mod policy;
-mod rescue;
 mod step;
-mod told;
+pub mod verdict;
 mod wrap;
 
 pub use around::{Around, Inner, Replace, WrapError};
@@ -37,10 +37,9 @@ pub use chain::Chain;
 pub use chain_error::{ChainError, MAX_NESTING};
 pub use circuit::{Circuit, CircuitChange};
 pub use description::{ChainDescription, HookDescription};
-pub(crate) use failure::panic_message;
-pub use failure::{Cause, Failure, HookError};
+pub use failure::{Cause, HookError, RunFailure, panic_message};
 pub use family::ContextFamily;
-pub use kind::{After, Before, Flow, Kind};
+pub use kind::{After, Before, Flow, HookKind};
 pub use listen::{Listen, Listener, Listeners};
 pub use next::Next;
 pub use on_error::OnError;

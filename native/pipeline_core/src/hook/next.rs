@@ -2,8 +2,9 @@ use std::fmt;
 use std::thread;
 
 use super::failure::panic_message;
-use super::rescue::RescueRef;
-use super::{Cause, Chain, ContextFamily, Failure, HookError, Inner, WrapError};
+use super::policy::RescueRef;
+use super::verdict::{AfterFailure, Blame, NextCall, blame};
+use super::{Cause, Chain, ContextFamily, HookError, Inner, OnError, RunFailure, WrapError};
 
 /// The base operation, as the inside of a chain sees it.
 pub(super) type Core<'r, 'c, F> = dyn FnMut(&mut <F as ContextFamily>::Context<'c>) -> Result<(), <F as ContextFamily>::Error>
@@ -11,7 +12,7 @@ pub(super) type Core<'r, 'c, F> = dyn FnMut(&mut <F as ContextFamily>::Context<'
 
 pub(super) type Skipped<F> = Vec<HookError<<F as ContextFamily>::Error>>;
 
-/// What an [`Around`](super::Around) or [`Replace`](super::Replace) hook wraps.
+/// The inside of an [`Around`](super::Around) or [`Replace`](super::Replace) hook.
 pub struct Next<'r, 'c, F: ContextFamily> {
     pub(super) chain: &'r Chain<F>,
     pub(super) rest: Rest,
@@ -19,8 +20,9 @@ pub struct Next<'r, 'c, F: ContextFamily> {
     pub(super) skipped: &'r mut Skipped<F>,
     /// `Some` when the hook's own failure is skipped: then what `next` gave is kept.
     pub(super) rescue: Option<RescueRef<F>>,
-    pub(super) last: Last<F::Context<'c>>,
-    pub(super) failure: Option<Failure<F::Error>>,
+    /// The last call; the copy is made only where the hook may be skipped.
+    pub(super) last: NextCall<Option<F::Context<'c>>>,
+    pub(super) failure: Option<RunFailure<F::Error>>,
 }
 
 /// Where the inside begins: at this around, or at this replace hook.
@@ -28,20 +30,6 @@ pub struct Next<'r, 'c, F: ContextFamily> {
 pub(super) enum Rest {
     Arounds(usize),
     Replaces(usize),
-}
-
-/// How a hook that wraps others failed.
-pub(super) enum Ended<E> {
-    /// What it wraps did, and it handed that on.
-    Inside(Failure<E>),
-    Itself(Cause<E>),
-}
-
-/// What came of the last call.
-pub(super) enum Last<C> {
-    NotCalled,
-    Done(Option<C>),
-    Failed,
 }
 
 impl<'c, F: ContextFamily> Next<'_, 'c, F> {
@@ -54,11 +42,11 @@ impl<'c, F: ContextFamily> Next<'_, 'c, F> {
     pub fn call(&mut self, context: &mut F::Context<'c>) -> Result<(), Inner<F::Error>> {
         match self.run_rest(context) {
             Ok(()) => {
-                self.last = Last::Done(self.rescue.map(|rescue| rescue.copy(context)));
+                self.last = NextCall::Done(self.rescue.map(|rescue| rescue.copy(context)));
                 Ok(())
             }
             Err(failure) => {
-                self.last = Last::Failed;
+                self.last = NextCall::Failed;
                 self.failure = Some(failure);
                 Err(Inner::new())
             }
@@ -66,11 +54,11 @@ impl<'c, F: ContextFamily> Next<'_, 'c, F> {
     }
 
     /// How the last call that failed did.
-    pub fn failure(&self) -> Option<&Failure<F::Error>> {
+    pub fn failure(&self) -> Option<&RunFailure<F::Error>> {
         self.failure.as_ref()
     }
 
-    fn run_rest(&mut self, context: &mut F::Context<'c>) -> Result<(), Failure<F::Error>> {
+    fn run_rest(&mut self, context: &mut F::Context<'c>) -> Result<(), RunFailure<F::Error>> {
         match self.rest {
             Rest::Arounds(from) => self
                 .chain
@@ -83,40 +71,41 @@ impl<'c, F: ContextFamily> Next<'_, 'c, F> {
 
     /// Tells the hook's own failure from one that it hands on.
     #[cold]
-    pub(super) fn blame(
-        &mut self,
-        failed: thread::Result<Result<(), WrapError<F::Error>>>,
-    ) -> Ended<F::Error> {
-        Ended::Itself(match failed {
-            Ok(Err(WrapError::Own(error))) => Cause::Failed(error),
-            Ok(_) => match self.failure.take() {
-                Some(failure) => return Ended::Inside(failure),
-                None => Cause::Stray,
-            },
-            Err(payload) => Cause::Panicked(panic_message(&*payload)),
-        })
+    pub(super) fn blame(&mut self, failed: thread::Result<WrapError<F::Error>>) -> Blame<F::Error> {
+        match failed {
+            Ok(error) => blame(error, &mut self.failure),
+            Err(payload) => Blame::Itself(Cause::Panicked(panic_message(&*payload))),
+        }
     }
 
-    /// What stands when the hook is skipped: what `next` gave, or gives now if it was not called.
-    pub(super) fn yielded(
+    /// Goes on after a failure of the hook itself. `saved` is the context that it was given.
+    pub(super) fn go_on(
         mut self,
+        error: HookError<F::Error>,
         context: &mut F::Context<'c>,
         saved: Option<F::Context<'c>>,
-    ) -> Result<(), Failure<F::Error>> {
-        match self.last {
-            Last::NotCalled => {
-                if let Some(saved) = saved {
-                    *context = saved;
-                }
-                self.run_rest(context)
-            }
-            Last::Done(given) => {
+    ) -> Result<(), RunFailure<F::Error>> {
+        let on_error = self.rescue.map_or(OnError::Halt, |_| OnError::Skip);
+        let last = std::mem::replace(&mut self.last, NextCall::None);
+        let after = last.after_failure(on_error);
+        if let AfterFailure::End = after {
+            return Err(RunFailure::Hook(error));
+        }
+        self.skipped.push(error);
+        match after {
+            AfterFailure::Keep(given) => {
                 if let Some(given) = given {
                     *context = given;
                 }
                 Ok(())
             }
-            Last::Failed => self.failure.take().map_or(Ok(()), Err),
+            AfterFailure::HandOn => self.failure.take().map_or(Ok(()), Err),
+            AfterFailure::GoOn | AfterFailure::End => {
+                if let Some(saved) = saved {
+                    *context = saved;
+                }
+                self.run_rest(context)
+            }
         }
     }
 }

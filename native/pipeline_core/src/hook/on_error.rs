@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-/// What the failure of a hook does to the run.
+/// Whether the failure of a hook ends the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]

@@ -6,8 +6,8 @@ use crate::plugin::Name;
 
 /// A hook point as a constant: its name, and the family of contexts that its hooks are called with.
 ///
-/// A host says which points it has by such constants. Plugins that use them cannot misspell a point, nor attach hooks
-/// to a point of another host's contexts:
+/// A host says which points it has by such constants. Plugins that use them cannot misspell a point, nor
+/// attach hooks to a point of another host's contexts:
 ///
 /// ```
 /// use pipeline_core::hook::{ContextFamily, Flow, Hook, Point};
@@ -80,7 +80,7 @@ impl<F> fmt::Debug for Point<F> {
     }
 }
 
-/// What names a point to a host whose contexts are of `F`: a [`Point`] of `F`, or text, which is taken as it is.
+/// Names a point of a host whose contexts are of `F`: a [`Point`] of `F`, or text, which is taken as it is.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not name a hook point of a host of `{F}`",
     note = "a `Point` names points of its own context family only"

@@ -1,7 +1,6 @@
-use super::rescue::{ByClone, RescueRef};
 use super::{Circuit, ContextFamily, OnError};
 
-/// What applies to the calls of a hook.
+/// The policy of a hook's calls.
 pub(super) struct Policy<F: ContextFamily> {
     /// `Some` when a failure is skipped.
     pub(super) rescue: Option<RescueRef<F>>,
@@ -44,5 +43,24 @@ impl<F: ContextFamily> Clone for Policy<F> {
             rescue: self.rescue,
             circuit: self.circuit.clone(),
         }
+    }
+}
+
+/// Copies a context, so that a hook that fails half-way can be undone.
+pub(super) trait Rescue<F: ContextFamily>: Sync {
+    fn copy<'c>(&self, context: &F::Context<'c>) -> F::Context<'c>;
+}
+
+pub(super) type RescueRef<F> = &'static dyn Rescue<F>;
+
+/// Copies by `Clone`.
+pub(super) struct ByClone;
+
+impl<F: ContextFamily> Rescue<F> for ByClone
+where
+    for<'c> F::Context<'c>: Clone,
+{
+    fn copy<'c>(&self, context: &F::Context<'c>) -> F::Context<'c> {
+        context.clone()
     }
 }

@@ -1,9 +1,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::next::{Core, Ended, Last, Rest, Skipped};
+use super::next::{Core, Rest, Skipped};
 use super::policy::Policy;
-use super::rescue::RescueRef;
-use super::{Chain, ContextFamily, Failure, Kind, Next, WrapError};
+use super::policy::RescueRef;
+use super::verdict::{Blame, NextCall};
+use super::{Chain, ContextFamily, HookKind, Next, RunFailure, WrapError};
 
 impl<F: ContextFamily> Chain<F> {
     /// The arounds from this one on, and what they wrap. The depth is bounded by `MAX_NESTING`.
@@ -13,7 +14,7 @@ impl<F: ContextFamily> Chain<F> {
         context: &mut F::Context<'c>,
         core: &mut Core<'_, 'c, F>,
         skipped: &mut Skipped<F>,
-    ) -> Result<(), Failure<F::Error>> {
+    ) -> Result<(), RunFailure<F::Error>> {
         let Some(step) = self.arounds.get(from) else {
             return self.run_inside(
                 context,
@@ -26,8 +27,8 @@ impl<F: ContextFamily> Chain<F> {
             step.hook.around(context, next)
         };
         match &step.policy {
-            None => self.wrap(Kind::Around, from, context, next, call),
-            Some(policy) => self.wrap_by(policy, Kind::Around, from, context, next, call),
+            None => self.wrap(HookKind::Around, from, context, next, call),
+            Some(policy) => self.wrap_by(policy, HookKind::Around, from, context, next, call),
         }
     }
 
@@ -38,12 +39,12 @@ impl<F: ContextFamily> Chain<F> {
         context: &mut F::Context<'c>,
         core: &mut Core<'_, 'c, F>,
         skipped: &mut Skipped<F>,
-    ) -> Result<(), Failure<F::Error>> {
+    ) -> Result<(), RunFailure<F::Error>> {
         let Some(step) = self.replaces.get(from) else {
             // Its panic passes through hooks that are not to blame for it.
             return match catch_unwind(AssertUnwindSafe(|| core(context))) {
-                Ok(result) => result.map_err(Failure::Core),
-                Err(payload) => Err(Failure::CorePanicked(payload)),
+                Ok(result) => result.map_err(RunFailure::Core),
+                Err(payload) => Err(RunFailure::CorePanicked(payload)),
             };
         };
         let next = self.next(Rest::Replaces(from + 1), core, skipped, step.rescue());
@@ -51,8 +52,8 @@ impl<F: ContextFamily> Chain<F> {
             step.hook.replace(context, next)
         };
         match &step.policy {
-            None => self.wrap(Kind::Replace, from, context, next, call),
-            Some(policy) => self.wrap_by(policy, Kind::Replace, from, context, next, call),
+            None => self.wrap(HookKind::Replace, from, context, next, call),
+            Some(policy) => self.wrap_by(policy, HookKind::Replace, from, context, next, call),
         }
     }
 
@@ -69,7 +70,7 @@ impl<F: ContextFamily> Chain<F> {
             core,
             skipped,
             rescue,
-            last: Last::NotCalled,
+            last: NextCall::None,
             failure: None,
         }
     }
@@ -77,18 +78,16 @@ impl<F: ContextFamily> Chain<F> {
     /// Calls one hook that wraps others.
     fn wrap<'r, 'c>(
         &self,
-        kind: Kind,
+        kind: HookKind,
         index: usize,
         context: &mut F::Context<'c>,
         mut next: Next<'r, 'c, F>,
         call: impl FnOnce(&mut F::Context<'c>, &mut Next<'r, 'c, F>) -> Result<(), WrapError<F::Error>>,
-    ) -> Result<(), Failure<F::Error>> {
+    ) -> Result<(), RunFailure<F::Error>> {
         match catch_unwind(AssertUnwindSafe(|| call(context, &mut next))) {
             Ok(Ok(())) => Ok(()),
-            failed => Err(match next.blame(failed) {
-                Ended::Inside(failure) => failure,
-                Ended::Itself(cause) => Failure::Hook(self.error(kind, index, cause)),
-            }),
+            Ok(Err(error)) => Err(self.blamed(kind, index, next.blame(Ok(error)))),
+            Err(payload) => Err(self.blamed(kind, index, next.blame(Err(payload)))),
         }
     }
 
@@ -97,39 +96,43 @@ impl<F: ContextFamily> Chain<F> {
     fn wrap_by<'r, 'c>(
         &self,
         policy: &Policy<F>,
-        kind: Kind,
+        kind: HookKind,
         index: usize,
         context: &mut F::Context<'c>,
         mut next: Next<'r, 'c, F>,
         call: impl FnOnce(&mut F::Context<'c>, &mut Next<'r, 'c, F>) -> Result<(), WrapError<F::Error>>,
-    ) -> Result<(), Failure<F::Error>> {
+    ) -> Result<(), RunFailure<F::Error>> {
         let mut saved = None;
         let circuit = policy.circuit.as_ref();
         let ended = match self.listing.admit(kind, index, circuit) {
-            Err(open) => Err(Ended::Itself(open)),
+            Err(open) => Err(Blame::Itself(open)),
             Ok(admitted) => {
                 saved = policy.rescue.map(|rescue| rescue.copy(context));
                 let ended = match catch_unwind(AssertUnwindSafe(|| call(context, &mut next))) {
                     Ok(Ok(())) => Ok(()),
-                    failed => Err(next.blame(failed)),
+                    Ok(Err(error)) => Err(next.blame(Ok(error))),
+                    Err(payload) => Err(next.blame(Err(payload))),
                 };
                 admitted.ended::<F>(match &ended {
-                    Err(Ended::Itself(cause)) => Some(cause),
+                    Err(Blame::Itself(cause)) => Some(cause),
                     _ => None,
                 });
                 ended
             }
         };
-        let cause = match ended {
-            Ok(()) => return Ok(()),
-            Err(Ended::Inside(failure)) => return Err(failure),
-            Err(Ended::Itself(cause)) => cause,
-        };
-        let error = self.error(kind, index, cause);
-        if policy.rescue.is_none() {
-            return Err(Failure::Hook(error));
+        match ended {
+            Ok(()) => Ok(()),
+            Err(Blame::Inside(failure)) => Err(failure),
+            Err(Blame::Itself(cause)) => next.go_on(self.error(kind, index, cause), context, saved),
         }
-        next.skipped.push(error);
-        next.yielded(context, saved)
+    }
+
+    /// The failure of a run that a hook of this kind and place has ended.
+    #[cold]
+    fn blamed(&self, kind: HookKind, index: usize, blame: Blame<F::Error>) -> RunFailure<F::Error> {
+        match blame {
+            Blame::Inside(failure) => failure,
+            Blame::Itself(cause) => RunFailure::Hook(self.error(kind, index, cause)),
+        }
     }
 }

@@ -2,18 +2,18 @@ use std::sync::Arc;
 
 use super::Host;
 use super::report::Report;
-use crate::hook::asynchronous::{AsyncChain, AsyncCore, AsyncFamily, Limits, Owned, RunError};
+use crate::hook::asynchronous::{AsyncChain, AsyncCore, AsyncFamily, Owned, RunError, RunLimits};
 use crate::hook::{ContextFamily, HookError, PointName};
 
 /// Async points (feature `async`).
 impl<F: AsyncFamily> Host<F> {
-    /// Runs the hooks of an async point around `core`; see [`AsyncChain::run_within`]. A point without hooks runs `core`
-    /// alone.
+    /// Runs the hooks of an async point around `core`; see [`AsyncChain::run_within`]. A point without hooks
+    /// runs `core` alone.
     ///
     /// The run keeps to the chain it began with, whatever is loaded or unloaded while it waits.
     ///
     /// ```
-    /// use pipeline_core::hook::asynchronous::{AsyncHook, Limits};
+    /// use pipeline_core::hook::asynchronous::{AsyncHook, RunLimits};
     /// use pipeline_core::hook::{ContextFamily, Flow};
     /// use pipeline_core::host::{Host, Plugin, PluginError, Registrar};
     /// use pipeline_core::plugin::Manifest;
@@ -48,7 +48,7 @@ impl<F: AsyncFamily> Host<F> {
     /// host.load(Trim)?;
     /// let mut text = " hello ".to_owned();
     /// let core = async |text: &mut String| Ok(text.push('!'));
-    /// host.run_async("execute_node", &Limits::new(), &mut text, core, &mut Vec::new()).await?;
+    /// host.run_async("execute_node", &RunLimits::new(), &mut text, core, &mut Vec::new()).await?;
     /// assert_eq!(text, "hello!");
     /// # Ok(())
     /// # }
@@ -64,7 +64,7 @@ impl<F: AsyncFamily> Host<F> {
     pub async fn run_async(
         &self,
         point: impl PointName<F>,
-        limits: &Limits,
+        limits: &RunLimits,
         context: &mut Owned<F>,
         core: impl AsyncCore<F>,
         skipped: &mut Vec<HookError<F::Error>>,

@@ -6,7 +6,7 @@ use crate::hook::asynchronous::{AsyncChain, AsyncHook};
 use crate::hook::{Chain, ChainError, CircuitChange, ContextFamily, Hook};
 use crate::plugin::PluginId;
 
-/// What a plugin attached.
+/// The hooks that a plugin attached.
 pub(super) struct Hooks<F: ContextFamily> {
     pub(super) sync: super::points::Attached<Hook<F>>,
     #[cfg(feature = "async")]

@@ -41,7 +41,7 @@ pub enum HostError {
     /// A manifest could not be had.
     #[error("a plugin panicked when asked for its manifest: {message}")]
     NoManifest {
-        /// What the panic said.
+        /// The message of the panic.
         message: String,
     },
     /// No plugin of this id is loaded.
@@ -57,7 +57,7 @@ pub enum HostError {
         plugin: PluginId,
         /// The plugin or capability that it is about.
         needs: PluginId,
-        /// What is wrong with it.
+        /// The problem.
         source: Box<RequirementError>,
     },
     /// A requirement on the version of a capability, of which there is none.
@@ -76,7 +76,7 @@ pub enum HostError {
     /// The plugin failed.
     #[error("{plugin} failed to {stage}: {source}")]
     Failed {
-        /// Who failed.
+        /// The plugin.
         plugin: PluginId,
         /// In which step.
         stage: Stage,
@@ -87,23 +87,23 @@ pub enum HostError {
     /// The plugin panicked. When it did in [`Stage::Stop`], it is unloaded nevertheless.
     #[error("{plugin} panicked in {stage}: {message}")]
     Panicked {
-        /// Who panicked.
+        /// The plugin.
         plugin: PluginId,
         /// In which step.
         stage: Stage,
-        /// What the panic said.
+        /// The message of the panic.
         message: String,
     },
-    /// The hooks that would be there do not make a chain. Unloading can come to this too, when a constraint ceases to
-    /// apply and its hook returns to a place that others contradict.
+    /// The hooks that would be there do not make a chain. Unloading can come to this too, when a constraint
+    /// ceases to apply and its hook returns to a place that others contradict.
     #[error(transparent)]
     Chain(#[from] ChainError),
     /// Others need the plugin.
     #[error("{plugin} is needed by {}; unload those first", list(dependents))]
     RequiredBy {
-        /// Who was to be unloaded.
+        /// The plugin to unload.
         plugin: PluginId,
-        /// Who needs it, in load order.
+        /// The plugins that need it, in load order.
         dependents: Vec<PluginId>,
     },
 }

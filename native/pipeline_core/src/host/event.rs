@@ -6,7 +6,7 @@ use crate::events::Event;
 use crate::hook::{CircuitChange, HookError};
 use crate::plugin::PluginId;
 
-/// What a [`Host`](super::Host) tells on its bus.
+/// An event that a [`Host`](super::Host) emits on its bus.
 ///
 /// Written with serde, the field `event` holds the name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub enum HostEvent {
         id: PluginId,
         /// The step.
         stage: Stage,
-        /// What the error or the panic said.
+        /// The message of the error or panic.
         message: String,
     },
     /// A hook failed in a run. One that was not called for its open circuit has not failed.

@@ -6,25 +6,25 @@ use parking_lot::Mutex;
 
 use super::attached::AllChains;
 use super::report::Report;
-use super::state::State;
+use super::state::HostState;
 use super::{HostError, HostEvent, Plugin, PluginError, Registrar, Stage, needs};
 use crate::events::EventBus;
-use crate::hook::{Chain, ContextFamily, Failure, HookError, PointName, panic_message};
+use crate::hook::{Chain, ContextFamily, HookError, PointName, RunFailure, panic_message};
 use crate::plugin::{Manifest, PluginId};
 use crate::published::Published;
 use crate::registry::Snapshot;
 
 /// Loads plugins, runs their hooks, unloads them.
 ///
-/// Loading and unloading take turns; runs and look-ups never wait for them. What a load or unload changes, in the
-/// registry and on all points, is seen in one step.
+/// Loading and unloading take turns; runs and look-ups never wait for them. What a load or unload changes, in
+/// the registry and on all points, is seen in one step.
 pub struct Host<F: ContextFamily> {
     pub(super) view: Published<View<F>>,
-    state: Mutex<State<F>>,
+    state: Mutex<HostState<F>>,
     events: EventBus<HostEvent>,
 }
 
-/// What readers see.
+/// The view of readers.
 pub(super) struct View<F: ContextFamily> {
     manifests: Snapshot<Manifest>,
     pub(super) chains: AllChains<F>,
@@ -55,11 +55,11 @@ impl<F: ContextFamily> Host<F> {
 
     /// Loads plugins, in whatever order they are given: all of them, or none.
     ///
-    /// They are built and started in the order of [`resolve::load_order`](crate::resolve::load_order), dependencies
-    /// first, in which their ids are returned. What is loaded meets dependencies too.
+    /// They are built and started in the order of [`resolve::load_order`](crate::resolve::load_order),
+    /// dependencies first, in which their ids are returned. What is loaded meets dependencies too.
     ///
-    /// Every plugin is built and the chains are made before the first is started; the hooks appear when the last is. A
-    /// failure stops those that were started, in reverse.
+    /// Every plugin is built and the chains are made before the first is started; the hooks appear when the
+    /// last is. A failure stops those that were started, in reverse.
     ///
     /// # Errors
     ///
@@ -71,7 +71,7 @@ impl<F: ContextFamily> Host<F> {
 
     fn load_into(
         &self,
-        state: &mut State<F>,
+        state: &mut HostState<F>,
         plugins: Vec<Box<dyn Plugin<F>>>,
     ) -> Result<Vec<PluginId>, HostError> {
         let mut next = state.clone();
@@ -142,7 +142,8 @@ impl<F: ContextFamily> Host<F> {
         self.stop_unloaded(id, &*plugin)
     }
 
-    /// Unloads everything, in the reverse of the load order. Returns the failures to stop, which kept nothing loaded.
+    /// Unloads everything, in the reverse of the load order. Returns the failures to stop, which kept nothing
+    /// loaded.
     pub fn shut_down(&self) -> Vec<HostError> {
         let mut state = self.state.lock();
         let loaded = state.clone();
@@ -183,23 +184,23 @@ impl<F: ContextFamily> Host<F> {
         context: &mut F::Context<'c>,
         mut core: impl FnMut(&mut F::Context<'c>) -> Result<(), F::Error>,
         skipped: &mut Vec<HookError<F::Error>>,
-    ) -> Result<(), Failure<F::Error>> {
+    ) -> Result<(), RunFailure<F::Error>> {
         self.view
             .read(|view| match view.chains.sync.get(point.as_str()) {
                 Some(chain) => {
                     let report = Report::new(&self.events, skipped);
                     let result = chain.run(context, core, report.skipped);
-                    if let Err(Failure::Hook(error)) = &result {
+                    if let Err(RunFailure::Hook(error)) = &result {
                         report.failed(error);
                     }
                     result
                 }
-                None => core(context).map_err(Failure::Core),
+                None => core(context).map_err(RunFailure::Core),
             })
     }
 
-    /// The bus on which the host tells what happens: plugins loaded, unloaded and failed, hooks failed, circuits
-    /// changed. In the order of the loads and unloads.
+    /// The bus on which the host tells what happens: plugins loaded, unloaded and failed, hooks failed,
+    /// circuits changed. In the order of the loads and unloads.
     ///
     /// ```
     /// # use pipeline_core::hook::ContextFamily;
@@ -226,8 +227,8 @@ impl<F: ContextFamily> Host<F> {
             .read(|view| view.chains.sync.get(point.as_str()).cloned())
     }
 
-    /// Closes the circuits of a plugin's hooks on a point, sync and async, whatever they have seen, and returns how many
-    /// there are.
+    /// Closes the circuits of a plugin's hooks on a point, sync and async, whatever they have seen, and
+    /// returns how many there are.
     pub fn reset_circuits(&self, point: impl PointName<F>, plugin: &PluginId) -> usize {
         let sync = self.chain(point);
         let count = sync.map_or(0, |chain| chain.reset_circuits(plugin));
@@ -261,7 +262,7 @@ impl<F: ContextFamily> Host<F> {
         result
     }
 
-    fn publish(&self, state: &mut State<F>, next: State<F>, chains: AllChains<F>) {
+    fn publish(&self, state: &mut HostState<F>, next: HostState<F>, chains: AllChains<F>) {
         let manifests = next.manifests.clone();
         self.view.replace(View { manifests, chains });
         *state = next;

@@ -99,8 +99,8 @@ pub(super) fn dependents(loaded: &Snapshot<Manifest>, id: &PluginId) -> Vec<Plug
         .collect()
 }
 
-/// A manifest as resolution sees it. Plugins and capabilities are told apart there, so that a capability can go by the
-/// symbol of its name.
+/// A manifest as resolution sees it. Plugins and capabilities are told apart there, so that a capability can
+/// go by the symbol of its name.
 fn node(manifest: &Manifest) -> Result<Node<PluginId>, HostError> {
     let mut node = Node::new(manifest.id.clone(), manifest.version.clone());
     node.capabilities = manifest

@@ -9,10 +9,10 @@ pub type PluginError = Box<dyn Error + Send + Sync>;
 
 /// A plugin written in Rust, whose hooks are called with the contexts of `F`.
 ///
-/// The host calls its methods one plugin at a time. They may read the host and run hooks, but not load or unload: that
-/// would wait for itself. A panic counts as a failure.
+/// The host calls its methods one plugin at a time. They may read the host and run hooks, but not load or
+/// unload: that would wait for itself. A panic counts as a failure.
 pub trait Plugin<F: ContextFamily>: Send + Sync + 'static {
-    /// What the plugin says of itself. The host asks once per load.
+    /// The plugin's manifest. The host asks once per load.
     fn manifest(&self) -> Manifest;
 
     /// Attaches the hooks. They are called only once the plugin has started.
@@ -31,6 +31,7 @@ pub trait Plugin<F: ContextFamily>: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Lets go of what `start` took. No new run calls the plugin's hooks any more; one that began before may still.
+    /// Lets go of what `start` took. No new run calls the plugin's hooks any more; one that began before may
+    /// still.
     fn stop(&self) {}
 }

@@ -11,8 +11,8 @@ pub(super) type Attached<H> = Vec<(Name, Attachment<H>)>;
 /// The chains of all points that have hooks.
 pub(super) type Chains<C> = Map<Name, Arc<C>>;
 
-/// The hooks of all points, of one sort. Copying them is cheap: what a map holds is shared, since a change to one key
-/// copies the values beside it.
+/// The hooks of all points, of one sort. Copying them is cheap: what a map holds is shared, since a change to
+/// one key copies the values beside it.
 pub(super) struct Points<H> {
     attachments: Map<Name, Arc<Vec<Attachment<H>>>>,
     of_plugin: Map<PluginId, Arc<[Name]>>,

@@ -33,8 +33,8 @@ impl<F: ContextFamily> Registrar<F> {
         attached
     }
 
-    /// Attaches a hook to an async point, as [`Registrar::attach`] does to a sync one. The two are apart, also when they
-    /// go by one name; [`AsyncHook::sync`] brings a sync hook over.
+    /// Attaches a hook to an async point, as [`Registrar::attach`] does to a sync one. The two are apart,
+    /// also when they go by one name; [`AsyncHook::sync`] brings a sync hook over.
     #[cfg(feature = "async")]
     pub fn attach_async(
         &mut self,

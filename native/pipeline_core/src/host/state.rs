@@ -7,8 +7,9 @@ use crate::hook::ContextFamily;
 use crate::plugin::{Manifest, Needs, PluginId};
 use crate::registry::{Map, Snapshot};
 
-/// What the writer of a host keeps. A change is made on a copy, which is cheap, and takes its place once it is whole.
-pub(super) struct State<F: ContextFamily> {
+/// The state of a host's writer. A change is made on a copy, which is cheap, and takes its place once it is
+/// whole.
+pub(super) struct HostState<F: ContextFamily> {
     pub(super) manifests: Snapshot<Manifest>,
     pub(super) plugins: Map<PluginId, Arc<dyn Plugin<F>>>,
     pub(super) next_registration: u64,
@@ -18,7 +19,7 @@ pub(super) struct State<F: ContextFamily> {
     named: Map<PluginId, usize>,
 }
 
-impl<F: ContextFamily> State<F> {
+impl<F: ContextFamily> HostState<F> {
     /// Adds a plugin with its hooks. No plugin of its id is there.
     pub(super) fn add(&mut self, manifest: Manifest, plugin: Arc<dyn Plugin<F>>, hooks: Hooks<F>) {
         let id = manifest.id.clone();
@@ -72,8 +73,8 @@ impl<F: ContextFamily> State<F> {
         self.named.contains_key(id)
     }
 
-    /// A plugin that others depend on came or went. What it depends on in turn orders their hooks, on points too where
-    /// it has none.
+    /// A plugin that others depend on came or went. What it depends on in turn orders their hooks, on points
+    /// too where it has none.
     fn touch_dependents(&mut self, id: &PluginId) {
         if self.is_named(id) {
             self.hooks.touch_all();
@@ -91,7 +92,7 @@ impl<F: ContextFamily> State<F> {
     }
 }
 
-impl<F: ContextFamily> Default for State<F> {
+impl<F: ContextFamily> Default for HostState<F> {
     fn default() -> Self {
         Self {
             manifests: Snapshot::default(),
@@ -104,7 +105,7 @@ impl<F: ContextFamily> Default for State<F> {
     }
 }
 
-impl<F: ContextFamily> Clone for State<F> {
+impl<F: ContextFamily> Clone for HostState<F> {
     fn clone(&self) -> Self {
         Self {
             manifests: self.manifests.clone(),

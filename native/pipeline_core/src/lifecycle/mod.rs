@@ -8,18 +8,19 @@
 //!                            └──────────────────────────────┘
 //! ```
 //!
-//! Whoever keeps plugins asks [`State::enter`] before it changes one, so that there is no other way through.
+//! Whoever keeps plugins asks [`LifecycleState::enter`] before it changes one, so that there is no other way
+//! through.
 //!
 //! ```
-//! use pipeline_core::lifecycle::{IllegalTransition, State};
+//! use pipeline_core::lifecycle::{IllegalTransition, LifecycleState};
 //!
-//! let state = State::Started.enter(State::Draining)?;
-//! assert_eq!(state.enter(State::Stopped)?, State::Stopped);
-//! let error = State::Stopped.enter(State::Started).unwrap_err();
+//! let state = LifecycleState::Started.enter(LifecycleState::Draining)?;
+//! assert_eq!(state.enter(LifecycleState::Stopped)?, LifecycleState::Stopped);
+//! let error = LifecycleState::Stopped.enter(LifecycleState::Started).unwrap_err();
 //! assert_eq!(error.to_string(), "a stopped plugin cannot become started; it can become loading, held or failed");
 //! # Ok::<_, IllegalTransition>(())
 //! ```
 
 mod state;
 
-pub use state::{IllegalTransition, State};
+pub use state::{IllegalTransition, LifecycleState};

@@ -6,10 +6,10 @@ use thiserror::Error;
 /// Where a plugin stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum LifecycleState {
     /// Its manifest was read and is valid.
     Discovered,
-    /// What it depends on is there.
+    /// Its dependencies are there.
     Resolved,
     /// It is being initialised and started; its hooks are not in place.
     Loading,
@@ -30,12 +30,12 @@ pub enum State {
 #[error("a {from} plugin cannot become {to}; it can become {}", Choice(from.next()))]
 pub struct IllegalTransition {
     /// The state it is in.
-    pub from: State,
+    pub from: LifecycleState,
     /// The state it was to enter.
-    pub to: State,
+    pub to: LifecycleState,
 }
 
-impl State {
+impl LifecycleState {
     /// Every state.
     pub const ALL: [Self; 8] = [
         Self::Discovered,
@@ -62,6 +62,11 @@ impl State {
             Self::Held => &[Self::Held, Self::Loading, Self::Stopped, Self::Failed],
             Self::Failed => &[Self::Loading, Self::Held, Self::Stopped],
         }
+    }
+
+    /// Whether a plugin in it is kept without running: held, stopped or failed.
+    pub fn is_idle(self) -> bool {
+        matches!(self, Self::Held | Self::Stopped | Self::Failed)
     }
 
     /// The state `to`, if there is a way to it from this one.
@@ -97,14 +102,14 @@ impl State {
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Display for LifecycleState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
 /// States as a choice: `a, b or c`.
-struct Choice(&'static [State]);
+struct Choice(&'static [LifecycleState]);
 
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -122,24 +127,24 @@ impl fmt::Display for Choice {
 
 #[cfg(test)]
 mod tests {
-    use super::State;
+    use super::LifecycleState;
 
     #[test]
     fn names_and_states_are_one_to_one() {
-        for state in State::ALL {
-            assert_eq!(State::from_name(state.name()), Some(state));
+        for state in LifecycleState::ALL {
+            assert_eq!(LifecycleState::from_name(state.name()), Some(state));
             assert_eq!(
                 serde_json::to_string(&state).unwrap(),
                 format!("\"{state}\"")
             );
         }
-        assert_eq!(State::from_name("sleeping"), None);
+        assert_eq!(LifecycleState::from_name("sleeping"), None);
     }
 
     #[test]
     fn what_stands_can_always_be_started_again() {
         // From wherever a plugin is kept, there is a way back to started.
-        for state in State::ALL {
+        for state in LifecycleState::ALL {
             let mut reached = vec![state];
             let mut at = 0;
             while let Some(&next) = reached.get(at) {
@@ -152,15 +157,18 @@ mod tests {
                 );
                 at += 1;
             }
-            assert!(reached.contains(&State::Started), "from {state}");
+            assert!(reached.contains(&LifecycleState::Started), "from {state}");
         }
     }
 
     #[test]
     fn nothing_is_started_without_loading() {
-        for state in State::ALL {
-            let straight = state.enter(State::Started).is_ok();
-            let loaded = matches!(state, State::Loading | State::Started | State::Draining);
+        for state in LifecycleState::ALL {
+            let straight = state.enter(LifecycleState::Started).is_ok();
+            let loaded = matches!(
+                state,
+                LifecycleState::Loading | LifecycleState::Started | LifecycleState::Draining
+            );
             assert_eq!(straight, loaded, "from {state}");
         }
     }

@@ -1,17 +1,17 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Name, Value};
+use super::{CapabilityValue, Name};
 
 /// Something a plugin can do, with the values that qualify it (models, languages, formats, …).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Capability {
-    /// What others look it up by.
+    /// The name that others look it up by.
     pub name: Name,
     /// It is found by each of these too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub values: Vec<Value>,
+    pub values: Vec<CapabilityValue>,
 }
 
 impl Capability {
@@ -25,7 +25,7 @@ impl Capability {
 
     /// Adds a value.
     #[must_use]
-    pub fn value(mut self, value: impl Into<Value>) -> Self {
+    pub fn value(mut self, value: impl Into<CapabilityValue>) -> Self {
         self.values.push(value.into());
         self
     }

@@ -3,7 +3,7 @@ use thiserror::Error;
 
 use super::{Name, PluginId};
 
-/// What a dependency asks for.
+/// The object of a dependency.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Needs {
     /// This plugin.
@@ -15,17 +15,17 @@ pub enum Needs {
 /// Something a plugin needs in order to run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(try_from = "Written", into = "Written")]
+#[serde(try_from = "DependencyRepr", into = "DependencyRepr")]
 pub struct Dependency {
-    /// What has to be there.
+    /// The plugin or capability.
     pub needs: Needs,
-    /// The versions that will do, as written; any when `None`. Resolution parses it.
+    /// The versions that will do, as repr; any when `None`. Resolution parses it.
     pub requirement: Option<String>,
     /// Whether the plugin can do without. An optional dependency that is there is loaded first.
     pub optional: bool,
 }
 
-/// Why a written dependency is none.
+/// Why a dependency as written is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -79,7 +79,7 @@ impl Dependency {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(transform = super::schema::names_one))]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct DependencyRepr {
     /// The plugin that has to be there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     plugin: Option<PluginId>,
@@ -94,11 +94,11 @@ struct Written {
     optional: bool,
 }
 
-impl TryFrom<Written> for Dependency {
+impl TryFrom<DependencyRepr> for Dependency {
     type Error = DependencyError;
 
-    fn try_from(written: Written) -> Result<Self, DependencyError> {
-        let needs = match (written.plugin, written.capability) {
+    fn try_from(repr: DependencyRepr) -> Result<Self, DependencyError> {
+        let needs = match (repr.plugin, repr.capability) {
             (Some(id), None) => Needs::Plugin(id),
             (None, Some(name)) => Needs::Capability(name),
             (None, None) => return Err(DependencyError::NamesNothing),
@@ -106,13 +106,13 @@ impl TryFrom<Written> for Dependency {
         };
         Ok(Self {
             needs,
-            requirement: written.requirement,
-            optional: written.optional,
+            requirement: repr.requirement,
+            optional: repr.optional,
         })
     }
 }
 
-impl From<Dependency> for Written {
+impl From<Dependency> for DependencyRepr {
     fn from(dependency: Dependency) -> Self {
         let (plugin, capability) = match dependency.needs {
             Needs::Plugin(id) => (Some(id), None),

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Name, PluginId};
 use crate::hook::order::place_by_builders;
-use crate::hook::{Kind, OnError};
+use crate::hook::{HookKind, OnError};
 
 /// The priority of a hook that declares none.
 pub const DEFAULT_PRIORITY: i64 = 50;
@@ -12,8 +12,8 @@ pub const DEFAULT_PRIORITY: i64 = 50;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DeclaredHook {
-    /// What it does at its point.
-    pub kind: Kind,
+    /// Its kind.
+    pub kind: HookKind,
     /// The point it is attached to.
     pub point: Name,
     /// Higher runs first.
@@ -25,7 +25,7 @@ pub struct DeclaredHook {
     /// Plugins whose hooks it stands just after.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<PluginId>,
-    /// What its failure does to the run.
+    /// Whether its failure ends the run.
     #[serde(default)]
     pub on_error: OnError,
 }
@@ -36,7 +36,7 @@ fn default_priority() -> i64 {
 
 impl DeclaredHook {
     /// A hook with the default priority, without constraints, whose failure halts the run.
-    pub fn new(kind: Kind, point: impl Into<Name>) -> Self {
+    pub fn new(kind: HookKind, point: impl Into<Name>) -> Self {
         Self {
             kind,
             point: point.into(),

@@ -6,7 +6,8 @@ use super::Name;
 
 /// A plugin's id: a symbol or a text.
 ///
-/// The two never equal each other. `:a` and `"a"` of Elixir name different plugins, and look different when shown:
+/// The two never equal each other. `:a` and `"a"` of Elixir name different plugins, and look different when
+/// shown:
 ///
 /// ```
 /// use pipeline_core::plugin::PluginId;
@@ -27,7 +28,7 @@ use super::Name;
         description = "A plugin's id: a symbol is a string, a text is an object. The two never equal each other."
     )
 )]
-#[serde(from = "Written", into = "Written")]
+#[serde(from = "PluginIdRepr", into = "PluginIdRepr")]
 pub enum PluginId {
     /// An atom, on the BEAM.
     Symbol(Name),
@@ -67,7 +68,7 @@ impl fmt::Display for PluginId {
 #[derive(Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged, deny_unknown_fields)]
-enum Written {
+enum PluginIdRepr {
     /// A symbol: an atom, on the BEAM.
     Symbol(Name),
     /// A text: a binary, on the BEAM.
@@ -77,7 +78,7 @@ enum Written {
     },
 }
 
-impl From<PluginId> for Written {
+impl From<PluginId> for PluginIdRepr {
     fn from(id: PluginId) -> Self {
         match id {
             PluginId::Symbol(symbol) => Self::Symbol(symbol),
@@ -86,11 +87,11 @@ impl From<PluginId> for Written {
     }
 }
 
-impl From<Written> for PluginId {
-    fn from(written: Written) -> Self {
-        match written {
-            Written::Symbol(symbol) => Self::Symbol(symbol),
-            Written::Text { text } => Self::Text(text),
+impl From<PluginIdRepr> for PluginId {
+    fn from(repr: PluginIdRepr) -> Self {
+        match repr {
+            PluginIdRepr::Symbol(symbol) => Self::Symbol(symbol),
+            PluginIdRepr::Text { text } => Self::Text(text),
         }
     }
 }

@@ -1,10 +1,10 @@
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
-use super::{Capability, DeclaredHook, Dependency, Name, PluginId, Provides, Value};
-use crate::registry::{Entry, Provider};
+use super::{Capability, CapabilityValue, DeclaredHook, Dependency, Name, PluginId, Provides};
+use crate::registry::{Provider, RegistryEntry};
 
-/// What a plugin says of itself.
+/// A plugin's description of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(title = "Manifest of a pipeline plugin"))]
@@ -17,19 +17,19 @@ pub struct Manifest {
     pub name: String,
     /// Its version.
     pub version: Version,
-    /// What it is for.
+    /// Its purpose.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// Who made it.
+    /// Its author.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub author: String,
-    /// What it can do.
+    /// Its capabilities.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<Capability>,
     /// The types it provides for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub provides: Vec<Provides>,
-    /// What it needs.
+    /// Its dependencies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dependencies: Vec<Dependency>,
     /// Where it hooks in.
@@ -86,16 +86,16 @@ impl Manifest {
     }
 }
 
-impl Entry for Manifest {
+impl RegistryEntry for Manifest {
     type Id = PluginId;
     type Key = Name;
-    type Value = Value;
+    type Value = CapabilityValue;
 
     fn id(&self) -> &PluginId {
         &self.id
     }
 
-    fn capabilities(&self) -> impl Iterator<Item = (Name, Vec<Value>)> {
+    fn capabilities(&self) -> impl Iterator<Item = (Name, Vec<CapabilityValue>)> {
         let capabilities = self.capabilities.iter();
         capabilities.map(|capability| (capability.name.clone(), capability.values.clone()))
     }

@@ -1,6 +1,7 @@
-//! What a plugin is: its id and its manifest.
+//! A plugin's id and manifest.
 
 mod capability;
+mod capability_value;
 mod dependency;
 mod hook;
 mod id;
@@ -9,13 +10,12 @@ mod name;
 mod provision;
 #[cfg(feature = "schema")]
 mod schema;
-mod value;
 
 pub use capability::Capability;
+pub use capability_value::CapabilityValue;
 pub use dependency::{Dependency, DependencyError, Needs};
 pub use hook::{DEFAULT_PRIORITY, DeclaredHook};
 pub use id::PluginId;
 pub use manifest::Manifest;
 pub use name::Name;
 pub use provision::Provides;
-pub use value::Value;

@@ -6,7 +6,7 @@ use crate::registry::Provider;
 /// A provider type that a plugin provides for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(from = "Written", into = "Written")]
+#[serde(from = "ProvidesRepr", into = "ProvidesRepr")]
 pub struct Provides {
     /// The type.
     pub provider_type: Name,
@@ -18,7 +18,7 @@ pub struct Provides {
 #[derive(Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct ProvidesRepr {
     /// The type.
     #[serde(rename = "type")]
     provider_type: Name,
@@ -30,13 +30,13 @@ struct Written {
     default: bool,
 }
 
-impl From<Written> for Provides {
-    fn from(written: Written) -> Self {
-        let Written {
+impl From<ProvidesRepr> for Provides {
+    fn from(repr: ProvidesRepr) -> Self {
+        let ProvidesRepr {
             provider_type,
             priority,
             default,
-        } = written;
+        } = repr;
         Self {
             provider_type,
             provider: Provider { priority, default },
@@ -44,7 +44,7 @@ impl From<Written> for Provides {
     }
 }
 
-impl From<Provides> for Written {
+impl From<Provides> for ProvidesRepr {
     fn from(provides: Provides) -> Self {
         let Provider { priority, default } = provides.provider;
         Self {

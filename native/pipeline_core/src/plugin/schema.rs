@@ -6,8 +6,8 @@ use super::Manifest;
 impl Manifest {
     /// The JSON Schema of what is read as a manifest, of draft 2020-12 (feature `schema`).
     ///
-    /// What it accepts is a manifest, but for versions and numbers too large to be held, and for requirements, which
-    /// resolution reads.
+    /// What it accepts is a manifest, but for versions and numbers too large to be held, and for
+    /// requirements, which resolution reads.
     ///
     /// ```
     /// use pipeline_core::plugin::Manifest;

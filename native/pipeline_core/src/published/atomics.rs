@@ -1,5 +1,5 @@
-//! The one place that [`Published`](super::Published) takes its primitives from, so that loom can put its own there.
-//! The collector does the same under `--cfg crossbeam_loom`.
+//! The one place that [`Published`](super::Published) takes its primitives from, so that loom can put its own
+//! there. The collector does the same under `--cfg crossbeam_loom`.
 
 #[cfg(not(loom))]
 pub(super) use parking_lot::Mutex;

@@ -1,18 +1,18 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Changes, ChangesError, Entry, Provision, RegistryError, Snapshot};
+use super::{ChangesError, Provision, RegistryChanges, RegistryEntry, RegistryError, Snapshot};
 use crate::published::Published;
 
 /// The entries that are there now.
 ///
-/// Every read sees the registry as a change left it, never half a change. Reads that belong together are done on one
-/// [`Registry::snapshot`] or within one [`Registry::read`].
-pub struct Registry<E: Entry> {
+/// Every read sees the registry as a change left it, never half a change. Reads that belong together are done
+/// on one [`Registry::snapshot`] or within one [`Registry::read`].
+pub struct Registry<E: RegistryEntry> {
     current: Published<Snapshot<E>>,
 }
 
-impl<E: Entry> Registry<E> {
+impl<E: RegistryEntry> Registry<E> {
     /// An empty registry.
     pub fn new() -> Self {
         Self::default()
@@ -39,7 +39,8 @@ impl<E: Entry> Registry<E> {
         self.change_each(entries, Snapshot::register)
     }
 
-    /// Puts an entry in place of the one with its id, and returns the latter. It keeps its place in load order.
+    /// Puts an entry in place of the one with its id, and returns the latter. It keeps its place in load
+    /// order.
     ///
     /// # Errors
     ///
@@ -69,8 +70,8 @@ impl<E: Entry> Registry<E> {
         self.change(|snapshot| snapshot.unregister(id))
     }
 
-    /// Reads the registry as it is now, without copying anything. Writers do not wait for it, but what they replace
-    /// meanwhile stays in memory.
+    /// Reads the registry as it is now, without copying anything. Writers do not wait for it, but what they
+    /// replace meanwhile stays in memory.
     pub fn read<R>(&self, read: impl FnOnce(&Snapshot<E>) -> R) -> R {
         self.current.read(read)
     }
@@ -95,12 +96,14 @@ impl<E: Entry> Registry<E> {
         self.read(|snapshot| ids(snapshot.find_by_capability(capability)))
     }
 
-    /// The ids that have a capability with this value, or with a list that has it as an element, in load order.
+    /// The ids that have a capability with this value, or with a list that has it as an element, in load
+    /// order.
     pub fn find_by_capability_value(&self, capability: &E::Key, value: &E::Value) -> Vec<E::Id> {
         self.read(|snapshot| ids(snapshot.find_by_capability_value(capability, value)))
     }
 
-    /// The provider of a type: a default one ahead of others, then the highest priority, then the first in load order.
+    /// The provider of a type: a default one ahead of others, then the highest priority, then the first in
+    /// load order.
     pub fn provider(&self, provider_type: &E::Key) -> Option<Provision<E>> {
         self.read(|snapshot| snapshot.provider(provider_type).cloned())
     }
@@ -125,12 +128,12 @@ impl<E: Entry> Registry<E> {
         self.read(Snapshot::generation)
     }
 
-    /// What changed after `generation`.
+    /// The changes after `generation`.
     ///
     /// # Errors
     ///
     /// [`ChangesError`] when the generation lies too far back or has not been yet.
-    pub fn changed_since(&self, generation: u64) -> Result<Changes<E::Id>, ChangesError> {
+    pub fn changed_since(&self, generation: u64) -> Result<RegistryChanges<E::Id>, ChangesError> {
         self.read(|snapshot| snapshot.changed_since(generation))
     }
 
@@ -159,11 +162,11 @@ impl<E: Entry> Registry<E> {
     }
 }
 
-fn ids<'s, E: Entry>(entries: impl Iterator<Item = &'s Arc<E>>) -> Vec<E::Id> {
+fn ids<'s, E: RegistryEntry>(entries: impl Iterator<Item = &'s Arc<E>>) -> Vec<E::Id> {
     entries.map(|entry| entry.id().clone()).collect()
 }
 
-impl<E: Entry> Default for Registry<E> {
+impl<E: RegistryEntry> Default for Registry<E> {
     fn default() -> Self {
         Self {
             current: Published::default(),
@@ -171,7 +174,7 @@ impl<E: Entry> Default for Registry<E> {
     }
 }
 
-impl<E: Entry> fmt::Debug for Registry<E> {
+impl<E: RegistryEntry> fmt::Debug for Registry<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.read(|snapshot| fmt::Debug::fmt(snapshot, f))
     }

@@ -3,13 +3,14 @@ use std::hash::Hash;
 
 use super::Provider;
 
-/// What a [`Registry`](super::Registry) keeps. An entry does not change while it is registered; it can be replaced.
-pub trait Entry: Send + Sync + 'static {
+/// An entry of a [`Registry`](super::Registry). It does not change while it is registered; it can be
+/// replaced.
+pub trait RegistryEntry: Send + Sync + 'static {
     /// Names the entry; unique in a registry.
     type Id: Clone + Debug + Display + Eq + Hash + Send + Sync + 'static;
     /// Names a capability or a provider type.
     type Key: Clone + Eq + Hash + Send + Sync + 'static;
-    /// What a capability can be looked up by, beside its name.
+    /// A value that a capability can be looked up by, beside its name.
     type Value: Clone + Eq + Hash + Send + Sync + 'static;
 
     /// The entry's name.

@@ -8,9 +8,9 @@ use super::ChangesError;
 /// How many changes are remembered. Whoever asks less often than that lists all entries anew.
 pub(super) const REMEMBERED: usize = 4096;
 
-/// What changed between a generation and a snapshot, each id once.
+/// The changes between a generation and a snapshot, each id once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Changes<Id> {
+pub struct RegistryChanges<Id> {
     /// The generation of the snapshot: what to ask with the next time.
     pub generation: u64,
     /// Registered or replaced since, and there; in the order of their last change.
@@ -43,7 +43,7 @@ impl<Id: Clone + Eq + Hash> History<Id> {
         &self,
         generation: u64,
         is_there: impl Fn(&Id) -> bool,
-    ) -> Result<Changes<Id>, ChangesError> {
+    ) -> Result<RegistryChanges<Id>, ChangesError> {
         let current = self.generation;
         let asked = generation;
         let Some(back) = current.checked_sub(asked) else {
@@ -67,7 +67,7 @@ impl<Id: Clone + Eq + Hash> History<Id> {
         latest.reverse();
         let (changed, removed): (Vec<&Id>, Vec<&Id>) =
             latest.into_iter().partition(|id| is_there(id));
-        Ok(Changes {
+        Ok(RegistryChanges {
             generation: current,
             changed: changed.into_iter().cloned().collect(),
             removed: removed.into_iter().cloned().collect(),

@@ -2,7 +2,7 @@ use std::hash::Hash;
 
 use imbl::OrdMap;
 
-use super::map::Map;
+use super::Map;
 
 /// From a key to what is filed under it, each with its place in an order.
 #[derive(Clone)]

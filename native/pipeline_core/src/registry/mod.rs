@@ -1,8 +1,8 @@
-//! Who is there and what they offer: read without a lock, changed by one writer at a time.
+//! The registered plugins and their capabilities: read without a lock, changed by one writer at a time.
 //!
-//! A [`Registry`] publishes one [`Snapshot`] after another. A snapshot is made of persistent maps, so that the next
-//! one shares all but what changed: one registration costs the logarithm of the number of entries, and a reader that
-//! holds on to a snapshot holds nobody up.
+//! A [`Registry`] publishes one [`Snapshot`] after another. A snapshot is made of persistent maps, so that
+//! the next one shares all but what changed: one registration costs the logarithm of the number of entries,
+//! and a reader that holds on to a snapshot holds nobody up.
 //!
 //! ```
 //! use pipeline_core::plugin::{Capability, Manifest, PluginId};
@@ -20,14 +20,16 @@ mod entry;
 mod error;
 mod history;
 mod index;
-mod map;
 mod provider;
 mod snapshot;
 
 pub use current::Registry;
-pub use entry::Entry;
+pub use entry::RegistryEntry;
 pub use error::{ChangesError, RegistryError};
-pub use history::Changes;
-pub(crate) use map::Map;
+pub use history::RegistryChanges;
 pub use provider::{Provider, Provision};
 pub use snapshot::Snapshot;
+
+/// A persistent map whose look-ups do not spend most of their time in hashing.
+pub(crate) type Map<K, V> =
+    imbl::GenericHashMap<K, V, foldhash::fast::RandomState, imbl::shared_ptr::DefaultSharedPtr>;

@@ -16,7 +16,7 @@ pub struct Provider {
 /// A provider that was found.
 #[derive(Debug)]
 pub struct Provision<E> {
-    /// Who provides.
+    /// The provider.
     pub entry: Arc<E>,
     /// Which of the entry's provider declarations it is, counted from 0.
     pub declaration: usize,

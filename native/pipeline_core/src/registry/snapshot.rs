@@ -3,14 +3,14 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
+use super::Map;
 use super::history::History;
 use super::index::Index;
-use super::map::Map;
 use super::provider::{Rank, rank};
-use super::{Changes, ChangesError, Entry, Provision, RegistryError};
+use super::{ChangesError, Provision, RegistryChanges, RegistryEntry, RegistryError};
 
 /// A registry as it was at one moment. Cloning one is cheap, whatever its size.
-pub struct Snapshot<E: Entry> {
+pub struct Snapshot<E: RegistryEntry> {
     /// By id, with the place in load order.
     entries: Map<E::Id, (u64, Arc<E>)>,
     load_order: OrdMap<u64, Arc<E>>,
@@ -21,7 +21,7 @@ pub struct Snapshot<E: Entry> {
     next_place: u64,
 }
 
-impl<E: Entry> Snapshot<E> {
+impl<E: RegistryEntry> Snapshot<E> {
     /// The number of changes that led to this snapshot.
     pub fn generation(&self) -> u64 {
         self.history.generation()
@@ -60,7 +60,8 @@ impl<E: Entry> Snapshot<E> {
         self.capabilities.under(capability)
     }
 
-    /// The entries that have a capability with this value, or with a list that has it as an element, in load order.
+    /// The entries that have a capability with this value, or with a list that has it as an element, in load
+    /// order.
     pub fn find_by_capability_value<'s>(
         &'s self,
         capability: &E::Key,
@@ -69,7 +70,8 @@ impl<E: Entry> Snapshot<E> {
         self.values.under(&(capability.clone(), value.clone()))
     }
 
-    /// The provider of a type: a default one ahead of others, then the highest priority, then the first in load order.
+    /// The provider of a type: a default one ahead of others, then the highest priority, then the first in
+    /// load order.
     pub fn provider(&self, provider_type: &E::Key) -> Option<&Provision<E>> {
         self.providers(provider_type).next()
     }
@@ -82,12 +84,12 @@ impl<E: Entry> Snapshot<E> {
         self.providers.under(provider_type)
     }
 
-    /// What changed after `generation`.
+    /// The changes after `generation`.
     ///
     /// # Errors
     ///
     /// [`ChangesError`] when the generation lies too far back or has not been yet.
-    pub fn changed_since(&self, generation: u64) -> Result<Changes<E::Id>, ChangesError> {
+    pub fn changed_since(&self, generation: u64) -> Result<RegistryChanges<E::Id>, ChangesError> {
         self.history.since(generation, |id| self.contains(id))
     }
 
@@ -164,7 +166,7 @@ impl<E: Entry> Snapshot<E> {
     }
 }
 
-impl<E: Entry> Default for Snapshot<E> {
+impl<E: RegistryEntry> Default for Snapshot<E> {
     fn default() -> Self {
         Self {
             entries: Map::new(),
@@ -178,7 +180,7 @@ impl<E: Entry> Default for Snapshot<E> {
     }
 }
 
-impl<E: Entry> Clone for Snapshot<E> {
+impl<E: RegistryEntry> Clone for Snapshot<E> {
     fn clone(&self) -> Self {
         Self {
             entries: self.entries.clone(),
@@ -192,7 +194,7 @@ impl<E: Entry> Clone for Snapshot<E> {
     }
 }
 
-impl<E: Entry> fmt::Debug for Snapshot<E> {
+impl<E: RegistryEntry> fmt::Debug for Snapshot<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ids: Vec<&E::Id> = self.list().map(|entry| entry.id()).collect();
         f.debug_struct("Snapshot")

@@ -1,18 +1,18 @@
 use std::collections::BTreeSet;
 
-use super::universe::Package;
+use super::version_index::Package;
 
 /// Something that a person could give up to make a request possible.
 ///
-/// The dependencies of all releases of a plugin on one target are one constraint: a message about them is about that
-/// pair of plugins.
+/// The dependencies of all releases of a plugin on one target are one constraint: a message about them is
+/// about that pair of plugins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Constraint {
     /// The root of this index.
     Root(usize),
     /// The lock of this plugin.
     Lock(usize),
-    /// What this plugin requires of that target.
+    /// The requirements of this plugin on that target.
     Dependency(usize, Package),
 }
 

@@ -3,11 +3,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::graph::{Declared, Graph};
-use super::knot::Knot;
-use super::{Name, Roster};
+use super::dependency_graph::{Declaration, DependencyGraph};
+use super::strongly_connected_component::StronglyConnectedComponent;
+use super::{Identifier, PluginTable};
 
-/// Plugins that wait for each other, in a circle: each edge leads to the `from` of the next, the last to the first.
+/// Plugins that wait for each other, in a circle: each edge leads to the `from` of the next, the last to the
+/// first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cycle<N> {
     /// At least one edge; one alone is a plugin that depends on itself.
@@ -27,7 +28,7 @@ pub struct CycleEdge<N> {
     pub optional: bool,
 }
 
-impl<N: Name> fmt::Display for Cycle<N> {
+impl<N: Identifier> fmt::Display for Cycle<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let [only] = self.edges.as_slice() {
             return write!(
@@ -44,7 +45,7 @@ impl<N: Name> fmt::Display for Cycle<N> {
     }
 }
 
-impl<N: Name> fmt::Display for CycleEdge<N> {
+impl<N: Identifier> fmt::Display for CycleEdge<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.capability {
             None => write!(f, "{} needs {}", self.from, self.to)?,
@@ -66,37 +67,40 @@ impl<N: Name> fmt::Display for CycleEdge<N> {
 
 /// A shortest cycle of the graph; among several, one through the plugin that stands first in the input.
 ///
-/// Breadth-first from each plugin of each knot, no further than the best length so far. A plugin that was searched from
-/// is left out of later searches: no shorter cycle leads through it.
-pub(super) fn shortest_cycle<N: Name>(roster: &Roster<'_, N>, graph: &Graph) -> Cycle<N> {
-    let mut best: Option<Vec<Declared>> = None;
-    let turned = graph.turned();
-    let mut knot = Knot::new(graph, &turned);
-    let mut search = Search::new(graph);
-    for vertices in graph.knots() {
-        knot.open(&vertices);
+/// Breadth-first from each plugin of each component, no further than the best length so far. A plugin that
+/// was searched from is left out of later searches: no shorter cycle leads through it.
+pub(super) fn shortest_cycle<N: Identifier>(
+    table: &PluginTable<'_, N>,
+    graph: &DependencyGraph,
+) -> Cycle<N> {
+    let mut best: Option<Vec<Declaration>> = None;
+    let reversed = graph.reversed();
+    let mut component = StronglyConnectedComponent::new(graph, &reversed);
+    let mut search = CycleSearch::new(graph);
+    for vertices in graph.strongly_connected_components() {
+        component.open(&vertices);
         for start in vertices {
-            if !graph.is_plugin(start) || !knot.is_open(start) {
+            if !graph.is_plugin(start) || !component.is_open(start) {
                 continue;
             }
             let limit = best.as_ref().map_or(usize::MAX, Vec::len);
-            if let Some(found) = search.shortest_through(start, limit, &knot) {
+            if let Some(found) = search.shortest_through(start, limit, &component) {
                 best = Some(found);
             }
-            knot.close(start);
+            component.close(start);
         }
     }
     let declared = best.unwrap_or_default();
     let edges = declared.iter().enumerate().map(|(at, from)| {
         let to = declared[(at + 1) % declared.len()].node;
-        let need = &roster.needs(from.node)[from.dependency];
+        let dependency = &table.dependencies(from.node)[from.dependency];
         CycleEdge {
-            from: roster.id(from.node).clone(),
-            to: roster.id(to).clone(),
-            capability: need
+            from: table.id(from.node).clone(),
+            to: table.id(to).clone(),
+            capability: dependency
                 .capability
-                .then(|| roster.names[need.name as usize].clone()),
-            optional: need.optional,
+                .then(|| table.names[dependency.name as usize].clone()),
+            optional: dependency.optional,
         }
     });
     Cycle {
@@ -105,15 +109,15 @@ pub(super) fn shortest_cycle<N: Name>(roster: &Roster<'_, N>, graph: &Graph) -> 
 }
 
 /// A breadth-first search along dependencies, whose memory serves for many.
-struct Search<'a> {
-    graph: &'a Graph,
+struct CycleSearch<'a> {
+    graph: &'a DependencyGraph,
     /// The declaration that led to a vertex, and the number of the search that found it.
-    reached: Vec<(usize, Option<Declared>)>,
+    reached: Vec<(usize, Option<Declaration>)>,
     number: usize,
 }
 
-impl<'a> Search<'a> {
-    fn new(graph: &'a Graph) -> Self {
+impl<'a> CycleSearch<'a> {
+    fn new(graph: &'a DependencyGraph) -> Self {
         Self {
             graph,
             reached: vec![(0, None); graph.vertices()],
@@ -126,8 +130,8 @@ impl<'a> Search<'a> {
         &mut self,
         start: usize,
         limit: usize,
-        knot: &Knot<'_>,
-    ) -> Option<Vec<Declared>> {
+        component: &StronglyConnectedComponent<'_>,
+    ) -> Option<Vec<Declaration>> {
         self.number += 1;
         let mut queue = VecDeque::from([(start, 1)]);
         let mut capabilities = Vec::new();
@@ -143,7 +147,7 @@ impl<'a> Search<'a> {
                     if on == start {
                         return Some(self.way_back(start, by));
                     }
-                    if !knot.is_open(on) || self.reached[on].0 == self.number {
+                    if !component.is_open(on) || self.reached[on].0 == self.number {
                         continue;
                     }
                     self.reached[on] = (self.number, by);
@@ -158,7 +162,7 @@ impl<'a> Search<'a> {
         None
     }
 
-    fn way_back(&self, start: usize, last: Option<Declared>) -> Vec<Declared> {
+    fn way_back(&self, start: usize, last: Option<Declaration>) -> Vec<Declaration> {
         let mut way = Vec::new();
         let mut step = last;
         while let Some(declared) = step {

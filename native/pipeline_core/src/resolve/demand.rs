@@ -3,23 +3,23 @@ use std::fmt;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
-use super::Name;
+use super::Identifier;
 use crate::requirement::Requirement;
 
 /// Someone who asks for a plugin or a capability, and how it came to be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Demand<N> {
-    /// Who asks.
+    /// The source of the demand.
     pub by: Demander<N>,
     /// The version that is asked for.
     pub requirement: Option<Requirement>,
     /// Whether the demand holds only if the plugin is taken anyway.
     pub optional: bool,
     /// The way from the application to who asks; empty if that is the application.
-    pub path: Vec<Step<N>>,
+    pub path: Vec<PathStep<N>>,
 }
 
-/// Who makes a [`Demand`].
+/// The source of a [`Demand`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Demander<N> {
@@ -46,14 +46,14 @@ pub enum Demander<N> {
 /// A step on the way from the application to who makes a [`Demand`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Step<N> {
+pub enum PathStep<N> {
     /// A plugin and what is required of it.
     Plugin(N, Option<Requirement>),
     /// A capability.
     Capability(N),
 }
 
-impl<N: Name> Demand<N> {
+impl<N: Identifier> Demand<N> {
     /// The demand as a sentence about `object`, without the way to it.
     pub(super) fn sentence(&self, object: &dyn fmt::Display) -> String {
         let requirement = self
@@ -91,10 +91,10 @@ impl<N: Name> Demand<N> {
     /// `app → blog ~> 1.0`, or nothing for the application itself.
     pub(super) fn way(&self) -> Option<String> {
         (!self.path.is_empty()).then(|| {
-            let text = |step: &Step<N>| match step {
-                Step::Plugin(id, None) => format!(" → {id}"),
-                Step::Plugin(id, Some(requirement)) => format!(" → {id} {requirement}"),
-                Step::Capability(capability) => format!(" → capability {capability}"),
+            let text = |step: &PathStep<N>| match step {
+                PathStep::Plugin(id, None) => format!(" → {id}"),
+                PathStep::Plugin(id, Some(requirement)) => format!(" → {id} {requirement}"),
+                PathStep::Capability(capability) => format!(" → capability {capability}"),
             };
             let steps: Vec<String> = match self.path.as_slice() {
                 [first, second, between @ .., last] if between.len() > 6 => {

@@ -3,12 +3,12 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::unmet::listed;
-use super::{Conflict, Cycle, Name, Unmet};
+use super::{Conflict, Cycle, Identifier, Unmet};
 
 /// Why plugins cannot be put in an order.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ResolveError<N: Name> {
+pub enum ResolveError<N: Identifier> {
     /// Two of the plugins to load have the same id.
     #[error("two plugins to load have the id {id} ({first} and {second}): keep one of them")]
     DuplicateId {
@@ -40,7 +40,7 @@ pub enum ResolveError<N: Name> {
 /// Why no versions can be chosen.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum SolveError<N: Name> {
+pub enum SolveError<N: Identifier> {
     /// The same version of a plugin is known twice.
     #[error("{id} {version} was found twice: keep one of the two")]
     DuplicateRelease {
@@ -49,7 +49,7 @@ pub enum SolveError<N: Name> {
         /// The version.
         version: Version,
     },
-    /// What is asked for contradicts itself or what there is.
+    /// The demands contradict each other or the known releases.
     #[error("{0}")]
     Conflict(Conflict<N>),
 }

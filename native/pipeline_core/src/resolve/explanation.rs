@@ -3,83 +3,84 @@ use std::collections::BTreeSet;
 use pubgrub::VersionSet;
 use semver::{Prerelease, Version};
 
+use super::conflict_graph::{ConflictEdge, ConflictGraph, RequirementVariant, intersection};
 use super::constraint::Constraint;
-use super::scene::{Bearing, Scene, Wording, intersection};
-use super::suggestion::Suggestions;
-use super::universe::{MissingKind, Package, Universe};
+use super::version_index::{MissingKind, Package, VersionIndex};
 use super::version_set::Bits;
-use super::{Conflict, Demand, Demander, Name, Trouble};
+use super::{Conflict, ConflictCause, Demand, Demander, Identifier};
+use crate::did_you_mean::Suggestions;
 use crate::requirement::AllowPre;
 
 /// Puts a minimal conflict into the words of those who wrote its parts.
-pub(super) fn explain<N: Name>(
-    universe: &Universe<'_, N>,
+pub(super) fn explain<N: Identifier>(
+    index: &VersionIndex<'_, N>,
     conflict: &BTreeSet<Constraint>,
 ) -> Conflict<N> {
-    let scene = Scene::new(universe, conflict);
-    let mut troubles: Vec<_> = scene
-        .bearings
+    let graph = ConflictGraph::new(index, conflict);
+    let mut causes: Vec<_> = graph
+        .edges
         .iter()
-        .filter_map(|(&target, bearings)| scene.trouble(target, bearings))
+        .filter_map(|(&target, edges)| graph.cause(target, edges))
         .collect();
-    if troubles.is_empty() {
-        // Each alone can be had: capabilities whose providers are versions of one plugin that exclude each other.
-        let capabilities = scene.bearings.iter();
-        troubles = capabilities
-            .filter_map(|(&target, bearings)| scene.no_common_provider(target, bearings))
+    if causes.is_empty() {
+        // Each alone can be had: capabilities whose providers are versions of one plugin that exclude each
+        // other.
+        let capabilities = graph.edges.iter();
+        causes = capabilities
+            .filter_map(|(&target, edges)| graph.no_common_provider(target, edges))
             .collect();
     }
     let mut roots = Vec::new();
     for constraint in conflict {
         if let Constraint::Root(at) = constraint {
-            let id = &universe.request.roots[*at].id;
+            let id = &index.request.roots[*at].id;
             if !roots.contains(id) {
                 roots.push(id.clone());
             }
         }
     }
-    Conflict { troubles, roots }
+    Conflict { causes, roots }
 }
 
-impl<'a, N: Name> Scene<'_, 'a, N> {
-    fn trouble(&self, target: Package, bearings: &[Bearing<'a>]) -> Option<Trouble<N>> {
-        let universe = self.universe;
-        let demands = self.demands(target, bearings);
+impl<'a, N: Identifier> ConflictGraph<'_, 'a, N> {
+    fn cause(&self, target: Package, edges: &[ConflictEdge<'a>]) -> Option<ConflictCause<N>> {
+        let index = self.index;
+        let demands = self.demands(target, edges);
         // A plugin is of no help to itself.
-        let asking: Vec<Option<usize>> = bearings
+        let asking: Vec<Option<usize>> = edges
             .iter()
-            .map(|bearing| match bearing.from {
+            .map(|edge| match edge.from {
                 Package::Plugin(plugin) => Some(plugin),
                 _ => None,
             })
             .collect();
         match target {
             Package::Root => None,
-            Package::Missing(missing) => Some(match universe.missing_name(missing) {
+            Package::Missing(missing) => Some(match index.missing_name(missing) {
                 (id, MissingKind::Plugin) => {
-                    let plugins = universe.plugins.iter().enumerate();
+                    let plugins = index.plugins.iter().enumerate();
                     let known = plugins
                         .filter(|(_, plugin)| !plugin.releases.is_empty())
                         .map(|(at, plugin)| (at, plugin.id));
                     let helps = |plugin| asking.iter().any(|&by| by != Some(plugin));
                     let suggestion = Suggestions::among(known).closest(id, helps);
-                    Trouble::MissingPlugin {
+                    ConflictCause::MissingPlugin {
                         id: id.clone(),
                         suggestion,
                         demands,
                     }
                 }
                 (name, MissingKind::Capability) => {
-                    let known = universe.capabilities.iter().enumerate();
+                    let known = index.capabilities.iter().enumerate();
                     let known = known.map(|(at, capability)| (at, capability.name));
                     let helps = |capability: usize| {
-                        let providers = &universe.capabilities[capability].providers;
+                        let providers = &index.capabilities[capability].providers;
                         let other = |by| providers.iter().any(|(plugin, _)| Some(*plugin) != by);
                         asking.iter().any(|&by| other(by))
                     };
                     let suggestion = Suggestions::among(known).closest(name, helps);
                     let capability = name.clone();
-                    Trouble::MissingCapability {
+                    ConflictCause::MissingCapability {
                         capability,
                         pre_releases: Vec::new(),
                         suggestion,
@@ -88,7 +89,7 @@ impl<'a, N: Name> Scene<'_, 'a, N> {
                 }
             }),
             Package::Capability { capability, except } => {
-                let capability = &universe.capabilities[capability];
+                let capability = &index.capabilities[capability];
                 let others = || {
                     capability
                         .providers
@@ -98,69 +99,73 @@ impl<'a, N: Name> Scene<'_, 'a, N> {
                 if others().any(|(_, numbers)| *numbers != Bits::empty()) {
                     return None;
                 }
-                let releases = others().flat_map(|(plugin, _)| &universe.plugins[*plugin].releases);
+                let releases = others().flat_map(|(plugin, _)| &index.plugins[*plugin].releases);
                 let pre_releases = releases
-                    .map(|&release| &universe.releases[release])
+                    .map(|&release| &index.releases[release])
                     .filter(|release| release.capabilities.contains(capability.name))
                     .map(|release| (release.id.clone(), release.version.clone()))
                     .collect();
                 let capability = capability.name.clone();
-                Some(Trouble::MissingCapability {
+                Some(ConflictCause::MissingCapability {
                     capability,
                     pre_releases,
                     suggestion: None,
                     demands,
                 })
             }
-            Package::Plugin(plugin) => self.version_trouble(plugin, bearings, demands),
+            Package::Plugin(plugin) => self.version_cause(plugin, edges, demands),
         }
     }
 
-    fn no_common_provider(&self, target: Package, bearings: &[Bearing<'a>]) -> Option<Trouble<N>> {
+    fn no_common_provider(
+        &self,
+        target: Package,
+        edges: &[ConflictEdge<'a>],
+    ) -> Option<ConflictCause<N>> {
         let Package::Capability { capability, except } = target else {
             return None;
         };
-        let capability = &self.universe.capabilities[capability];
+        let capability = &self.index.capabilities[capability];
         let plugins = capability.providers.iter().map(|(plugin, _)| *plugin);
         let providers = plugins
             .filter(|plugin| Some(*plugin) != except)
-            .flat_map(|plugin| &self.universe.plugins[plugin].releases)
-            .map(|&release| &self.universe.releases[release])
+            .flat_map(|plugin| &self.index.plugins[plugin].releases)
+            .map(|&release| &self.index.releases[release])
             .filter(|release| release.capabilities.contains(capability.name))
             .map(|release| (release.id.clone(), release.version.clone()))
             .collect();
-        Some(Trouble::NoCommonProvider {
+        Some(ConflictCause::NoCommonProvider {
             capability: capability.name.clone(),
             providers,
-            demands: self.demands(target, bearings),
+            demands: self.demands(target, edges),
         })
     }
 
-    fn version_trouble(
+    fn version_cause(
         &self,
         plugin: usize,
-        bearings: &[Bearing<'a>],
+        edges: &[ConflictEdge<'a>],
         demands: Vec<Demand<N>>,
-    ) -> Option<Trouble<N>> {
-        let id = self.universe.plugins[plugin].id.clone();
+    ) -> Option<ConflictCause<N>> {
+        let id = self.index.plugins[plugin].id.clone();
         let available = self.versions(plugin, |_| true);
-        let left = intersection(bearings);
+        let left = intersection(edges);
         let left = self.versions(plugin, |number| left.contains(&number));
-        match bearings {
+        match edges {
             [_] if !left.is_empty() => None,
-            _ if !left.is_empty() => Some(Trouble::Narrowed {
+            _ if !left.is_empty() => Some(ConflictCause::Narrowed {
                 id,
                 available,
                 left,
                 demands,
             }),
-            [only] if only.wordings.iter().any(Wording::leaves_nothing) => {
+            [only] if only.variants.iter().any(RequirementVariant::leaves_nothing) => {
                 let accepts = |version: &Version| {
-                    only.wordings
+                    only.variants
                         .iter()
-                        .filter(|wording| wording.leaves_nothing())
-                        .any(|wording| {
-                            wording.requirement.is_none_or(|requirement| {
+                        .filter(|variant| variant.leaves_nothing())
+                        .any(|variant| {
+                            variant.requirement.is_none_or(|requirement| {
                                 requirement.matches(version, AllowPre::Yes)
                             })
                         })
@@ -177,13 +182,13 @@ impl<'a, N: Name> Scene<'_, 'a, N> {
                     .cloned()
                     .collect();
                 Some(if fitting.is_empty() {
-                    Trouble::NoVersion {
+                    ConflictCause::NoVersion {
                         id,
                         available,
                         demands,
                     }
                 } else {
-                    Trouble::PreReleaseOnly {
+                    ConflictCause::PreReleaseOnly {
                         id,
                         pre_releases: fitting,
                         lockable,
@@ -191,7 +196,7 @@ impl<'a, N: Name> Scene<'_, 'a, N> {
                     }
                 })
             }
-            _ => Some(Trouble::Disagreement {
+            _ => Some(ConflictCause::Disagreement {
                 id,
                 available,
                 demands,
@@ -200,47 +205,44 @@ impl<'a, N: Name> Scene<'_, 'a, N> {
     }
 
     fn versions(&self, plugin: usize, test: impl Fn(usize) -> bool) -> Vec<Version> {
-        let releases = self.universe.plugins[plugin].releases.iter().enumerate();
+        let releases = self.index.plugins[plugin].releases.iter().enumerate();
         releases
             .filter(|(at, _)| test(at + 1))
-            .map(|(_, &at)| self.universe.releases[at].version.clone())
+            .map(|(_, &at)| self.index.releases[at].version.clone())
             .collect()
     }
 
-    fn demands(&self, target: Package, bearings: &[Bearing<'a>]) -> Vec<Demand<N>> {
-        let universe = self.universe;
-        let each = bearings.iter().flat_map(|bearing| {
-            bearing
-                .wordings
-                .iter()
-                .map(move |wording| (bearing, wording))
-        });
-        each.map(|(bearing, wording)| {
-            let by = match (bearing.from, bearing.constraint, target) {
+    fn demands(&self, target: Package, edges: &[ConflictEdge<'a>]) -> Vec<Demand<N>> {
+        let index = self.index;
+        let each = edges
+            .iter()
+            .flat_map(|edge| edge.variants.iter().map(move |variant| (edge, variant)));
+        each.map(|(edge, variant)| {
+            let by = match (edge.from, edge.constraint, target) {
                 (_, Some(Constraint::Lock(plugin)), _) => {
-                    let version = universe.request.locked.get(universe.plugins[plugin].id);
+                    let version = index.request.locked.get(index.plugins[plugin].id);
                     version.map_or(Demander::Application, |version| {
                         Demander::Lock(version.clone())
                     })
                 }
                 (Package::Plugin(plugin), ..) => Demander::Plugin {
-                    id: universe.plugins[plugin].id.clone(),
-                    versions: self.versions(plugin, |number| wording.numbers.contains(&number)),
+                    id: index.plugins[plugin].id.clone(),
+                    versions: self.versions(plugin, |number| variant.numbers.contains(&number)),
                 },
                 (Package::Capability { capability, .. }, _, Package::Plugin(provider)) => {
                     Demander::Capability {
-                        capability: universe.capabilities[capability].name.clone(),
+                        capability: index.capabilities[capability].name.clone(),
                         versions: self
-                            .versions(provider, |number| wording.allowed.contains(&number)),
+                            .versions(provider, |number| variant.allowed.contains(&number)),
                     }
                 }
                 _ => Demander::Application,
             };
             Demand {
                 by,
-                requirement: wording.requirement.cloned(),
-                optional: wording.optional,
-                path: self.path(bearing.from),
+                requirement: variant.requirement.cloned(),
+                optional: variant.optional,
+                path: self.path(edge.from),
             }
         })
         .collect()

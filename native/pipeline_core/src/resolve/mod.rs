@@ -1,18 +1,18 @@
 //! Which versions of plugins to load, and in which order.
 //!
-//! [`solve`] chooses one version of each plugin out of many; [`load_order`] and [`unload_order`] sort what was chosen
-//! into waves, each of which can be loaded or unloaded in parallel.
+//! [`solve`] chooses one version of each plugin out of many; [`load_order`] and [`unload_order`] sort what
+//! was chosen into waves, each of which can be loaded or unloaded in parallel.
 //!
 //! Nothing here recurses with the size of its input, so it may run on a scheduler thread with a small stack.
 //!
 //! # What a dependency asks for
 //!
 //! - A plugin by id, with an optional [`Requirement`](crate::requirement::Requirement) on its version.
-//! - A capability: at least one *other* plugin that provides it. All providers that are loaded together with the
-//!   dependent are loaded ahead of it, so that it finds every one of them.
-//! - An optional dependency asks for nothing, it only orders. If the plugin it names is there, in a version that it does
-//!   not allow, that is an error all the same (Mix decides so too): the author has said that the two do not work
-//!   together.
+//! - A capability: at least one *other* plugin that provides it. All providers that are loaded together with
+//!   the dependent are loaded ahead of it, so that it finds every one of them.
+//! - An optional dependency asks for nothing, it only orders. If the plugin it names is there, in a version
+//!   that it does not allow, that is an error all the same (Mix decides so too): the author has said that the
+//!   two do not work together.
 //!
 //! ```
 //! use pipeline_core::resolve::{Dependency, Node, load_order};
@@ -29,40 +29,39 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod capabilities;
+mod capability_groups;
+mod capability_providers;
 mod conflict;
+mod conflict_cause;
+mod conflict_graph;
 mod constraint;
 mod cycle;
 mod demand;
+mod dependency_graph;
+mod dependency_provider;
 mod error;
 mod explanation;
-mod graph;
-mod knot;
+mod interned_plugins;
 mod load_order;
 mod node;
-mod numbering;
-mod places;
-mod provider;
-mod providers;
+mod plugin_by_id;
+mod plugin_table;
 mod request;
-mod roster;
-mod scene;
 mod solve;
-mod suggestion;
-mod trouble;
-mod universe;
+mod strongly_connected_component;
 mod unmet;
+mod version_index;
 mod version_set;
 mod waves;
 
 pub use conflict::Conflict;
+pub use conflict_cause::ConflictCause;
 pub use cycle::{Cycle, CycleEdge};
-pub use demand::{Demand, Demander, Step};
+pub use demand::{Demand, Demander, PathStep};
 pub use error::{ResolveError, SolveError};
 pub use load_order::{load_order, unload_order};
-pub use node::{Dependency, Name, Node, Target};
+pub use node::{Dependency, Identifier, Node, Target};
+pub use plugin_table::{NumberedDependency, PluginTable, PluginTableBuilder};
 pub use request::{Request, Root};
-pub use roster::{Draft, Need, Roster};
 pub use solve::solve;
-pub use trouble::Trouble;
 pub use unmet::Unmet;

@@ -5,12 +5,12 @@ use semver::Version;
 
 use crate::requirement::Requirement;
 
-/// What plugins and capabilities are called by: `String`, `&str`, or a type that keeps atoms and strings apart.
+/// Names a plugin or capability: `String`, `&str`, or a type that keeps atoms and strings apart.
 ///
 /// `Display` is what messages show; it takes no part in comparisons.
-pub trait Name: Clone + Eq + Hash + Ord + Debug + Display {}
+pub trait Identifier: Clone + Eq + Hash + Ord + Debug + Display {}
 
-impl<T: Clone + Eq + Hash + Ord + Debug + Display> Name for T {}
+impl<T: Clone + Eq + Hash + Ord + Debug + Display> Identifier for T {}
 
 /// A plugin in one version, as far as resolution looks at it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Node<N> {
     pub version: Version,
     /// The capabilities it provides.
     pub capabilities: Vec<N>,
-    /// What it depends on.
+    /// Its dependencies.
     pub dependencies: Vec<Dependency<N>>,
 }
 
@@ -51,7 +51,7 @@ impl<N> Node<N> {
     }
 }
 
-/// What a plugin depends on.
+/// A plugin or capability that a plugin depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dependency<N> {
     /// The plugin or capability.

@@ -4,16 +4,16 @@ use semver::Version;
 
 use crate::requirement::Requirement;
 
-/// What [`solve`](super::solve) is to reach.
+/// A request to [`solve`](super::solve).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request<N> {
-    /// What the application asks for.
+    /// The plugins that the application asks for.
     pub roots: Vec<Root<N>>,
-    /// Plugins that, if they are taken at all, are taken in exactly this version. Among versions that differ in build
-    /// metadata only, the one with the same metadata; if there is none, any.
+    /// Plugins that, if they are taken at all, are taken in exactly this version. Among versions that differ
+    /// in build metadata only, the one with the same metadata; if there is none, any.
     pub locked: BTreeMap<N, Version>,
-    /// Versions that are running: each is kept where everything allows it. What a running plugin itself requires counts
-    /// only if the plugin is asked for; to keep it, make it a root.
+    /// Versions that are running: each is kept where everything allows it. What a running plugin itself
+    /// requires counts only if the plugin is asked for; to keep it, make it a root.
     pub loaded: BTreeMap<N, Version>,
 }
 

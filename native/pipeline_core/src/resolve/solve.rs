@@ -3,34 +3,37 @@ use std::collections::{BTreeMap, BTreeSet};
 use pubgrub::VersionSet;
 
 use super::constraint::{Constraint, InForce};
+use super::dependency_provider::choose;
 use super::explanation::explain;
-use super::provider::choose;
-use super::universe::{NOT_TAKEN, Package, Universe};
-use super::{Name, Node, Request, SolveError};
+use super::version_index::{NOT_TAKEN, Package, VersionIndex};
+use super::{Identifier, Node, Request, SolveError};
 
-/// How much work may go into shortening an explanation: the sum, over all attempts, of the square of the constraints
-/// still in question, with which the time of an attempt grows at worst (seconds for a chain of 4,000 plugins that leads nowhere).
-/// Enough to reduce a conflict of 270 constraints all the way; of one that is longer, nobody reads the whole.
+/// How much work may go into shortening an explanation: the sum, over all attempts, of the square of the
+/// constraints still in question, with which the time of an attempt grows at worst (seconds for a chain of
+/// 4,000 plugins that leads nowhere). Enough to reduce a conflict of 270 constraints all the way; of one that
+/// is longer, nobody reads the whole.
 const SHORTENING: usize = 20_000_000;
 
 /// Chooses at most one release for each id so that every root and every dependency is met.
 ///
-/// `releases` are all that are known, many versions for an id; the answer maps each id that is taken to an index into
-/// them. It holds what the roots need and nothing besides. [`load_order`](super::load_order) of the chosen releases
-/// tells whether they also have an order: cycles are not looked for here.
+/// `releases` are all that are known, many versions for an id; the answer maps each id that is taken to an
+/// index into them. It holds what the roots need and nothing besides. [`load_order`](super::load_order) of
+/// the chosen releases tells whether they also have an order: cycles are not looked for here.
 ///
-/// - Of the versions that fit, one that is [loaded](Request::loaded) is kept, else the newest is taken. Where plugins
-///   compete, the roots come first, in their order.
-/// - A capability is met by any other plugin that provides it; one that is taken anyway, or that is loaded, goes ahead.
-/// - An optional dependency constrains the version of a plugin that something else needs, and takes none by itself.
+/// - Of the versions that fit, one that is [loaded](Request::loaded) is kept, else the newest is taken. Where
+///   plugins compete, the roots come first, in their order.
+/// - A capability is met by any other plugin that provides it; one that is taken anyway, or that is loaded,
+///   goes ahead.
+/// - An optional dependency constrains the version of a plugin that something else needs, and takes none by
+///   itself.
 /// - A pre-release is accepted only by a requirement that names a pre-release (`~> 2.0-rc`), by the rule of
-///   [`AllowPre::No`](crate::requirement::AllowPre::No); a dependency without a requirement takes none. But one that the
-///   operator has chosen, because it is locked, loaded, or accepted by a root requirement that names a pre-release, is a
-///   version like any other to all requirements.
+///   [`AllowPre::No`](crate::requirement::AllowPre::No); a dependency without a requirement takes none. But
+///   one that the operator has chosen, because it is locked, loaded, or accepted by a root requirement that
+///   names a pre-release, is a version like any other to all requirements.
 ///
-/// `PubGrub` ([Weizenbaum 2018](https://nex3.medium.com/pubgrub-2fb6470504f)) does the search, on the numbers of versions
-/// in place of versions. If there is no choice, it is run again with one constraint left out at a time, until all that
-/// are left are needed for the contradiction; these are what the error speaks of.
+/// `PubGrub` ([Weizenbaum 2018](https://nex3.medium.com/pubgrub-2fb6470504f)) does the search, on the numbers
+/// of versions in place of versions. If there is no choice, it is run again with one constraint left out at a
+/// time, until all that are left are needed for the contradiction; these are what the error speaks of.
 ///
 /// # Errors
 ///
@@ -45,24 +48,24 @@ const SHORTENING: usize = 20_000_000;
 /// assert_eq!(solve(&releases, &request)?[&"cache"], 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn solve<N: Name>(
+pub fn solve<N: Identifier>(
     releases: &[Node<N>],
     request: &Request<N>,
 ) -> Result<BTreeMap<N, usize>, SolveError<N>> {
-    let universe = Universe::new(releases, request)?;
-    match choose(&universe, &InForce::All) {
-        Ok(chosen) => Ok(needed(&universe, &chosen)),
+    let index = VersionIndex::new(releases, request)?;
+    match choose(&index, &InForce::All) {
+        Ok(chosen) => Ok(needed(&index, &chosen)),
         Err(constraints) => Err(SolveError::Conflict(explain(
-            &universe,
-            &minimal_conflict(&universe, constraints),
+            &index,
+            &minimal_conflict(&index, constraints),
         ))),
     }
 }
 
-/// Leaves out one constraint after another. Where the rest still contradicts itself, only what the new proof makes use
-/// of is kept; where it does not, the constraint is needed, now and in every smaller conflict.
-fn minimal_conflict<N: Name>(
-    universe: &Universe<'_, N>,
+/// Leaves out one constraint after another. Where the rest still contradicts itself, only what the new proof
+/// makes use of is kept; where it does not, the constraint is needed, now and in every smaller conflict.
+fn minimal_conflict<N: Identifier>(
+    index: &VersionIndex<'_, N>,
     mut conflict: BTreeSet<Constraint>,
 ) -> BTreeSet<Constraint> {
     let mut needed = BTreeSet::new();
@@ -73,7 +76,7 @@ fn minimal_conflict<N: Name>(
             break;
         }
         conflict.remove(&candidate);
-        if let Err(smaller) = choose(universe, &InForce::Only(&conflict)) {
+        if let Err(smaller) = choose(index, &InForce::Only(&conflict)) {
             conflict = smaller;
         } else {
             conflict.insert(candidate);
@@ -83,10 +86,10 @@ fn minimal_conflict<N: Name>(
     conflict
 }
 
-/// The part of a choice that the roots lead to. The solver picks providers of capabilities without knowing which plugins
-/// it will take besides; a provider that turns out to be one too many goes.
-fn needed<N: Name>(
-    universe: &Universe<'_, N>,
+/// The part of a choice that the roots lead to. The solver picks providers of capabilities without knowing
+/// which plugins it will take besides; a provider that turns out to be one too many goes.
+fn needed<N: Identifier>(
+    index: &VersionIndex<'_, N>,
     chosen: &BTreeMap<Package, usize>,
 ) -> BTreeMap<N, usize> {
     let release = |plugin: usize| {
@@ -94,14 +97,14 @@ fn needed<N: Name>(
             .get(&Package::Plugin(plugin))
             .copied()
             .filter(|&number| number != NOT_TAKEN)?;
-        Some(universe.plugins[plugin].releases[number - 1])
+        Some(index.plugins[plugin].releases[number - 1])
     };
     let mut taken: BTreeMap<usize, usize> = BTreeMap::new();
-    let mut open: Vec<Package> = universe
+    let mut open: Vec<Package> = index
         .request
         .roots
         .iter()
-        .map(|root| universe.plugin(&root.id))
+        .map(|root| index.plugin(&root.id))
         .collect();
     let mut capabilities = BTreeSet::new();
     loop {
@@ -115,9 +118,9 @@ fn needed<N: Name>(
                         continue;
                     };
                     taken.insert(plugin, release);
-                    let edges = universe.edges(plugin, release).iter();
+                    let edges = index.edges(plugin, release).iter();
                     let required = edges.filter(|edge| {
-                        !universe.releases[release].dependencies[edge.dependency].optional
+                        !index.releases[release].dependencies[edge.dependency].optional
                     });
                     open.extend(required.map(|edge| edge.target));
                 }
@@ -131,7 +134,7 @@ fn needed<N: Name>(
         let Package::Capability { capability, except } = package else {
             continue;
         };
-        let capability = &universe.capabilities[capability];
+        let capability = &index.capabilities[capability];
         let met = capability.providers.iter().any(|(plugin, numbers)| {
             let number = chosen
                 .get(&Package::Plugin(*plugin))
@@ -148,6 +151,6 @@ fn needed<N: Name>(
     }
     taken
         .into_iter()
-        .map(|(plugin, release)| (universe.plugins[plugin].id.clone(), release))
+        .map(|(plugin, release)| (index.plugins[plugin].id.clone(), release))
         .collect()
 }

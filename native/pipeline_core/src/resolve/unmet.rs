@@ -2,16 +2,16 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::places::Places;
-use super::providers::Providers;
-use super::suggestion::{Suggestions, did_you_mean};
-use super::{Name, Need, Roster};
+use super::capability_providers::CapabilityProviders;
+use super::plugin_by_id::PluginById;
+use super::{Identifier, NumberedDependency, PluginTable};
+use crate::did_you_mean::{Suggestions, did_you_mean};
 use crate::requirement::Requirement;
 
 /// A dependency that what is there does not meet.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Unmet<N: Name> {
+pub enum Unmet<N: Identifier> {
     /// No plugin has the id.
     #[error(
         "{by} needs {id}{}, which is not there: load {id} as well, or leave {by} out.{}",
@@ -64,7 +64,7 @@ fn spaced(requirement: Option<&Requirement>) -> String {
 }
 
 /// One sentence on its own, several as a list.
-pub(super) fn listed<N: Name>(unmet: &[Unmet<N>]) -> String {
+pub(super) fn listed<N: Identifier>(unmet: &[Unmet<N>]) -> String {
     if let [only] = unmet {
         return only.to_string();
     }
@@ -76,98 +76,108 @@ pub(super) fn listed<N: Name>(unmet: &[Unmet<N>]) -> String {
     list
 }
 
-/// All dependencies of the plugins to be ordered that nothing meets, and those of present ones that these would break: an
-/// optional dependency can have been met by nothing so far.
-pub(super) fn unmet<N: Name>(roster: &Roster<'_, N>, places: &Places) -> Vec<Unmet<N>> {
-    let coming = roster.coming();
-    let providers = Providers::new(roster);
-    let mut search = Search::new(roster, &providers);
+/// All dependencies of the plugins to be ordered that nothing meets, and those of present ones that these
+/// would break: an optional dependency can have been met by nothing so far.
+pub(super) fn unmet<N: Identifier>(
+    table: &PluginTable<'_, N>,
+    plugins_by_id: &PluginById,
+) -> Vec<Unmet<N>> {
+    let to_order = table.to_order();
+    let providers = CapabilityProviders::new(table);
+    let mut search = SuggestionSearch::new(table, &providers);
     let mut unmet = Vec::new();
-    for plugin in 0..coming {
-        for need in roster.needs(plugin) {
-            if need.capability {
-                if !need.optional && !providers.other_than(need.name as usize, roster.name(plugin))
+    for plugin in 0..to_order {
+        for dependency in table.dependencies(plugin) {
+            if dependency.capability {
+                if !dependency.optional
+                    && !providers.other_than(dependency.name as usize, table.name(plugin))
                 {
-                    unmet.push(search.missing_capability(plugin, need));
+                    unmet.push(search.missing_capability(plugin, dependency));
                 }
-            } else if let Some(there) = places.get(need.name) {
-                if !roster.accepts(need, there) {
-                    unmet.extend(mismatch(roster, plugin, need, there));
+            } else if let Some(there) = plugins_by_id.get(dependency.name) {
+                if !table.accepts(dependency, there) {
+                    unmet.extend(mismatch(table, plugin, dependency, there));
                 }
-            } else if !need.optional {
-                unmet.push(search.missing_plugin(plugin, need));
+            } else if !dependency.optional {
+                unmet.push(search.missing_plugin(plugin, dependency));
             }
         }
     }
-    for plugin in coming..roster.count() {
-        for need in roster.needs(plugin).iter().filter(|need| !need.capability) {
-            if let Some(there) = places.get(need.name).filter(|&there| there < coming)
-                && !roster.accepts(need, there)
+    for plugin in to_order..table.count() {
+        for dependency in table
+            .dependencies(plugin)
+            .iter()
+            .filter(|dependency| !dependency.capability)
+        {
+            if let Some(there) = plugins_by_id
+                .get(dependency.name)
+                .filter(|&there| there < to_order)
+                && !table.accepts(dependency, there)
             {
-                unmet.extend(mismatch(roster, plugin, need, there));
+                unmet.extend(mismatch(table, plugin, dependency, there));
             }
         }
     }
     unmet
 }
 
-fn mismatch<N: Name>(
-    roster: &Roster<'_, N>,
+fn mismatch<N: Identifier>(
+    table: &PluginTable<'_, N>,
     by: usize,
-    need: &Need,
+    dependency: &NumberedDependency,
     there: usize,
 ) -> Option<Unmet<N>> {
     Some(Unmet::VersionMismatch {
-        by: roster.id(by).clone(),
-        id: roster.id(there).clone(),
-        requirement: roster.requirement(need)?.clone(),
-        found: roster.version(there).clone(),
+        by: table.id(by).clone(),
+        id: table.id(there).clone(),
+        requirement: table.requirement(dependency)?.clone(),
+        found: table.version(there).clone(),
     })
 }
 
 /// Looks for what was meant by names that nothing has, once there is one.
-struct Search<'r, 'a, N> {
-    roster: &'r Roster<'a, N>,
-    providers: &'r Providers,
+struct SuggestionSearch<'r, 'a, N> {
+    table: &'r PluginTable<'a, N>,
+    providers: &'r CapabilityProviders,
     ids: Option<Suggestions<'a, N>>,
     capabilities: Option<Suggestions<'a, N>>,
 }
 
-impl<'r, 'a, N: Name> Search<'r, 'a, N> {
-    fn new(roster: &'r Roster<'a, N>, providers: &'r Providers) -> Self {
+impl<'r, 'a, N: Identifier> SuggestionSearch<'r, 'a, N> {
+    fn new(table: &'r PluginTable<'a, N>, providers: &'r CapabilityProviders) -> Self {
         Self {
-            roster,
+            table,
             providers,
             ids: None,
             capabilities: None,
         }
     }
 
-    fn missing_plugin(&mut self, by: usize, need: &Need) -> Unmet<N> {
-        let roster = self.roster;
+    fn missing_plugin(&mut self, by: usize, dependency: &NumberedDependency) -> Unmet<N> {
+        let table = self.table;
         let ids = self.ids.get_or_insert_with(|| {
-            let plugins = 0..roster.count();
-            Suggestions::among(plugins.map(|plugin| (roster.name(plugin), roster.id(plugin))))
+            let plugins = 0..table.count();
+            Suggestions::among(plugins.map(|plugin| (table.name(plugin), table.id(plugin))))
         });
-        let id = roster.names[need.name as usize];
+        let id = table.names[dependency.name as usize];
         Unmet::MissingPlugin {
-            by: roster.id(by).clone(),
+            by: table.id(by).clone(),
             id: id.clone(),
-            requirement: roster.requirement(need).cloned(),
-            suggestion: ids.closest(id, |name| name != roster.name(by)),
+            requirement: table.requirement(dependency).cloned(),
+            suggestion: ids.closest(id, |name| name != table.name(by)),
         }
     }
 
-    fn missing_capability(&mut self, by: usize, need: &Need) -> Unmet<N> {
-        let (roster, providers) = (self.roster, self.providers);
+    fn missing_capability(&mut self, by: usize, dependency: &NumberedDependency) -> Unmet<N> {
+        let (table, providers) = (self.table, self.providers);
         let capabilities = self.capabilities.get_or_insert_with(|| {
             let names = providers.capabilities();
-            Suggestions::among(names.map(|name| (name, roster.names[name])))
+            Suggestions::among(names.map(|name| (name, table.names[name])))
         });
-        let capability = roster.names[need.name as usize];
-        let helps = |name| providers.other_than(name, roster.name(by));
+        let capability = table.names[dependency.name as usize];
+        let helps = |name| providers.other_than(name, table.name(by));
         Unmet::MissingCapability {
-            by: roster.id(by).clone(),
+            by: table.id(by).clone(),
             capability: capability.clone(),
             suggestion: capabilities.closest(capability, helps),
         }

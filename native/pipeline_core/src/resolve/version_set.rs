@@ -2,11 +2,11 @@ use std::fmt;
 
 use pubgrub::VersionSet;
 
-/// A set of numbers with a complement: the first 64 in a word, more only where they are needed, and a flag for all
-/// that come after.
+/// A set of numbers with a complement: the first 64 in a word, more only where they are needed, and a flag
+/// for all that come after.
 ///
-/// Trailing words that only repeat the flag are dropped, so that equal sets are equal values, as [`VersionSet`] asks.
-/// Numbers that no version has are members like any other; nobody ever looks for them.
+/// Trailing words that only repeat the flag are dropped, so that equal sets are equal values, as
+/// [`VersionSet`] asks. Numbers that no version has are members like any other; nobody ever looks for them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Bits {
     low: u64,

@@ -1,12 +1,12 @@
 use petgraph::Direction;
 
-use super::graph::Graph;
+use super::dependency_graph::DependencyGraph;
 
-impl Graph {
+impl DependencyGraph {
     /// Plugins by the longest way to them from a plugin without predecessors; nothing if there is a cycle.
     ///
-    /// `towards` is [`Direction::Outgoing`] to begin with plugins that depend on nothing, [`Direction::Incoming`] to
-    /// begin with those that nothing depends on. A wave is in ascending order.
+    /// `towards` is [`Direction::Outgoing`] to begin with plugins that depend on nothing,
+    /// [`Direction::Incoming`] to begin with those that nothing depends on. A wave is in ascending order.
     pub(super) fn waves(&self, towards: Direction) -> Option<Vec<Vec<usize>>> {
         let order = self.order()?;
         let mut wave = vec![0_u32; self.vertices()];
@@ -43,8 +43,8 @@ impl Graph {
 
     /// The vertices, each behind all that it depends on; nothing if there is a cycle.
     ///
-    /// Depth-first along dependencies, with a stack of its own. Whoever depends on a vertex need not be known for this,
-    /// so there is no second list of edges to build.
+    /// Depth-first along dependencies, with a stack of its own. Whoever depends on a vertex need not be known
+    /// for this, so there is no second list of edges to build.
     fn order(&self) -> Option<Vec<usize>> {
         let mut order = Vec::with_capacity(self.vertices());
         let mut seen = vec![Seen::Not; self.vertices()];

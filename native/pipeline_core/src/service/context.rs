@@ -2,7 +2,7 @@ use thiserror::Error;
 
 /// A context in which a request and its response live. `Error` is the family's.
 pub trait ServiceContext<Request, Error>: Sized {
-    /// What the service gives.
+    /// The response of the service.
     type Response;
 
     /// The context that a run begins with.
@@ -18,7 +18,7 @@ pub trait ServiceContext<Request, Error>: Sized {
     /// Takes what the service gave.
     fn respond(&mut self, response: Self::Response);
 
-    /// What the run comes to.
+    /// The result of the run.
     ///
     /// # Errors
     ///
@@ -37,7 +37,7 @@ pub struct Exchange<Request, Response> {
     pub response: Option<Response>,
 }
 
-/// What an [`Exchange`] lacks.
+/// A part that an [`Exchange`] lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ExchangeError {

@@ -4,48 +4,49 @@ use std::sync::Arc;
 use tower_layer::Layer;
 
 use super::HookService;
-use super::source::Source;
-use crate::hook::asynchronous::{AsyncChain, Limits};
+use super::hook_source::HookSource;
+use crate::hook::asynchronous::{AsyncChain, RunLimits};
 use crate::hook::{ContextFamily, HookError, PointName};
 use crate::host::Host;
 
-/// Who hears of the failures that a run skipped.
-pub(super) type Listener<E> = Arc<dyn Fn(&HookError<E>) + Send + Sync>;
+/// Called with each failure that a run skipped.
+pub(super) type SkippedListener<E> = Arc<dyn Fn(&HookError<E>) + Send + Sync>;
 
 /// Wraps services in the hooks of an async chain.
 pub struct HookLayer<F: ContextFamily> {
-    source: Source<F>,
-    limits: Limits,
-    on_skipped: Option<Listener<F::Error>>,
+    source: HookSource<F>,
+    limits: RunLimits,
+    on_skipped: Option<SkippedListener<F::Error>>,
 }
 
 impl<F: ContextFamily> HookLayer<F> {
     /// The hooks of a chain.
     pub fn of_chain(chain: Arc<AsyncChain<F>>) -> Self {
-        Self::new(Source::Chain(chain))
+        Self::new(HookSource::Chain(chain))
     }
 
     /// The hooks that a point of the host has at each call: they come and go with their plugins.
     pub fn of_point(host: Arc<Host<F>>, point: impl PointName<F>) -> Self {
-        Self::new(Source::Point(host, point.to_name()))
+        Self::new(HookSource::Point(host, point.to_name()))
     }
 
-    fn new(source: Source<F>) -> Self {
+    fn new(source: HookSource<F>) -> Self {
         Self {
             source,
-            limits: Limits::new(),
+            limits: RunLimits::new(),
             on_skipped: None,
         }
     }
 
     /// Limits each call, hooks and service together.
     #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
+    pub fn limits(mut self, limits: RunLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Who hears of the failures that a call skipped, when it is over. A host tells of them on its bus in any case.
+    /// Calls `listener` with the failures that a call skipped, once it is over. A host emits them on its bus
+    /// in any case.
     #[must_use]
     pub fn on_skipped(
         mut self,

@@ -1,8 +1,9 @@
 //! Chains as tower layers (feature `tower`).
 //!
-//! A [`HookLayer`] wraps a service in the hooks of an async chain, or of an async point of a host: before hooks see the
-//! request, after hooks the response, around hooks may retry, and a hook that answers early spares the service the call.
-//! Request and response live in the context, by [`ServiceContext`]; an [`Exchange`] is one that holds just these.
+//! A [`HookLayer`] wraps a service in the hooks of an async chain, or of an async point of a host: before
+//! hooks see the request, after hooks the response, around hooks may retry, and a hook that answers early
+//! spares the service the call. Request and response live in the context, by [`ServiceContext`]; an
+//! [`Exchange`] is one that holds just these.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -39,9 +40,9 @@
 //! ```
 
 mod context;
-mod inner;
+mod hook_source;
+mod inner_service;
 mod layer;
-mod source;
 mod stack;
 
 pub use context::{Exchange, ExchangeError, ServiceContext};

@@ -4,21 +4,21 @@ use std::task::{Context, Poll};
 use tower_service::Service;
 
 use super::ServiceContext;
-use super::inner::Inner;
-use super::layer::Listener;
-use super::source::Source;
+use super::hook_source::HookSource;
+use super::inner_service::InnerService;
+use super::layer::SkippedListener;
 use crate::hook::ContextFamily;
-use crate::hook::asynchronous::{AsyncFamily, BoxFuture, Limits, RunError};
+use crate::hook::asynchronous::{AsyncFamily, BoxFuture, RunError, RunLimits};
 
 /// A service inside the hooks of an async chain. A [`HookLayer`](super::HookLayer) makes it.
 ///
-/// It is ready when the service is. A call that hooks answer lets that go; each further call of a hook that retries
-/// waits until a clone of the service is ready.
+/// It is ready when the service is. A call that hooks answer lets that go; each further call of a hook that
+/// retries waits until a clone of the service is ready.
 pub struct HookService<S, F: ContextFamily> {
     pub(super) inner: S,
-    pub(super) source: Source<F>,
-    pub(super) limits: Limits,
-    pub(super) on_skipped: Option<Listener<F::Error>>,
+    pub(super) source: HookSource<F>,
+    pub(super) limits: RunLimits,
+    pub(super) on_skipped: Option<SkippedListener<F::Error>>,
 }
 
 impl<S, F, Request> Service<Request> for HookService<S, F>
@@ -47,7 +47,7 @@ where
         Box::pin(async move {
             let mut context = F::Owned::of(request);
             let mut skipped = Vec::new();
-            let core = Inner::new(ready, spare);
+            let core = InnerService::new(ready, spare);
             let result = source.run(&limits, &mut context, core, &mut skipped).await;
             if let Some(on_skipped) = on_skipped {
                 for error in &skipped {

@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use pipeline_core::breaker::{Reason, Settings, State};
+use pipeline_core::breaker::{BreakerState, Settings, TransitionReason};
 use pipeline_core::hook::{
-    Attachment, Cause, Chain, Circuit, CircuitChange, ContextFamily, Failure, Flow, Hook, Kind,
-    OnError,
+    Attachment, Cause, Chain, Circuit, CircuitChange, ContextFamily, Flow, Hook, HookKind, OnError,
+    RunFailure,
 };
 
 /// What the hook does in a run.
@@ -89,7 +89,7 @@ pub(crate) fn settings() -> Settings {
 }
 
 impl Bench {
-    pub(crate) fn new(way: Way, kind: Kind, on_error: OnError) -> Self {
+    pub(crate) fn new(way: Way, kind: HookKind, on_error: OnError) -> Self {
         let clock = Arc::new(AtomicU64::new(1));
         let read = clock.clone();
         let circuit = Circuit::with_clock(settings(), move || read.load(Ordering::Relaxed));
@@ -134,7 +134,7 @@ impl Bench {
     }
 
     /// What has been told since this was last asked.
-    pub(crate) fn told(&self) -> Vec<(State, State, Reason, u64)> {
+    pub(crate) fn told(&self) -> Vec<(BreakerState, BreakerState, TransitionReason, u64)> {
         let changes = std::mem::take(&mut *self.changes.lock().unwrap());
         let told = changes.into_iter().map(|change| {
             assert_eq!(
@@ -149,19 +149,19 @@ impl Bench {
 }
 
 /// The hook, which marks the trail ahead of what it does.
-pub(crate) fn hook(kind: Kind) -> Hook<Visits> {
+pub(crate) fn hook(kind: HookKind) -> Hook<Visits> {
     match kind {
-        Kind::Before => Hook::before(|visit: &mut Visit| act(visit).map(|()| Flow::Continue)),
-        Kind::After => Hook::after(act),
-        Kind::Around => Hook::around_fn(|visit: &mut Visit, next| {
+        HookKind::Before => Hook::before(|visit: &mut Visit| act(visit).map(|()| Flow::Continue)),
+        HookKind::After => Hook::after(act),
+        HookKind::Around => Hook::around_fn(|visit: &mut Visit, next| {
             act(visit)?;
             Ok(next.call(visit)?)
         }),
-        Kind::Replace => Hook::replace_fn(|visit: &mut Visit, next| {
+        HookKind::Replace => Hook::replace_fn(|visit: &mut Visit, next| {
             act(visit)?;
             Ok(next.call(visit)?)
         }),
-        Kind::Listen => panic!("listeners have a chain of their own"),
+        HookKind::Listen => panic!("listeners have a chain of their own"),
     }
 }
 
@@ -188,9 +188,9 @@ fn run_of(chain: Chain<Visits>) -> Run {
         let mut visit = Visit { act, trail: vec![] };
         let mut skipped = Vec::new();
         let ended = match chain.run(&mut visit, core, &mut skipped) {
-            Ok(()) | Err(Failure::Core(_)) => Ok(()),
-            Err(Failure::Hook(error)) => Err(error.cause),
-            Err(Failure::CorePanicked(_)) => unreachable!("the base operation does not panic"),
+            Ok(()) | Err(RunFailure::Core(_)) => Ok(()),
+            Err(RunFailure::Hook(error)) => Err(error.cause),
+            Err(RunFailure::CorePanicked(_)) => unreachable!("the base operation does not panic"),
         };
         Ran {
             ended,

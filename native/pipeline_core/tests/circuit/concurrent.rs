@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
-use pipeline_core::breaker::{Settings, State};
-use pipeline_core::hook::{Attachment, Cause, Chain, Circuit, Failure, Flow, Hook};
+use pipeline_core::breaker::{BreakerState, Settings};
+use pipeline_core::hook::{Attachment, Cause, Chain, Circuit, Flow, Hook, RunFailure};
 
 use super::bench::{Act, Said, Visit, Visits, core};
 
@@ -42,10 +42,10 @@ fn each_change_is_told_once_however_many_make_it() {
                         trail: vec![],
                     };
                     match chain.run(&mut visit, core, &mut vec![]) {
-                        Err(Failure::Hook(error)) if error.cause == Cause::CircuitOpen => {
+                        Err(RunFailure::Hook(error)) if error.cause == Cause::CircuitOpen => {
                             refused.fetch_add(1, Ordering::Relaxed)
                         }
-                        Err(Failure::Hook(_)) => failed.fetch_add(1, Ordering::Relaxed),
+                        Err(RunFailure::Hook(_)) => failed.fetch_add(1, Ordering::Relaxed),
                         other => panic!("{other:?}"),
                     };
                 }
@@ -59,17 +59,18 @@ fn each_change_is_told_once_however_many_make_it() {
     assert_eq!(calls.load(Ordering::Relaxed), failed);
     let told = told.lock().unwrap();
     let count = |from, to| told.iter().filter(|change| **change == (from, to)).count();
-    // Never closed again: it opened once at first, and then by each trial that failed. The last may not have ended.
-    assert_eq!(count(State::Closed, State::Open), 1);
+    // Never closed again: it opened once at first, and then by each trial that failed. The last may not have
+    // ended.
+    assert_eq!(count(BreakerState::Closed, BreakerState::Open), 1);
     assert_eq!(
-        count(State::Open, State::HalfOpen),
-        count(State::HalfOpen, State::Open)
+        count(BreakerState::Open, BreakerState::HalfOpen),
+        count(BreakerState::HalfOpen, BreakerState::Open)
     );
     assert_eq!(
         counts.opened,
-        1 + count(State::HalfOpen, State::Open) as u64
+        1 + count(BreakerState::HalfOpen, BreakerState::Open) as u64
     );
-    assert_eq!(circuit.state(), State::Open);
+    assert_eq!(circuit.state(), BreakerState::Open);
 }
 
 #[test]
@@ -115,5 +116,5 @@ fn of_many_that_come_at_once_one_is_on_trial() {
         ),
         (1, THREADS - 1)
     );
-    assert_eq!(circuit.state(), State::Closed);
+    assert_eq!(circuit.state(), BreakerState::Closed);
 }

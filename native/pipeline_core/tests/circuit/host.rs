@@ -3,9 +3,9 @@
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use pipeline_core::breaker::{Reason, State};
+use pipeline_core::breaker::{BreakerState, TransitionReason};
 use pipeline_core::events::{Event, Subscription};
-use pipeline_core::hook::{Circuit, Failure, Hook, Kind, OnError};
+use pipeline_core::hook::{Circuit, Hook, HookKind, OnError, RunFailure};
 use pipeline_core::host::{Host, HostEvent, Plugin, PluginError, Registrar};
 use pipeline_core::plugin::Manifest;
 use semver::Version;
@@ -33,10 +33,10 @@ fn flaky(hook: fn() -> Hook<Visits>) -> Attaching {
 }
 
 fn halting() -> Hook<Visits> {
-    hook(Kind::Before).circuit(Circuit::with_clock(settings(), || 1))
+    hook(HookKind::Before).circuit(Circuit::with_clock(settings(), || 1))
 }
 
-fn run(host: &Host<Visits>, act: Act) -> Result<(), Failure<super::bench::Said>> {
+fn run(host: &Host<Visits>, act: Act) -> Result<(), RunFailure<super::bench::Said>> {
     let mut visit = Visit { act, trail: vec![] };
     host.run("step", &mut visit, core, &mut vec![])
 }
@@ -45,10 +45,10 @@ fn open(host: &Host<Visits>) {
     for _ in 0..2 {
         let _ = run(host, Act::Fail);
     }
-    assert_eq!(state(host), State::Open);
+    assert_eq!(state(host), BreakerState::Open);
 }
 
-fn state(host: &Host<Visits>) -> State {
+fn state(host: &Host<Visits>) -> BreakerState {
     let chain = host.chain("step").unwrap();
     let (_, _, circuit) = chain.circuits().next().unwrap();
     circuit.state()
@@ -104,15 +104,15 @@ fn it_stays_when_others_come_and_go_and_goes_with_its_plugin() {
     let other = host
         .load(Attaching {
             id: "other",
-            hook: || hook(Kind::After),
+            hook: || hook(HookKind::After),
         })
         .unwrap();
-    assert_eq!(state(&host), State::Open);
+    assert_eq!(state(&host), BreakerState::Open);
     host.unload(&other).unwrap();
-    assert_eq!(state(&host), State::Open);
+    assert_eq!(state(&host), BreakerState::Open);
     host.unload(&id).unwrap();
     host.load(flaky(halting)).unwrap();
-    assert_eq!(state(&host), State::Closed);
+    assert_eq!(state(&host), BreakerState::Closed);
 }
 
 #[test]
@@ -125,7 +125,10 @@ fn an_operator_closes_it() {
     let Some(HostEvent::HookCircuit { change }) = events.try_recv().as_deref().cloned() else {
         panic!("nothing was told")
     };
-    assert_eq!((change.to, change.reason), (State::Closed, Reason::Reset));
+    assert_eq!(
+        (change.to, change.reason),
+        (BreakerState::Closed, TransitionReason::Reset)
+    );
     run(&host, Act::Pass).unwrap();
     assert_eq!(host.reset_circuits("step", &id), 1);
     assert_eq!(names(&events), [""; 0]);
@@ -143,7 +146,7 @@ async fn async_points_tell_too() {
         }
         fn build(&self, registrar: &mut Registrar<Visits>) -> Result<(), PluginError> {
             let circuit = Circuit::with_clock(settings(), || 1);
-            let hook = super::waiting::hook(Kind::Around).circuit(circuit);
+            let hook = super::waiting::hook(HookKind::Around).circuit(circuit);
             registrar.attach_async("step", hook);
             Ok(())
         }
@@ -151,7 +154,7 @@ async fn async_points_tell_too() {
     let host = Host::new();
     let id = host.load(Waiting).unwrap();
     let events = listen(&host);
-    let limits = pipeline_core::hook::asynchronous::Limits::new();
+    let limits = pipeline_core::hook::asynchronous::RunLimits::new();
     for _ in 0..3 {
         let mut visit = Visit {
             act: Act::Fail,

@@ -1,13 +1,18 @@
 //! What an open circuit does, for each kind of hook and each way to run it.
 
-use pipeline_core::breaker::{Reason, State};
-use pipeline_core::hook::{Cause, Kind, OnError};
+use pipeline_core::breaker::{BreakerState, TransitionReason};
+use pipeline_core::hook::{Cause, HookKind, OnError};
 
 use super::bench::{Act, Bench, Ran, Said, WAYS};
 
-const KINDS: [Kind; 4] = [Kind::Around, Kind::Before, Kind::Replace, Kind::After];
+const KINDS: [HookKind; 4] = [
+    HookKind::Around,
+    HookKind::Before,
+    HookKind::Replace,
+    HookKind::After,
+];
 
-fn each(on_error: OnError, check: impl Fn(Kind, Bench)) {
+fn each(on_error: OnError, check: impl Fn(HookKind, Bench)) {
     for way in WAYS {
         for kind in KINDS {
             check(kind, Bench::new(*way, kind, on_error));
@@ -16,9 +21,9 @@ fn each(on_error: OnError, check: impl Fn(Kind, Bench)) {
 }
 
 /// The trail of a run in which the hook is called and passes.
-fn whole(kind: Kind) -> Vec<&'static str> {
+fn whole(kind: HookKind) -> Vec<&'static str> {
     match kind {
-        Kind::After => vec!["core", "hook"],
+        HookKind::After => vec!["core", "hook"],
         _ => vec!["hook", "core"],
     }
 }
@@ -31,7 +36,12 @@ fn a_hook_that_fails_often_is_called_no_more_then_on_trial_then_again() {
         }
         assert_eq!(
             bench.told(),
-            [(State::Closed, State::Open, Reason::Failures, 1)]
+            [(
+                BreakerState::Closed,
+                BreakerState::Open,
+                TransitionReason::Failures,
+                1
+            )]
         );
         let refused = bench.run(Act::Pass);
         assert_eq!(refused.ended, Err(Cause::CircuitOpen), "{kind}");
@@ -47,8 +57,18 @@ fn a_hook_that_fails_often_is_called_no_more_then_on_trial_then_again() {
         assert_eq!(
             bench.told(),
             [
-                (State::Open, State::HalfOpen, Reason::CoolDown, 1),
-                (State::HalfOpen, State::Open, Reason::TrialFailed, 2)
+                (
+                    BreakerState::Open,
+                    BreakerState::HalfOpen,
+                    TransitionReason::CoolDown,
+                    1
+                ),
+                (
+                    BreakerState::HalfOpen,
+                    BreakerState::Open,
+                    TransitionReason::TrialFailed,
+                    2
+                )
             ]
         );
         bench.pass_time(10);
@@ -56,8 +76,18 @@ fn a_hook_that_fails_often_is_called_no_more_then_on_trial_then_again() {
         assert_eq!(
             bench.told(),
             [
-                (State::Open, State::HalfOpen, Reason::CoolDown, 2),
-                (State::HalfOpen, State::Closed, Reason::TrialsPassed, 2)
+                (
+                    BreakerState::Open,
+                    BreakerState::HalfOpen,
+                    TransitionReason::CoolDown,
+                    2
+                ),
+                (
+                    BreakerState::HalfOpen,
+                    BreakerState::Closed,
+                    TransitionReason::TrialsPassed,
+                    2
+                )
             ]
         );
         assert_eq!(bench.run(Act::Pass).ended, Ok(()));
@@ -83,7 +113,7 @@ fn a_hook_that_is_skipped_is_left_out_and_the_run_says_so() {
         assert_eq!(bench.run(Act::Pass), left_out, "{kind}");
         bench.pass_time(10);
         assert_eq!(bench.run(Act::Pass).trail, whole(kind));
-        assert_eq!(bench.circuit.state(), State::Closed);
+        assert_eq!(bench.circuit.state(), BreakerState::Closed);
     });
 }
 
@@ -98,10 +128,10 @@ fn refusals_open_nothing_and_a_trial_that_refuses_has_passed() {
         for _ in 0..2 {
             bench.run(Act::Fail);
         }
-        assert_eq!(bench.circuit.state(), State::Open);
+        assert_eq!(bench.circuit.state(), BreakerState::Open);
         bench.pass_time(10);
         bench.run(Act::Refuse);
-        assert_eq!(bench.circuit.state(), State::Closed);
+        assert_eq!(bench.circuit.state(), BreakerState::Closed);
     });
 }
 

@@ -1,6 +1,6 @@
 //! Listeners with circuits.
 
-use pipeline_core::breaker::State;
+use pipeline_core::breaker::BreakerState;
 use pipeline_core::hook::{Attachment, Cause, Circuit, Listener, Listeners, OnError};
 
 use super::bench::{Act, Said, Visit, Visits, act, settings};
@@ -32,7 +32,7 @@ fn one_that_is_skipped_is_left_out() {
     assert_eq!(first(Act::Pass), Some(1));
     assert_eq!(first(Act::Fail), Some(2));
     assert_eq!(first(Act::Panic), Some(2));
-    assert_eq!(circuit.state(), State::Open);
+    assert_eq!(circuit.state(), BreakerState::Open);
     assert_eq!(first(Act::Pass), Some(2));
     assert_eq!(skipped.pop().unwrap().cause, Cause::CircuitOpen);
     assert_eq!(
@@ -66,5 +66,5 @@ fn one_that_halts_refuses_and_stops_no_notification() {
         .circuits()
         .map(|(_, _, circuit)| circuit.state())
         .collect();
-    assert_eq!(states, [State::Open]);
+    assert_eq!(states, [BreakerState::Open]);
 }

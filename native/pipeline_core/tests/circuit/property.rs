@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use pipeline_core::breaker::{Admission, Breaker, Permit, Transition};
-use pipeline_core::hook::{Cause, Kind, OnError};
+use pipeline_core::hook::{Cause, HookKind, OnError};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -38,7 +38,7 @@ proptest! {
     #[test]
     fn a_chain_asks_and_tells_as_a_breaker_wants(
         way in select(WAYS.to_vec()),
-        kind in select(vec![Kind::Around, Kind::Before, Kind::Replace, Kind::After]),
+        kind in select(vec![HookKind::Around, HookKind::Before, HookKind::Replace, HookKind::After]),
         on_error in select(vec![OnError::Halt, OnError::Skip]),
         steps in prop::collection::vec(step(), 1..60),
     ) {
@@ -53,7 +53,7 @@ proptest! {
                     prop_assert_eq!(bench.circuit.reset(), oracle.reset());
                 }
                 // The base operation fails ahead of it.
-                Step::Run(Act::HandOn) if kind == Kind::After => {
+                Step::Run(Act::HandOn) if kind == HookKind::After => {
                     prop_assert_eq!(bench.run(Act::HandOn).trail, ["core"]);
                 }
                 Step::Run(act) => {

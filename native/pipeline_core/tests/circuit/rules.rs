@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use pipeline_core::breaker::{Reason, State};
+use pipeline_core::breaker::{BreakerState, TransitionReason};
 use pipeline_core::hook::{
-    Attachment, Cause, Chain, Circuit, Failure, Flow, Hook, HookError, Kind, OnError,
+    Attachment, Cause, Chain, Circuit, Flow, Hook, HookError, HookKind, OnError, RunFailure,
 };
 
 use super::bench::{Act, Said, Visit, Visits, core, hook, settings};
@@ -34,7 +34,7 @@ fn chain(hooks: Vec<(&'static str, Hook<Visits>)>) -> Chain<Visits> {
 fn the_error_says_what_to_do() {
     let chain = chain(vec![(
         "flaky",
-        hook(Kind::Before).circuit(closed_for_good()),
+        hook(HookKind::Before).circuit(closed_for_good()),
     )]);
     for _ in 0..2 {
         let _ = chain.run(&mut visit(Act::Fail), core, &mut vec![]);
@@ -47,7 +47,7 @@ fn the_error_says_what_to_do() {
         "the before hook of flaky on step was not called: it has failed too often and its circuit is open; it is tried \
          again after its cool-down, or close it with `reset_circuits`"
     );
-    let Failure::Hook(error) = failure else {
+    let RunFailure::Hook(error) = failure else {
         panic!("{failure}")
     };
     let written = serde_json::to_value(error.without_details()).unwrap();
@@ -58,7 +58,7 @@ fn the_error_says_what_to_do() {
 fn neighbours_run_as_ever_and_failures_keep_their_names() {
     let fails = Hook::before(|_: &mut Visit| Err(Said::Down)).on_error(OnError::Skip);
     let circuit = closed_for_good();
-    let flaky = hook(Kind::Before)
+    let flaky = hook(HookKind::Before)
         .circuit(circuit.clone())
         .on_error(OnError::Skip);
     let chain = chain(vec![
@@ -66,7 +66,7 @@ fn neighbours_run_as_ever_and_failures_keep_their_names() {
         ("skipped", fails),
         ("flaky", flaky),
         ("b", marking("b")),
-        ("last", hook(Kind::Before)),
+        ("last", hook(HookKind::Before)),
     ]);
     let mut skipped = vec![];
     let mut passing = visit(Act::Pass);
@@ -77,7 +77,7 @@ fn neighbours_run_as_ever_and_failures_keep_their_names() {
             .run(&mut visit(Act::Panic), core, &mut skipped)
             .unwrap_err();
         assert!(
-            matches!(failure, Failure::Hook(HookError { plugin, index: 4, .. }) if plugin == "last".into())
+            matches!(failure, RunFailure::Hook(HookError { plugin, index: 4, .. }) if plugin == "last".into())
         );
     }
     skipped.clear();
@@ -120,18 +120,18 @@ fn a_hook_around_sees_that_it_was_not_called_and_has_not_failed() {
     let outer = closed_for_good();
     let around = Hook::around_fn(move |visit: &mut Visit, next| {
         let inner = next.call(visit);
-        if let Some(Failure::Hook(error)) = next.failure() {
+        if let Some(RunFailure::Hook(error)) = next.failure() {
             causes.lock().unwrap().push(error.cause.clone());
         }
         Ok(inner?)
     });
     let chain = chain(vec![
         ("outer", around.circuit(outer.clone())),
-        ("flaky", hook(Kind::Before).circuit(closed_for_good())),
+        ("flaky", hook(HookKind::Before).circuit(closed_for_good())),
     ]);
     for _ in 0..3 {
         let failed = chain.run(&mut visit(Act::Fail), core, &mut vec![]);
-        assert!(matches!(failed, Err(Failure::Hook(error)) if error.plugin == "flaky".into()));
+        assert!(matches!(failed, Err(RunFailure::Hook(error)) if error.plugin == "flaky".into()));
     }
     assert_eq!(
         *seen.lock().unwrap(),
@@ -147,7 +147,7 @@ fn a_hook_around_sees_that_it_was_not_called_and_has_not_failed() {
 #[test]
 fn a_closed_circuit_reads_no_clock() {
     let circuit = Circuit::with_clock(settings(), || panic!("it asked"));
-    let chain = chain(vec![("flaky", hook(Kind::Before).circuit(circuit))]);
+    let chain = chain(vec![("flaky", hook(HookKind::Before).circuit(circuit))]);
     chain.run(&mut visit(Act::Pass), core, &mut vec![]).unwrap();
 }
 
@@ -193,8 +193,8 @@ fn a_chain_describes_its_circuits_and_closes_them() {
     let circuit = closed_for_good();
     let chain = chain(vec![
         ("a", marking("a")),
-        ("flaky", hook(Kind::After)),
-        ("flaky", hook(Kind::After).circuit(circuit.clone())),
+        ("flaky", hook(HookKind::After)),
+        ("flaky", hook(HookKind::After).circuit(circuit.clone())),
     ])
     .on_circuit_change(move |change| told.lock().unwrap().push(change.clone()));
     let described = chain.describe();
@@ -210,7 +210,10 @@ fn a_chain_describes_its_circuits_and_closes_them() {
         .circuits()
         .map(|(kind, plugin, circuit)| (kind, plugin.to_string(), circuit.state()))
         .collect();
-    assert_eq!(listed, [(Kind::After, "flaky".to_owned(), State::Closed)]);
+    assert_eq!(
+        listed,
+        [(HookKind::After, "flaky".to_owned(), BreakerState::Closed)]
+    );
 
     assert_eq!(chain.reset_circuits(&"a".into()), 0);
     assert_eq!(chain.reset_circuits(&"flaky".into()), 1);
@@ -220,7 +223,7 @@ fn a_chain_describes_its_circuits_and_closes_them() {
         vec![Attachment::new(
             "same",
             1,
-            hook(Kind::After).circuit(circuit.clone()),
+            hook(HookKind::After).circuit(circuit.clone()),
         )],
         |_| &[],
     )
@@ -228,15 +231,20 @@ fn a_chain_describes_its_circuits_and_closes_them() {
     for _ in 0..2 {
         let _ = direct.run(&mut visit(Act::Fail), core, &mut vec![]);
     }
-    assert_eq!(circuit.state(), State::Open);
+    assert_eq!(circuit.state(), BreakerState::Open);
     assert_eq!(chain.reset_circuits(&"flaky".into()), 1);
-    assert_eq!(circuit.state(), State::Closed);
+    assert_eq!(circuit.state(), BreakerState::Closed);
     let changes = changes.lock().unwrap();
     let [change] = &changes[..] else {
         panic!("{changes:?}")
     };
     assert_eq!(
         (change.from, change.to, change.reason, change.index),
-        (State::Open, State::Closed, Reason::Reset, 1)
+        (
+            BreakerState::Open,
+            BreakerState::Closed,
+            TransitionReason::Reset,
+            1
+        )
     );
 }

@@ -3,25 +3,25 @@
 use std::future::pending;
 use std::time::Duration;
 
-use pipeline_core::breaker::{Reason, State};
+use pipeline_core::breaker::{BreakerState, TransitionReason};
 use pipeline_core::hook::asynchronous::{
     AsyncAround, AsyncChain, AsyncHook, AsyncListener, AsyncListeners, AsyncNext, AsyncReplace,
     RunError,
 };
 use pipeline_core::hook::{
-    Attachment, Cause, Chain, Circuit, CircuitChange, Flow, Hook, Kind, WrapError,
+    Attachment, Cause, Chain, Circuit, CircuitChange, Flow, Hook, HookKind, WrapError,
 };
 use tokio::task::yield_now;
 
 use super::bench::{Act, Ran, Run, Said, Visit, Visits, act, core, settings};
 
-pub(crate) fn hook(kind: Kind) -> AsyncHook<Visits> {
+pub(crate) fn hook(kind: HookKind) -> AsyncHook<Visits> {
     match kind {
-        Kind::Before => AsyncHook::before(before),
-        Kind::After => AsyncHook::after(after),
-        Kind::Around => AsyncHook::around(Wrapping),
-        Kind::Replace => AsyncHook::replace(Wrapping),
-        Kind::Listen => panic!("listeners have a chain of their own"),
+        HookKind::Before => AsyncHook::before(before),
+        HookKind::After => AsyncHook::after(after),
+        HookKind::Around => AsyncHook::around(Wrapping),
+        HookKind::Replace => AsyncHook::replace(Wrapping),
+        HookKind::Listen => panic!("listeners have a chain of their own"),
     }
 }
 
@@ -126,7 +126,7 @@ async fn a_timeout_is_a_failure() {
 async fn a_trial_that_is_dropped_leaves_its_place_after_a_cool_down() {
     let bench = super::bench::Bench::new(
         super::bench::Way::Sync,
-        Kind::Before,
+        HookKind::Before,
         pipeline_core::hook::OnError::Halt,
     );
     let lost = chain(AsyncHook::before(forever).circuit(bench.circuit.clone()));
@@ -141,27 +141,30 @@ async fn a_trial_that_is_dropped_leaves_its_place_after_a_cool_down() {
         _ = lost.run(&mut dropped, waiting_core, &mut skipped) => panic!("it waits for ever"),
         () = yield_now() => {}
     }
-    assert_eq!(bench.circuit.state(), State::HalfOpen);
+    assert_eq!(bench.circuit.state(), BreakerState::HalfOpen);
     assert_eq!(bench.run(Act::Pass).ended, Err(Cause::CircuitOpen));
     bench.pass_time(10);
     assert_eq!(bench.run(Act::Pass).ended, Ok(()));
-    assert_eq!(bench.circuit.state(), State::Closed);
+    assert_eq!(bench.circuit.state(), BreakerState::Closed);
     let closed = bench.told().pop().unwrap();
-    assert_eq!((closed.1, closed.2), (State::Closed, Reason::TrialsPassed));
+    assert_eq!(
+        (closed.1, closed.2),
+        (BreakerState::Closed, TransitionReason::TrialsPassed)
+    );
 }
 
 #[tokio::test]
 async fn a_sync_chain_in_an_async_one_fails_as_a_whole_and_refuses_as_a_whole() {
-    let inner = super::bench::hook(Kind::Before);
+    let inner = super::bench::hook(HookKind::Before);
     let inner = Chain::new("inner", vec![Attachment::new("in", 1, inner)], |_| &[]).unwrap();
     let circuit = Circuit::with_clock(settings(), || 1);
     let chain = chain(AsyncHook::before_chain(inner.into()).circuit(circuit.clone()));
     for act in [Act::Refuse, Act::Refuse, Act::Fail, Act::Panic] {
-        assert_eq!(circuit.state(), State::Closed);
+        assert_eq!(circuit.state(), BreakerState::Closed);
         let run = chain.run(&mut visit(act), waiting_core, &mut vec![]).await;
         assert!(matches!(run, Err(RunError::Hook(error)) if error.plugin == "in".into()));
     }
-    assert_eq!(circuit.state(), State::Open);
+    assert_eq!(circuit.state(), BreakerState::Open);
 }
 
 #[tokio::test]
@@ -181,7 +184,7 @@ async fn a_blocking_hook_keeps_its_circuit() {
     }
     assert_eq!(
         (circuit.state(), circuit.counts().refused),
-        (State::Open, 1)
+        (BreakerState::Open, 1)
     );
 }
 

@@ -1,8 +1,8 @@
 //! Hooks as data, and the real chain that they make.
 
 use pipeline_core::hook::{
-    Attachment, Cause, Chain, ContextFamily, Failure, Flow, Hook, HookError, Kind, Next, OnError,
-    WrapError,
+    Attachment, Cause, Chain, ContextFamily, Flow, Hook, HookError, HookKind, Next, OnError,
+    RunFailure, WrapError,
 };
 
 /// What each hook appended, by name.
@@ -45,7 +45,7 @@ pub(crate) enum Act {
 
 #[derive(Clone, Debug)]
 pub(crate) struct HookCase {
-    pub(crate) kind: Kind,
+    pub(crate) kind: HookKind,
     pub(crate) name: &'static str,
     pub(crate) act: Act,
     pub(crate) on_error: OnError,
@@ -61,9 +61,9 @@ pub(crate) enum Outcome {
 }
 
 /// Plugin, kind, index among its kind, and whether it panicked.
-pub(crate) type Blame = (String, Kind, usize, bool);
+pub(crate) type Blame = (String, HookKind, usize, bool);
 
-pub(crate) fn hook(kind: Kind, name: &'static str, act: Act) -> HookCase {
+pub(crate) fn hook(kind: HookKind, name: &'static str, act: Act) -> HookCase {
     HookCase {
         kind,
         name,
@@ -72,7 +72,7 @@ pub(crate) fn hook(kind: Kind, name: &'static str, act: Act) -> HookCase {
     }
 }
 
-pub(crate) fn skipping(kind: Kind, name: &'static str, act: Act) -> HookCase {
+pub(crate) fn skipping(kind: HookKind, name: &'static str, act: Act) -> HookCase {
     HookCase {
         on_error: OnError::Skip,
         ..hook(kind, name, act)
@@ -125,9 +125,9 @@ fn build(case: &HookCase) -> Hook<Trails> {
     let case = case.clone();
     let on_error = case.on_error;
     let hook = match case.kind {
-        Kind::Around => Hook::around_fn(move |trail, next| with_next(&case, trail, next)),
-        Kind::Replace => Hook::replace_fn(move |trail, next| with_next(&case, trail, next)),
-        Kind::Before => Hook::before(move |trail: &mut Trail| {
+        HookKind::Around => Hook::around_fn(move |trail, next| with_next(&case, trail, next)),
+        HookKind::Replace => Hook::replace_fn(move |trail, next| with_next(&case, trail, next)),
+        HookKind::Before => Hook::before(move |trail: &mut Trail| {
             trail.push(case.name);
             fail(case.act, case.name)?;
             Ok(if case.act == Act::Answer {
@@ -168,7 +168,8 @@ pub(crate) fn blame(error: &HookError<String>) -> Blame {
     (error.plugin.to_string(), error.kind, error.index, panicked)
 }
 
-/// Runs the real chain. `core` says what the base operation does, call by call; it passes when the list is over.
+/// Runs the real chain. `core` says what the base operation does, call by call; it passes when the list is
+/// over.
 pub(crate) fn run(cases: &[HookCase], core: &[Act]) -> (Outcome, Vec<Blame>) {
     let chain = chain(cases);
     let mut trail = Trail::default();
@@ -183,12 +184,12 @@ pub(crate) fn run(cases: &[HookCase], core: &[Act]) -> (Outcome, Vec<Blame>) {
     }));
     let outcome = match outcome {
         Ok(Ok(())) => Outcome::Done(trail.0),
-        Ok(Err(Failure::Hook(error))) => Outcome::HookFailed(blame(&error)),
-        Ok(Err(Failure::Core(error))) => {
+        Ok(Err(RunFailure::Hook(error))) => Outcome::HookFailed(blame(&error)),
+        Ok(Err(RunFailure::Core(error))) => {
             assert_eq!(error, "core");
             Outcome::CoreFailed
         }
-        Ok(Err(failure @ Failure::CorePanicked(_))) => panic!("{failure}"),
+        Ok(Err(failure @ RunFailure::CorePanicked(_))) => panic!("{failure}"),
         Err(payload) => {
             assert_eq!(payload.downcast_ref::<String>().unwrap(), "core");
             Outcome::CorePanicked

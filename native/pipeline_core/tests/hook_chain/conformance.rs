@@ -1,6 +1,6 @@
 //! Every rule of the chain, one case each.
 
-use pipeline_core::hook::Kind::{After, Around, Before, Replace};
+use pipeline_core::hook::HookKind::{After, Around, Before, Replace};
 
 use super::case::{Act, Blame, HookCase, Outcome, hook, run, skipping};
 
@@ -16,11 +16,11 @@ fn done(trail: &str) -> Outcome {
     Outcome::Done(trail.split_whitespace().map(str::to_owned).collect())
 }
 
-fn failed(plugin: &str, kind: pipeline_core::hook::Kind, index: usize) -> Blame {
+fn failed(plugin: &str, kind: pipeline_core::hook::HookKind, index: usize) -> Blame {
     (plugin.to_owned(), kind, index, false)
 }
 
-fn panicked(plugin: &str, kind: pipeline_core::hook::Kind, index: usize) -> Blame {
+fn panicked(plugin: &str, kind: pipeline_core::hook::HookKind, index: usize) -> Blame {
     (plugin.to_owned(), kind, index, true)
 }
 

@@ -2,10 +2,10 @@
 
 use std::cell::{Cell, RefCell};
 
-use pipeline_core::hook::order::{Contradiction, Precedence, Reason};
+use pipeline_core::hook::order::{Contradiction, Precedence, PrecedenceReason};
 use pipeline_core::hook::{
-    Attachment, Before, Cause, Chain, ChainError, ContextFamily, Failure, Flow, Hook, HookError,
-    Inner, Kind, MAX_NESTING, Next, OnError, WrapError,
+    Attachment, Before, Cause, Chain, ChainError, ContextFamily, Flow, Hook, HookError, HookKind,
+    Inner, MAX_NESTING, Next, OnError, RunFailure, WrapError,
 };
 use pipeline_core::plugin::PluginId;
 
@@ -161,7 +161,7 @@ fn a_failure_from_elsewhere_cannot_be_handed_on() {
     let failure = chain
         .run(&mut Trail::default(), |_| Ok(()), &mut Vec::new())
         .unwrap_err();
-    let Failure::Hook(HookError {
+    let RunFailure::Hook(HookError {
         plugin,
         cause: Cause::Stray,
         ..
@@ -176,7 +176,7 @@ fn a_failure_from_elsewhere_cannot_be_handed_on() {
 fn an_earlier_failure_can_be_handed_on_after_a_later_success() {
     let hook = Hook::<Trails>::around_fn(|trail, next| {
         let first = next.call(trail);
-        assert!(matches!(next.failure(), Some(Failure::Core(error)) if error == "core"));
+        assert!(matches!(next.failure(), Some(RunFailure::Core(error)) if error == "core"));
         next.call(trail)?;
         Ok(first?)
     });
@@ -193,7 +193,7 @@ fn an_earlier_failure_can_be_handed_on_after_a_later_success() {
     let failure = chain
         .run(&mut Trail::default(), core, &mut Vec::new())
         .unwrap_err();
-    assert!(matches!(failure, Failure::Core(_)), "{failure:?}");
+    assert!(matches!(failure, RunFailure::Core(_)), "{failure:?}");
     assert_eq!(calls, 2);
 }
 
@@ -302,10 +302,10 @@ fn a_contradiction_names_the_point() {
     let step = |earlier: &str, later: &str| Precedence {
         earlier: PluginId::from(earlier),
         later: PluginId::from(later),
-        reason: Reason::DeclaredBefore,
+        reason: PrecedenceReason::DeclaredBefore,
     };
     let contradiction = Contradiction {
-        kind: Kind::After,
+        kind: HookKind::After,
         cycle: vec![step("a", "b"), step("b", "a")],
     };
     assert_eq!(

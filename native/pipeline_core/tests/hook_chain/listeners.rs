@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pipeline_core::hook::{Attachment, Cause, Kind, Listener, Listeners, OnError};
+use pipeline_core::hook::{Attachment, Cause, HookKind, Listener, Listeners, OnError};
 
 use super::case::{Trail, Trails};
 
@@ -58,7 +58,7 @@ fn a_failure_ahead_of_the_first_value_halts() {
     let error = heard.first(&Trail::default(), &mut Vec::new()).unwrap_err();
     assert_eq!(
         (error.plugin, error.kind, error.index),
-        ("a".into(), Kind::Listen, 0)
+        ("a".into(), HookKind::Listen, 0)
     );
     assert!(heard.collect(&Trail::default(), &mut Vec::new()).is_err());
 }

@@ -1,6 +1,7 @@
-//! What a chain does, written again without regard to cost: values in, values out, every hook a function of the rest.
+//! What a chain does, written again without regard to cost: values in, values out, every hook a function of
+//! the rest.
 
-use pipeline_core::hook::{Kind, OnError};
+use pipeline_core::hook::{HookKind, OnError};
 
 use super::case::{Act, Blame, HookCase, Outcome};
 
@@ -13,7 +14,7 @@ pub(crate) struct Model<'m> {
     pub(crate) skipped: Vec<Blame>,
 }
 
-fn of(cases: &[HookCase], kind: Kind) -> Vec<&HookCase> {
+fn of(cases: &[HookCase], kind: HookKind) -> Vec<&HookCase> {
     cases.iter().filter(|case| case.kind == kind).collect()
 }
 
@@ -38,7 +39,7 @@ pub(crate) fn run(cases: &[HookCase], core: &[Act]) -> (Outcome, Vec<Blame>) {
 
 impl Model<'_> {
     fn arounds(&mut self, cases: &[HookCase], from: usize, trail: Trail) -> Given {
-        match of(cases, Kind::Around).get(from) {
+        match of(cases, HookKind::Around).get(from) {
             Some(case) => self.wrapping(case, from, trail, |model, trail| {
                 model.arounds(cases, from + 1, trail)
             }),
@@ -48,7 +49,7 @@ impl Model<'_> {
 
     fn inside(&mut self, cases: &[HookCase], mut trail: Trail) -> Given {
         let mut answered = false;
-        for (index, case) in of(cases, Kind::Before).into_iter().enumerate() {
+        for (index, case) in of(cases, HookKind::Before).into_iter().enumerate() {
             match self.plain(case, index, &trail)? {
                 Some(next) => trail = next,
                 None => continue,
@@ -61,7 +62,7 @@ impl Model<'_> {
         if !answered {
             trail = self.replaces(cases, 0, trail)?;
         }
-        for (index, case) in of(cases, Kind::After).into_iter().enumerate() {
+        for (index, case) in of(cases, HookKind::After).into_iter().enumerate() {
             if let Some(next) = self.plain(case, index, &trail)? {
                 trail = next;
             }
@@ -70,7 +71,7 @@ impl Model<'_> {
     }
 
     fn replaces(&mut self, cases: &[HookCase], from: usize, trail: Trail) -> Given {
-        if let Some(case) = of(cases, Kind::Replace).get(from) {
+        if let Some(case) = of(cases, HookKind::Replace).get(from) {
             return self.wrapping(case, from, trail, |model, trail| {
                 model.replaces(cases, from + 1, trail)
             });

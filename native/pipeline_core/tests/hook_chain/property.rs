@@ -1,6 +1,6 @@
 //! Random chains come out as the model says.
 
-use pipeline_core::hook::{Kind, OnError};
+use pipeline_core::hook::{HookKind, OnError};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -9,12 +9,17 @@ use super::model;
 
 const NAMES: [&str; 10] = ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8", "p9"];
 
-fn any_hook() -> impl Strategy<Value = (Kind, Act, OnError)> {
-    let kind = select(vec![Kind::Around, Kind::Before, Kind::Replace, Kind::After]);
+fn any_hook() -> impl Strategy<Value = (HookKind, Act, OnError)> {
+    let kind = select(vec![
+        HookKind::Around,
+        HookKind::Before,
+        HookKind::Replace,
+        HookKind::After,
+    ]);
     let on_error = select(vec![OnError::Halt, OnError::Skip]);
     (kind, on_error).prop_flat_map(|(kind, on_error)| {
         let acts = match kind {
-            Kind::Before => vec![
+            HookKind::Before => vec![
                 Act::Pass,
                 Act::Pass,
                 Act::Pass,
@@ -22,7 +27,7 @@ fn any_hook() -> impl Strategy<Value = (Kind, Act, OnError)> {
                 Act::Fail,
                 Act::Panic,
             ],
-            Kind::After => vec![Act::Pass, Act::Pass, Act::Fail, Act::Panic],
+            HookKind::After => vec![Act::Pass, Act::Pass, Act::Fail, Act::Panic],
             _ => vec![
                 Act::Pass,
                 Act::Pass,

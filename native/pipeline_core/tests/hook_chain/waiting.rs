@@ -3,7 +3,7 @@
 use pipeline_core::hook::asynchronous::{
     AsyncChain, AsyncHook, AsyncNext, BoxFuture, RunError, boxed,
 };
-use pipeline_core::hook::{Attachment, Flow, Kind, WrapError};
+use pipeline_core::hook::{Attachment, Flow, HookKind, WrapError};
 use tokio::task::yield_now;
 
 use super::case::{Act, Blame, HookCase, Outcome, Trail, Trails, blame, fail};
@@ -70,9 +70,9 @@ fn build(case: &HookCase) -> AsyncHook<Trails> {
     let case = case.clone();
     let on_error = case.on_error;
     let hook = match case.kind {
-        Kind::Around => AsyncHook::around_fn(wrapping(case)),
-        Kind::Replace => AsyncHook::replace_fn(wrapping(case)),
-        Kind::Before => AsyncHook::before_fn(move |trail| Box::pin(plain(case.clone(), trail))),
+        HookKind::Around => AsyncHook::around_fn(wrapping(case)),
+        HookKind::Replace => AsyncHook::replace_fn(wrapping(case)),
+        HookKind::Before => AsyncHook::before_fn(move |trail| Box::pin(plain(case.clone(), trail))),
         _ => AsyncHook::after_fn(move |trail| {
             let case = case.clone();
             Box::pin(async move { plain(case, trail).await.map(drop) })

@@ -1,8 +1,8 @@
 //! Manifests of all sorts.
 
-use pipeline_core::hook::{Kind, OnError};
+use pipeline_core::hook::{HookKind, OnError};
 use pipeline_core::plugin::{
-    Capability, DeclaredHook, Dependency, Manifest, Name, PluginId, Provides, Value,
+    Capability, CapabilityValue, DeclaredHook, Dependency, Manifest, Name, PluginId, Provides,
 };
 use pipeline_core::registry::Provider;
 use proptest::collection::vec;
@@ -38,12 +38,12 @@ pub(crate) fn version() -> impl Strategy<Value = Version> {
     })
 }
 
-fn value() -> impl Strategy<Value = Value> {
+fn value() -> impl Strategy<Value = CapabilityValue> {
     prop_oneof![
-        any::<bool>().prop_map(Value::Boolean),
-        any::<i64>().prop_map(Value::Integer),
-        name().prop_map(Value::Text),
-        name().prop_map(Value::symbol),
+        any::<bool>().prop_map(CapabilityValue::Boolean),
+        any::<i64>().prop_map(CapabilityValue::Integer),
+        name().prop_map(CapabilityValue::Text),
+        name().prop_map(CapabilityValue::symbol),
     ]
 }
 
@@ -75,7 +75,7 @@ fn dependency() -> impl Strategy<Value = Dependency> {
 fn hook() -> impl Strategy<Value = DeclaredHook> {
     let on_error = select(vec![OnError::Halt, OnError::Skip]);
     let ids = || vec(id(), 0..3);
-    let kind = select(Kind::ALL.to_vec());
+    let kind = select(HookKind::ALL.to_vec());
     (kind, name(), any::<i64>(), ids(), ids(), on_error).prop_map(
         |(kind, point, priority, before, after, on_error)| DeclaredHook {
             kind,

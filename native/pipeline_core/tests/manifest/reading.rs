@@ -1,7 +1,9 @@
 //! Manifests as they are written and read, one by one.
 
-use pipeline_core::hook::{Kind, OnError};
-use pipeline_core::plugin::{Capability, DeclaredHook, Dependency, Manifest, PluginId, Value};
+use pipeline_core::hook::{HookKind, OnError};
+use pipeline_core::plugin::{
+    Capability, CapabilityValue, DeclaredHook, Dependency, Manifest, PluginId,
+};
 use pipeline_core::registry::Provider;
 use semver::Version;
 use serde_json::json;
@@ -15,7 +17,7 @@ fn a_manifest_is_read_as_it_was_written() {
     .capability(
         Capability::new("llm")
             .value("gpt")
-            .value(Value::symbol("stream"))
+            .value(CapabilityValue::symbol("stream"))
             .value(8192)
             .value(true),
     )
@@ -29,7 +31,7 @@ fn a_manifest_is_read_as_it_was_written() {
     .depends_on(Dependency::plugin("cache").requirement("~> 1.0").optional())
     .depends_on(Dependency::capability("http"))
     .hook(
-        DeclaredHook::new(Kind::Around, "execute_node")
+        DeclaredHook::new(HookKind::Around, "execute_node")
             .priority(-1)
             .before("audit")
             .on_error(OnError::Skip),
@@ -56,7 +58,7 @@ fn what_is_left_out_has_its_default() {
     let written =
         json!({"id": "a", "version": "1.0.0", "hooks": [{"kind": "before", "point": "run"}]});
     let read: Manifest = serde_json::from_value(written).unwrap();
-    let hook = DeclaredHook::new(Kind::Before, "run");
+    let hook = DeclaredHook::new(HookKind::Before, "run");
     assert_eq!(read, Manifest::new("a", Version::new(1, 0, 0)).hook(hook));
     assert_eq!(
         (read.hooks[0].priority, read.hooks[0].on_error),

@@ -1,5 +1,5 @@
 use super::native_around::AnyState;
-use super::{Ended, Enter, Leave, Wrap};
+use super::{DynNativeAround, Ended, Enter, Leave};
 use crate::context::TermContext;
 use crate::failure::Failure;
 use crate::hook::Registration;
@@ -9,20 +9,23 @@ use std::sync::Arc;
 
 /// A configured native around; copies share it.
 #[derive(Clone)]
-pub struct Around {
-    object: Arc<dyn Wrap>,
+pub struct ConfiguredAround {
+    object: Arc<dyn DynNativeAround>,
     registration: &'static Registration,
 }
 
-impl Around {
-    pub(crate) fn new(object: Arc<dyn Wrap>, registration: &'static Registration) -> Self {
+impl ConfiguredAround {
+    pub(crate) fn new(
+        object: Arc<dyn DynNativeAround>,
+        registration: &'static Registration,
+    ) -> Self {
         Self {
             object,
             registration,
         }
     }
 
-    /// What kind of around it is.
+    /// Its registration.
     pub fn registration(&self) -> &'static Registration {
         self.registration
     }
@@ -51,9 +54,9 @@ impl Around {
     }
 }
 
-impl fmt::Debug for Around {
+impl fmt::Debug for ConfiguredAround {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Around")
+        f.debug_tuple("ConfiguredAround")
             .field(&self.registration.name)
             .finish()
     }

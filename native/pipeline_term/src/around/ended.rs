@@ -4,7 +4,7 @@ use rustler::{Atom, Binary, Term};
 
 rustler::atoms! { __struct__, message }
 
-/// What came out of what an around wraps.
+/// The result of the inside of an around.
 #[derive(Clone, Copy)]
 pub enum Ended<'a> {
     /// A value.

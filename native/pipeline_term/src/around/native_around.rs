@@ -60,15 +60,16 @@ use std::time::Duration;
 pub trait NativeAround: Sized + Send + Sync + 'static {
     /// The name that plugins give: `native: :retry`.
     const NAME: &'static str;
-    /// What it does, in one line.
+    /// Its purpose, in one line.
     const DOC: &'static str;
     /// How it is configured, for those who do that.
     const DESCRIPTION: Description = Description::NONE;
-    /// What one of the halves costs: [`Cost::Light`] or [`Cost::Heavy`].
+    /// The cost of each half: [`Cost::Light`] or [`Cost::Heavy`].
     const COST: Cost = Cost::Light;
-    /// Its configuration; derive `Deserialize` with `deny_unknown_fields`, so that a misspelt field is refused.
+    /// Its configuration; derive `Deserialize` with `deny_unknown_fields`, so that a misspelt field is
+    /// refused.
     type Config: DeserializeOwned;
-    /// What it remembers while the run is inside. Dropped when the run has left, or its process is gone.
+    /// Its state while the run is inside. Dropped when the run has left, or its process is gone.
     type State: Send + 'static;
 
     /// Makes the around; called when the plugin loads, on a stack of its own, and free to take its time.
@@ -83,8 +84,8 @@ pub trait NativeAround: Sized + Send + Sync + 'static {
     /// A [`Failure::Refused`] for the caller to see, anything else if the hook could not do its work.
     fn enter<'a>(&self, context: &mut TermContext<'a>) -> Result<Enter<'a, Self::State>, Failure>;
 
-    /// The way out: looks at what came out, and says what comes of it. `context` is the one that went in; what is
-    /// written to it counts for [`Leave::Again`] alone.
+    /// The way out: looks at what came out, and says what comes of it. `context` is the one that went in;
+    /// what is written to it counts for [`Leave::Again`] alone.
     ///
     /// # Errors
     /// As [`enter`](Self::enter). A failure here takes the place of one that came out.
@@ -96,7 +97,7 @@ pub trait NativeAround: Sized + Send + Sync + 'static {
     ) -> Result<Leave<'a>, Failure>;
 }
 
-/// What an around does with a context.
+/// The decision of an around on the way in.
 pub enum Enter<'a, S> {
     /// Goes in with what stands in the context.
     Inside(S),
@@ -106,25 +107,25 @@ pub enum Enter<'a, S> {
     AnswerWith(Term<'a>),
 }
 
-/// What an around makes of what came out.
+/// The decision of an around on the way out.
 pub enum Leave<'a> {
     /// Nothing: the value, or the failure with all that belongs to it, goes on outwards.
     Pass,
     /// This is the result instead.
     Value(Term<'a>),
-    /// Goes in again, after some time, with what stands in the context. No scheduler waits meanwhile. At most 1,000
-    /// times in one run; then the around fails.
+    /// Goes in again, after some time, with what stands in the context. No scheduler waits meanwhile. At most
+    /// 1,000 times in one run; then the around fails.
     Again {
         /// How long the calling process waits before; milliseconds count, what is below is cut off.
         after: Duration,
     },
 }
 
-/// What an around remembers, without its type.
+/// The state of an around, without its type.
 pub(crate) type AnyState = Box<dyn Any + Send>;
 
 /// A configured around without its type.
-pub(crate) trait Wrap: Send + Sync {
+pub(crate) trait DynNativeAround: Send + Sync {
     fn enter<'a>(&self, context: &mut TermContext<'a>) -> Result<Enter<'a, AnyState>, Failure>;
 
     /// `state` is one that this around's `enter` has made; `None` if it is another's.
@@ -136,7 +137,7 @@ pub(crate) trait Wrap: Send + Sync {
     ) -> Option<Result<Leave<'a>, Failure>>;
 }
 
-impl<A: NativeAround> Wrap for A {
+impl<A: NativeAround> DynNativeAround for A {
     fn enter<'a>(&self, context: &mut TermContext<'a>) -> Result<Enter<'a, AnyState>, Failure> {
         Ok(match NativeAround::enter(self, context)? {
             Enter::Inside(state) => Enter::Inside(Box::new(state)),

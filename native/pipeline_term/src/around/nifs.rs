@@ -1,17 +1,18 @@
-//! The functions by which Elixir enters and leaves an around; whichever library links this crate exports them.
+//! The functions by which Elixir enters and leaves an around; whichever library links this crate exports
+//! them.
 use super::ended::kind_of;
 use super::visit::Visit;
-use super::{Around, Ended, Enter, InnerFailure, Leave};
+use super::{ConfiguredAround, Ended, Enter, InnerFailure, Leave};
 use crate::context::TermContext;
 use crate::failure::Failure;
-use crate::segment::Fault;
+use crate::segment::FailureTerm;
 use rustler::types::atom;
 use rustler::{Atom, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 
 rustler::atoms! { again, answer, failed, inside, pass, refused, value }
 
 /// A configured around, held by a term.
-pub(crate) struct AroundResource(pub(crate) Around);
+pub(crate) struct AroundResource(pub(crate) ConfiguredAround);
 
 #[rustler::resource_impl]
 impl Resource for AroundResource {}
@@ -28,8 +29,9 @@ fn enter_around_dirty<'a>(env: Env<'a>, around: &AroundResource, context: Term<'
     enter(env, &around.0, context)
 }
 
-/// `:pass`, `{:value, value}`, `{:again, context, milliseconds}`, `{:refused, reason}` or `{:failed, message}` for a
-/// visit, the context that went in, and `{:ok, value}` or `{:error | :exit | :throw | :refused, reason}` that came out.
+/// `:pass`, `{:value, value}`, `{:again, context, milliseconds}`, `{:refused, reason}` or
+/// `{:failed, message}` for a visit, the context that went in, and `{:ok, value}` or
+/// `{:error | :exit | :throw | :refused, reason}` that came out.
 #[rustler::nif]
 fn leave_around<'a>(
     env: Env<'a>,
@@ -53,7 +55,7 @@ fn leave_around_dirty<'a>(
     leave(env, &around.0, visit, context, ended)
 }
 
-fn enter<'a>(env: Env<'a>, around: &Around, term: Term<'a>) -> Term<'a> {
+fn enter<'a>(env: Env<'a>, around: &ConfiguredAround, term: Term<'a>) -> Term<'a> {
     let mut context = TermContext::new(env, term);
     match around.enter(&mut context) {
         Ok(Enter::Inside(state)) => {
@@ -68,7 +70,7 @@ fn enter<'a>(env: Env<'a>, around: &Around, term: Term<'a>) -> Term<'a> {
 
 fn leave<'a>(
     env: Env<'a>,
-    around: &Around,
+    around: &ConfiguredAround,
     visit: &Visit,
     term: Term<'a>,
     (outcome, came_out): (Atom, Term<'a>),
@@ -99,8 +101,8 @@ fn leave<'a>(
 }
 
 fn fault(env: Env<'_>, failure: Failure) -> Term<'_> {
-    match Fault::of(failure, env) {
-        Fault::Refused(reason) => (refused(), reason).encode(env),
-        Fault::Failed(message) => (failed(), message).encode(env),
+    match FailureTerm::of(failure, env) {
+        FailureTerm::Refused(reason) => (refused(), reason).encode(env),
+        FailureTerm::Failed(message) => (failed(), message).encode(env),
     }
 }

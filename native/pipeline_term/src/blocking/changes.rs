@@ -2,7 +2,7 @@ use crate::context::{ContextError, Path, TermContext};
 use crate::data::Data;
 use crate::hook::Flow;
 
-/// What an async hook changes in the context, and how the run goes on.
+/// The changes of an async hook to the context, and how the run goes on.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Changes {

@@ -1,6 +1,7 @@
-//! The functions by which Elixir starts a hook on the runtime; whichever library links this crate exports them.
-use super::run::{ReplyTo, Run, StartError};
-use super::{Fields, Waiting};
+//! The functions by which Elixir starts a hook on the runtime; whichever library links this crate exports
+//! them.
+use super::background_run::{BackgroundRun, Caller, StartError};
+use super::{ConfiguredAsyncHook, Fields};
 use crate::context::TermContext;
 use crate::failure::Failure;
 use crate::hook::Phase;
@@ -11,13 +12,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 rustler::atoms! { after, before, failed, replace, started }
 
 /// A configured async hook, held by a term.
-pub(crate) struct AsyncResource(pub(crate) Waiting);
+pub(crate) struct AsyncResource(pub(crate) ConfiguredAsyncHook);
 
 #[rustler::resource_impl]
 impl Resource for AsyncResource {}
 
-/// `{:started, run}`; then `{reference, outcome}` comes from a blocking hook and `{reference, :finished}` from an async
-/// one, unless the run is cancelled before. `{:failed, message}` if the hook could not be started.
+/// `{:started, run}`; then `{reference, outcome}` comes from a blocking hook and `{reference, :finished}`
+/// from an async one, unless the run is cancelled before. `{:failed, message}` if the hook could not be
+/// started.
 #[rustler::nif]
 fn start_hook<'a>(
     env: Env<'a>,
@@ -34,14 +36,14 @@ fn start_hook<'a>(
             (replace(), Phase::Replace),
         ],
     )?;
-    let reply_to = ReplyTo::new(env.pid(), reference);
+    let caller = Caller::new(env.pid(), reference);
     let run = if let Ok(hook) = hook.decode::<ResourceArc<HookResource>>() {
         serves(hook.0.serves(phase))?;
-        Run::on_thread(hook.0.clone(), phase, context, reply_to).map_err(Failure::of)
+        BackgroundRun::on_thread(hook.0.clone(), phase, context, caller).map_err(Failure::of)
     } else {
         let hook = hook.decode::<ResourceArc<AsyncResource>>()?;
         serves(hook.0.serves(phase))?;
-        start_task(env, &hook.0, phase, context, reply_to)
+        start_task(env, &hook.0, phase, context, caller)
     };
     Ok(match run {
         Ok(run) => (started(), ResourceArc::new(run)).encode(env),
@@ -49,32 +51,34 @@ fn start_hook<'a>(
     })
 }
 
-/// Whether a run is cancelled: then nothing is sent any more. If it is not, its answer has been sent or is about to be.
+/// Whether a run is cancelled: then nothing is sent any more. If it is not, its answer has been sent or is
+/// about to be.
 #[rustler::nif]
-fn cancel_hook(run: &Run) -> bool {
+fn cancel_hook(run: &BackgroundRun) -> bool {
     run.cancel()
 }
 
-/// Takes what an async hook changed into the context it was started with, once it has said that it is finished:
-/// `{:ok | :answer | :declined, context}`, `{:refused, reason}` or `{:failed, message}`.
+/// Takes what an async hook changed into the context it was started with, once it has said that it is
+/// finished: `{:ok | :answer | :declined, context}`, `{:refused, reason}` or `{:failed, message}`.
 #[rustler::nif]
-fn finish_async<'a>(env: Env<'a>, run: &Run, context: Term<'a>) -> NifResult<Term<'a>> {
+fn finish_async<'a>(env: Env<'a>, run: &BackgroundRun, context: Term<'a>) -> NifResult<Term<'a>> {
     run.take(env, context).ok_or(Error::BadArg)
 }
 
 fn start_task<'a>(
     env: Env<'a>,
-    hook: &Waiting,
+    hook: &ConfiguredAsyncHook,
     phase: Phase,
     context: Term<'a>,
-    reply_to: ReplyTo,
-) -> Result<Run, Failure> {
+    caller: Caller,
+) -> Result<BackgroundRun, Failure> {
     let context = TermContext::new(env, context);
-    // What it reads is the hook's own code.
+    // `reads` is the hook's own code, and may panic.
     let paths = catch_unwind(AssertUnwindSafe(|| hook.object.reads()))
         .map_err(|payload| Failure::from_panic(&*payload))?;
     let fields = Fields::read(&context, paths)?;
-    Run::as_task(hook, phase, fields, reply_to).map_err(|error: StartError| Failure::of(error))
+    BackgroundRun::as_task(hook, phase, fields, caller)
+        .map_err(|error: StartError| Failure::of(error))
 }
 
 fn serves(it_does: bool) -> NifResult<()> {

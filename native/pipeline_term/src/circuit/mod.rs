@@ -1,8 +1,8 @@
 //! Circuits of hooks: breakers of the core that terms hold, asked by Elixir code or within a segment.
 
-mod change;
+mod encoded_transition;
 mod nifs;
-mod resource;
+mod segment_circuit;
 
-pub(crate) use change::Change;
-pub(crate) use resource::{BreakerResource, Circuit};
+pub(crate) use encoded_transition::EncodedTransition;
+pub(crate) use segment_circuit::{BreakerResource, SegmentCircuit};

@@ -1,13 +1,13 @@
-//! The functions by which Elixir code asks a breaker. Those of a library know the breakers of that library alone. The
-//! clock is here, so that a call that a closed breaker admits does not read one.
+//! The functions by which Elixir code asks a breaker. Those of a library know the breakers of that library
+//! alone. The clock is here, so that a call that a closed breaker admits does not read one.
 
 #![allow(
     clippy::needless_pass_by_value,
     reason = "arguments are decoded into values of their own"
 )]
 
-use super::change::name;
-use super::{BreakerResource, Change};
+use super::encoded_transition::name;
+use super::{BreakerResource, EncodedTransition};
 use crate::schedule::now;
 use pipeline_core::breaker::{Admission, Breaker, Permit, Settings};
 use rustler::{Atom, Encoder, Env, ResourceArc, Term};
@@ -36,7 +36,7 @@ fn breaker_admit(env: Env<'_>, breaker: ResourceArc<BreakerResource>) -> Term<'_
     match breaker.0.admit(now) {
         Admission::Admitted(permit) => permit.number().encode(env),
         Admission::Trial(permit, moved) => {
-            (trial(), permit.number(), moved.map(Change)).encode(env)
+            (trial(), permit.number(), moved.map(EncodedTransition)).encode(env)
         }
         Admission::Refused => refused().encode(env),
     }
@@ -44,21 +44,24 @@ fn breaker_admit(env: Env<'_>, breaker: ResourceArc<BreakerResource>) -> Term<'_
 
 /// The transition that it made, or `nil`.
 #[rustler::nif]
-fn breaker_failed(breaker: ResourceArc<BreakerResource>, permit: u32) -> Option<Change> {
+fn breaker_failed(breaker: ResourceArc<BreakerResource>, permit: u32) -> Option<EncodedTransition> {
     let moved = breaker.0.failed(Permit::from_number(permit), now());
-    moved.map(Change)
+    moved.map(EncodedTransition)
 }
 
 /// The transition that it made, or `nil`.
 #[rustler::nif]
-fn breaker_passed(breaker: ResourceArc<BreakerResource>, permit: u32) -> Option<Change> {
-    breaker.0.passed(Permit::from_number(permit)).map(Change)
+fn breaker_passed(breaker: ResourceArc<BreakerResource>, permit: u32) -> Option<EncodedTransition> {
+    breaker
+        .0
+        .passed(Permit::from_number(permit))
+        .map(EncodedTransition)
 }
 
 /// The transition that it made, or `nil`.
 #[rustler::nif]
-fn breaker_reset(breaker: ResourceArc<BreakerResource>) -> Option<Change> {
-    breaker.0.reset().map(Change)
+fn breaker_reset(breaker: ResourceArc<BreakerResource>) -> Option<EncodedTransition> {
+    breaker.0.reset().map(EncodedTransition)
 }
 
 /// `{state, failures, opened, refused}`.

@@ -24,9 +24,9 @@ pub enum ContextError {
     WrongType {
         /// Where it is.
         at: Path,
-        /// What the hook works on.
+        /// The type that the hook works on.
         expected: &'static str,
-        /// What it found.
+        /// The type that it found.
         found: Kind,
     },
     /// A field has to be there for the hook to do its work.
@@ -40,7 +40,7 @@ pub enum ContextError {
     Data {
         /// Where it was found or should have gone.
         at: Path,
-        /// What is wrong with it.
+        /// The problem.
         source: DataError,
     },
 }

@@ -2,7 +2,7 @@ use rustler::types::atom;
 use rustler::{Atom, Term, TermType};
 use std::fmt;
 
-/// What a term is, as an error message calls it.
+/// The type of a term, as an error message calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `nil`

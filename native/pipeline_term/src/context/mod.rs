@@ -6,11 +6,11 @@ mod overlay;
 mod path;
 mod term_context;
 mod value;
-mod work;
+mod work_meter;
 
 pub use error::ContextError;
 pub use kind::Kind;
 pub use path::{Key, Path, PathError};
 pub use term_context::TermContext;
 pub use value::Value;
-pub(crate) use work::Work;
+pub(crate) use work_meter::WorkMeter;

@@ -1,7 +1,7 @@
 #![allow(clippy::inline_always, reason = "measured, see overlay.rs")]
 
 use crate::data::{AtomName, Data};
-use crate::vm::Bare;
+use crate::vm::RawTerm;
 use rustler::{Atom, Encoder, Env, Term};
 use serde::{Deserialize, Deserializer, de};
 use std::fmt;
@@ -22,8 +22,8 @@ pub enum Key {
 
 impl Key {
     #[inline]
-    pub(super) fn bare<'a>(&self, env: Env<'a>) -> Bare<'a> {
-        Bare::of(self.encode(env), env)
+    pub(super) fn raw<'a>(&self, env: Env<'a>) -> RawTerm<'a> {
+        RawTerm::of(self.encode(env), env)
     }
 }
 
@@ -48,7 +48,8 @@ impl fmt::Debug for Key {
 
 /// Where a field is: a key of the context, or a list of keys through nested maps.
 ///
-/// In a configuration it is written as Elixir would write it: `:prompt`, `"prompt"`, `[:node, :config, "prompt"]`.
+/// In a configuration it is written as Elixir would write it: `:prompt`, `"prompt"`,
+/// `[:node, :config, "prompt"]`.
 #[derive(Clone, PartialEq)]
 pub struct Path(Keys);
 

@@ -1,39 +1,40 @@
 #![allow(clippy::inline_always, reason = "measured, see overlay.rs")]
 
-use super::overlay::{Branch, Found, Slot, is_nil};
-use super::{ContextError, Key, Kind, Path, Value, Work};
+use super::overlay::{Branch, Lookup, OverlayWrite, is_nil};
+use super::{ContextError, Key, Kind, Path, Value, WorkMeter};
 use crate::data::{Data, DataError};
-use crate::vm::Bare;
+use crate::vm::RawTerm;
 use rustler::{Binary, Encoder, Env, Term};
 
 /// The caller's term with a write overlay.
 ///
-/// Reads come from the caller's map without copying it; writes are collected, seen by later reads, and put into the
-/// map once, by [`finish`](Self::finish). On the way to a field, `nil` counts as a map that is not there.
+/// Reads come from the caller's map without copying it; writes are collected, seen by later reads, and put
+/// into the map once, by [`finish`](Self::finish). On the way to a field, `nil` counts as a map that is not
+/// there.
 pub struct TermContext<'a> {
     env: Env<'a>,
-    original: Bare<'a>,
+    original: RawTerm<'a>,
     is_map: bool,
     root: Branch<'a>,
     journal: Option<Journal<'a>>,
-    work: Work,
+    work: WorkMeter,
 }
 
-/// What has to be put back to undo the writes since a checkpoint.
+/// The writes that undo those since a checkpoint.
 struct Journal<'a> {
     len: usize,
-    replaced: Vec<(usize, Slot<'a>)>,
+    replaced: Vec<(usize, OverlayWrite<'a>)>,
 }
 
 impl<'a> TermContext<'a> {
     /// Over `term`. Any term will do; one that is no map fails at the first read or write.
     pub fn new(env: Env<'a>, term: Term<'a>) -> Self {
-        Self::with_work(env, term, Work::counted())
+        Self::with_work(env, term, WorkMeter::counted())
     }
 
     #[inline(always)]
-    pub(crate) fn with_work(env: Env<'a>, term: Term<'a>, work: Work) -> Self {
-        let original = Bare::of(term, env);
+    pub(crate) fn with_work(env: Env<'a>, term: Term<'a>, work: WorkMeter) -> Self {
+        let original = RawTerm::of(term, env);
         Self {
             env,
             original,
@@ -44,14 +45,15 @@ impl<'a> TermContext<'a> {
         }
     }
 
-    /// Tells of work on `bytes` of text that the context did not see; what is read by [`get_text`](Self::get_text) and
-    /// its like it counts itself. A run that has done much is timed, and goes on elsewhere if it takes too long.
+    /// Tells of work on `bytes` of text that the context did not see; what is read by
+    /// [`get_text`](Self::get_text) and its like it counts itself. A run that has done much is timed, and
+    /// goes on elsewhere if it takes too long.
     pub fn will_work_on(&self, bytes: usize) {
         self.work.add_bytes(bytes);
     }
 
     #[inline(always)]
-    pub(crate) fn work(&self) -> &Work {
+    pub(crate) fn work(&self) -> &WorkMeter {
         &self.work
     }
 
@@ -75,10 +77,10 @@ impl<'a> TermContext<'a> {
             },
         };
         Ok(match found {
-            Found::Term(term) => Some(term.within(self.env)),
-            Found::Int(number) => Some(number.encode(self.env)),
-            Found::Nothing => None,
-            Found::Branch(branch) => Some(branch.merged(self.env).within(self.env)),
+            Lookup::Term(term) => Some(term.within(self.env)),
+            Lookup::Int(number) => Some(number.encode(self.env)),
+            Lookup::Nothing => None,
+            Lookup::Branch(branch) => Some(branch.merged(self.env).within(self.env)),
         })
     }
 
@@ -86,10 +88,10 @@ impl<'a> TermContext<'a> {
         let mut branch = &self.root;
         for (index, key) in keys.iter().enumerate() {
             match branch.find(key, self.env) {
-                Found::Branch(inner) => branch = inner,
-                Found::Nothing => return Ok(None),
-                Found::Int(number) => return descend(number.encode(self.env), path, index + 1),
-                Found::Term(term) => return descend(term.within(self.env), path, index + 1),
+                Lookup::Branch(inner) => branch = inner,
+                Lookup::Nothing => return Ok(None),
+                Lookup::Int(number) => return descend(number.encode(self.env), path, index + 1),
+                Lookup::Term(term) => return descend(term.within(self.env), path, index + 1),
             }
         }
         Ok(Some(branch.merged(self.env).within(self.env)))
@@ -105,13 +107,13 @@ impl<'a> TermContext<'a> {
             && self.is_map
         {
             match self.root.find_atom(atom, self.env) {
-                Found::Int(number) => return Ok(Some(number)),
-                Found::Term(term) => {
+                Lookup::Int(number) => return Ok(Some(number)),
+                Lookup::Term(term) => {
                     if let Ok(number) = term.within(self.env).decode() {
                         return Ok(Some(number));
                     }
                 }
-                Found::Branch(_) | Found::Nothing => {}
+                Lookup::Branch(_) | Lookup::Nothing => {}
             }
         }
         self.get_other_int(path)
@@ -190,7 +192,7 @@ impl<'a> TermContext<'a> {
     /// # Errors
     /// As [`get`](Self::get), and if the field holds what is no plain data.
     pub fn get_data(&self, path: &Path) -> Result<Option<Data>, ContextError> {
-        self.work.add(Work::DATA);
+        self.work.add(WorkMeter::DATA);
         self.get(path)?
             .map(|term| Data::from_term(term).map_err(|source| no_term(path, source)))
             .transpose()
@@ -208,7 +210,7 @@ impl<'a> TermContext<'a> {
     ) -> Result<(), ContextError> {
         match value.into() {
             Value::Int(number) => self.put_int(path, number),
-            Value::Term(term) => self.put_term(path, Bare::of(term, self.env)),
+            Value::Term(term) => self.put_term(path, RawTerm::of(term, self.env)),
             other => self.put_value(path, other),
         }
     }
@@ -217,23 +219,23 @@ impl<'a> TermContext<'a> {
         match value {
             Value::Text(text) => self.work.add_bytes(text.len()),
             Value::Bytes(bytes) => self.work.add_bytes(bytes.len()),
-            Value::Data(_) => self.work.add(Work::DATA),
+            Value::Data(_) => self.work.add(WorkMeter::DATA),
             _ => {}
         }
         match value.to_term(self.env) {
-            Ok(term) => self.put_term(path, Bare::of(term, self.env)),
+            Ok(term) => self.put_term(path, RawTerm::of(term, self.env)),
             Err(source) => Err(no_term(path, source)),
         }
     }
 
     #[inline(always)]
-    fn put_term(&mut self, path: &Path, term: Bare<'a>) -> Result<(), ContextError> {
+    fn put_term(&mut self, path: &Path, term: RawTerm<'a>) -> Result<(), ContextError> {
         match path.atom() {
             Some(atom) if self.is_map && self.journal.is_none() => {
                 self.root.put(atom, term);
                 Ok(())
             }
-            _ => self.write(path, Slot::Put(term)),
+            _ => self.write(path, OverlayWrite::Put(term)),
         }
     }
 
@@ -244,7 +246,7 @@ impl<'a> TermContext<'a> {
                 self.root.put_int(atom, number);
                 Ok(())
             }
-            _ => self.write(path, Slot::Int(number)),
+            _ => self.write(path, OverlayWrite::Int(number)),
         }
     }
 
@@ -254,7 +256,7 @@ impl<'a> TermContext<'a> {
     /// If the context, or something on the way to the field, is no map.
     pub fn remove(&mut self, path: &Path) -> Result<(), ContextError> {
         match self.get(path)? {
-            Some(_) => self.write(path, Slot::Removed),
+            Some(_) => self.write(path, OverlayWrite::Removed),
             None => Ok(()),
         }
     }
@@ -265,7 +267,7 @@ impl<'a> TermContext<'a> {
     }
 
     #[inline]
-    pub(crate) fn written(&self) -> Bare<'a> {
+    pub(crate) fn written(&self) -> RawTerm<'a> {
         if self.root.len() == 0 {
             self.original
         } else {
@@ -273,8 +275,8 @@ impl<'a> TermContext<'a> {
         }
     }
 
-    /// Remembers the writes up to here, so that [`rollback`](Self::rollback) can return to them. Replaces an earlier
-    /// checkpoint.
+    /// Remembers the writes up to here, so that [`rollback`](Self::rollback) can return to them. Replaces an
+    /// earlier checkpoint.
     pub fn checkpoint(&mut self) {
         self.journal = Some(Journal {
             len: self.root.len(),
@@ -307,7 +309,7 @@ impl<'a> TermContext<'a> {
         }
     }
 
-    fn write(&mut self, path: &Path, slot: Slot<'a>) -> Result<(), ContextError> {
+    fn write(&mut self, path: &Path, slot: OverlayWrite<'a>) -> Result<(), ContextError> {
         self.check_map()?;
         if let [key] = path.keys() {
             let index = self.journal.as_ref().and_then(|_| self.root.written(key));
@@ -326,7 +328,7 @@ impl<'a> TermContext<'a> {
         &mut self,
         path: &Path,
         keys: &[Key],
-        slot: Slot<'a>,
+        slot: OverlayWrite<'a>,
     ) -> Result<(), ContextError> {
         let [parents @ .., last] = keys else {
             return Ok(());

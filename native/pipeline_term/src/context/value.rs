@@ -2,7 +2,7 @@ use crate::data::{Data, DataError, binary_term};
 use rustler::types::atom;
 use rustler::{Atom, Encoder, Env, Term};
 
-/// What a hook writes into a context.
+/// A value that a hook writes into a context.
 #[derive(Clone, Copy, Debug)]
 pub enum Value<'v, 'a> {
     /// `nil`

@@ -1,7 +1,8 @@
 use rustler::{Atom, Encoder, Env, Term};
 use std::fmt;
 
-/// An atom together with its name, so that it can be shown and compared with text away from the VM's functions.
+/// An atom together with its name, so that it can be shown and compared with text away from the VM's
+/// functions.
 #[derive(Clone)]
 pub struct AtomName {
     atom: Atom,

@@ -9,8 +9,8 @@ use std::fmt;
 
 /// Takes the data whole, atoms included.
 ///
-/// Behind `#[serde(flatten)]` and in untagged enums serde goes through a representation of its own, which has no
-/// atoms: they arrive as text there.
+/// Behind `#[serde(flatten)]` and in untagged enums serde goes through a representation of its own, which has
+/// no atoms: they arrive as text there.
 impl<'de> Deserialize<'de> for Data {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_newtype_struct(hand_over::TOKEN, DataVisitor)
@@ -83,8 +83,8 @@ impl IntoDeserializer<'_, ShapeError> for Data {
     }
 }
 
-/// Atoms read as their names, so that a field may be given as `:name` or `"name"`; keyword lists read as maps where
-/// a map is wanted.
+/// Atoms read as their names, so that a field may be given as `:name` or `"name"`; keyword lists read as maps
+/// where a map is wanted.
 impl<'de> Deserializer<'de> for Data {
     type Error = ShapeError;
 
@@ -173,8 +173,8 @@ impl<'de> Deserializer<'de> for Data {
     }
 }
 
-/// `[a: 1]` as `%{a: 1}`, and `[]`, which Elixir cannot tell from an empty keyword list, as `%{}`; anything else as
-/// it is.
+/// `[a: 1]` as `%{a: 1}`, and `[]`, which Elixir cannot tell from an empty keyword list, as `%{}`; anything
+/// else as it is.
 fn keyword_as_map(data: Data) -> Data {
     let is_entry = |element: &Data| matches!(element, Data::Tuple(pair) if matches!(pair[..], [Data::Atom(_), _]));
     match data {

@@ -3,7 +3,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::suggestion::closest;
+use pipeline_core::did_you_mean::closest;
 
 /// Why a term is no plain data, or plain data no term.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]

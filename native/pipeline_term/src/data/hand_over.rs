@@ -1,8 +1,8 @@
 //! Passes a [`Data`] through serde whole.
 //!
-//! serde's data model has no atoms, and a visitor is only told of values that the model has. A type that wants the
-//! data as it stands asks for a newtype struct of the name [`TOKEN`]; the deserializer answers by leaving the data
-//! here and visiting a unit. Both sides run on one thread, one right after the other.
+//! serde's data model has no atoms, and a visitor is only told of values that the model has. A type that
+//! wants the data as it stands asks for a newtype struct of the name [`TOKEN`]; the deserializer answers by
+//! leaving the data here and visiting a unit. Both sides run on one thread, one right after the other.
 use super::Data;
 use std::cell::RefCell;
 

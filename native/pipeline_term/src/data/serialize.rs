@@ -1,7 +1,8 @@
 use super::Data;
 use serde::ser::{Error, Serialize, SerializeMap, Serializer};
 
-/// Atoms and atom keys become text, `nil` becomes null, tuples become lists: the JSON that Elixir's encoders write.
+/// Atoms and atom keys become text, `nil` becomes null, tuples become lists: the JSON that Elixir's encoders
+/// write.
 impl Serialize for Data {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

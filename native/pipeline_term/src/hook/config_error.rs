@@ -19,7 +19,7 @@ pub enum PathElement {
     Index(usize),
 }
 
-/// What is wrong.
+/// The problem with a configuration.
 #[derive(Debug, Error)]
 pub enum ConfigProblem {
     /// It is not made as the hook's configuration is.
@@ -103,7 +103,7 @@ impl ConfigError {
         &self.path
     }
 
-    /// What is wrong there.
+    /// The problem there.
     pub fn problem(&self) -> &ConfigProblem {
         &self.problem
     }

@@ -1,28 +1,26 @@
-use super::{Flow, Phase, Registration, Run};
+use super::{DynNativeHook, Flow, Phase, Registration};
 use crate::context::TermContext;
 use crate::failure::Failure;
-use crate::family::Terms;
-use pipeline_core::hook::{After, Before, Flow as CoreFlow};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// A configured native hook; copies share it.
 #[derive(Clone)]
-pub struct Hook {
-    object: Arc<dyn Run>,
+pub struct ConfiguredHook {
+    object: Arc<dyn DynNativeHook>,
     registration: &'static Registration,
 }
 
-impl Hook {
-    pub(super) fn new(object: Arc<dyn Run>, registration: &'static Registration) -> Self {
+impl ConfiguredHook {
+    pub(super) fn new(object: Arc<dyn DynNativeHook>, registration: &'static Registration) -> Self {
         Self {
             object,
             registration,
         }
     }
 
-    /// What kind of hook it is.
+    /// Its registration.
     pub fn registration(&self) -> &'static Registration {
         self.registration
     }
@@ -60,28 +58,16 @@ impl Hook {
     /// # Errors
     /// The hook's own, and that of a panic.
     pub fn run(&self, phase: Phase, context: &mut TermContext<'_>) -> Result<Flow, Failure> {
-        // A half-made change of the context is either rolled back or never handed out; a hook's own state behind
-        // `&self` is guarded by what it is made of, locks and atomics.
+        // A half-made change of the context is either rolled back or never handed out; a hook's own state
+        // behind `&self` is guarded by what it is made of, locks and atomics.
         catch_unwind(AssertUnwindSafe(|| self.call(phase, context)))
             .unwrap_or_else(|payload| Err(Failure::from_panic(&*payload)))
     }
 }
 
-impl Before<Terms> for Hook {
-    fn before(&self, context: &mut TermContext<'_>) -> Result<CoreFlow, Failure> {
-        self.run(Phase::Before, context).map(CoreFlow::from)
-    }
-}
-
-impl After<Terms> for Hook {
-    fn after(&self, result: &mut TermContext<'_>) -> Result<(), Failure> {
-        self.run(Phase::After, result).map(|_| ())
-    }
-}
-
-impl fmt::Debug for Hook {
+impl fmt::Debug for ConfiguredHook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Hook")
+        f.debug_tuple("ConfiguredHook")
             .field(&self.registration.name)
             .finish()
     }

@@ -9,11 +9,11 @@ mod phase;
 mod registration;
 
 pub use config_error::{ConfigError, ConfigProblem, PathElement};
-pub use configured::Hook;
+pub use configured::ConfiguredHook;
 pub use description::{Description, Field};
 pub use flow::Flow;
 pub use native_hook::NativeHook;
 pub use phase::{Cost, Phase};
 pub use registration::{Configured, LookupError, Registration};
 
-pub(crate) use native_hook::Run;
+pub(crate) use native_hook::DynNativeHook;

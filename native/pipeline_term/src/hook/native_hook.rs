@@ -41,15 +41,16 @@ use serde::de::DeserializeOwned;
 pub trait NativeHook: Sized + Send + Sync + 'static {
     /// The name that plugins give: `native: :redact`.
     const NAME: &'static str;
-    /// What it does, in one line.
+    /// Its purpose, in one line.
     const DOC: &'static str;
     /// How it is configured, for those who do that.
     const DESCRIPTION: Description = Description::NONE;
     /// The phases it serves.
     const PHASES: &'static [Phase];
-    /// What a call costs.
+    /// The cost of a call.
     const COST: Cost = Cost::Light;
-    /// Its configuration; derive `Deserialize` with `deny_unknown_fields`, so that a misspelt field is refused.
+    /// Its configuration; derive `Deserialize` with `deny_unknown_fields`, so that a misspelt field is
+    /// refused.
     type Config: DeserializeOwned;
 
     /// Makes the hook; called when the plugin loads, on a stack of its own, and free to take its time.
@@ -70,8 +71,8 @@ pub trait NativeHook: Sized + Send + Sync + 'static {
         false
     }
 
-    /// Reads and changes the context. [`Flow::Answer`] ends the before chain early, by [`Flow::Decline`] a replace hook
-    /// leaves its place to the next one.
+    /// Reads and changes the context. [`Flow::Answer`] ends the before chain early, by [`Flow::Decline`] a
+    /// replace hook leaves its place to the next one.
     ///
     /// # Errors
     /// A [`Failure::Refused`] for the caller to see, anything else if the hook could not do its work.
@@ -79,13 +80,13 @@ pub trait NativeHook: Sized + Send + Sync + 'static {
 }
 
 /// A configured hook without its type.
-pub(crate) trait Run: Send + Sync {
+pub(crate) trait DynNativeHook: Send + Sync {
     fn run(&self, phase: Phase, context: &mut TermContext<'_>) -> Result<Flow, Failure>;
     fn scales(&self) -> bool;
     fn is_long(&self, context: &TermContext<'_>) -> bool;
 }
 
-impl<H: NativeHook> Run for H {
+impl<H: NativeHook> DynNativeHook for H {
     fn run(&self, phase: Phase, context: &mut TermContext<'_>) -> Result<Flow, Failure> {
         NativeHook::run(self, phase, context)
     }

@@ -1,10 +1,12 @@
-use super::{ConfigError, ConfigProblem, Cost, Description, Hook, NativeHook, Phase, Run};
-use crate::around::{Around, NativeAround, Wrap};
-use crate::blocking::{AsyncHook, Start, Waiting};
+use super::{
+    ConfigError, ConfigProblem, ConfiguredHook, Cost, Description, DynNativeHook, NativeHook, Phase,
+};
+use crate::around::{ConfiguredAround, DynNativeAround, NativeAround};
+use crate::blocking::{ConfiguredAsyncHook, DynAsyncHook, NativeAsyncHook};
 use crate::data::Data;
 use crate::deep_stack::on_deep_stack;
-use crate::failure::panic_message;
-use crate::suggestion::closest;
+use pipeline_core::did_you_mean::closest;
+use pipeline_core::hook::panic_message;
 use serde::de::DeserializeOwned;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -14,33 +16,33 @@ use thiserror::Error;
 pub struct Registration {
     /// The name that plugins give.
     pub name: &'static str,
-    /// What it does, in one line.
+    /// Its purpose, in one line.
     pub doc: &'static str,
     /// How it is configured.
     pub description: Description,
     /// The phases it serves; none if it is an around.
     pub phases: &'static [Phase],
-    /// What a call costs.
+    /// The cost of a call.
     pub cost: Cost,
     make: Make,
 }
 
-/// What a configuration is made into.
+/// Makes a hook of a configuration.
 enum Make {
-    Hook(fn(Data) -> Result<Arc<dyn Run>, ConfigError>),
-    Around(fn(Data) -> Result<Arc<dyn Wrap>, ConfigError>),
-    Async(fn(Data) -> Result<Arc<dyn Start>, ConfigError>),
+    Hook(fn(Data) -> Result<Arc<dyn DynNativeHook>, ConfigError>),
+    Around(fn(Data) -> Result<Arc<dyn DynNativeAround>, ConfigError>),
+    Async(fn(Data) -> Result<Arc<dyn DynAsyncHook>, ConfigError>),
 }
 
 /// A native hook that is ready to be called.
 #[derive(Clone, Debug)]
 pub enum Configured {
     /// One that runs on the caller's context, or on a copy where it blocks.
-    Hook(Hook),
+    Hook(ConfiguredHook),
     /// One that wraps what is inside.
-    Around(Around),
+    Around(ConfiguredAround),
     /// One that is polled by the library's runtime.
-    Async(Waiting),
+    Async(ConfiguredAsyncHook),
 }
 
 inventory::collect!(Registration);
@@ -67,7 +69,7 @@ impl Registration {
     pub const fn of<H: NativeHook>() -> Self {
         assert!(
             !matches!(H::COST, Cost::Async),
-            "Cost::Async is what an AsyncHook costs: implement that, or say Cost::Blocking"
+            "Cost::Async is what a NativeAsyncHook costs: implement that, or say Cost::Blocking"
         );
         Self {
             name: H::NAME,
@@ -105,7 +107,7 @@ impl Registration {
     }
 
     /// The registration of `H`; what [`register_async_hooks!`](crate::register_async_hooks) submits.
-    pub const fn of_async<H: AsyncHook>() -> Self {
+    pub const fn of_async<H: NativeAsyncHook>() -> Self {
         Self {
             name: H::NAME,
             doc: H::DOC,
@@ -162,9 +164,15 @@ impl Registration {
         // Parsers of schemas, patterns and templates recurse. Nothing that a panic leaves half-made is kept.
         let configured = catch_unwind(AssertUnwindSafe(|| {
             on_deep_stack(|| match self.make {
-                Make::Hook(make) => Ok(Configured::Hook(Hook::new(make(config)?, self))),
-                Make::Around(make) => Ok(Configured::Around(Around::new(make(config)?, self))),
-                Make::Async(make) => Ok(Configured::Async(Waiting::new(make(config)?, self))),
+                Make::Hook(make) => Ok(Configured::Hook(ConfiguredHook::new(make(config)?, self))),
+                Make::Around(make) => Ok(Configured::Around(ConfiguredAround::new(
+                    make(config)?,
+                    self,
+                ))),
+                Make::Async(make) => Ok(Configured::Async(ConfiguredAsyncHook::new(
+                    make(config)?,
+                    self,
+                ))),
             })
         }));
         configured.unwrap_or_else(|payload| {
@@ -204,7 +212,8 @@ macro_rules! register_arounds {
     };
 }
 
-/// Registers async hooks. Each argument is a type that implements [`AsyncHook`](crate::AsyncHook).
+/// Registers async hooks. Each argument is a type that implements
+/// [`NativeAsyncHook`](crate::NativeAsyncHook).
 #[macro_export]
 macro_rules! register_async_hooks {
     ($($hook:ty),+ $(,)?) => {

@@ -27,7 +27,7 @@ impl Histogram {
         self.0[bucket(time)].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// What was counted, from the shortest.
+    /// The buckets that are not empty, from the shortest.
     pub(crate) fn buckets(&self) -> Vec<Bucket> {
         (0..BUCKETS)
             .map(|index| Bucket {
@@ -40,8 +40,8 @@ impl Histogram {
     }
 }
 
-/// The time in nanoseconds that this many in a thousand did not exceed, as exact as the buckets; `None` if nothing was
-/// counted.
+/// The time in nanoseconds that this many in a thousand did not exceed, as exact as the buckets; `None` if
+/// nothing was counted.
 pub(crate) fn quantile(buckets: &[Bucket], per_mille: u64) -> Option<u64> {
     let total: u64 = buckets.iter().map(|bucket| u64::from(bucket.count)).sum();
     let wanted = (total * per_mille).div_ceil(1000).max(1);

@@ -1,7 +1,7 @@
 use super::Histogram;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What is known of one hook in a segment.
+/// The statistics of one hook in a segment.
 pub(crate) struct HookMeasures {
     failures: AtomicU64,
     skips: AtomicU64,

@@ -1,9 +1,9 @@
-use super::{Counter, Histogram, HookMeasures};
+use super::{Histogram, HookMeasures, ShardedCounter};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What is known of a segment.
+/// The statistics of a segment.
 pub(crate) struct SegmentMeasures {
-    normal: Counter,
+    normal: ShardedCounter,
     dirty: AtomicU64,
     moved: AtomicU64,
     /// Of the runs that were timed.
@@ -15,7 +15,7 @@ impl SegmentMeasures {
     /// Of a segment of this many hooks.
     pub(crate) fn new(hooks: usize) -> Self {
         Self {
-            normal: Counter::new(),
+            normal: ShardedCounter::new(),
             dirty: AtomicU64::new(0),
             moved: AtomicU64::new(0),
             times: Histogram::new(),

@@ -1,10 +1,10 @@
-use super::Call;
+use super::PendingCall;
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
 thread_local! {
-    static CURRENT: RefCell<Option<Arc<Call>>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Arc<PendingCall>>> = const { RefCell::new(None) };
 }
 
 /// Tells a blocking hook that nobody waits for it any more: its time is up, or its caller is dead.
@@ -22,11 +22,11 @@ thread_local! {
 /// let cancelled = cancellation.wait(Duration::from_millis(50));
 /// ```
 #[derive(Clone, Debug)]
-pub struct Cancellation(Option<Arc<Call>>);
+pub struct Cancellation(Option<Arc<PendingCall>>);
 
 impl Cancellation {
-    /// That of the hook that runs on this thread. A hook that runs on a scheduler is never cancelled; nor is what
-    /// runs on a thread that a hook started, unless it is handed the hook's own.
+    /// The cancellation of the hook that runs on this thread. A hook that runs on a scheduler is never
+    /// cancelled; nor is what runs on a thread that a hook started, unless it is handed the hook's own.
     pub fn current() -> Self {
         Self(CURRENT.with_borrow(Clone::clone))
     }
@@ -47,7 +47,7 @@ impl Cancellation {
     }
 
     /// Runs `f` as part of `call`.
-    pub(crate) fn during<R>(call: &Arc<Call>, f: impl FnOnce() -> R) -> R {
+    pub(crate) fn during<R>(call: &Arc<PendingCall>, f: impl FnOnce() -> R) -> R {
         /// Takes the note away, also when `f` panics.
         struct Reset;
 
@@ -65,13 +65,13 @@ impl Cancellation {
 
 #[cfg(test)]
 mod tests {
-    use super::{Call, Cancellation};
+    use super::{Cancellation, PendingCall};
     use std::sync::Arc;
     use std::time::Duration;
 
     #[test]
     fn a_hook_sees_the_cancellation_of_its_own_call() {
-        let call = Arc::new(Call::default());
+        let call = Arc::new(PendingCall::default());
         let outside = Cancellation::current();
         let inside = Cancellation::during(&call, Cancellation::current);
         call.cancel();
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn waiting_ends_with_the_cancellation() {
-        let call = Arc::new(Call::default());
+        let call = Arc::new(PendingCall::default());
         let inside = Cancellation::during(&call, Cancellation::current);
         let waiting = std::thread::spawn(move || inside.wait(Duration::from_hours(1)));
         call.cancel();

@@ -1,11 +1,11 @@
-use super::{Gate, GateError};
+use super::{JobQueue, JobQueueError};
 use std::sync::LazyLock;
 use std::thread::available_parallelism;
 use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 
-/// Resolution recurses in places, and hooks call what they like; this is as much as a main thread has. Only pages that
-/// are touched take memory.
+/// Resolution recurses in places, and hooks call what they like; this is as much as a main thread has. Only
+/// pages that are touched take memory.
 const STACK: usize = 8 << 20;
 
 /// The threads for work that blocks: those of all gates, and those that hooks without an end may take away.
@@ -14,7 +14,7 @@ const THREADS: usize = 512;
 /// How many pieces of background work run at once; more wait for their turn.
 const IN_BACKGROUND: usize = 8;
 
-static BACKGROUND: Gate = Gate::new(IN_BACKGROUND, usize::MAX);
+static BACKGROUND: JobQueue = JobQueue::new(IN_BACKGROUND, usize::MAX);
 
 /// There until the VM ends. A thread for blocking work that has had none for ten seconds ends.
 static RUNTIME: LazyLock<std::io::Result<Runtime>> = LazyLock::new(|| {
@@ -41,10 +41,11 @@ pub(crate) fn runtime() -> Result<&'static Runtime, NoRuntime> {
     RUNTIME.as_ref().map_err(|_| NoRuntime)
 }
 
-/// Runs `work` on a thread of the library's runtime, beside at most seven other pieces; more wait for their turn.
+/// Runs `work` on a thread of the library's runtime, beside at most seven other pieces; more wait for their
+/// turn.
 ///
 /// # Errors
 /// When the system gave no threads for the runtime.
-pub fn run_in_background(work: impl FnOnce() + Send + 'static) -> Result<(), GateError> {
+pub fn run_in_background(work: impl FnOnce() + Send + 'static) -> Result<(), JobQueueError> {
     BACKGROUND.submit(Box::new(work)).map(|_| ())
 }

@@ -1,7 +1,7 @@
 use super::Budget;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a new time weighs: an eighth.
+/// A new time weighs an eighth.
 const SHIFT: u32 = 3;
 /// Set while the segment is to start on a dirty scheduler; the nanoseconds stand above it.
 const SLOW: u64 = 1;

@@ -20,15 +20,16 @@ impl Budget {
         time > self.0
     }
 
-    /// Whether runs of this many nanoseconds are so short that a segment which was slow starts on a normal scheduler
-    /// again. Half the budget, so that a segment which takes about all of it does not go back and forth.
+    /// Whether runs of this many nanoseconds are so short that a segment which was slow starts on a normal
+    /// scheduler again. Half the budget, so that a segment which takes about all of it does not go back and
+    /// forth.
     pub(crate) fn is_far_from(self, time: u64) -> bool {
         time <= self.0 / 2
     }
 
-    /// Whether runs of this many nanoseconds are long enough to read the clock after each of their hooks, which is
-    /// some 25 ns: a 32nd of the budget, and ten times as much for each hook. Many light hooks would be found to be
-    /// slow for the time that it takes to time them.
+    /// Whether runs of this many nanoseconds are long enough to read the clock after each of their hooks,
+    /// which is some 25 ns: a 32nd of the budget, and ten times as much for each hook. Many light hooks would
+    /// be found to be slow for the time that it takes to time them.
     pub(crate) fn is_near(self, time: u64, hooks: usize) -> bool {
         time > self.0 / 32 && time > 250 * hooks as u64
     }

@@ -1,5 +1,5 @@
 use super::{Budget, now};
-use crate::context::Work;
+use crate::context::WorkMeter;
 use crate::measure::HookMeasures;
 
 /// Follows the time of one run.
@@ -8,9 +8,9 @@ pub(crate) struct Watch<'s> {
     hooks: Option<&'s [HookMeasures]>,
     /// When the hook that runs began.
     lap: u64,
-    /// What the run may take before it moves.
+    /// The time that the run may take before it moves.
     budget: Budget,
-    /// What it took before it moved, in nanoseconds.
+    /// The time that it took before it moved, in nanoseconds.
     before: u64,
 }
 
@@ -18,7 +18,7 @@ impl<'s> Watch<'s> {
     /// Of a run that has taken `before` elsewhere. With `hooks` to record the times of, `work` is timed.
     #[inline]
     pub(crate) fn new(
-        work: &Work,
+        work: &WorkMeter,
         hooks: Option<&'s [HookMeasures]>,
         budget: Budget,
         before: u64,
@@ -33,7 +33,7 @@ impl<'s> Watch<'s> {
 
     /// Reads the clock after the hook at `index`; `true` if the run has to move before the next.
     #[cold]
-    pub(crate) fn look(&mut self, work: &Work, index: usize) -> bool {
+    pub(crate) fn look(&mut self, work: &WorkMeter, index: usize) -> bool {
         work.looked();
         let now = now();
         if let Some(hooks) = self.hooks {
@@ -49,9 +49,9 @@ impl<'s> Watch<'s> {
         self.budget != Budget::INFINITE
     }
 
-    /// What the run has taken so far, in nanoseconds, as far as that is known.
+    /// The time that the run has taken so far, in nanoseconds, as far as it is known.
     #[inline]
-    pub(crate) fn elapsed(&self, work: &Work) -> Option<u64> {
+    pub(crate) fn elapsed(&self, work: &WorkMeter) -> Option<u64> {
         work.started()
             .map(|started| self.before + (now() - started))
     }

@@ -1,9 +1,9 @@
 //! The calls that run segments, exported as `run_segment/2` and `run_segment_dirty/2`.
 
-use super::Events;
-use super::metered::{Ran, Stage};
+use super::RunEvents;
+use super::metered_segment::{Started, SuspendedRun};
 use super::resource::SEGMENTS;
-use crate::vm::{Bare, Call, Departure, RESUMED, export};
+use crate::vm::{CallResult, NifFunction, RESUMED, RawTerm, export};
 use rustler::{Encoder, Env, Term};
 
 export!(c"run_segment", 2, Normal, RunSegment);
@@ -18,63 +18,67 @@ struct RunSegmentDirty;
 /// Goes on with a run that has come to a dirty scheduler.
 pub(crate) struct Resume;
 
-impl Call<2> for RunSegment {
+impl NifFunction<2> for RunSegment {
     #[inline]
-    fn call<'a>(env: Env<'a>, [segment, context]: [Term<'a>; 2]) -> Departure<'a> {
+    fn call<'a>(env: Env<'a>, [segment, context]: [Term<'a>; 2]) -> CallResult<'a> {
         let Some(metered) = SEGMENTS.held(segment) else {
-            return Departure::BadArgument;
+            return CallResult::BadArgument;
         };
         match metered.start(env, context) {
-            Ran::Through(returned) => Departure::Value(returned),
-            Ran::UpTo(stage) => Departure::Dirty(handed_over(env, segment, &stage)),
+            Started::Through(returned) => CallResult::Value(returned),
+            Started::UpTo(suspended) => CallResult::Dirty(handed_over(env, segment, &suspended)),
         }
     }
 }
 
-impl Call<2> for RunSegmentDirty {
-    fn call<'a>(env: Env<'a>, [segment, context]: [Term<'a>; 2]) -> Departure<'a> {
+impl NifFunction<2> for RunSegmentDirty {
+    fn call<'a>(env: Env<'a>, [segment, context]: [Term<'a>; 2]) -> CallResult<'a> {
         let Some(metered) = SEGMENTS.held(segment) else {
-            return Departure::BadArgument;
+            return CallResult::BadArgument;
         };
-        let stage = metered.start_on_dirty(env, context);
-        Departure::Value(metered.resume(env, stage))
+        let suspended = metered.start_on_dirty(env, context);
+        CallResult::Value(metered.resume(env, suspended))
     }
 }
 
-impl Call<RESUMED> for Resume {
-    fn call<'a>(env: Env<'a>, arguments: [Term<'a>; RESUMED]) -> Departure<'a> {
+impl NifFunction<RESUMED> for Resume {
+    fn call<'a>(env: Env<'a>, arguments: [Term<'a>; RESUMED]) -> CallResult<'a> {
         let [segment, ..] = arguments;
         match (SEGMENTS.held(segment), taken_over(env, arguments)) {
-            (Some(metered), Some(stage)) => Departure::Value(metered.resume(env, stage)),
-            _ => Departure::BadArgument,
+            (Some(metered), Some(suspended)) => CallResult::Value(metered.resume(env, suspended)),
+            _ => CallResult::BadArgument,
         }
     }
 }
 
-/// What [`Resume`] is called with.
+/// The arguments of [`Resume`].
 #[cold]
-fn handed_over<'a>(env: Env<'a>, segment: Term<'a>, stage: &Stage<'a>) -> [Bare<'a>; RESUMED] {
+fn handed_over<'a>(
+    env: Env<'a>,
+    segment: Term<'a>,
+    suspended: &SuspendedRun<'a>,
+) -> [RawTerm<'a>; RESUMED] {
     [
         segment,
-        stage.context.within(env),
-        stage.next.encode(env),
-        (&stage.events.skipped, &stage.events.moved).encode(env),
-        (stage.elapsed, stage.sampled).encode(env),
+        suspended.context.within(env),
+        suspended.next.encode(env),
+        (&suspended.events.skipped, &suspended.events.moved).encode(env),
+        (suspended.elapsed, suspended.sampled).encode(env),
     ]
-    .map(|term| Bare::of(term, env))
+    .map(|term| RawTerm::of(term, env))
 }
 
-/// The stage that was handed over.
+/// The run that was handed over.
 fn taken_over<'a>(
     env: Env<'a>,
     [_, context, next, events, time]: [Term<'a>; RESUMED],
-) -> Option<Stage<'a>> {
+) -> Option<SuspendedRun<'a>> {
     let (elapsed, sampled) = time.decode().ok()?;
     let (skipped, moved) = events.decode().ok()?;
-    Some(Stage {
-        context: Bare::of(context, env),
+    Some(SuspendedRun {
+        context: RawTerm::of(context, env),
         next: next.decode().ok()?,
-        events: Events { skipped, moved },
+        events: RunEvents { skipped, moved },
         elapsed,
         sampled,
     })

@@ -1,17 +1,17 @@
 //! Segments: native hooks that stand next to each other in a chain and run in one call.
 
 mod calls;
-mod fused;
-mod metered;
+mod definition;
+mod metered_segment;
 mod nifs;
 mod outcome;
 mod resource;
-mod run;
+mod segment_run;
 mod stats;
 
 pub(crate) use calls::Resume;
-use fused::{OnError, Segment, SegmentError, Step};
+use definition::{Segment, SegmentError, SegmentStep};
 pub(crate) use nifs::{HookResource, one_of};
-pub(crate) use outcome::Fault;
-use outcome::{End, Events, Moved, Skip};
+pub(crate) use outcome::FailureTerm;
+use outcome::{CircuitTransition, RunEvents, SegmentEnd, SkippedHook};
 pub use resource::load;

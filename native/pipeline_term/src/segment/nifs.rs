@@ -1,16 +1,17 @@
 //! The functions that a library with native hooks exports; whichever library links this crate gets them.
-use super::metered::Metered;
+use super::metered_segment::MeteredSegment;
 use super::resource::SEGMENTS;
-use super::{OnError, Segment, SegmentError, Step};
+use super::{Segment, SegmentError, SegmentStep};
 use crate::around::AroundResource;
 use crate::blocking::AsyncResource;
-use crate::circuit::{BreakerResource, Circuit};
+use crate::circuit::{BreakerResource, SegmentCircuit};
 use crate::data::{AtomName, Data, fixed_atom};
 use crate::hook::{
-    ConfigError, ConfigProblem, Configured, Field, Hook, LookupError, PathElement, Phase,
+    ConfigError, ConfigProblem, Configured, ConfiguredHook, Field, LookupError, PathElement, Phase,
     Registration,
 };
 use crate::schedule::Budget;
+use pipeline_core::hook::OnError;
 use rustler::{Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 
 rustler::atoms! {
@@ -19,7 +20,7 @@ rustler::atoms! {
 }
 
 /// A configured hook, held by a term.
-pub(crate) struct HookResource(pub(crate) Hook);
+pub(crate) struct HookResource(pub(crate) ConfiguredHook);
 
 #[rustler::resource_impl]
 impl Resource for HookResource {}
@@ -70,8 +71,9 @@ fn described<'a>(env: Env<'a>, field: &Field) -> NifResult<Term<'a>> {
     )
 }
 
-/// `{:ok, hook}`, `{:error, {:unknown_hook, name, did_you_mean | nil}}`, `{:error, {:ambiguous_hook, name}}` or
-/// `{:error, {:invalid_config, path, message}}`. On a dirty scheduler, since patterns and schemas take time to compile.
+/// `{:ok, hook}`, `{:error, {:unknown_hook, name, did_you_mean | nil}}`, `{:error, {:ambiguous_hook, name}}`
+/// or `{:error, {:invalid_config, path, message}}`. On a dirty scheduler, since patterns and schemas take
+/// time to compile.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn native_hook<'a>(env: Env<'a>, given: Term<'a>, config: Term<'a>) -> NifResult<Term<'a>> {
     let wanted = match AtomName::from_term(given) {
@@ -108,8 +110,8 @@ fn native_hook<'a>(env: Env<'a>, given: Term<'a>, config: Term<'a>) -> NifResult
     })
 }
 
-/// A segment of `[{hook, on_error}]`, or `{hook, on_error, breaker}` for one with a circuit, that may keep a normal scheduler for `budget` microseconds or for `:infinity`, or
-/// `{:error, {:wrong_phase, index, name}}`.
+/// A segment of `[{hook, on_error}]`, or `{hook, on_error, breaker}` for one with a circuit, that may keep a
+/// normal scheduler for `budget` microseconds or for `:infinity`, or `{:error, {:wrong_phase, index, name}}`.
 #[rustler::nif]
 fn segment<'a>(
     env: Env<'a>,
@@ -139,7 +141,7 @@ fn segment<'a>(
         .collect::<NifResult<Vec<_>>>()?;
     match Segment::new(phase, steps) {
         Ok(segment) => SEGMENTS
-            .hold(env, Metered::new(segment, budget))
+            .hold(env, MeteredSegment::new(segment, budget))
             .ok_or_else(|| Error::RaiseTerm(Box::new(NOT_LOADED))),
         Err(SegmentError::WrongPhase { index, name, .. }) => {
             Ok((error(), (wrong_phase(), index, name)).encode(env))
@@ -147,21 +149,22 @@ fn segment<'a>(
     }
 }
 
-fn step(term: Term<'_>) -> NifResult<Step> {
+fn step(term: Term<'_>) -> NifResult<SegmentStep> {
     type Held = ResourceArc<HookResource>;
     let (hook, on_error, circuit) = if let Ok((hook, on_error)) = term.decode::<(Held, Term<'_>)>()
     {
         (hook, on_error, None)
     } else {
         let watched = term.decode::<(Held, Term<'_>, ResourceArc<BreakerResource>)>()?;
-        (watched.0, watched.1, Some(Circuit::new(watched.2)))
+        (watched.0, watched.1, Some(SegmentCircuit::new(watched.2)))
     };
     let choices = [
         (halt(), OnError::Halt),
         (skip(), OnError::Skip),
-        (raise(), OnError::Raise),
+        // It is the caller that raises.
+        (raise(), OnError::Halt),
     ];
-    Ok(Step::new(
+    Ok(SegmentStep::new(
         hook.0.clone(),
         one_of(on_error, choices)?,
         circuit,
@@ -171,7 +174,7 @@ fn step(term: Term<'_>) -> NifResult<Step> {
 const NOT_LOADED: &str = "pipeline_term was not loaded: call pipeline_term::library!, or \
     rustler::init! with load = pipeline_term::load";
 
-/// What `term` stands for among atoms.
+/// The choice that the atom `term` names.
 pub(crate) fn one_of<T, const N: usize>(
     term: Term<'_>,
     choices: [(rustler::Atom, T); N],

@@ -1,9 +1,9 @@
-use super::metered::Metered;
+use super::metered_segment::MeteredSegment;
 use crate::vm::ResourceType;
 use rustler::{Env, Term};
 
 /// Segments, held by terms.
-pub(super) static SEGMENTS: ResourceType<Metered> = ResourceType::new();
+pub(super) static SEGMENTS: ResourceType<MeteredSegment> = ResourceType::new();
 
 /// What a library that calls `rustler::init!` itself does while it loads:
 ///

@@ -1,4 +1,4 @@
-use super::metered::Metered;
+use super::metered_segment::MeteredSegment;
 use super::resource::SEGMENTS;
 use crate::measure::{Bucket, Histogram, HookMeasures, quantile};
 use rustler::{Encoder, Env, Error, NifResult, Term};
@@ -8,7 +8,7 @@ rustler::atoms! {
     runs, skips, starts, timed,
 }
 
-/// What is known of a segment's runs:
+/// The statistics of a segment's runs:
 ///
 /// ```elixir
 /// %{
@@ -28,8 +28,8 @@ rustler::atoms! {
 /// }
 /// ```
 ///
-/// The hooks are in their order. `failures` ended the run, `skips` did not. A hook's `runs` are those of the segment
-/// less those that ended before it.
+/// The hooks are in their order. `failures` ended the run, `skips` did not. A hook's `runs` are those of the
+/// segment less those that ended before it.
 #[rustler::nif]
 fn segment_stats<'a>(env: Env<'a>, segment: Term<'a>) -> NifResult<Term<'a>> {
     let metered = SEGMENTS.held(segment).ok_or(Error::BadArg)?;
@@ -59,7 +59,7 @@ fn segment_stats<'a>(env: Env<'a>, segment: Term<'a>) -> NifResult<Term<'a>> {
     Term::map_from_pairs(env, &pairs)
 }
 
-fn hook_stats<'a>(env: Env<'a>, metered: &Metered, runs_in_all: u64) -> NifResult<Term<'a>> {
+fn hook_stats<'a>(env: Env<'a>, metered: &MeteredSegment, runs_in_all: u64) -> NifResult<Term<'a>> {
     let steps = metered.segment().steps().iter();
     let mut left = runs_in_all;
     steps

@@ -10,14 +10,14 @@ struct Ending(EndingConfig);
 #[derive(Deserialize)]
 #[serde(crate = "pipeline_term::serde", deny_unknown_fields)]
 struct EndingConfig {
-    how: How,
+    how: HookEnding,
     /// Written before the end.
     trace: Option<Path>,
 }
 
 #[derive(Deserialize)]
 #[serde(crate = "pipeline_term::serde", rename_all = "snake_case")]
-enum How {
+enum HookEnding {
     Continue,
     Answer,
     Decline,
@@ -55,15 +55,15 @@ impl NativeHook for Ending {
             context.put(trace, true)?;
         }
         match self.0.how {
-            How::Continue => Ok(Flow::Continue),
-            How::Answer => Ok(Flow::Answer),
-            How::Decline => Ok(Flow::Decline),
-            How::Refuse => Err(Reason::new("no")
+            HookEnding::Continue => Ok(Flow::Continue),
+            HookEnding::Answer => Ok(Flow::Answer),
+            HookEnding::Decline => Ok(Flow::Decline),
+            HookEnding::Refuse => Err(Reason::new("no")
                 .with(Detail::Data(Data::from("not today")))
                 .into()),
-            How::Fail => Err(Failure::of("the disk is full")),
-            How::FailBadly => Err(Failure::of(Unspeakable)),
-            How::Panic => panic!("this hook panics"),
+            HookEnding::Fail => Err(Failure::of("the disk is full")),
+            HookEnding::FailBadly => Err(Failure::of(Unspeakable)),
+            HookEnding::Panic => panic!("this hook panics"),
         }
     }
 }

@@ -24,16 +24,16 @@ struct GuardConfig {
     test: Option<Path>,
 }
 
-/// What it remembers.
-struct State {
+/// The state between the halves.
+struct GuardState {
     count: i64,
-    _told: Option<Told>,
+    _told: Option<StateDropNotice>,
 }
 
 /// Tells that the state is dropped.
-struct Told(Reporter);
+struct StateDropNotice(Reporter);
 
-impl Drop for Told {
+impl Drop for StateDropNotice {
     fn drop(&mut self) {
         let Self(test) = *self;
         // From a thread of its own: a scheduler may send only for the process that it runs.
@@ -80,21 +80,21 @@ impl NativeAround for Guard {
     const NAME: &'static str = "guard";
     const DOC: &'static str = "Ends as its configuration says.";
     type Config = GuardConfig;
-    type State = State;
+    type State = GuardState;
 
     fn configure(config: GuardConfig) -> Result<Self, ConfigError> {
         Ok(Self(config))
     }
 
-    fn enter<'a>(&self, context: &mut TermContext<'a>) -> Result<Enter<'a, State>, Failure> {
+    fn enter<'a>(&self, context: &mut TermContext<'a>) -> Result<Enter<'a, GuardState>, Failure> {
         let count = self.count(context)?;
         match self.0.enter {
             EnterHow::Inside => {
                 let test = self.0.test.as_ref();
                 let told = test.map(|field| Reporter::in_field(context, field));
-                Ok(Enter::Inside(State {
+                Ok(Enter::Inside(GuardState {
                     count,
-                    _told: told.transpose()?.map(Told),
+                    _told: told.transpose()?.map(StateDropNotice),
                 }))
             }
             EnterHow::Answer => Ok(Enter::Answer),
@@ -107,7 +107,7 @@ impl NativeAround for Guard {
 
     fn leave<'a>(
         &self,
-        state: &mut State,
+        state: &mut GuardState,
         ended: Ended<'a>,
         context: &mut TermContext<'a>,
     ) -> Result<Leave<'a>, Failure> {

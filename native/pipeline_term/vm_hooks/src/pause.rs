@@ -1,7 +1,7 @@
 use crate::reporter::Reporter;
 use pipeline_term::serde::Deserialize;
 use pipeline_term::{
-    AsyncHook, Changes, ConfigError, Data, Failure, Fields, Flow, Path, Phase, Reason,
+    Changes, ConfigError, Data, Failure, Fields, Flow, NativeAsyncHook, Path, Phase, Reason,
     register_async_hooks, tokio,
 };
 use std::future::pending;
@@ -9,7 +9,7 @@ use std::future::pending;
 /// Waits as its configuration says, and ends so.
 struct Pause {
     reads: [Path; 2],
-    how: How,
+    how: PauseEnding,
     /// Opens when as many wait as the configuration says.
     barrier: tokio::sync::Barrier,
 }
@@ -17,18 +17,18 @@ struct Pause {
 #[derive(Deserialize)]
 #[serde(crate = "pipeline_term::serde", deny_unknown_fields)]
 struct PauseConfig {
-    /// Who is told, as a process in the external term format.
+    /// The process to tell, in the external term format.
     test: Path,
-    /// What is counted up.
+    /// The field to count up.
     count: Path,
-    how: How,
+    how: PauseEnding,
     #[serde(default)]
     meet: usize,
 }
 
 #[derive(Clone, Copy, Deserialize)]
 #[serde(crate = "pipeline_term::serde", rename_all = "snake_case")]
-enum How {
+enum PauseEnding {
     /// Goes on once all have met.
     Continue,
     Answer,
@@ -41,15 +41,15 @@ enum How {
 }
 
 /// Tells that a wait was dropped.
-struct Told(Reporter);
+struct WaitDropNotice(Reporter);
 
-impl Drop for Told {
+impl Drop for WaitDropNotice {
     fn drop(&mut self) {
         self.0.tell("dropped");
     }
 }
 
-impl AsyncHook for Pause {
+impl NativeAsyncHook for Pause {
     const NAME: &'static str = "pause";
     const DOC: &'static str = "Waits as its configuration says.";
     const PHASES: &'static [Phase] = &[Phase::Before, Phase::After, Phase::Replace];
@@ -70,7 +70,7 @@ impl AsyncHook for Pause {
     async fn run(&self, _phase: Phase, fields: Fields) -> Result<Changes, Failure> {
         let [test, count] = &self.reads;
         let test = match fields.get(test) {
-            Some(Data::Bytes(bytes)) => Some(Told(Reporter::from_bytes(bytes)?)),
+            Some(Data::Bytes(bytes)) => Some(WaitDropNotice(Reporter::from_bytes(bytes)?)),
             _ => None,
         };
         if let Some(test) = &test {
@@ -79,13 +79,13 @@ impl AsyncHook for Pause {
         self.barrier.wait().await;
         let changes = Changes::none().put(count, fields.int(count)? + 1);
         match self.how {
-            How::Continue => Ok(changes),
-            How::Answer => Ok(changes.then(Flow::Answer)),
-            How::Decline => Ok(changes.then(Flow::Decline)),
-            How::Remove => Ok(changes.remove(count)),
-            How::Refuse => Err(Reason::new("no").into()),
-            How::Panic => panic!("this hook panics"),
-            How::Forever => pending().await,
+            PauseEnding::Continue => Ok(changes),
+            PauseEnding::Answer => Ok(changes.then(Flow::Answer)),
+            PauseEnding::Decline => Ok(changes.then(Flow::Decline)),
+            PauseEnding::Remove => Ok(changes.remove(count)),
+            PauseEnding::Refuse => Err(Reason::new("no").into()),
+            PauseEnding::Panic => panic!("this hook panics"),
+            PauseEnding::Forever => pending().await,
         }
     }
 }

@@ -2,8 +2,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The library that Cargo built for this test, copied to where the application `vm_hooks` of this script has it; the
-/// application's directory.
+/// The library that Cargo built for this test, copied to where the application `vm_hooks` of this script has
+/// it; the application's directory.
 fn application(script: &str) -> PathBuf {
     let executable = std::env::current_exe().expect("the test knows its own place");
     let deps = executable

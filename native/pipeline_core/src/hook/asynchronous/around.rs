@@ -35,7 +35,8 @@ use crate::hook::WrapError;
 pub trait AsyncAround<F: AsyncFamily>: Send + Sync {
     /// Goes on with `next`, once, several times or not at all.
     ///
-    /// What it leaves in `context` is the result. A failure of `next` can be handed on (`?` does) or dealt with.
+    /// The context that it leaves is the result. A failure of `next` can be handed on (`?` does) or dealt
+    /// with.
     fn around(
         &self,
         context: &mut Owned<F>,

@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
 
+use super::call_error::CallError;
 use super::callback::{CallFlat, FlatResult};
-use super::fault::Fault;
 use super::{AsyncFamily, BoxFuture, Owned, token};
 use crate::hook::{After, Before, Cause, Flow, HookError};
 
@@ -62,11 +62,11 @@ where
         Ok((moved, result)) => {
             *context = moved;
             match result {
-                Ok(result) => result.map_err(Fault::own),
-                Err(payload) => Err(Fault::panicked(&*payload)),
+                Ok(result) => result.map_err(CallError::own),
+                Err(payload) => Err(CallError::panicked(&*payload)),
             }
         }
         // Only a runtime that shuts down does not run what it was given.
-        Err(_) => Err(Fault::Own(Cause::Aborted)),
+        Err(_) => Err(CallError::Own(Cause::Aborted)),
     }
 }

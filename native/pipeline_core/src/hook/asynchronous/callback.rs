@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use super::fault::Fault;
+use super::call_error::CallError;
 use super::{
     AsyncAfter, AsyncAround, AsyncBefore, AsyncFamily, AsyncNext, AsyncReplace, BoxFuture, Owned,
 };
 use crate::hook::{ContextFamily, Flow, HookError, WrapError};
 
-/// What a chain holds. It asks nothing of the family, so that a host of any family can hold chains.
-pub(super) enum Call<F: ContextFamily> {
+/// A hook as a chain holds it. It asks nothing of the family, so that a host of any family can hold chains.
+pub(super) enum AsyncCallback<F: ContextFamily> {
     Flat(Arc<dyn CallFlat<F>>),
     Wrap(Arc<dyn CallWrap<F>>),
 }
 
-impl<F: ContextFamily> Clone for Call<F> {
+impl<F: ContextFamily> Clone for AsyncCallback<F> {
     fn clone(&self) -> Self {
         match self {
             Self::Flat(call) => Self::Flat(call.clone()),
@@ -23,7 +23,7 @@ impl<F: ContextFamily> Clone for Call<F> {
     }
 }
 
-pub(super) type FlatResult<F> = Result<Flow, Fault<<F as ContextFamily>::Error>>;
+pub(super) type FlatResult<F> = Result<Flow, CallError<<F as ContextFamily>::Error>>;
 pub(super) type WrapResult<F> = Result<(), WrapError<<F as ContextFamily>::Error>>;
 
 /// A hook that comes before or after.
@@ -44,41 +44,41 @@ pub(super) trait CallWrap<F: ContextFamily>: Send + Sync {
     ) -> BoxFuture<'h, WrapResult<F>>;
 }
 
-pub(super) struct Before<H>(pub(super) H);
-pub(super) struct After<H>(pub(super) H);
-pub(super) struct Around<H>(pub(super) H);
-pub(super) struct Replace<H>(pub(super) H);
+pub(super) struct BeforeCall<H>(pub(super) H);
+pub(super) struct AfterCall<H>(pub(super) H);
+pub(super) struct AroundCall<H>(pub(super) H);
+pub(super) struct ReplaceCall<H>(pub(super) H);
 
 /// A closure that makes the box itself.
-pub(super) struct Boxed<H>(pub(super) H);
+pub(super) struct BoxedClosure<H>(pub(super) H);
 
-/// As [`Boxed`], for one that runs on the result.
-pub(super) struct BoxedAfter<H>(pub(super) H);
+/// As [`BoxedClosure`], for one that runs on the result.
+pub(super) struct BoxedAfterClosure<H>(pub(super) H);
 
-impl<F: AsyncFamily, H: AsyncBefore<F>> CallFlat<F> for Before<H> {
+impl<F: AsyncFamily, H: AsyncBefore<F>> CallFlat<F> for BeforeCall<H> {
     fn call<'h>(
         &'h self,
         context: &'h mut Owned<F>,
         _: &'h mut Vec<HookError<F::Error>>,
     ) -> BoxFuture<'h, FlatResult<F>> {
-        Box::pin(async move { self.0.before(context).await.map_err(Fault::own) })
+        Box::pin(async move { self.0.before(context).await.map_err(CallError::own) })
     }
 }
 
-impl<F: AsyncFamily, H: AsyncAfter<F>> CallFlat<F> for After<H> {
+impl<F: AsyncFamily, H: AsyncAfter<F>> CallFlat<F> for AfterCall<H> {
     fn call<'h>(
         &'h self,
         context: &'h mut Owned<F>,
         _: &'h mut Vec<HookError<F::Error>>,
     ) -> BoxFuture<'h, FlatResult<F>> {
         Box::pin(async move {
-            self.0.after(context).await.map_err(Fault::own)?;
+            self.0.after(context).await.map_err(CallError::own)?;
             Ok(Flow::Continue)
         })
     }
 }
 
-impl<F, H> CallFlat<F> for Boxed<H>
+impl<F, H> CallFlat<F> for BoxedClosure<H>
 where
     F: AsyncFamily,
     H: for<'h> Fn(&'h mut Owned<F>) -> BoxFuture<'h, Result<Flow, F::Error>> + Send + Sync,
@@ -88,11 +88,11 @@ where
         context: &'h mut Owned<F>,
         _: &'h mut Vec<HookError<F::Error>>,
     ) -> BoxFuture<'h, FlatResult<F>> {
-        Box::pin(async move { (self.0)(context).await.map_err(Fault::own) })
+        Box::pin(async move { (self.0)(context).await.map_err(CallError::own) })
     }
 }
 
-impl<F, H> CallFlat<F> for BoxedAfter<H>
+impl<F, H> CallFlat<F> for BoxedAfterClosure<H>
 where
     F: AsyncFamily,
     H: for<'h> Fn(&'h mut Owned<F>) -> BoxFuture<'h, Result<(), F::Error>> + Send + Sync,
@@ -103,13 +103,13 @@ where
         _: &'h mut Vec<HookError<F::Error>>,
     ) -> BoxFuture<'h, FlatResult<F>> {
         Box::pin(async move {
-            (self.0)(context).await.map_err(Fault::own)?;
+            (self.0)(context).await.map_err(CallError::own)?;
             Ok(Flow::Continue)
         })
     }
 }
 
-impl<F: AsyncFamily, H: AsyncAround<F>> CallWrap<F> for Around<H> {
+impl<F: AsyncFamily, H: AsyncAround<F>> CallWrap<F> for AroundCall<H> {
     fn call<'h>(
         &'h self,
         context: &'h mut Owned<F>,
@@ -119,7 +119,7 @@ impl<F: AsyncFamily, H: AsyncAround<F>> CallWrap<F> for Around<H> {
     }
 }
 
-impl<F: AsyncFamily, H: AsyncReplace<F>> CallWrap<F> for Replace<H> {
+impl<F: AsyncFamily, H: AsyncReplace<F>> CallWrap<F> for ReplaceCall<H> {
     fn call<'h>(
         &'h self,
         context: &'h mut Owned<F>,
@@ -129,7 +129,7 @@ impl<F: AsyncFamily, H: AsyncReplace<F>> CallWrap<F> for Replace<H> {
     }
 }
 
-impl<F, H> CallWrap<F> for Boxed<H>
+impl<F, H> CallWrap<F> for BoxedClosure<H>
 where
     F: AsyncFamily,
     H: for<'h> Fn(&'h mut Owned<F>, &'h mut AsyncNext<'h, F>) -> BoxFuture<'h, WrapResult<F>>

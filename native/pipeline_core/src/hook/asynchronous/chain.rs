@@ -2,32 +2,32 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::callback::{Call, CallFlat, CallWrap};
-use super::limits::Limits;
+use super::callback::{AsyncCallback, CallFlat, CallWrap};
+use super::limits::RunLimits;
 use super::next::Inside;
-use super::run_error::{Place, Stop};
+use super::run_error::{RunPosition, StopReason};
 use super::{AsyncCore, AsyncFamily, AsyncHook, Owned, RunError, Running};
-use crate::hook::listing::Listing;
+use crate::hook::listing::HookListing;
+use crate::hook::listing::tell_by_listing;
 use crate::hook::policy::Policy;
-use crate::hook::told::tell_by_listing;
-use crate::hook::{Attachment, Cause, ChainError, ContextFamily, Failure, HookError, Kind};
+use crate::hook::{Attachment, Cause, ChainError, ContextFamily, HookError, HookKind, RunFailure};
 use crate::plugin::{Name, PluginId};
 
 /// One hook of a chain.
-pub(super) struct Step<F: ContextFamily, H: ?Sized> {
+pub(super) struct AsyncStep<F: ContextFamily, H: ?Sized> {
     pub(super) hook: Arc<H>,
     pub(super) policy: Policy<F>,
     pub(super) timeout: Option<Duration>,
 }
 
-/// The async hooks of one point in the order in which they run; see [`Chain`](crate::hook::Chain), which it equals but
-/// for the waiting. An example stands in the [module documentation](super).
+/// The async hooks of one point in the order in which they run; see [`Chain`](crate::hook::Chain), which it
+/// equals but for the waiting. An example stands in the [module documentation](super).
 pub struct AsyncChain<F: ContextFamily> {
-    pub(super) listing: Listing,
-    pub(super) arounds: Vec<Step<F, dyn CallWrap<F>>>,
-    pub(super) befores: Vec<Step<F, dyn CallFlat<F>>>,
-    pub(super) replaces: Vec<Step<F, dyn CallWrap<F>>>,
-    pub(super) afters: Vec<Step<F, dyn CallFlat<F>>>,
+    pub(super) listing: HookListing,
+    pub(super) arounds: Vec<AsyncStep<F, dyn CallWrap<F>>>,
+    pub(super) befores: Vec<AsyncStep<F, dyn CallFlat<F>>>,
+    pub(super) replaces: Vec<AsyncStep<F, dyn CallWrap<F>>>,
+    pub(super) afters: Vec<AsyncStep<F, dyn CallFlat<F>>>,
 }
 
 impl<F: ContextFamily> AsyncChain<F> {
@@ -43,7 +43,7 @@ impl<F: ContextFamily> AsyncChain<F> {
     ) -> Result<Self, ChainError> {
         let mut chain = Self::empty(point);
         let point = chain.point().clone();
-        chain.listing = Listing::order(point, hooks, dependencies, |hook| chain.push(hook))?;
+        chain.listing = HookListing::order(point, hooks, dependencies, |hook| chain.push(hook))?;
         Ok(chain)
     }
 
@@ -55,23 +55,23 @@ impl<F: ContextFamily> AsyncChain<F> {
             timeout,
         } = hook;
         match call {
-            Call::Wrap(hook) => {
+            AsyncCallback::Wrap(hook) => {
                 let wrapping = match kind {
-                    Kind::Around => &mut self.arounds,
+                    HookKind::Around => &mut self.arounds,
                     _ => &mut self.replaces,
                 };
-                wrapping.push(Step {
+                wrapping.push(AsyncStep {
                     hook,
                     policy,
                     timeout,
                 });
             }
-            Call::Flat(hook) => {
+            AsyncCallback::Flat(hook) => {
                 let flat = match kind {
-                    Kind::Before => &mut self.befores,
+                    HookKind::Before => &mut self.befores,
                     _ => &mut self.afters,
                 };
-                flat.push(Step {
+                flat.push(AsyncStep {
                     hook,
                     policy,
                     timeout,
@@ -83,7 +83,7 @@ impl<F: ContextFamily> AsyncChain<F> {
     /// A chain without hooks.
     pub fn empty(point: impl Into<Name>) -> Self {
         Self {
-            listing: Listing::empty(point),
+            listing: HookListing::empty(point),
             arounds: Vec::new(),
             befores: Vec::new(),
             replaces: Vec::new(),
@@ -97,7 +97,7 @@ impl<F: ContextFamily> AsyncChain<F> {
     #[cold]
     pub(super) fn error(
         &self,
-        kind: Kind,
+        kind: HookKind,
         index: usize,
         cause: Cause<F::Error>,
     ) -> HookError<F::Error> {
@@ -108,8 +108,9 @@ impl<F: ContextFamily> AsyncChain<F> {
 impl<F: AsyncFamily> AsyncChain<F> {
     /// Runs the hooks around `core` on `context`, which holds the result afterwards.
     ///
-    /// Failures of hooks that are skipped are added to `skipped`, in the order in which they happened; so are hooks left
-    /// out for their open [`Circuit`](crate::hook::Circuit). When the run fails or its future is dropped, the context stands as that left it.
+    /// Failures of hooks that are skipped are added to `skipped`, in the order in which they happened; so are
+    /// hooks left out for their open [`Circuit`](crate::hook::Circuit). When the run fails or its future is
+    /// dropped, the context stands as that left it.
     ///
     /// # Errors
     ///
@@ -117,50 +118,50 @@ impl<F: AsyncFamily> AsyncChain<F> {
     ///
     /// # Panics
     ///
-    /// When `core` does, with its payload. A panic of a hook is an error. A hook with a timeout wants the clock of a
-    /// Tokio runtime.
+    /// When `core` does, with its payload. A panic of a hook is an error. A hook with a timeout wants the
+    /// clock of a Tokio runtime.
     pub async fn run(
         &self,
         context: &mut Owned<F>,
         core: impl AsyncCore<F>,
         skipped: &mut Vec<HookError<F::Error>>,
     ) -> Result<(), RunError<F::Error>> {
-        let mut place = Place::default();
-        self.run_at(context, core, skipped, &mut place)
+        let mut position = RunPosition::default();
+        self.run_at(context, core, skipped, &mut position)
             .await
             .map_err(RunError::or_panic)
     }
 
-    /// As [`AsyncChain::run`], within limits. An example stands with [`Limits`].
+    /// As [`AsyncChain::run`], within limits. An example stands with [`RunLimits`].
     ///
     /// # Errors
     ///
-    /// As [`AsyncChain::run`]; and [`RunError::DeadlineExceeded`] or [`RunError::Cancelled`], which name the hook that
-    /// the run had come to.
+    /// As [`AsyncChain::run`]; and [`RunError::DeadlineExceeded`] or [`RunError::Cancelled`], which name the
+    /// hook that the run had come to.
     ///
     /// # Panics
     ///
     /// As [`AsyncChain::run`].
     pub async fn run_within(
         &self,
-        limits: &Limits,
+        limits: &RunLimits,
         context: &mut Owned<F>,
         core: impl AsyncCore<F>,
         skipped: &mut Vec<HookError<F::Error>>,
     ) -> Result<(), RunError<F::Error>> {
-        let mut place = Place::default();
+        let mut position = RunPosition::default();
         let ended = limits
-            .apply(self.run_at(context, core, skipped, &mut place))
+            .apply(self.run_at(context, core, skipped, &mut position))
             .await;
         let stop = match ended {
             Ok(result) => return result.map_err(RunError::or_panic),
             Err(stop) => stop,
         };
         let point = self.point().clone();
-        let running = self.running(place);
+        let running = self.running(position);
         Err(match stop {
-            Stop::Deadline => RunError::DeadlineExceeded { point, running },
-            Stop::Cancelled => RunError::Cancelled { point, running },
+            StopReason::Deadline => RunError::DeadlineExceeded { point, running },
+            StopReason::Cancelled => RunError::Cancelled { point, running },
         })
     }
 
@@ -169,22 +170,22 @@ impl<F: AsyncFamily> AsyncChain<F> {
         context: &mut Owned<F>,
         mut core: impl AsyncCore<F>,
         skipped: &mut Vec<HookError<F::Error>>,
-        place: &mut Place,
-    ) -> Result<(), Failure<F::Error>> {
+        position: &mut RunPosition,
+    ) -> Result<(), RunFailure<F::Error>> {
         let inside = Inside {
             chain: self,
             core: &mut core,
             skipped,
-            place,
+            position,
         };
         inside.run_arounds(0, context).await
     }
 
-    fn running(&self, place: Place) -> Running {
-        match place {
-            Place::Nothing => Running::Nothing,
-            Place::Core => Running::Core,
-            Place::Hook(kind, index) => Running::Hook {
+    fn running(&self, position: RunPosition) -> Running {
+        match position {
+            RunPosition::Nothing => Running::Nothing,
+            RunPosition::Core => Running::Core,
+            RunPosition::Hook(kind, index) => Running::Hook {
                 plugin: self.listing.plugin(kind, index).clone(),
                 kind,
                 index,

@@ -8,18 +8,18 @@ use tokio::time::{Instant, sleep_until};
 
 /// The time that a hook takes for itself. It stands still while the hook is in its `next`.
 pub(super) struct Clock {
-    state: Mutex<State>,
+    state: Mutex<ClockState>,
 }
 
 #[derive(Clone, Copy)]
-enum State {
+enum ClockState {
     Runs { until: Instant },
     Stands { left: Duration },
 }
 
 impl Clock {
     pub(super) fn new(limit: Duration) -> Self {
-        let mut state = State::Stands { left: limit };
+        let mut state = ClockState::Stands { left: limit };
         state.run();
         Self {
             state: Mutex::new(state),
@@ -29,9 +29,9 @@ impl Clock {
     /// Stops the clock until the result is dropped.
     pub(super) fn pause(&self) -> Paused<'_> {
         let mut state = self.state.lock();
-        if let State::Runs { until } = *state {
+        if let ClockState::Runs { until } = *state {
             let left = until.saturating_duration_since(Instant::now());
-            *state = State::Stands { left };
+            *state = ClockState::Stands { left };
         }
         Paused { clock: self }
     }
@@ -44,7 +44,7 @@ impl Clock {
             if let Poll::Ready(output) = future.as_mut().poll(cx) {
                 return Poll::Ready(Some(output));
             }
-            let State::Runs { until } = *self.state.lock() else {
+            let ClockState::Runs { until } = *self.state.lock() else {
                 // Whatever ends the pause wakes this task.
                 return Poll::Pending;
             };
@@ -57,7 +57,7 @@ impl Clock {
     }
 }
 
-impl State {
+impl ClockState {
     fn run(&mut self) {
         if let Self::Stands { left } = *self {
             let now = Instant::now();

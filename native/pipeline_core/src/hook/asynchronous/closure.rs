@@ -1,8 +1,8 @@
 //! `async fn`s and async closures are hooks, as far as they borrow nothing from themselves.
 //!
-//! `AsyncFn` alone cannot say that its future is `Send`; the traits here can. It stands beside them because it is
-//! fundamental: the compiler knows that no other type will come to implement it, so that any type can implement the
-//! traits of hooks.
+//! `AsyncFn` alone cannot say that its future is `Send`; the traits here can. It stands beside them because
+//! it is fundamental: the compiler knows that no other type will come to implement it, so that any type can
+//! implement the traits of hooks.
 
 use super::{
     AsyncAfter, AsyncAround, AsyncBefore, AsyncCore, AsyncFamily, AsyncListen, AsyncNext,
@@ -12,7 +12,7 @@ use crate::hook::{Flow, WrapError};
 
 /// A function of a context that returns a future. Implemented for all that fit; not meant to be implemented.
 pub trait AsyncCall<C, T>: Send + Sync {
-    /// What it returns.
+    /// The returned future.
     type Future: Future<Output = T> + Send;
 
     /// Calls it.
@@ -33,7 +33,7 @@ where
 
 /// As [`AsyncCall`], for what changes with each call.
 pub trait AsyncCallMut<C, T>: Send {
-    /// What it returns.
+    /// The returned future.
     type Future: Future<Output = T> + Send;
 
     /// Calls it.
@@ -55,7 +55,7 @@ where
 /// A function of a context and a `next` that returns a future. Implemented for all that fit; not meant to be
 /// implemented.
 pub trait AsyncWrap<C, N, T>: Send + Sync {
-    /// What it returns.
+    /// The returned future.
     type Future: Future<Output = T> + Send;
 
     /// Calls it.

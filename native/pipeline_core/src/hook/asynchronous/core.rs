@@ -3,14 +3,15 @@ use crate::hook::ContextFamily;
 
 /// The base operation of an async run. It is called anew for each `next` that leads to it.
 ///
-/// An `async fn` is one, and an async closure that captures references only; for any other closure there is [`boxed`].
+/// An `async fn` is one, and an async closure that captures references only; for any other closure there is
+/// [`boxed`].
 pub trait AsyncCore<F: ContextFamily>: Send {
     /// Does the work on the context, and leaves the result in it.
     fn call<'h>(&'h mut self, context: &'h mut Owned<F>) -> BoxFuture<'h, Result<(), F::Error>>;
 }
 
-/// A base operation from a closure that returns a boxed future. It hands its argument back: the signature is what a
-/// closure on its own cannot express.
+/// A base operation from a closure that returns a boxed future. It hands its argument back: the signature is
+/// what a closure on its own cannot express.
 ///
 /// ```
 /// # use pipeline_core::hook::ContextFamily;

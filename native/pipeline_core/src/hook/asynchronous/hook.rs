@@ -3,20 +3,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::callback::{
-    After, Around, Before, Boxed, BoxedAfter, Call, CallFlat, CallWrap, Replace,
+    AfterCall, AroundCall, AsyncCallback, BeforeCall, BoxedAfterClosure, BoxedClosure, CallFlat,
+    CallWrap, ReplaceCall,
 };
 use super::{
     AsyncAfter, AsyncAround, AsyncBefore, AsyncFamily, AsyncNext, AsyncReplace, BoxFuture, Owned,
 };
 use crate::hook::listing::Listed;
 use crate::hook::policy::Policy;
-use crate::hook::{Circuit, ContextFamily, Flow, Kind, OnError, WrapError};
+use crate::hook::{Circuit, ContextFamily, Flow, HookKind, OnError, WrapError};
 
-/// A hook of an [`AsyncChain`](super::AsyncChain), of any kind, with what its failure does to the run and how long it
-/// may take.
+/// A hook of an [`AsyncChain`](super::AsyncChain), of any kind, with what its failure does to the run and how
+/// long it may take.
 pub struct AsyncHook<F: ContextFamily> {
-    pub(super) kind: Kind,
-    pub(super) call: Call<F>,
+    pub(super) kind: HookKind,
+    pub(super) call: AsyncCallback<F>,
     pub(super) policy: Policy<F>,
     pub(super) timeout: Option<Duration>,
 }
@@ -24,22 +25,22 @@ pub struct AsyncHook<F: ContextFamily> {
 impl<F: AsyncFamily> AsyncHook<F> {
     /// A hook that wraps everything inside.
     pub fn around(hook: impl AsyncAround<F> + 'static) -> Self {
-        Self::wrap(Kind::Around, Around(hook))
+        Self::wrap(HookKind::Around, AroundCall(hook))
     }
 
     /// A hook that runs ahead of the base operation.
     pub fn before(hook: impl AsyncBefore<F> + 'static) -> Self {
-        Self::flat(Kind::Before, Before(hook))
+        Self::flat(HookKind::Before, BeforeCall(hook))
     }
 
     /// A hook that stands in for the base operation.
     pub fn replace(hook: impl AsyncReplace<F> + 'static) -> Self {
-        Self::wrap(Kind::Replace, Replace(hook))
+        Self::wrap(HookKind::Replace, ReplaceCall(hook))
     }
 
     /// A hook that runs on the result.
     pub fn after(hook: impl AsyncAfter<F> + 'static) -> Self {
-        Self::flat(Kind::After, After(hook))
+        Self::flat(HookKind::After, AfterCall(hook))
     }
 
     /// As [`AsyncHook::around`], for a closure that returns a boxed future.
@@ -53,10 +54,11 @@ impl<F: AsyncFamily> AsyncHook<F> {
             + Sync
             + 'static,
     {
-        Self::wrap(Kind::Around, Boxed(hook))
+        Self::wrap(HookKind::Around, BoxedClosure(hook))
     }
 
-    /// As [`AsyncHook::before`], for a closure that returns a boxed future. Such a closure can capture anything.
+    /// As [`AsyncHook::before`], for a closure that returns a boxed future. Such a closure can capture
+    /// anything.
     ///
     /// ```
     /// # use pipeline_core::hook::ContextFamily;
@@ -83,7 +85,7 @@ impl<F: AsyncFamily> AsyncHook<F> {
             + Sync
             + 'static,
     {
-        Self::flat(Kind::Before, Boxed(hook))
+        Self::flat(HookKind::Before, BoxedClosure(hook))
     }
 
     /// As [`AsyncHook::replace`], for a closure that returns a boxed future.
@@ -97,7 +99,7 @@ impl<F: AsyncFamily> AsyncHook<F> {
             + Sync
             + 'static,
     {
-        Self::wrap(Kind::Replace, Boxed(hook))
+        Self::wrap(HookKind::Replace, BoxedClosure(hook))
     }
 
     /// As [`AsyncHook::after`], for a closure that returns a boxed future.
@@ -108,18 +110,18 @@ impl<F: AsyncFamily> AsyncHook<F> {
             + Sync
             + 'static,
     {
-        Self::flat(Kind::After, BoxedAfter(hook))
+        Self::flat(HookKind::After, BoxedAfterClosure(hook))
     }
 
-    pub(super) fn flat(kind: Kind, call: impl CallFlat<F> + 'static) -> Self {
-        Self::new(kind, Call::Flat(Arc::new(call)))
+    pub(super) fn flat(kind: HookKind, call: impl CallFlat<F> + 'static) -> Self {
+        Self::new(kind, AsyncCallback::Flat(Arc::new(call)))
     }
 
-    fn wrap(kind: Kind, call: impl CallWrap<F> + 'static) -> Self {
-        Self::new(kind, Call::Wrap(Arc::new(call)))
+    fn wrap(kind: HookKind, call: impl CallWrap<F> + 'static) -> Self {
+        Self::new(kind, AsyncCallback::Wrap(Arc::new(call)))
     }
 
-    fn new(kind: Kind, call: Call<F>) -> Self {
+    fn new(kind: HookKind, call: AsyncCallback<F>) -> Self {
         Self {
             kind,
             call,
@@ -128,8 +130,8 @@ impl<F: AsyncFamily> AsyncHook<F> {
         }
     }
 
-    /// How long the hook may take for itself, the time in its `next` not counted. When it takes longer, its future is
-    /// dropped where it waits, and it fails with [`Cause::TimedOut`](crate::hook::Cause::TimedOut).
+    /// How long the hook may take for itself, the time in its `next` not counted. When it takes longer, its
+    /// future is dropped where it waits, and it fails with [`Cause::TimedOut`](crate::hook::Cause::TimedOut).
     ///
     /// A hook that computes without waiting is not interrupted.
     ///
@@ -169,8 +171,8 @@ impl<F: AsyncFamily> AsyncHook<F> {
 }
 
 impl<F: ContextFamily> AsyncHook<F> {
-    /// Says what a failure does to the run. Skipping copies the context before each call, and after each `next`, so
-    /// that what the hook did half-way can be undone.
+    /// Says what a failure does to the run. Skipping copies the context before each call, and after each
+    /// `next`, so that what the hook did half-way can be undone.
     #[must_use]
     pub fn on_error(mut self, on_error: OnError) -> Self
     where
@@ -180,22 +182,22 @@ impl<F: ContextFamily> AsyncHook<F> {
         self
     }
 
-    /// Gives it a circuit, as [`Hook::circuit`](crate::hook::Hook::circuit) does. A call whose future is dropped has
-    /// neither passed nor failed.
+    /// Gives it a circuit, as [`Hook::circuit`](crate::hook::Hook::circuit) does. A call whose future is
+    /// dropped has neither passed nor failed.
     #[must_use]
     pub fn circuit(mut self, circuit: impl Into<Circuit>) -> Self {
         self.policy.circuit = Some(circuit.into());
         self
     }
 
-    /// What it does.
-    pub fn kind(&self) -> Kind {
+    /// Its kind.
+    pub fn kind(&self) -> HookKind {
         self.kind
     }
 }
 
 impl<F: ContextFamily> Listed for AsyncHook<F> {
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> HookKind {
         self.kind
     }
 

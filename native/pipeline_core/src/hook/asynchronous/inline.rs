@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::blocking::Blocking;
-use super::callback::{Call, CallFlat, FlatResult};
-use super::fault::Fault;
+use super::call_error::CallError;
+use super::callback::{AsyncCallback, CallFlat, FlatResult};
 use super::{AsyncFamily, AsyncHook, BoxFuture, Owned};
-use crate::hook::callback::Call as SyncCall;
-use crate::hook::{After, Before, Chain, Flow, Hook, HookError, Kind};
+use crate::hook::callback::Callback;
+use crate::hook::{After, Before, Chain, Flow, Hook, HookError, HookKind};
 
 /// Why a sync hook cannot stand in an async chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
@@ -18,13 +18,13 @@ use crate::hook::{After, Before, Chain, Flow, Hook, HookError, Kind};
 )]
 pub struct SyncHookError {
     /// The kind of the hook: around or replace.
-    pub kind: Kind,
+    pub kind: HookKind,
 }
 
 /// Sync hooks in an async chain.
 impl<F: AsyncFamily> AsyncHook<F> {
-    /// A sync before or after hook, called in place: it holds its thread up while it computes. What it says about
-    /// failures is kept, and so is its circuit.
+    /// A sync before or after hook, called in place: it holds its thread up while it computes. What it says
+    /// about failures is kept, and so is its circuit.
     ///
     /// ```
     /// # use pipeline_core::hook::ContextFamily;
@@ -57,11 +57,12 @@ impl<F: AsyncFamily> AsyncHook<F> {
         )
     }
 
-    /// As [`AsyncHook::sync`], on a thread for what takes long ([`tokio::task::spawn_blocking`]), so that nothing else
-    /// is held up. The context moves there and back.
+    /// As [`AsyncHook::sync`], on a thread for what takes long ([`tokio::task::spawn_blocking`]), so that
+    /// nothing else is held up. The context moves there and back.
     ///
     /// A timeout or the end of the run does not stop the thread, which keeps the context: the run's is then
-    /// the default one, unless the failure is skipped. Such a hook looks at [`cancellation`](super::cancellation).
+    /// the default one, unless the failure is skipped. Such a hook looks at
+    /// [`cancellation`](super::cancellation).
     ///
     /// # Errors
     ///
@@ -85,27 +86,27 @@ impl<F: AsyncFamily> AsyncHook<F> {
     ) -> Result<Self, SyncHookError> {
         let kind = hook.kind();
         let call = match &hook.call {
-            SyncCall::Before(hook) => before(hook.clone()),
-            SyncCall::After(hook) => after(hook.clone()),
-            SyncCall::Around(_) | SyncCall::Replace(_) => return Err(SyncHookError { kind }),
+            Callback::Before(hook) => before(hook.clone()),
+            Callback::After(hook) => after(hook.clone()),
+            Callback::Around(_) | Callback::Replace(_) => return Err(SyncHookError { kind }),
         };
         Ok(Self {
             kind,
-            call: Call::Flat(call),
+            call: AsyncCallback::Flat(call),
             policy: hook.policy.clone(),
             timeout: None,
         })
     }
 
-    /// A whole sync chain as one before hook, called in place around nothing. A failure inside names the hook of that
-    /// chain.
+    /// A whole sync chain as one before hook, called in place around nothing. A failure inside names the hook
+    /// of that chain.
     pub fn before_chain(chain: Arc<Chain<F>>) -> Self {
-        Self::flat(Kind::Before, InlineChain(chain))
+        Self::flat(HookKind::Before, InlineChain(chain))
     }
 
     /// As [`AsyncHook::before_chain`], on the result.
     pub fn after_chain(chain: Arc<Chain<F>>) -> Self {
-        Self::flat(Kind::After, InlineChain(chain))
+        Self::flat(HookKind::After, InlineChain(chain))
     }
 }
 
@@ -119,7 +120,7 @@ impl<F: AsyncFamily> CallFlat<F> for InlineBefore<F> {
         context: &'h mut Owned<F>,
         _: &'h mut Vec<HookError<F::Error>>,
     ) -> BoxFuture<'h, FlatResult<F>> {
-        Box::pin(async move { self.0.before(context).map_err(Fault::own) })
+        Box::pin(async move { self.0.before(context).map_err(CallError::own) })
     }
 }
 
@@ -130,7 +131,7 @@ impl<F: AsyncFamily> CallFlat<F> for InlineAfter<F> {
         _: &'h mut Vec<HookError<F::Error>>,
     ) -> BoxFuture<'h, FlatResult<F>> {
         Box::pin(async move {
-            self.0.after(context).map_err(Fault::own)?;
+            self.0.after(context).map_err(CallError::own)?;
             Ok(Flow::Continue)
         })
     }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::run_error::Stop;
+use super::run_error::StopReason;
 use super::token;
 
 /// How long a run may take, and who can end it before.
@@ -12,7 +12,7 @@ use super::token;
 /// use std::time::Duration;
 ///
 /// use pipeline_core::hook::ContextFamily;
-/// use pipeline_core::hook::asynchronous::{AsyncChain, Limits, RunError};
+/// use pipeline_core::hook::asynchronous::{AsyncChain, RunLimits, RunError};
 ///
 /// # struct Texts;
 /// # impl ContextFamily for Texts {
@@ -22,7 +22,7 @@ use super::token;
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() {
 /// let chain = AsyncChain::<Texts>::empty("execute_node");
-/// let limits = Limits::new().timeout(Duration::from_millis(100));
+/// let limits = RunLimits::new().timeout(Duration::from_millis(100));
 /// let forever = async |_: &mut String| std::future::pending().await;
 /// let ended = chain.run_within(&limits, &mut String::new(), forever, &mut Vec::new()).await;
 /// assert_eq!(
@@ -32,14 +32,14 @@ use super::token;
 /// # }
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Limits {
+pub struct RunLimits {
     timeout: Option<Duration>,
     deadline: Option<Instant>,
     token: Option<CancellationToken>,
     grace: Duration,
 }
 
-impl Limits {
+impl RunLimits {
     /// No limits. The run has a token nevertheless; see [`cancellation`](super::cancellation).
     pub fn new() -> Self {
         Self::default()
@@ -52,7 +52,8 @@ impl Limits {
         self
     }
 
-    /// When a run has to be over, in the clock of Tokio. With [`Limits::timeout`], the earlier of the two counts.
+    /// When a run has to be over, in the clock of Tokio. With [`RunLimits::timeout`], the earlier of the two
+    /// counts.
     #[must_use]
     pub fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
@@ -66,8 +67,9 @@ impl Limits {
         self
     }
 
-    /// How long a run whose time is up may go on, so that hooks that look at [`cancellation`](super::cancellation) can
-    /// come to an end of their own. A run that succeeds meanwhile has succeeded. Default: not at all.
+    /// How long a run whose time is up may go on, so that hooks that look at
+    /// [`cancellation`](super::cancellation) can come to an end of their own. A run that succeeds meanwhile
+    /// has succeeded. Default: not at all.
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
@@ -89,7 +91,7 @@ impl Limits {
     pub(super) async fn apply<T, E>(
         &self,
         run: impl Future<Output = Result<T, E>>,
-    ) -> Result<Result<T, E>, Stop> {
+    ) -> Result<Result<T, E>, StopReason> {
         let outer = self.token.clone().unwrap_or_else(token::cancellation);
         let inner = outer.child_token();
         // However this ends, also by being dropped.
@@ -102,8 +104,8 @@ impl Limits {
         };
         let stop = match ended {
             Ok(Some(result)) => return Ok(result),
-            Ok(None) => Stop::Cancelled,
-            Err(_) => Stop::Deadline,
+            Ok(None) => StopReason::Cancelled,
+            Err(_) => StopReason::Deadline,
         };
         if !self.grace.is_zero() {
             inner.cancel();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{BoxFuture, Owned, SharedFamily};
 use crate::hook::listing::Listed;
-use crate::hook::{Circuit, ContextFamily, Kind, OnError};
+use crate::hook::{Circuit, ContextFamily, HookKind, OnError};
 
 /// A hook on a point that is no chain: it is called with the context, may wait, and gives a value.
 ///
@@ -37,9 +37,9 @@ pub(super) trait CallListen<F: ContextFamily, V>: Send + Sync {
     fn call<'h>(&'h self, context: &'h Owned<F>) -> BoxFuture<'h, Result<V, F::Error>>;
 }
 
-struct Listening<H>(H);
+struct ListenCall<H>(H);
 
-impl<F, V, H> CallListen<F, V> for Listening<H>
+impl<F, V, H> CallListen<F, V> for ListenCall<H>
 where
     F: SharedFamily,
     H: AsyncListen<F, V>,
@@ -49,9 +49,9 @@ where
     }
 }
 
-struct Boxed<H>(H);
+struct BoxedListenClosure<H>(H);
 
-impl<F, V, H> CallListen<F, V> for Boxed<H>
+impl<F, V, H> CallListen<F, V> for BoxedListenClosure<H>
 where
     F: SharedFamily,
     H: for<'h> Fn(&'h Owned<F>) -> BoxFuture<'h, Result<V, F::Error>> + Send + Sync,
@@ -78,7 +78,7 @@ where
     where
         V: 'static,
     {
-        Self::of(Arc::new(Listening(hook)))
+        Self::of(Arc::new(ListenCall(hook)))
     }
 
     /// As [`AsyncListener::new`], for a closure that returns a boxed future.
@@ -87,7 +87,7 @@ where
         V: 'static,
         H: for<'h> Fn(&'h Owned<F>) -> BoxFuture<'h, Result<V, F::Error>> + Send + Sync + 'static,
     {
-        Self::of(Arc::new(Boxed(hook)))
+        Self::of(Arc::new(BoxedListenClosure(hook)))
     }
 
     fn of(hook: Arc<dyn CallListen<F, V>>) -> Self {
@@ -123,8 +123,8 @@ where
 }
 
 impl<F: ContextFamily, V> Listed for AsyncListener<F, V> {
-    fn kind(&self) -> Kind {
-        Kind::Listen
+    fn kind(&self) -> HookKind {
+        HookKind::Listen
     }
 
     fn on_error(&self) -> OnError {

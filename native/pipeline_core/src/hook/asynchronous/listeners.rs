@@ -9,13 +9,14 @@ use super::guard::guarded;
 use super::listen::AsyncListener;
 use super::{Owned, SharedFamily};
 use crate::hook::failure::panic_message;
-use crate::hook::listing::Listing;
-use crate::hook::told::tell_by_listing;
-use crate::hook::{Attachment, Cause, ChainError, ContextFamily, HookError, Kind, OnError};
+use crate::hook::listing::HookListing;
+use crate::hook::listing::tell_by_listing;
+use crate::hook::verdict::is_skipped;
+use crate::hook::{Attachment, Cause, ChainError, ContextFamily, HookError, HookKind};
 use crate::plugin::{Name, PluginId};
 
-/// The async listeners of one point. They are called beside each other, as many at once as the run allows; what they
-/// give stands in the order of hooks.
+/// The async listeners of one point. They are called beside each other, as many at once as the run allows;
+/// what they give stands in the order of hooks.
 ///
 /// ```
 /// use std::num::NonZeroUsize;
@@ -42,7 +43,7 @@ use crate::plugin::{Name, PluginId};
 /// # }
 /// ```
 pub struct AsyncListeners<F: ContextFamily, V> {
-    listing: Listing,
+    listing: HookListing,
     hooks: Vec<AsyncListener<F, V>>,
 }
 
@@ -58,7 +59,7 @@ impl<F: ContextFamily, V> AsyncListeners<F, V> {
         dependencies: impl Fn(&PluginId) -> &'d [PluginId],
     ) -> Result<Self, ChainError> {
         let mut ordered = Vec::with_capacity(hooks.len());
-        let listing = Listing::order(point, hooks, dependencies, |hook| ordered.push(hook))?;
+        let listing = HookListing::order(point, hooks, dependencies, |hook| ordered.push(hook))?;
         Ok(Self {
             listing,
             hooks: ordered,
@@ -76,8 +77,8 @@ where
     ///
     /// # Errors
     ///
-    /// The first failure, in order, that is not skipped: listeners behind it are not begun any more, or dropped. Those
-    /// that are skipped are added to `skipped`, in order.
+    /// The first failure, in order, that is not skipped: listeners behind it are not begun any more, or
+    /// dropped. Those that are skipped are added to `skipped`, in order.
     pub async fn collect(
         &self,
         context: &Owned<F>,
@@ -91,17 +92,17 @@ where
             .into_iter()
             .zip(&self.hooks)
         {
-            match (result, hook.on_error) {
-                (Ok(value), _) => values.push(value),
-                (Err(error), OnError::Skip) => skipped.push(error),
-                (Err(error), OnError::Halt) => return Err(error),
+            match result {
+                Ok(value) => values.push(value),
+                Err(error) if is_skipped(hook.on_error) => skipped.push(error),
+                Err(error) => return Err(error),
             }
         }
         Ok(values)
     }
 
-    /// Mode `:notify`: all are called, at most `at_once` at the same time, and their values ignored. No failure stops the
-    /// others; all are returned, in order.
+    /// Mode `:notify`: all are called, at most `at_once` at the same time, and their values ignored. No
+    /// failure stops the others; all are returned, in order.
     pub async fn notify(
         &self,
         context: &Owned<F>,
@@ -134,7 +135,7 @@ where
             if index >= end {
                 continue;
             }
-            if halts && result.is_err() && self.hooks[index].on_error == OnError::Halt {
+            if halts && result.is_err() && !is_skipped(self.hooks[index].on_error) {
                 end = index + 1;
             }
             results[index] = Some(result);
@@ -155,7 +156,7 @@ where
         } = &self.hooks[index];
         let admitted = self
             .listing
-            .admit(Kind::Listen, index, circuit.as_ref())
+            .admit(HookKind::Listen, index, circuit.as_ref())
             .map_err(|cause| self.error(index, cause))?;
         let call = guarded(async { hook.call(context).await });
         let result = match limit {
@@ -172,7 +173,7 @@ where
     }
 
     fn error(&self, index: usize, cause: Cause<F::Error>) -> HookError<F::Error> {
-        self.listing.error(Kind::Listen, index, cause)
+        self.listing.error(HookKind::Listen, index, cause)
     }
 }
 
@@ -180,8 +181,8 @@ impl<F, V: Send> AsyncListeners<F, Option<V>>
 where
     F: SharedFamily,
 {
-    /// Mode `:first`: the first value that is one. The listeners are called one after the other, and later ones not at
-    /// all.
+    /// Mode `:first`: the first value that is one. The listeners are called one after the other, and later
+    /// ones not at all.
     ///
     /// # Errors
     ///
@@ -192,11 +193,11 @@ where
         skipped: &mut Vec<HookError<F::Error>>,
     ) -> Result<Option<V>, HookError<F::Error>> {
         for (index, hook) in self.hooks.iter().enumerate() {
-            match (self.call(index, context).await, hook.on_error) {
-                (Ok(None), _) => {}
-                (Ok(value), _) => return Ok(value),
-                (Err(error), OnError::Skip) => skipped.push(error),
-                (Err(error), OnError::Halt) => return Err(error),
+            match self.call(index, context).await {
+                Ok(None) => {}
+                Ok(value) => return Ok(value),
+                Err(error) if is_skipped(hook.on_error) => skipped.push(error),
+                Err(error) => return Err(error),
             }
         }
         Ok(None)

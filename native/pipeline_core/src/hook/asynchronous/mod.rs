@@ -1,8 +1,8 @@
 //! Hooks that wait: chains on Tokio (feature `async`).
 //!
-//! [`AsyncBefore`], [`AsyncAfter`], [`AsyncAround`] and [`AsyncReplace`] hooks form an [`AsyncChain`], with the order, the
-//! early answers, the fallbacks and the skipped failures of a [`Chain`](super::Chain). [`AsyncListen`] hooks stand on
-//! points of their own, as [`AsyncListeners`], and run beside each other.
+//! [`AsyncBefore`], [`AsyncAfter`], [`AsyncAround`] and [`AsyncReplace`] hooks form an [`AsyncChain`], with
+//! the order, the early answers, the fallbacks and the skipped failures of a [`Chain`](super::Chain).
+//! [`AsyncListen`] hooks stand on points of their own, as [`AsyncListeners`], and run beside each other.
 //!
 //! ```
 //! use pipeline_core::hook::asynchronous::{AsyncChain, AsyncHook, AsyncNext};
@@ -47,36 +47,37 @@
 //!
 //! # Contexts
 //!
-//! A future may wait for long, move between threads, and be dropped at any point where it waits. So the contexts of an
-//! [`AsyncFamily`] own what they hold and are `Send`: `F::Context<'static>`, which [`Owned`] names. Any family whose
-//! context is so is one, nothing has to be implemented. A family whose contexts borrow from their caller, such as the
-//! terms of a BEAM process, can have sync chains only. Listeners share the context, which has to be `Sync` for them.
+//! A future may wait for long, move between threads, and be dropped at any point where it waits. So the
+//! contexts of an [`AsyncFamily`] own what they hold and are `Send`: `F::Context<'static>`, which [`Owned`]
+//! names. Any family whose context is so is one, nothing has to be implemented. A family whose contexts
+//! borrow from their caller, such as the terms of a BEAM process, can have sync chains only. Listeners share
+//! the context, which has to be `Sync` for them.
 //!
 //! # What a hook is written as
 //!
 //! - A type that implements one of the traits with an `async fn`.
 //! - An `async fn`, or an async closure that captures nothing or only references.
 //! - A closure that captures more, and returns a boxed future: [`AsyncHook::before_fn`] and its like.
-//! - A sync hook: [`AsyncHook::sync`] calls it in place, [`AsyncHook::blocking`] on a thread where it may take its time,
-//!   and [`AsyncHook::before_chain`] runs a whole sync chain.
+//! - A sync hook: [`AsyncHook::sync`] calls it in place, [`AsyncHook::blocking`] on a thread where it may
+//!   take its time, and [`AsyncHook::before_chain`] runs a whole sync chain.
 //!
 //! # Time
 //!
-//! [`AsyncHook::timeout`] limits one hook, not counting what it wraps; [`Limits`] limit a run and tell by a token
-//! that it is over. Both drop what waits. Work that a hook has handed to other threads goes on, unless it looks at the
-//! token: [`cancellation`].
+//! [`AsyncHook::timeout`] limits one hook, not counting what it wraps; [`RunLimits`] limit a run and tell by
+//! a token that it is over. Both drop what waits. Work that a hook has handed to other threads goes on,
+//! unless it looks at the token: [`cancellation`].
 //!
 //! Dropping the future of a run drops everything inside. The context is left as it stood.
 
 mod around;
 mod blocking;
+mod call_error;
 mod callback;
 mod chain;
 mod clock;
 mod closure;
 mod core;
 mod family;
-mod fault;
 mod flat;
 mod guard;
 mod hook;
@@ -98,7 +99,7 @@ pub use family::{AsyncFamily, BoxFuture, Owned, SharedFamily};
 pub use hook::AsyncHook;
 pub use inline::SyncHookError;
 pub use kind::{AsyncAfter, AsyncBefore};
-pub use limits::Limits;
+pub use limits::RunLimits;
 pub use listen::{AsyncListen, AsyncListener};
 pub use listeners::AsyncListeners;
 pub use next::AsyncNext;

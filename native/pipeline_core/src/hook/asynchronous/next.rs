@@ -1,12 +1,14 @@
 use std::fmt;
 
 use super::clock::Clock;
-use super::run_error::Place;
+use super::run_error::RunPosition;
 use super::{AsyncChain, AsyncCore, AsyncFamily, Owned};
-use crate::hook::rescue::RescueRef;
-use crate::hook::{ContextFamily, Failure, HookError, Inner};
+use crate::hook::next::Rest;
+use crate::hook::policy::RescueRef;
+use crate::hook::verdict::NextCall;
+use crate::hook::{ContextFamily, HookError, Inner, RunFailure};
 
-/// What an [`AsyncAround`](super::AsyncAround) or [`AsyncReplace`](super::AsyncReplace) hook wraps.
+/// The inside of an [`AsyncAround`](super::AsyncAround) or [`AsyncReplace`](super::AsyncReplace) hook.
 pub struct AsyncNext<'r, F: ContextFamily> {
     pub(super) inside: Inside<'r, F>,
     pub(super) rest: Rest,
@@ -16,48 +18,32 @@ pub struct AsyncNext<'r, F: ContextFamily> {
     pub(super) clock: Option<&'r Clock>,
 }
 
-/// What all hooks of a run work on.
+/// The state of a run, shared by its hooks.
 pub(super) struct Inside<'r, F: ContextFamily> {
     pub(super) chain: &'r AsyncChain<F>,
     pub(super) core: &'r mut (dyn AsyncCore<F> + 'r),
     pub(super) skipped: &'r mut Vec<HookError<F::Error>>,
-    pub(super) place: &'r mut Place,
+    pub(super) position: &'r mut RunPosition,
 }
 
-/// Where the inside begins: at this around, or at this replace hook.
-#[derive(Clone, Copy)]
-pub(super) enum Rest {
-    Arounds(usize),
-    Replaces(usize),
-}
-
-/// What came of the calls.
+/// The results of the calls.
 pub(super) struct Outcome<F: ContextFamily> {
-    pub(super) last: Last<Owned<F>>,
-    pub(super) failure: Option<Failure<F::Error>>,
-}
-
-/// What came of the last call.
-pub(super) enum Last<C> {
-    NotCalled,
-    /// The call was dropped before it was over.
-    Dropped,
-    Done(Option<C>),
-    Failed,
+    pub(super) last: NextCall<Option<Owned<F>>>,
+    pub(super) failure: Option<RunFailure<F::Error>>,
 }
 
 impl<F: AsyncFamily> AsyncNext<'_, F> {
     /// Runs the inside on `context`, which holds its result afterwards. Each call runs it anew.
     ///
-    /// Dropping the future drops what runs inside. A hook that does so and then fails is not skipped: what ran once
-    /// would run twice.
+    /// Dropping the future drops what runs inside. A hook that does so and then fails is not skipped: what
+    /// ran once would run twice.
     ///
     /// # Errors
     ///
     /// [`Inner`] when the inside failed; [`AsyncNext::failure`] then says how.
     pub async fn call(&mut self, context: &mut Owned<F>) -> Result<(), Inner<F::Error>> {
-        self.outcome.last = Last::Dropped;
-        let place = *self.inside.place;
+        self.outcome.last = NextCall::Dropped;
+        let position = *self.inside.position;
         let paused = self.clock.map(Clock::pause);
         let inside = self.inside.reborrow();
         let result = match self.rest {
@@ -65,14 +51,14 @@ impl<F: AsyncFamily> AsyncNext<'_, F> {
             Rest::Replaces(from) => inside.run_replaces(from, context).await,
         };
         drop(paused);
-        *self.inside.place = place;
+        *self.inside.position = position;
         match result {
             Ok(()) => {
-                self.outcome.last = Last::Done(self.rescue.map(|rescue| rescue.copy(context)));
+                self.outcome.last = NextCall::Done(self.rescue.map(|rescue| rescue.copy(context)));
                 Ok(())
             }
             Err(failure) => {
-                self.outcome.last = Last::Failed;
+                self.outcome.last = NextCall::Failed;
                 self.outcome.failure = Some(failure);
                 Err(Inner::new())
             }
@@ -82,7 +68,7 @@ impl<F: AsyncFamily> AsyncNext<'_, F> {
 
 impl<F: ContextFamily> AsyncNext<'_, F> {
     /// How the last call that failed did.
-    pub fn failure(&self) -> Option<&Failure<F::Error>> {
+    pub fn failure(&self) -> Option<&RunFailure<F::Error>> {
         self.outcome.failure.as_ref()
     }
 }
@@ -93,7 +79,7 @@ impl<F: ContextFamily> Inside<'_, F> {
             chain: self.chain,
             core: &mut *self.core,
             skipped: &mut *self.skipped,
-            place: &mut *self.place,
+            position: &mut *self.position,
         }
     }
 }

@@ -1,10 +1,10 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::hook::{Failure, HookError, Kind};
+use crate::hook::{HookError, HookKind, RunFailure};
 use crate::plugin::{Name, PluginId};
 
-/// Why an async run failed, for its caller. Hooks inside see a [`Failure`].
+/// Why an async run failed, for its caller. Hooks inside see a [`RunFailure`].
 ///
 /// With serde it can be written and read, as the errors of sync hooks can.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub enum RunError<E> {
     DeadlineExceeded {
         /// The point.
         point: Name,
-        /// What the run was at.
+        /// The position of the run.
         running: Running,
     },
     /// Its token was cancelled. What waited was dropped.
@@ -30,12 +30,12 @@ pub enum RunError<E> {
     Cancelled {
         /// The point.
         point: Name,
-        /// What the run was at.
+        /// The position of the run.
         running: Running,
     },
 }
 
-/// What a run was at when it was ended.
+/// The position of a run that was ended.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -49,7 +49,7 @@ pub enum Running {
         /// Whose hook it is.
         plugin: PluginId,
         /// Its kind.
-        kind: Kind,
+        kind: HookKind,
         /// Its place among the hooks of its kind on the point, counted from 0.
         index: usize,
     },
@@ -60,27 +60,27 @@ pub enum Running {
 
 /// Why a run was ended from outside.
 #[derive(Clone, Copy)]
-pub(super) enum Stop {
+pub(super) enum StopReason {
     Deadline,
     Cancelled,
 }
 
-/// What a run is at, while it runs.
+/// The position of a run while it runs.
 #[derive(Clone, Copy, Default)]
-pub(super) enum Place {
+pub(super) enum RunPosition {
     #[default]
     Nothing,
-    Hook(Kind, usize),
+    Hook(HookKind, usize),
     Core,
 }
 
 impl<E> RunError<E> {
     /// A panic of the base operation is the caller's.
-    pub(super) fn or_panic(failure: Failure<E>) -> Self {
+    pub(super) fn or_panic(failure: RunFailure<E>) -> Self {
         match failure {
-            Failure::Hook(error) => Self::Hook(error),
-            Failure::Core(error) => Self::Core(error),
-            Failure::CorePanicked(payload) => std::panic::resume_unwind(payload),
+            RunFailure::Hook(error) => Self::Hook(error),
+            RunFailure::Core(error) => Self::Core(error),
+            RunFailure::CorePanicked(payload) => std::panic::resume_unwind(payload),
         }
     }
 }

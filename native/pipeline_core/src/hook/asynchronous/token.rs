@@ -6,9 +6,9 @@ tokio::task_local! {
 
 /// The token of the run that the caller is a hook of: cancelled when the run is over, however it ended.
 ///
-/// It is for what dropping a future does not stop: tasks that a hook spawned, and blocking hooks. A run without
-/// [`Limits`](super::Limits) has none, and neither has a spawned task, to which a hook hands the token; outside of a
-/// run the token is one that nobody cancels.
+/// It is for what dropping a future does not stop: tasks that a hook spawned, and blocking hooks. A run
+/// without [`RunLimits`](super::RunLimits) has none, and neither has a spawned task, to which a hook hands
+/// the token; outside of a run the token is one that nobody cancels.
 ///
 /// ```
 /// # use pipeline_core::hook::ContextFamily;

@@ -1,14 +1,15 @@
 use super::callback::CallWrap;
-use super::chain::Step;
+use super::chain::AsyncStep;
 use super::clock::Clock;
 use super::guard::guarded;
-use super::next::{Inside, Last, Outcome, Rest};
-use super::run_error::Place;
+use super::next::{Inside, Outcome};
+use super::run_error::RunPosition;
 use super::{AsyncFamily, AsyncNext, BoxFuture, Owned};
 use crate::hook::failure::panic_message;
-use crate::hook::next::Ended;
+use crate::hook::next::Rest;
 use crate::hook::policy::Policy;
-use crate::hook::{Cause, Failure, Kind, WrapError};
+use crate::hook::verdict::{AfterFailure, Blame, NextCall, blame};
+use crate::hook::{Cause, HookKind, RunFailure};
 
 impl<'r, F: AsyncFamily> Inside<'r, F> {
     /// The arounds from this one on, and what they wrap. The depth is bounded by `MAX_NESTING`.
@@ -16,12 +17,12 @@ impl<'r, F: AsyncFamily> Inside<'r, F> {
         mut self,
         from: usize,
         context: &mut Owned<F>,
-    ) -> Result<(), Failure<F::Error>> {
+    ) -> Result<(), RunFailure<F::Error>> {
         let chain = self.chain;
         match chain.arounds.get(from) {
             Some(step) => {
                 let rest = Rest::Arounds(from + 1);
-                self.wrap(Kind::Around, from, step, rest, context).await
+                self.wrap(HookKind::Around, from, step, rest, context).await
             }
             None => self.run_flat(context).await,
         }
@@ -32,44 +33,46 @@ impl<'r, F: AsyncFamily> Inside<'r, F> {
         mut self,
         from: usize,
         context: &mut Owned<F>,
-    ) -> Result<(), Failure<F::Error>> {
+    ) -> Result<(), RunFailure<F::Error>> {
         let chain = self.chain;
         if let Some(step) = chain.replaces.get(from) {
             let rest = Rest::Replaces(from + 1);
-            return self.wrap(Kind::Replace, from, step, rest, context).await;
+            return self
+                .wrap(HookKind::Replace, from, step, rest, context)
+                .await;
         }
-        *self.place = Place::Core;
+        *self.position = RunPosition::Core;
         // Its panic passes through hooks that are not to blame for it.
         match guarded(async { self.core.call(context).await }).await {
-            Ok(result) => result.map_err(Failure::Core),
-            Err(payload) => Err(Failure::CorePanicked(payload)),
+            Ok(result) => result.map_err(RunFailure::Core),
+            Err(payload) => Err(RunFailure::CorePanicked(payload)),
         }
     }
 
     /// Calls one hook that wraps others, and tells its own failure from one that it hands on.
     async fn wrap(
         &mut self,
-        kind: Kind,
+        kind: HookKind,
         index: usize,
-        step: &Step<F, dyn CallWrap<F>>,
+        step: &AsyncStep<F, dyn CallWrap<F>>,
         rest: Rest,
         context: &mut Owned<F>,
-    ) -> Result<(), Failure<F::Error>> {
-        *self.place = Place::Hook(kind, index);
+    ) -> Result<(), RunFailure<F::Error>> {
+        *self.position = RunPosition::Hook(kind, index);
         let chain = self.chain;
         let Policy { rescue, circuit } = &step.policy;
         let mut saved = None;
         let mut outcome = Outcome {
-            last: Last::NotCalled,
+            last: NextCall::None,
             failure: None,
         };
         let ended = match chain.listing.admit(kind, index, circuit.as_ref()) {
-            Err(open) => Err(Ended::Itself(open)),
+            Err(open) => Err(Blame::Itself(open)),
             Ok(admitted) => {
                 saved = rescue.map(|rescue| rescue.copy(context));
                 let ended = self.attempt(step, rest, &mut outcome, context).await;
                 admitted.ended::<F>(match &ended {
-                    Err(Ended::Itself(cause)) => Some(cause),
+                    Err(Blame::Itself(cause)) => Some(cause),
                     _ => None,
                 });
                 ended
@@ -77,33 +80,28 @@ impl<'r, F: AsyncFamily> Inside<'r, F> {
         };
         let cause = match ended {
             Ok(()) => return Ok(()),
-            Err(Ended::Inside(failure)) => return Err(failure),
-            Err(Ended::Itself(cause)) => cause,
+            Err(Blame::Inside(failure)) => return Err(failure),
+            Err(Blame::Itself(cause)) => cause,
         };
         let error = self.chain.error(kind, index, cause);
-        if rescue.is_none() {
-            return Err(Failure::Hook(error));
+        let after = outcome.last.after_failure(step.policy.on_error());
+        if let AfterFailure::End = after {
+            return Err(RunFailure::Hook(error));
         }
-        // What stands when the hook is skipped: what `next` gave, or gives now if it was not called.
-        match outcome.last {
-            Last::Dropped => Err(Failure::Hook(error)),
-            Last::NotCalled => {
-                self.skipped.push(error);
-                if let Some(saved) = saved {
-                    *context = saved;
-                }
-                self.reborrow().run_rest(rest, context).await
-            }
-            Last::Done(given) => {
-                self.skipped.push(error);
+        self.skipped.push(error);
+        match after {
+            AfterFailure::Keep(given) => {
                 if let Some(given) = given {
                     *context = given;
                 }
                 Ok(())
             }
-            Last::Failed => {
-                self.skipped.push(error);
-                outcome.failure.take().map_or(Ok(()), Err)
+            AfterFailure::HandOn => outcome.failure.take().map_or(Ok(()), Err),
+            AfterFailure::GoOn | AfterFailure::End => {
+                if let Some(saved) = saved {
+                    *context = saved;
+                }
+                self.reborrow().run_rest(rest, context).await
             }
         }
     }
@@ -111,11 +109,11 @@ impl<'r, F: AsyncFamily> Inside<'r, F> {
     /// Calls a hook, and tells its own failure from one that it hands on.
     async fn attempt(
         &mut self,
-        step: &Step<F, dyn CallWrap<F>>,
+        step: &AsyncStep<F, dyn CallWrap<F>>,
         rest: Rest,
         outcome: &mut Outcome<F>,
         context: &mut Owned<F>,
-    ) -> Result<(), Ended<F::Error>> {
+    ) -> Result<(), Blame<F::Error>> {
         let clock = step.timeout.map(|limit| (limit, Clock::new(limit)));
         let result = {
             let mut next = AsyncNext {
@@ -131,16 +129,12 @@ impl<'r, F: AsyncFamily> Inside<'r, F> {
                 Some((limit, clock)) => clock.limit(call).await.ok_or(*limit),
             }
         };
-        Err(Ended::Itself(match result {
+        Err(match result {
             Ok(Ok(Ok(()))) => return Ok(()),
-            Ok(Ok(Err(WrapError::Own(error)))) => Cause::Failed(error),
-            Ok(Ok(Err(WrapError::Inner(_)))) => match outcome.failure.take() {
-                Some(failure) => return Err(Ended::Inside(failure)),
-                None => Cause::Stray,
-            },
-            Ok(Err(payload)) => Cause::Panicked(panic_message(&*payload)),
-            Err(limit) => Cause::TimedOut(limit),
-        }))
+            Ok(Ok(Err(error))) => blame(error, &mut outcome.failure),
+            Ok(Err(payload)) => Blame::Itself(Cause::Panicked(panic_message(&*payload))),
+            Err(limit) => Blame::Itself(Cause::TimedOut(limit)),
+        })
     }
 
     /// In a box, since a future cannot hold one of its own kind.
@@ -148,7 +142,7 @@ impl<'r, F: AsyncFamily> Inside<'r, F> {
         self,
         rest: Rest,
         context: &'h mut Owned<F>,
-    ) -> BoxFuture<'h, Result<(), Failure<F::Error>>>
+    ) -> BoxFuture<'h, Result<(), RunFailure<F::Error>>>
     where
         'r: 'h,
     {

@@ -1,16 +1,17 @@
 use super::Circuit;
 use crate::breaker::{Admission, Permit};
-use crate::hook::listing::Listing;
-use crate::hook::{Cause, ContextFamily, Kind};
+use crate::hook::listing::HookListing;
+use crate::hook::verdict::counts_as_failure;
+use crate::hook::{Cause, ContextFamily, HookKind};
 
-/// A call of a hook, to be told how it ended. One that is dropped instead, as the future of a run can be, leaves its place
-/// to another after a cool-down.
+/// A call of a hook, to be told how it ended. One that is dropped instead, as the future of a run can be,
+/// leaves its place to another after a cool-down.
 pub(in crate::hook) struct Admitted<'l>(Option<Watched<'l>>);
 
 /// A call that a circuit let through.
 struct Watched<'l> {
-    listing: &'l Listing,
-    kind: Kind,
+    listing: &'l HookListing,
+    kind: HookKind,
     index: usize,
     circuit: &'l Circuit,
     permit: Permit,
@@ -23,8 +24,8 @@ impl<'l> Admitted<'l> {
 
     /// Asks a circuit for a call; `None` while it is open.
     pub(in crate::hook) fn ask(
-        listing: &'l Listing,
-        kind: Kind,
+        listing: &'l HookListing,
+        kind: HookKind,
         index: usize,
         circuit: &'l Circuit,
     ) -> Option<Self> {
@@ -59,20 +60,11 @@ impl Watched<'_> {
     fn ended<F: ContextFamily>(self, cause: Option<&Cause<F::Error>>) {
         let moved = match cause {
             Some(Cause::Aborted) => return,
-            Some(cause) if is_failure::<F>(cause) => self.circuit.failed(self.permit),
+            Some(cause) if counts_as_failure::<F>(cause) => self.circuit.failed(self.permit),
             _ if self.on_trial => self.circuit.passed(self.permit),
             _ => return,
         };
         let (kind, index) = (self.kind, self.index);
         self.listing.tell(kind, index, self.circuit, moved);
-    }
-}
-
-/// Whether the hook was called and did not do its work.
-fn is_failure<F: ContextFamily>(cause: &Cause<F::Error>) -> bool {
-    match cause {
-        Cause::Failed(error) => !F::is_refusal(error),
-        Cause::Panicked(_) | Cause::Stray | Cause::TimedOut(_) => true,
-        Cause::Aborted | Cause::CircuitOpen => false,
     }
 }

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use crate::breaker::{Reason, State};
-use crate::hook::Kind;
+use crate::breaker::{BreakerState, TransitionReason};
+use crate::hook::HookKind;
 use crate::plugin::{Name, PluginId};
 
 /// A circuit that has changed its state.
@@ -13,18 +13,18 @@ pub struct CircuitChange {
     /// The point that the hook is attached to.
     pub point: Name,
     /// The kind of the hook.
-    pub kind: Kind,
+    pub kind: HookKind,
     /// The place of the hook among those of its kind on the point, counted from 0.
     pub index: usize,
     /// The state before.
-    pub from: State,
+    pub from: BreakerState,
     /// The state from now on.
-    pub to: State,
+    pub to: BreakerState,
     /// Why.
-    pub reason: Reason,
+    pub reason: TransitionReason,
     /// How often the circuit has opened.
     pub opened: u64,
 }
 
-/// Who is told of changes.
+/// Called with each change.
 pub(in crate::hook) type Observer = Box<dyn Fn(&CircuitChange) + Send + Sync>;

@@ -2,17 +2,18 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use crate::breaker::{Admission, Breaker, Counts, Permit, Settings, State, Transition};
+use crate::breaker::{Admission, Breaker, BreakerState, Counts, Permit, Settings, Transition};
 
-/// The circuit of a hook: while it is open, because the hook has failed too often, the hook is not called. Clones are the
-/// same circuit.
+/// The circuit of a hook: while it is open, because the hook has failed too often, the hook is not called.
+/// Clones are the same circuit.
 ///
-/// A [`Breaker`] decides, whose states and settings these are. Errors of the family that
-/// [are refusals](crate::hook::ContextFamily::is_refusal), and what comes out of the `next` of a hook, are no failures of it.
+/// A [`Breaker`] decides, whose states and settings these are. Errors of the family that [are
+/// refusals](crate::hook::ContextFamily::is_refusal), and what comes out of the `next` of a hook, are no
+/// failures of it.
 ///
 /// ```
-/// use pipeline_core::breaker::{Settings, State};
-/// use pipeline_core::hook::{Attachment, Cause, Chain, Circuit, ContextFamily, Failure, Flow, Hook};
+/// use pipeline_core::breaker::{Settings, BreakerState};
+/// use pipeline_core::hook::{Attachment, Cause, Chain, Circuit, ContextFamily, RunFailure, Flow, Hook};
 ///
 /// # struct Texts;
 /// # impl ContextFamily for Texts {
@@ -26,9 +27,9 @@ use crate::breaker::{Admission, Breaker, Counts, Permit, Settings, State, Transi
 ///
 /// let mut run = || chain.run(&mut String::new(), |_| Ok(()), &mut Vec::new()).unwrap_err();
 /// for cause in [Cause::Failed("down"), Cause::Failed("down"), Cause::CircuitOpen] {
-///     assert!(matches!(run(), Failure::Hook(error) if error.cause == cause));
+///     assert!(matches!(run(), RunFailure::Hook(error) if error.cause == cause));
 /// }
-/// assert_eq!((circuit.state(), circuit.counts().refused), (State::Open, 1));
+/// assert_eq!((circuit.state(), circuit.counts().refused), (BreakerState::Open, 1));
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -47,8 +48,8 @@ impl Circuit {
         Self::with_clock(settings, now)
     }
 
-    /// As [`Circuit::new`], with a clock of one's own: nanoseconds from any fixed moment, never fewer than before. It is
-    /// not read for a call that passes while the circuit is closed.
+    /// As [`Circuit::new`], with a clock of one's own: nanoseconds from any fixed moment, never fewer than
+    /// before. It is not read for a call that passes while the circuit is closed.
     pub fn with_clock(settings: Settings, now: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -58,13 +59,13 @@ impl Circuit {
         }
     }
 
-    /// What it was made with.
+    /// Its settings.
     pub fn settings(&self) -> Settings {
         self.shared.breaker.settings()
     }
 
     /// Its state. An open one whose cool-down is over stays open until the next call.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> BreakerState {
         self.shared.breaker.state()
     }
 

@@ -1,4 +1,5 @@
-//! Circuits of hooks: a breaker with a clock, the call that it let through, and the change that such a call makes.
+//! Circuits of hooks: a breaker with a clock, the call that it let through, and the change that such a call
+//! makes.
 
 mod admitted;
 mod change;

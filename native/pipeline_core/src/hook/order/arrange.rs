@@ -4,14 +4,14 @@ use std::hash::Hash;
 use super::constraint::Constraints;
 use super::contradiction::Contradiction;
 use super::dependency::Dependencies;
-use super::entry::Entry;
+use super::entry::OrderEntry;
 use super::{placement, precedence};
 
 /// Orders the hooks of one point.
 ///
-/// `dependencies` gives the ids that a plugin depends on directly, also for plugins without a hook here, and an empty
-/// slice for ids it does not know. The result holds each index of `entries` once: arounds first, then before,
-/// replace, after and listen hooks, each kind in its order.
+/// `dependencies` gives the ids that a plugin depends on directly, also for plugins without a hook here, and
+/// an empty slice for ids it does not know. The result holds each index of `entries` once: arounds first,
+/// then before, replace, after and listen hooks, each kind in its order.
 ///
 /// Without constraints the cost is that of a sort and one walk over the dependencies.
 ///
@@ -19,7 +19,7 @@ use super::{placement, precedence};
 ///
 /// A [`Contradiction`] when the named constraints of one kind cannot all hold.
 pub fn order<'d, Id, D>(
-    entries: &'d [Entry<Id>],
+    entries: &'d [OrderEntry<Id>],
     dependencies: D,
 ) -> Result<Vec<usize>, Contradiction<Id>>
 where
@@ -40,7 +40,7 @@ where
     }
 
     for standing in sequence.chunk_by_mut(|&a, &b| entries[a].kind == entries[b].kind) {
-        let hooks: Vec<&Entry<Id>> = standing.iter().map(|&index| &entries[index]).collect();
+        let hooks: Vec<&OrderEntry<Id>> = standing.iter().map(|&index| &entries[index]).collect();
         if let Some(constraints) = Constraints::applying(&hooks) {
             precedence::check(&hooks, &constraints)?;
             let places = placement::place(&constraints);

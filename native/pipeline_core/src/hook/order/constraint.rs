@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use super::entry::Entry;
+use super::entry::OrderEntry;
 
 /// On which side of the named hooks the declaring one stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,7 +10,8 @@ pub(super) enum Side {
     After,
 }
 
-/// The constraints that apply among the hooks of one kind, which are named by their rank in the standing order.
+/// The constraints that apply among the hooks of one kind, which are named by their rank in the standing
+/// order.
 pub(super) struct Constraints {
     /// By rank: the hooks it names and the side it wants to be on. A hook with none keeps its place.
     named: Vec<Vec<(usize, Side)>>,
@@ -18,7 +19,7 @@ pub(super) struct Constraints {
 
 impl Constraints {
     /// `None` when no constraint applies.
-    pub(super) fn applying<Id: Eq + Hash>(hooks: &[&Entry<Id>]) -> Option<Self> {
+    pub(super) fn applying<Id: Eq + Hash>(hooks: &[&OrderEntry<Id>]) -> Option<Self> {
         if !hooks.iter().any(|hook| hook.declares_constraints()) {
             return None;
         }

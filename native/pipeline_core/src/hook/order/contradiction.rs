@@ -3,12 +3,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::hook::Kind;
+use crate::hook::HookKind;
 
 /// Why one hook has to run before another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reason {
+pub enum PrecedenceReason {
     /// The earlier one declares `before:` the later one's plugin.
     DeclaredBefore,
     /// The later one declares `after:` the earlier one's plugin.
@@ -24,8 +24,8 @@ pub struct Precedence<Id> {
     pub earlier: Id,
     /// The plugin whose hook has to run later.
     pub later: Id,
-    /// What asks for it.
-    pub reason: Reason,
+    /// The reason.
+    pub reason: PrecedenceReason,
 }
 
 /// Named constraints that cannot all hold: a cycle, and no shorter one exists.
@@ -34,7 +34,7 @@ pub struct Precedence<Id> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contradiction<Id> {
     /// The kind of the hooks.
-    pub kind: Kind,
+    pub kind: HookKind,
     /// The steps of the cycle. At least one is declared.
     pub cycle: Vec<Precedence<Id>>,
 }
@@ -48,9 +48,9 @@ impl<Id: fmt::Display> fmt::Display for Precedence<Id> {
         } = self;
         write!(f, "{earlier} before {later} (")?;
         match reason {
-            Reason::DeclaredBefore => write!(f, "{earlier} declares before: {later}"),
-            Reason::DeclaredAfter => write!(f, "{later} declares after: {earlier}"),
-            Reason::Standing => f.write_str("priority, dependency or registration"),
+            PrecedenceReason::DeclaredBefore => write!(f, "{earlier} declares before: {later}"),
+            PrecedenceReason::DeclaredAfter => write!(f, "{later} declares after: {earlier}"),
+            PrecedenceReason::Standing => f.write_str("priority, dependency or registration"),
         }?;
         f.write_str(")")
     }

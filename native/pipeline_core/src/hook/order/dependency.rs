@@ -137,8 +137,8 @@ impl Settling {
         let mut stuck = 0;
         while order.len() < self.node_of.len() {
             let Some(Reverse(position)) = self.ready.pop() else {
-                // A dependency cycle, which resolution refuses. Here it must only not hang: break it at the hook
-                // registered first.
+                // A dependency cycle, which resolution refuses. Here it must only not hang: break it at the
+                // hook registered first.
                 let node = self.node_of[stuck];
                 stuck += 1;
                 self.release(vec![node]);

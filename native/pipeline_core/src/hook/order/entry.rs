@@ -1,12 +1,12 @@
-use crate::hook::Kind;
+use crate::hook::HookKind;
 
 /// One hook, as far as its place is concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry<Id> {
+pub struct OrderEntry<Id> {
     /// The plugin that the hook belongs to.
     pub plugin: Id,
     /// Hooks are ordered among those of their kind.
-    pub kind: Kind,
+    pub kind: HookKind,
     /// Higher runs first.
     pub priority: i64,
     /// The hook's number in the order of registration.
@@ -17,9 +17,9 @@ pub struct Entry<Id> {
     pub after: Vec<Id>,
 }
 
-impl<Id> Entry<Id> {
+impl<Id> OrderEntry<Id> {
     /// A hook without named constraints.
-    pub fn new(plugin: Id, kind: Kind, priority: i64, registration: u64) -> Self {
+    pub fn new(plugin: Id, kind: HookKind, priority: i64, registration: u64) -> Self {
         Self {
             plugin,
             kind,

@@ -3,11 +3,12 @@ use std::collections::BinaryHeap;
 
 use super::constraint::{Constraints, Side};
 
-/// Puts the movers to their places between the standing hooks. The constraints must be free of contradictions.
+/// Puts the movers to their places between the standing hooks. The constraints must be free of
+/// contradictions.
 ///
-/// A mover is placed once every hook it names has its place, the first in standing order first. Movers that name each
-/// other wait for each other: then the first of them takes the place it would have without constraints, as far as the
-/// hooks already placed allow.
+/// A mover is placed once every hook it names has its place, the first in standing order first. Movers that
+/// name each other wait for each other: then the first of them takes the place it would have without
+/// constraints, as far as the hooks already placed allow.
 pub(super) fn place(constraints: &Constraints) -> Vec<usize> {
     let mut placement = Placement::new(constraints);
     let mut waits = vec![0; constraints.len()];
@@ -129,8 +130,8 @@ impl<'c> Placement<'c> {
         self.insert(at.clamp(from, to), mover);
     }
 
-    /// The positions that a mover can be inserted at: behind the last hook that must precede it and not behind the
-    /// first that must follow it. Without a contradiction the former stands before the latter.
+    /// The positions that a mover can be inserted at: behind the last hook that must precede it and not
+    /// behind the first that must follow it. Without a contradiction the former stands before the latter.
     fn gap(&self, mover: usize) -> (usize, usize) {
         let from = self
             .placed_beyond(mover, &self.earlier)
@@ -143,8 +144,8 @@ impl<'c> Placement<'c> {
         (from, to)
     }
 
-    /// The positions of the nearest placed hooks along `edges`, by way of hooks not placed yet. What lies beyond a
-    /// placed hook is farther away in the sequence too.
+    /// The positions of the nearest placed hooks along `edges`, by way of hooks not placed yet. What lies
+    /// beyond a placed hook is farther away in the sequence too.
     fn placed_beyond(&self, mover: usize, edges: &[Vec<usize>]) -> impl Iterator<Item = usize> {
         let mut seen = vec![false; self.position.len()];
         let mut open = vec![mover];
@@ -165,7 +166,8 @@ impl<'c> Placement<'c> {
         found.into_iter()
     }
 
-    /// Behind the movers put after the same hook that come first in standing order, and what was put after those.
+    /// Behind the movers put after the same hook that come first in standing order, and what was put after
+    /// those.
     fn behind_peers(&self, mover: usize, anchor: usize, from: usize, to: usize) -> usize {
         let mut passed = Vec::new();
         let mut at = from;
@@ -184,7 +186,8 @@ impl<'c> Placement<'c> {
         at
     }
 
-    /// Ahead of the movers put before the same hook that come later in standing order, and what was put before those.
+    /// Ahead of the movers put before the same hook that come later in standing order, and what was put
+    /// before those.
     fn ahead_of_peers(&self, mover: usize, anchor: usize, from: usize, to: usize) -> usize {
         let mut passed = Vec::new();
         let mut at = to;

@@ -6,18 +6,19 @@ use petgraph::graph::{DiGraph, EdgeIndex, NodeIndex};
 use petgraph::visit::EdgeRef;
 
 use super::constraint::{Constraints, Side};
-use super::contradiction::{Contradiction, Precedence, Reason};
-use super::entry::Entry;
+use super::contradiction::{Contradiction, Precedence, PrecedenceReason};
+use super::entry::OrderEntry;
 
 /// Which hook must run before which. An edge without a reason costs nothing.
 ///
-/// The standing hooks form a chain, and any two of them are one step apart in an explanation. So each has, beside its
-/// own node, one on a lane that leads along the chain: entering the lane is the step, riding on it is free.
-type Graph = DiGraph<(), Option<Reason>>;
+/// The standing hooks form a chain, and any two of them are one step apart in an explanation. So each has,
+/// beside its own node, one on a lane that leads along the chain: entering the lane is the step, riding on it
+/// is free.
+type PrecedenceGraph = DiGraph<(), Option<PrecedenceReason>>;
 
 /// Refuses constraints that cannot all hold.
 pub(super) fn check<Id: Clone>(
-    hooks: &[&Entry<Id>],
+    hooks: &[&OrderEntry<Id>],
     constraints: &Constraints,
 ) -> Result<(), Contradiction<Id>> {
     let graph = graph(constraints);
@@ -49,8 +50,8 @@ pub(super) fn check<Id: Clone>(
     Err(Contradiction { kind, cycle })
 }
 
-fn graph(constraints: &Constraints) -> Graph {
-    let mut graph = Graph::new();
+fn graph(constraints: &Constraints) -> PrecedenceGraph {
+    let mut graph = PrecedenceGraph::new();
     for _ in 0..constraints.len() {
         graph.add_node(());
     }
@@ -60,27 +61,28 @@ fn graph(constraints: &Constraints) -> Graph {
         let lane = graph.add_node(());
         graph.add_edge(lane, hook, None);
         if let Some((last_hook, last_lane)) = last {
-            graph.add_edge(last_hook, lane, Some(Reason::Standing));
+            graph.add_edge(last_hook, lane, Some(PrecedenceReason::Standing));
             graph.add_edge(last_lane, lane, None);
         }
         last = Some((hook, lane));
     }
     for (earlier, later, side) in constraints.edges() {
         let reason = match side {
-            Side::Before => Reason::DeclaredBefore,
-            Side::After => Reason::DeclaredAfter,
+            Side::Before => PrecedenceReason::DeclaredBefore,
+            Side::After => PrecedenceReason::DeclaredAfter,
         };
         graph.add_edge(NodeIndex::new(earlier), NodeIndex::new(later), Some(reason));
     }
     graph
 }
 
-/// The shortest cycle through `start`, as steps between hooks: a breadth-first search in which free edges go first.
+/// The shortest cycle through `start`, as steps between hooks: a breadth-first search in which free edges go
+/// first.
 fn cycle_through(
-    graph: &Graph,
+    graph: &PrecedenceGraph,
     start: NodeIndex,
     hooks: usize,
-) -> Option<Vec<(usize, usize, Reason)>> {
+) -> Option<Vec<(usize, usize, PrecedenceReason)>> {
     let mut distance = vec![usize::MAX; graph.node_count()];
     let mut came: Vec<Option<EdgeIndex>> = vec![None; graph.node_count()];
     let mut queue = VecDeque::from([(start, 0)]);

@@ -1,9 +1,9 @@
-use pipeline_core::hook::{Kind, OnError};
+use pipeline_core::hook::{HookKind, OnError};
 use pipeline_core::plugin::PluginId;
 use pipeline_term::Data;
 use pipeline_term::serde::Deserialize;
 
-use super::step::Step;
+use super::instruction::Instruction;
 
 /// A conformance case, as `Pipeline.Conformance.CoreAlone` hands it over.
 #[derive(Deserialize)]
@@ -15,12 +15,12 @@ pub(super) struct Case {
     pub(super) dependencies: Vec<(String, Vec<String>)>,
     pub(super) context: Data,
     /// The steps of the base operation.
-    pub(super) core: Option<Vec<Step>>,
+    pub(super) core: Option<Vec<Instruction>>,
     /// The field that marks are put into.
     pub(super) trail: Data,
 }
 
-/// What a point does with its hooks.
+/// The mode of a point.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(crate = "pipeline_term::serde", rename_all = "snake_case")]
 pub(super) enum Mode {
@@ -36,12 +36,12 @@ pub(super) enum Mode {
 pub(super) struct HookCase {
     /// An atom.
     pub(super) plugin: Data,
-    pub(super) kind: Kind,
+    pub(super) kind: HookKind,
     pub(super) priority: i64,
     pub(super) before: Vec<String>,
     pub(super) after: Vec<String>,
     pub(super) on_error: OnError,
-    pub(super) steps: Vec<Step>,
+    pub(super) steps: Vec<Instruction>,
 }
 
 impl HookCase {

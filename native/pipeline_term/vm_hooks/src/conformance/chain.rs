@@ -2,25 +2,25 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use pipeline_core::hook::{Attachment, Chain, ChainError, Flow, Hook, HookError, Kind};
+use pipeline_core::hook::{Attachment, Chain, ChainError, Flow, Hook, HookError, HookKind};
 use pipeline_core::plugin::PluginId;
 use pipeline_term::Data;
 
 use super::case::HookCase;
-use super::ended::Ended;
-use super::outcome::End;
+use super::outcome::CaseEnd;
 use super::program::{Plain, Program};
+use super::program_error::ProgramError;
 
-/// What each plugin depends on.
-pub(super) type Dependencies = HashMap<PluginId, Vec<PluginId>>;
+/// The dependencies of each plugin.
+pub(super) type DependencyMap = HashMap<PluginId, Vec<PluginId>>;
 
 /// Runs hooks as a chain of the core.
 pub(super) fn run(
     hooks: Vec<(HookCase, Program)>,
-    dependencies: &Dependencies,
+    dependencies: &DependencyMap,
     mut context: Data,
     core: Option<&Program>,
-) -> Result<(End, Vec<HookError<Ended>>), ChainError> {
+) -> Result<(CaseEnd, Vec<HookError<ProgramError>>), ChainError> {
     let attached = (0..)
         .zip(hooks)
         .map(|(number, (case, program))| attach(number, &case, program))
@@ -34,9 +34,9 @@ pub(super) fn run(
         chain.run(&mut context, base, &mut skipped)
     }));
     let end = match ran {
-        Ok(Ok(())) => End::Value(context),
-        Ok(Err(failure)) => End::Failure(failure),
-        Err(payload) => End::of_panic(&*payload),
+        Ok(Ok(())) => CaseEnd::Value(context),
+        Ok(Err(failure)) => CaseEnd::Failure(failure),
+        Err(payload) => CaseEnd::of_panic(&*payload),
     };
     Ok((end, skipped))
 }
@@ -44,10 +44,10 @@ pub(super) fn run(
 fn attach(number: u64, case: &HookCase, program: Program) -> Attachment<Hook<Plain>> {
     let program = Arc::new(program);
     let hook = match case.kind {
-        Kind::Around => Hook::around_fn(move |context, next| program.wrap(context, next)),
-        Kind::Replace => Hook::replace_fn(move |context, next| program.wrap(context, next)),
-        Kind::Before => Hook::before(move |context: &mut Data| program.run(context)),
-        Kind::After | Kind::Listen => {
+        HookKind::Around => Hook::around_fn(move |context, next| program.wrap(context, next)),
+        HookKind::Replace => Hook::replace_fn(move |context, next| program.wrap(context, next)),
+        HookKind::Before => Hook::before(move |context: &mut Data| program.run(context)),
+        HookKind::After | HookKind::Listen => {
             Hook::after(move |result: &mut Data| program.run(result).map(|_: Flow| ()))
         }
     };

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use pipeline_core::hook::Kind;
+use pipeline_core::hook::HookKind;
 use pipeline_core::plugin::PluginId;
 use pipeline_term::rustler::{self, Env, Error, NifResult, Term};
 use pipeline_term::serde::Deserialize;
@@ -8,7 +8,7 @@ use pipeline_term::{Data, ShapeError};
 
 use super::called::Calls;
 use super::case::{Case, HookCase, Mode};
-use super::outcome::Terms;
+use super::outcome::OutcomeEncoder;
 use super::program::Program;
 use super::{chain, listeners};
 
@@ -29,7 +29,7 @@ fn run_core_alone<'a>(env: Env<'a>, case: Term<'a>) -> NifResult<Term<'a>> {
         .hooks
         .iter()
         .map(|hook| (hook.id(), hook.plugin.clone()));
-    let terms = Terms {
+    let terms = OutcomeEncoder {
         env,
         plugins: plugins.collect(),
     };
@@ -37,7 +37,7 @@ fn run_core_alone<'a>(env: Env<'a>, case: Term<'a>) -> NifResult<Term<'a>> {
     let mut hooks: Vec<(HookCase, Program)> = Vec::with_capacity(case.hooks.len());
     for mut hook in case.hooks {
         let program = program(Some(&hook.plugin), std::mem::take(&mut hook.steps));
-        let wraps = matches!(hook.kind, Kind::Around | Kind::Replace);
+        let wraps = matches!(hook.kind, HookKind::Around | HookKind::Replace);
         if !wraps && !program.is_flat() {
             return Err(Error::BadArg);
         }

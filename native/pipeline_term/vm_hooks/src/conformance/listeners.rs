@@ -4,10 +4,10 @@ use pipeline_core::hook::{ChainError, HookError, Listener, Listeners};
 use pipeline_term::Data;
 
 use super::case::{HookCase, Mode};
-use super::chain::{Dependencies, placed};
-use super::ended::Ended;
-use super::outcome::End;
+use super::chain::{DependencyMap, placed};
+use super::outcome::CaseEnd;
 use super::program::{Plain, Program};
+use super::program_error::ProgramError;
 
 type Heard = Listener<Plain, Option<Data>>;
 
@@ -15,10 +15,10 @@ type Heard = Listener<Plain, Option<Data>>;
 pub(super) fn run(
     mode: Mode,
     hooks: Vec<(HookCase, Program)>,
-    dependencies: &Dependencies,
+    dependencies: &DependencyMap,
     context: &Data,
     core: Option<&Program>,
-) -> Result<(End, Vec<HookError<Ended>>), ChainError> {
+) -> Result<(CaseEnd, Vec<HookError<ProgramError>>), ChainError> {
     let attached = (0..)
         .zip(hooks)
         .map(|(number, (case, program))| {
@@ -33,19 +33,19 @@ pub(super) fn run(
     let end = match mode {
         Mode::Chain | Mode::Notify => {
             skipped = listeners.notify(context);
-            Ok(End::Notified)
+            Ok(CaseEnd::Notified)
         }
         Mode::Collect => listeners
             .collect(context, &mut skipped)
-            .map(|values| End::Value(Data::List(values.into_iter().map(or_nil).collect()))),
+            .map(|values| CaseEnd::Value(Data::List(values.into_iter().map(or_nil).collect()))),
         Mode::First => listeners
             .first(context, &mut skipped)
-            .map(|first| first.map_or_else(|| base(core, context), End::Value)),
+            .map(|first| first.map_or_else(|| base(core, context), CaseEnd::Value)),
     };
-    Ok((end.unwrap_or_else(End::of_hook), skipped))
+    Ok((end.unwrap_or_else(CaseEnd::of_hook), skipped))
 }
 
-fn value(program: &Program, context: &Data) -> Result<Option<Data>, Ended> {
+fn value(program: &Program, context: &Data) -> Result<Option<Data>, ProgramError> {
     let mut context = context.clone();
     program.run(&mut context)?;
     Ok((context != Data::Nil).then_some(context))
@@ -55,14 +55,14 @@ fn or_nil(value: Option<Data>) -> Data {
     value.unwrap_or(Data::Nil)
 }
 
-fn base(core: Option<&Program>, context: &Data) -> End {
+fn base(core: Option<&Program>, context: &Data) -> CaseEnd {
     let Some(core) = core else {
-        return End::Value(Data::Nil);
+        return CaseEnd::Value(Data::Nil);
     };
     let mut context = context.clone();
     match catch_unwind(AssertUnwindSafe(|| core.run(&mut context))) {
-        Ok(Ok(_)) => End::Value(context),
-        Ok(Err(ended)) => End::of_core(ended),
-        Err(payload) => End::of_panic(&*payload),
+        Ok(Ok(_)) => CaseEnd::Value(context),
+        Ok(Err(ended)) => CaseEnd::of_core(ended),
+        Err(payload) => CaseEnd::of_panic(&*payload),
     }
 }

@@ -5,7 +5,7 @@ use pipeline_term::{
 };
 
 use super::called::call_from;
-use super::step::{Step, panic_quietly};
+use super::instruction::{Instruction, panic_quietly};
 
 /// Takes the steps of a conformance case on a context of the VM.
 struct Conformance(ConformanceConfig);
@@ -13,10 +13,10 @@ struct Conformance(ConformanceConfig);
 #[derive(Deserialize)]
 #[serde(crate = "pipeline_term::serde", deny_unknown_fields)]
 struct ConformanceConfig {
-    steps: Vec<Step>,
+    steps: Vec<Instruction>,
     /// The field that marks are put into.
     trail: Path,
-    /// What to tell the calling process by when the hook is called.
+    /// The name to tell the calling process when the hook is called.
     called: Option<Data>,
 }
 
@@ -29,8 +29,8 @@ impl NativeHook for Conformance {
     fn configure(config: ConformanceConfig) -> Result<Self, ConfigError> {
         let last = config.steps.len().saturating_sub(1);
         for (index, step) in config.steps.iter().enumerate() {
-            let inside = step.goes_on() && !(index == last && matches!(step, Step::Next));
-            if inside || matches!(step, Step::Give(_)) {
+            let inside = step.goes_on() && !(index == last && matches!(step, Instruction::Next));
+            if inside || matches!(step, Instruction::Give(_)) {
                 return Err(ConfigError::at_index("steps", index, NotNative));
             }
         }
@@ -42,7 +42,7 @@ impl NativeHook for Conformance {
             call_from(context.env(), name)?;
         }
         for step in &self.0.steps {
-            if let Step::Next = step {
+            if let Instruction::Next = step {
                 let replaces = phase == Phase::Replace;
                 return Ok(if replaces {
                     Flow::Decline
@@ -58,12 +58,12 @@ impl NativeHook for Conformance {
 
 /// Takes a step on a context of the VM.
 pub(super) fn take(
-    step: &Step,
+    step: &Instruction,
     trail: &Path,
     context: &mut TermContext<'_>,
 ) -> Result<(), Failure> {
     match step {
-        Step::Mark(mark) => {
+        Instruction::Mark(mark) => {
             let mut marks = match context.get_data(trail)? {
                 Some(Data::List(marks)) => marks,
                 _ => Vec::new(),
@@ -72,20 +72,22 @@ pub(super) fn take(
             context.put(trail, &Data::List(marks))?;
             Ok(())
         }
-        Step::Add(field, number) => {
+        Instruction::Add(field, number) => {
             let field = Path::try_from(field.clone()).map_err(Failure::of)?;
             let sum = context.get_int(&field)?.unwrap_or(0).wrapping_add(*number);
             context.put(&field, sum)?;
             Ok(())
         }
-        Step::Fail(message) => Err(Failure::of(message.as_str())),
-        Step::Panic(message) => panic_quietly(message),
-        Step::Refuse(reason) => Err(Reason::new("refused")
+        Instruction::Fail(message) => Err(Failure::of(message.as_str())),
+        Instruction::Panic(message) => panic_quietly(message),
+        Instruction::Refuse(reason) => Err(Reason::new("refused")
             .with(Detail::Data(reason.clone()))
             .into()),
-        Step::First(left, _) if Step::used_up(left) => Ok(()),
-        Step::First(_, step) => take(step, trail, context),
-        Step::Give(_) | Step::Next | Step::Retry(_) | Step::Catch => Err(Failure::of(NotNative)),
+        Instruction::First(left, _) if Instruction::used_up(left) => Ok(()),
+        Instruction::First(_, step) => take(step, trail, context),
+        Instruction::Give(_) | Instruction::Next | Instruction::Retry(_) | Instruction::Catch => {
+            Err(Failure::of(NotNative))
+        }
     }
 }
 

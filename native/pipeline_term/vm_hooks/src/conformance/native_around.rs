@@ -7,14 +7,14 @@ use pipeline_term::{
 };
 
 use super::called::call_from;
+use super::instruction::Instruction;
 use super::native::take;
-use super::step::Step;
 
 /// Takes the steps of a conformance case that go on once, on the way in and on the way out.
 struct ConformanceAround {
-    way_in: Vec<Step>,
-    inside: Option<Step>,
-    way_out: Vec<Step>,
+    way_in: Vec<Instruction>,
+    inside: Option<Instruction>,
+    way_out: Vec<Instruction>,
     trail: Path,
     called: Option<Data>,
 }
@@ -22,10 +22,10 @@ struct ConformanceAround {
 #[derive(Deserialize)]
 #[serde(crate = "pipeline_term::serde", deny_unknown_fields)]
 struct ConformanceAroundConfig {
-    steps: Vec<Step>,
+    steps: Vec<Instruction>,
     /// The field that marks are put into.
     trail: Path,
-    /// What to tell the calling process by when the hook is called.
+    /// The name to tell the calling process when the hook is called.
     called: Option<Data>,
 }
 
@@ -49,8 +49,8 @@ impl NativeAround for ConformanceAround {
             }
             way_in.push(step);
         }
-        let way_out: Vec<Step> = steps.collect();
-        if way_out.iter().any(Step::goes_on) {
+        let way_out: Vec<Instruction> = steps.collect();
+        if way_out.iter().any(Instruction::goes_on) {
             return Err(ConfigError::at("steps", GoesOnTwice));
         }
         Ok(Self {
@@ -71,7 +71,7 @@ impl NativeAround for ConformanceAround {
         }
         Ok(match self.inside {
             None => Enter::Answer,
-            Some(Step::Retry(times)) => Enter::Inside(Left(times)),
+            Some(Instruction::Retry(times)) => Enter::Inside(Left(times)),
             Some(_) => Enter::Inside(Left(0)),
         })
     }
@@ -86,10 +86,14 @@ impl NativeAround for ConformanceAround {
         let mut result = match (ended, &self.inside) {
             (Ended::Value(_), _) if self.way_out.is_empty() => return Ok(Leave::Pass),
             (Ended::Value(value), _) => TermContext::new(env, value),
-            (Ended::Failed(failure), Some(Step::Catch)) => {
+            (Ended::Failed(failure), Some(Instruction::Catch)) => {
                 let given = std::mem::replace(context, TermContext::new(env, failure.reason()));
                 let mut given = TermContext::new(env, given.finish());
-                take(&Step::Mark(caught(failure)?), &self.trail, &mut given)?;
+                take(
+                    &Instruction::Mark(caught(failure)?),
+                    &self.trail,
+                    &mut given,
+                )?;
                 given
             }
             (Ended::Failed(_), _) if state.0 > 0 => {

@@ -1,34 +1,34 @@
 use std::any::Any;
 use std::collections::HashMap;
 
-use pipeline_core::hook::{Cause, ChainError, Failure, HookError, Kind};
+use pipeline_core::hook::{Cause, ChainError, HookError, HookKind, RunFailure};
 use pipeline_core::plugin::PluginId;
 use pipeline_term::rustler::{self, Atom, Encoder, Env, Error, NifResult, Term};
 use pipeline_term::{Data, DataError};
 
-use super::ended::Ended;
 use super::program::panicked;
+use super::program_error::ProgramError;
 
 rustler::atoms! {
     after, around, before, contradiction, core, error, failed, hook_error, listen, ok, raised, refused, replace,
 }
 
 /// How a run of the core alone ended.
-pub(super) enum End {
+pub(super) enum CaseEnd {
     Value(Data),
     Notified,
-    Failure(Failure<Ended>),
+    Failure(RunFailure<ProgramError>),
     /// The base operation panicked, with this message.
     Panicked(String),
 }
 
-impl End {
-    pub(super) fn of_hook(error: HookError<Ended>) -> Self {
-        Self::Failure(Failure::Hook(error))
+impl CaseEnd {
+    pub(super) fn of_hook(error: HookError<ProgramError>) -> Self {
+        Self::Failure(RunFailure::Hook(error))
     }
 
-    pub(super) fn of_core(ended: Ended) -> Self {
-        Self::Failure(Failure::Core(ended))
+    pub(super) fn of_core(ended: ProgramError) -> Self {
+        Self::Failure(RunFailure::Core(ended))
     }
 
     pub(super) fn of_panic(payload: &(dyn Any + Send)) -> Self {
@@ -42,17 +42,17 @@ impl End {
 }
 
 /// Makes the terms of an outcome, in the shape that the cases expect of every tier.
-pub(super) struct Terms<'a> {
+pub(super) struct OutcomeEncoder<'a> {
     pub(super) env: Env<'a>,
     /// The plugins of the case, by the ids that the core knows them by.
     pub(super) plugins: HashMap<PluginId, Data>,
 }
 
-impl<'a> Terms<'a> {
+impl<'a> OutcomeEncoder<'a> {
     /// `{result, called, skipped}`.
     pub(super) fn outcome(
         &self,
-        ran: Result<(End, Vec<HookError<Ended>>), ChainError>,
+        ran: Result<(CaseEnd, Vec<HookError<ProgramError>>), ChainError>,
         calls: &[Option<Data>],
     ) -> NifResult<Term<'a>> {
         let (result, skipped) = match ran {
@@ -77,7 +77,7 @@ impl<'a> Terms<'a> {
             .iter()
             .map(|skip| {
                 let reason = match &skip.cause {
-                    Cause::Failed(Ended::Refused(reason)) => {
+                    Cause::Failed(ProgramError::Refused(reason)) => {
                         (hook_error(), self.refusal(reason)?).encode(self.env)
                     }
                     cause => message(cause).encode(self.env),
@@ -88,21 +88,23 @@ impl<'a> Terms<'a> {
         Ok((result, called, skipped).encode(self.env))
     }
 
-    fn end(&self, end: &End) -> NifResult<Term<'a>> {
+    fn end(&self, end: &CaseEnd) -> NifResult<Term<'a>> {
         let env = self.env;
         Ok(match end {
-            End::Value(value) => (ok(), self.data(value)?).encode(env),
-            End::Notified => ok().encode(env),
-            End::Panicked(message) => (raised(), error(), panicked(message)).encode(env),
-            End::Failure(Failure::Core(Ended::Refused(reason))) => {
+            CaseEnd::Value(value) => (ok(), self.data(value)?).encode(env),
+            CaseEnd::Notified => ok().encode(env),
+            CaseEnd::Panicked(message) => (raised(), error(), panicked(message)).encode(env),
+            CaseEnd::Failure(RunFailure::Core(ProgramError::Refused(reason))) => {
                 (error(), self.refusal(reason)?).encode(env)
             }
-            End::Failure(Failure::Core(ended)) => {
+            CaseEnd::Failure(RunFailure::Core(ended)) => {
                 (raised(), error(), ended.to_string()).encode(env)
             }
-            End::Failure(Failure::CorePanicked(payload)) => self.end(&End::of_panic(&**payload))?,
-            End::Failure(Failure::Hook(hook)) => match &hook.cause {
-                Cause::Failed(Ended::Refused(reason)) => {
+            CaseEnd::Failure(RunFailure::CorePanicked(payload)) => {
+                self.end(&CaseEnd::of_panic(&**payload))?
+            }
+            CaseEnd::Failure(RunFailure::Hook(hook)) => match &hook.cause {
+                Cause::Failed(ProgramError::Refused(reason)) => {
                     (error(), self.refusal(reason)?).encode(env)
                 }
                 cause => {
@@ -117,7 +119,7 @@ impl<'a> Terms<'a> {
         Ok((refused(), self.data(reason)?).encode(self.env))
     }
 
-    fn plugin(&self, error: &HookError<Ended>) -> NifResult<Term<'a>> {
+    fn plugin(&self, error: &HookError<ProgramError>) -> NifResult<Term<'a>> {
         self.data(self.plugins.get(&error.plugin).ok_or(Error::BadArg)?)
     }
 
@@ -127,7 +129,7 @@ impl<'a> Terms<'a> {
     }
 }
 
-fn message(cause: &Cause<Ended>) -> String {
+fn message(cause: &Cause<ProgramError>) -> String {
     match cause {
         Cause::Failed(ended) => ended.to_string(),
         Cause::Panicked(message) => panicked(message),
@@ -135,12 +137,12 @@ fn message(cause: &Cause<Ended>) -> String {
     }
 }
 
-fn kind(kind: Kind) -> Atom {
+fn kind(kind: HookKind) -> Atom {
     match kind {
-        Kind::Around => around(),
-        Kind::Before => before(),
-        Kind::Replace => replace(),
-        Kind::After => after(),
-        Kind::Listen => listen(),
+        HookKind::Around => around(),
+        HookKind::Before => before(),
+        HookKind::Replace => replace(),
+        HookKind::After => after(),
+        HookKind::Listen => listen(),
     }
 }

@@ -1,9 +1,9 @@
-use pipeline_core::hook::{Cause, ContextFamily, Failure, Flow, HookError, Next, WrapError};
+use pipeline_core::hook::{Cause, ContextFamily, Flow, HookError, Next, RunFailure, WrapError};
 use pipeline_term::Data;
 
 use super::called::Calls;
-use super::ended::Ended;
-use super::step::{Step, panic_quietly};
+use super::instruction::{Instruction, panic_quietly};
+use super::program_error::ProgramError;
 use super::trail;
 
 /// Contexts that are plain data, which belong to no VM.
@@ -11,14 +11,14 @@ pub(super) enum Plain {}
 
 impl ContextFamily for Plain {
     type Context<'a> = Data;
-    type Error = Ended;
+    type Error = ProgramError;
 }
 
 /// What a hook or the base operation does in the core alone.
 pub(super) struct Program {
     /// `None` for the base operation.
     pub(super) name: Option<Data>,
-    pub(super) steps: Vec<Step>,
+    pub(super) steps: Vec<Instruction>,
     /// The field that marks are put into.
     pub(super) trail: Data,
     pub(super) calls: Calls,
@@ -27,12 +27,16 @@ pub(super) struct Program {
 impl Program {
     /// Whether it goes on at its end or not at all, as hooks do that have no `next`.
     pub(super) fn is_flat(&self) -> bool {
-        let inside = self.steps.iter().rev().skip(1).any(Step::goes_on);
-        !inside && !matches!(self.steps.last(), Some(Step::Retry(_) | Step::Catch))
+        let inside = self.steps.iter().rev().skip(1).any(Instruction::goes_on);
+        !inside
+            && !matches!(
+                self.steps.last(),
+                Some(Instruction::Retry(_) | Instruction::Catch)
+            )
     }
 
     /// Takes the steps of a hook without `next`, or of the base operation.
-    pub(super) fn run(&self, context: &mut Data) -> Result<Flow, Ended> {
+    pub(super) fn run(&self, context: &mut Data) -> Result<Flow, ProgramError> {
         self.calls.add(self.name.as_ref());
         for step in &self.steps {
             if step.goes_on() {
@@ -48,12 +52,12 @@ impl Program {
         &self,
         context: &mut Data,
         next: &mut Next<'_, '_, Plain>,
-    ) -> Result<(), WrapError<Ended>> {
+    ) -> Result<(), WrapError<ProgramError>> {
         self.calls.add(self.name.as_ref());
         for step in &self.steps {
             match step {
-                Step::Next => next.call(context)?,
-                Step::Retry(times) => {
+                Instruction::Next => next.call(context)?,
+                Instruction::Retry(times) => {
                     let given = context.clone();
                     let mut left = *times;
                     while let Err(inner) = next.call(context) {
@@ -64,7 +68,7 @@ impl Program {
                         context.clone_from(&given);
                     }
                 }
-                Step::Catch => {
+                Instruction::Catch => {
                     let given = context.clone();
                     if next.call(context).is_err() {
                         *context = given;
@@ -78,43 +82,43 @@ impl Program {
         Ok(())
     }
 
-    fn take(&self, step: &Step, context: &mut Data) -> Result<(), Ended> {
+    fn take(&self, step: &Instruction, context: &mut Data) -> Result<(), ProgramError> {
         match step {
-            Step::Mark(mark) => trail::mark(context, &self.trail, mark),
-            Step::Add(field, number) => trail::add(context, field, *number),
-            Step::Give(value) => {
+            Instruction::Mark(mark) => trail::mark(context, &self.trail, mark),
+            Instruction::Add(field, number) => trail::add(context, field, *number),
+            Instruction::Give(value) => {
                 *context = value.clone();
                 Ok(())
             }
-            Step::Fail(message) => Err(Ended::Failed(message.clone())),
-            Step::Panic(message) => panic_quietly(message),
-            Step::Refuse(reason) => Err(Ended::Refused(reason.clone())),
-            Step::First(left, _) if Step::used_up(left) => Ok(()),
-            Step::First(_, step) => self.take(step, context),
-            Step::Next | Step::Retry(_) | Step::Catch => Ok(()),
+            Instruction::Fail(message) => Err(ProgramError::Failed(message.clone())),
+            Instruction::Panic(message) => panic_quietly(message),
+            Instruction::Refuse(reason) => Err(ProgramError::Refused(reason.clone())),
+            Instruction::First(left, _) if Instruction::used_up(left) => Ok(()),
+            Instruction::First(_, step) => self.take(step, context),
+            Instruction::Next | Instruction::Retry(_) | Instruction::Catch => Ok(()),
         }
     }
 }
 
 /// A failure as the mark that is made of it.
-fn caught(failure: &Failure<Ended>) -> Data {
+fn caught(failure: &RunFailure<ProgramError>) -> Data {
     match failure {
-        Failure::Hook(HookError { cause, .. }) => match cause {
+        RunFailure::Hook(HookError { cause, .. }) => match cause {
             Cause::Failed(ended) => described(ended),
             Cause::Panicked(message) => Data::from(panicked(message)),
             other => Data::from(other.to_string()),
         },
-        Failure::Core(ended) => described(ended),
-        Failure::CorePanicked(payload) => Data::from(panicked(
+        RunFailure::Core(ended) => described(ended),
+        RunFailure::CorePanicked(payload) => Data::from(panicked(
             payload.downcast_ref::<String>().map_or("", String::as_str),
         )),
     }
 }
 
 /// The message of a failure, or the reason of a refusal.
-fn described(ended: &Ended) -> Data {
+fn described(ended: &ProgramError) -> Data {
     match ended {
-        Ended::Refused(reason) => reason.clone(),
+        ProgramError::Refused(reason) => reason.clone(),
         other => Data::from(other.to_string()),
     }
 }
