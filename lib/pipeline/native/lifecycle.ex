@@ -1,6 +1,6 @@
 defmodule Pipeline.Native.Lifecycle do
   @moduledoc false
-  # The NIF of `native/pipeline_nif/src/lifecycle.rs`: the table of a plugin's states.
+  # The NIFs of `native/pipeline_nif/src/lifecycle.rs`: the table of a plugin's states.
 
   alias Pipeline.Native
 
@@ -10,5 +10,5 @@ defmodule Pipeline.Native.Lifecycle do
 
   @doc "The states in which a plugin is known and does not run."
   @spec idle() :: [atom]
-  def idle, do: [:held, :stopped, :failed]
+  def idle, do: for({state, true, _next} <- Native.lifecycle_states(), do: state)
 end
