@@ -20,8 +20,8 @@
 //! | succeeded | the run ends | what `next` gave stands |
 //! | failed | the run ends | the failure of `next` goes on outwards |
 //!
-//! A failed hook is to blame itself, unless it hands on a failure of its `next` ([`blame`]). A hook whose
-//! circuit is open has failed without a call. A refusal is no failure to its circuit ([`counts_as_failure`]).
+//! A failed hook is to blame itself, unless it hands on a failure of its `next` (`blame`). A hook whose
+//! circuit is open has failed without a call. A refusal is no failure to its circuit (`counts_as_failure`).
 
 use super::{Cause, ContextFamily, HookKind, OnError, RunFailure, WrapError};
 
