@@ -75,6 +75,70 @@ defmodule Pipeline.Hook do
   @type context :: term
   @type next :: (context -> result :: term)
 
+  @typedoc "A hook as `chain/2` describes it."
+  @type hook_description :: %{
+          required(:plugin) => Pipeline.Plugin.plugin_id() | nil,
+          required(:point) => hook_name,
+          required(:kind) => kind,
+          required(:priority) => integer,
+          required(:tier) => :elixir | :native,
+          required(:on_error) => :halt | :skip | :raise,
+          optional(:circuit) => Circuit.Settings.t(),
+          optional(:native) => {library :: module, name :: atom},
+          optional(:cost) => :light | :heavy | :blocking | :async,
+          optional(:segment) => pos_integer
+        }
+
+  @typedoc "A hook point as `stats/2` shows it. Times are in nanoseconds."
+  @type point_stats :: %{
+          point: hook_name,
+          mode: Pipeline.Hook.Spec.mode(),
+          runs: non_neg_integer,
+          failures: non_neg_integer,
+          skips: non_neg_integer,
+          refusals: non_neg_integer,
+          answers: non_neg_integer,
+          measured: non_neg_integer,
+          p50_ns: non_neg_integer | nil,
+          p99_ns: non_neg_integer | nil,
+          hooks: [hook_stats]
+        }
+
+  @typedoc "A hook as `stats/2` shows it. Times are in nanoseconds."
+  @type hook_stats :: %{
+          required(:plugin) => Pipeline.Plugin.plugin_id() | nil,
+          required(:point) => hook_name,
+          required(:kind) => kind,
+          required(:priority) => integer,
+          required(:tier) => :elixir | :native,
+          required(:on_error) => :halt | :skip | :raise,
+          required(:fun) => atom,
+          required(:runs) => non_neg_integer,
+          required(:failures) => non_neg_integer,
+          required(:skips) => non_neg_integer,
+          required(:refusals) => non_neg_integer,
+          required(:answers) => non_neg_integer,
+          required(:measured) => non_neg_integer,
+          required(:p50_ns) => non_neg_integer | nil,
+          required(:p99_ns) => non_neg_integer | nil,
+          optional(:circuit) => circuit_stats,
+          optional(:native) => {library :: module, name :: atom},
+          optional(:cost) => :light | :heavy | :blocking | :async,
+          optional(:scheduler) => %{
+            normal: non_neg_integer,
+            dirty: non_neg_integer,
+            moved: non_neg_integer
+          }
+        }
+
+  @typedoc "The circuit of a hook as `stats/2` shows it."
+  @type circuit_stats :: %{
+          state: :closed | :open | :half_open,
+          failures: non_neg_integer,
+          opened: non_neg_integer,
+          refused: non_neg_integer
+        }
+
   @default Pipeline.Instance.default()
 
   @doc """
@@ -120,16 +184,16 @@ defmodule Pipeline.Hook do
   @doc """
   The chain of a hook point as data, in the order in which it runs: around, before, replace, after.
 
-  Each hook is a map with `:plugin`, `:kind`, `:priority` and `:tier` (`:elixir` or `:native`), a native one also
-  with `:native`, its library and name, `:cost` (`:light`, `:heavy`, `:blocking` or `:async`), and `:segment`, the number
-  of the native call it is part of; an around and a hook that waits have one of their own. `:circuit` has the settings of
-  one, if there is one.
+  Each hook is a map (`t:hook_description/0`) with `:plugin`, `:point`, `:kind`, `:priority`, `:on_error` and `:tier`
+  (`:elixir` or `:native`). A native hook also has `:native`, its library and name, `:cost` (`:light`, `:heavy`,
+  `:blocking` or `:async`), and `:segment`, the number of the native call that it is part of; an around and a
+  hook that waits have a call of their own. A hook with a circuit has the circuit's settings under `:circuit`.
 
   ## Options
 
     * `:instance` - by default the application's own
   """
-  @spec chain(hook_name, keyword) :: [map]
+  @spec chain(hook_name, keyword) :: [hook_description]
   def chain(point, opts \\ []) do
     Options.validate!(opts, [:instance], "Pipeline.Hook.chain/2")
 
@@ -145,7 +209,7 @@ defmodule Pipeline.Hook do
       iex> Pipeline.Hook.stats(:no_hooks_here)
       nil
 
-  A map with `:point`, `:mode` and
+  A map (`t:point_stats/0`) with `:point`, `:mode` and
 
     * `:runs` - exact; a run counts when it begins
     * `:failures` - hooks that failed, exact; those that an outer hook caught and those that were skipped too
@@ -154,10 +218,11 @@ defmodule Pipeline.Hook do
     * `:answers` - before hooks that answered early, and listeners that returned a value
     * `:p50_ns`, `:p99_ns` - times in nanoseconds that half and 99 % of the `:measured` runs did not exceed, at most an
       eighth off; `nil` as long as none was measured
-    * `:hooks` - the same of each hook, in the order of `chain/2`, with what that shows and `:fun`, the name of its
-      function. `:runs` are its calls; its time is without what it waited for behind `next`. A native hook has the times of the native call that it is part
-      of, and where its library measures, its own, and `:scheduler`: how many of the calls ran on a `:normal` one, on a
-      `:dirty` one, or were `:moved` from one to the other
+    * `:hooks` - the same of each hook (`t:hook_stats/0`), in the order of `chain/2`, with its description from there
+      except `:segment`, and `:fun`, the name of its function. `:runs` are its calls; its time leaves out the time spent
+      behind `next`. A native hook has the times of the native call that it is part of, or its own where its library
+      measures them. It then also has `:scheduler`: how many of the calls ran on a `:normal` scheduler, on a `:dirty`
+      one, or were `:moved` from one to the other
 
   A hook with a circuit has it as `:circuit`: its `:state` (`:closed`, `:open`, or `:half_open`; it stays `:open` until a
   run comes after the cool-down), the `:failures` that count at the moment, how often it was `:opened`, and how many runs it
@@ -172,7 +237,7 @@ defmodule Pipeline.Hook do
 
     * `:instance` - by default the application's own
   """
-  @spec stats(hook_name, keyword) :: map | nil
+  @spec stats(hook_name, keyword) :: point_stats | nil
   def stats(point, opts) when is_atom(point) do
     Options.validate!(opts, [:instance], "Pipeline.Hook.stats/2")
 
@@ -182,7 +247,7 @@ defmodule Pipeline.Hook do
   @doc """
   The same of a point of the default instance, or, given options, of all points of an instance, as a map by name.
   """
-  @spec stats(hook_name | keyword) :: map | nil
+  @spec stats(hook_name | keyword) :: point_stats | %{hook_name => point_stats} | nil
   def stats(point_or_opts \\ [])
   def stats(point) when is_atom(point) and point != [], do: stats(point, [])
 
@@ -256,7 +321,7 @@ defmodule Pipeline.Hook do
   def untrace(%Trace{} = trace), do: Tracer.stop(trace)
 
   @doc false
-  @spec describe(Chain.t()) :: [map]
+  @spec describe(Chain.t()) :: [hook_description]
   def describe(%Chain{entries: entries}) do
     entries |> number_segments() |> Enum.map(fn {entry, segment} -> show(entry, segment) end)
   end

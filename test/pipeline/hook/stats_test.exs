@@ -50,6 +50,36 @@ defmodule Pipeline.Hook.StatsTest do
     for counted <- [first, last], do: assert(counted.p50_ns <= counted.p99_ns)
   end
 
+  test "the maps have the keys of their types", %{instance: instance} do
+    load(plugin([id: :plain], do: hook(:before, :step, priority: 60)), instance)
+    load(plugin([id: :breaking], do: hook(:after, :step, circuit: [failures: 2])), instance)
+
+    native =
+      plugin([id: :native],
+        do: hook(:before, :step, native: :put, config: %{field: :a, value: 1}, priority: 40)
+      )
+
+    load(native, instance)
+    Hook.run(instance, :step, %{}, nil)
+
+    described = [:kind, :on_error, :plugin, :point, :priority, :tier]
+    counted = [:answers, :failures, :measured, :p50_ns, :p99_ns, :refusals, :runs, :skips]
+
+    assert [plain, native, breaking] = Hook.chain(:step, instance: instance)
+    assert keys(plain) == described
+    assert keys(native) == Enum.sort([:cost, :native, :segment | described])
+    assert keys(breaking) == Enum.sort([:circuit | described])
+
+    stats = Hook.stats(:step, instance: instance)
+    assert keys(stats) == Enum.sort([:hooks, :mode, :point | counted])
+    assert [plain, native, breaking] = stats.hooks
+    assert keys(plain) == Enum.sort([:fun | described] ++ counted)
+    assert keys(native) == Enum.sort([:cost, :fun, :native, :scheduler | described] ++ counted)
+    assert keys(native.scheduler) == [:dirty, :moved, :normal]
+    assert keys(breaking) == Enum.sort([:circuit, :fun | described] ++ counted)
+    assert keys(breaking.circuit) == [:failures, :opened, :refused, :state]
+  end
+
   test "skips are failures too; both are exact, however many runs there are", %{instance: instance} do
     load(deciding(:skipping, on_error: :skip), instance)
     load(deciding(:halting, priority: 40), instance)
@@ -280,6 +310,8 @@ defmodule Pipeline.Hook.StatsTest do
       Hook.stats(instance: :nowhere)
     end
   end
+
+  defp keys(map), do: map |> Map.keys() |> Enum.sort()
 
   # Does what its context says.
   defp deciding(id, opts \\ []) do
