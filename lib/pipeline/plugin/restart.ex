@@ -60,8 +60,7 @@ defmodule Pipeline.Plugin.Restart do
     do: if(function_exported?(module, :__restart__, 0), do: module.__restart__(), else: %{})
 
   @doc "The later of two wins."
-  @spec merge(t, given) :: t
-  @spec merge(given, given) :: given
+  @spec merge(t | given, given) :: map
   def merge(one, other) do
     Map.merge(one, other, fn
       :backoff, one, other -> Map.merge(one, other)

@@ -2,16 +2,15 @@ defmodule Pipeline.Plugins.TelemetryPlugin.Span do
   @moduledoc false
   # Emits spans and events, through `:telemetry` if the host has it.
 
-  # Not a dependency.
-  @compile {:no_warn_undefined, :telemetry}
-
   @spec run([atom], map, atom | nil, (() -> result)) :: result when result: term
   def run(name, metadata, instance, fun) do
     if telemetry?() do
-      :telemetry.span(name, metadata, fn ->
+      traced = fn ->
         result = fun.()
         {result, Map.put(metadata, :result, outcome(result))}
-      end)
+      end
+
+      telemetry(:span, [name, metadata, traced])
     else
       emit_span(name, metadata, instance, fun)
     end
@@ -20,7 +19,7 @@ defmodule Pipeline.Plugins.TelemetryPlugin.Span do
   @spec event([atom], map, map, atom | nil) :: :ok
   def event(name, measurements, metadata, instance) do
     if telemetry?() do
-      :telemetry.execute(name, measurements, metadata)
+      telemetry(:execute, [name, measurements, metadata])
     else
       emit(name, measurements, metadata, instance)
     end
@@ -36,6 +35,9 @@ defmodule Pipeline.Plugins.TelemetryPlugin.Span do
   def find_telemetry, do: Code.ensure_loaded?(:telemetry)
 
   defp telemetry?, do: :erlang.module_loaded(:telemetry)
+
+  # Not a dependency: a direct call would be one to an unknown function.
+  defp telemetry(function, args), do: apply(:telemetry, function, args)
 
   defp emit_span(name, metadata, instance, fun) do
     started = System.monotonic_time()
