@@ -161,6 +161,6 @@ fn maps_have_32_keys() {
     assert_eq!(reason, "term_map_keys");
     assert_eq!(
         sentence,
-        "the map at byte 63 has 33 keys, and 32 are allowed; write it as a list of pairs"
+        "the map at byte 58 has 33 keys, and 32 are allowed; write it as a list of pairs"
     );
 }

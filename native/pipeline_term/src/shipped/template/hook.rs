@@ -298,7 +298,7 @@ mod tests {
             ),
             ("{{ nothing|default([])|length }}", "0"),
             (
-                "{{ 'a' ~ n + 1 }}-{{ 'ab' * n }}-{{ n * 2 + 1 }}",
+                "{{ 'a' ~ (n + 1) }}-{{ 'ab' * n }}-{{ n * 2 + 1 }}",
                 "a3-abab-5",
             ),
             ("{{ 'b a'|split|sort|join(' ')|upper }}", "A B"),
@@ -309,7 +309,7 @@ mod tests {
             ("{{ 'a\nb'|indent(2) }}", "a\n  b"),
             (
                 "{{ people is sequence }}{{ people[-1].name }}{{ people|length }}",
-                "trueBob2",
+                "TrueBob2",
             ),
         ] {
             assert_eq!(rendered(source).as_deref(), Ok(expected), "{source}");
