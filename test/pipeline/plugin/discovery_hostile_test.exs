@@ -305,7 +305,7 @@ defmodule Pipeline.Plugin.DiscoveryHostileTest do
   end
 
   describe "a plugin that compiles" do
-    defp compile(declarations, options \\ "") do
+    defp compile(declarations, options) do
       name = "HostileFixture.Compiled#{System.unique_integer([:positive])}"
 
       [{module, beam}] =
