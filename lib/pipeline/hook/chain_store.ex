@@ -8,7 +8,7 @@ defmodule Pipeline.Hook.ChainStore do
   #
   # There is one writer, the manager of the instance.
 
-  alias Pipeline.Hook.{Chain, ChainUpdate, Dispatch, Trace}
+  alias Pipeline.Hook.{Chain, ChainUpdate, Dispatch, Published, Trace}
   alias Pipeline.Instance.Names
 
   @behaviour Pipeline.Instance.Published
@@ -20,8 +20,8 @@ defmodule Pipeline.Hook.ChainStore do
 
   @typedoc "What stands in the term of a point while several points change."
   @type pending ::
-          {:atomics.atomics_ref(), generation :: pos_integer, new :: Chain.published() | nil,
-           old :: Chain.published() | closed | nil}
+          {:atomics.atomics_ref(), generation :: pos_integer, new :: Published.t() | nil,
+           old :: Published.t() | closed | nil}
 
   @doc "Makes the table of an instance, with the points that the host's spec declares."
   @impl true
@@ -38,7 +38,7 @@ defmodule Pipeline.Hook.ChainStore do
     # One by one: nobody runs hooks of an instance that is about to start.
     for {point, %{mode: mode}} <- declared do
       chain = %{Chain.new(point, instance, mode, []) | declared?: true}
-      replace(instance, point, Chain.published(chain))
+      replace(instance, point, Published.of(chain))
     end
 
     :ok
@@ -75,10 +75,10 @@ defmodule Pipeline.Hook.ChainStore do
   end
 
   @typedoc "What stands in the term of a point that is closed, until its keeper ends."
-  @type closed :: {:closed, keeper :: pid, key :: term, Chain.published() | nil}
+  @type closed :: {:closed, keeper :: pid, key :: term, Published.t() | nil}
 
   @doc "What is next to be looked at where a run has found a point that is changed with others, or closed: then it waits."
-  @spec current(pending | closed) :: Chain.published() | pending | closed | nil
+  @spec current(pending | closed) :: Published.t() | pending | closed | nil
   def current({:closed, keeper, key, _old}), do: await_open(key, keeper)
   def current(pending), do: visible(pending)
 
@@ -154,7 +154,7 @@ defmodule Pipeline.Hook.ChainStore do
     next = :atomics.get(generation, 1) + 1
 
     for {point, chain} <- changes do
-      new = chain && Chain.published(chain)
+      new = chain && Published.of(chain)
       pending = {generation, next, new, closed(instance, point, keeper)}
       :persistent_term.put(Dispatch.key(instance, point), pending)
     end
@@ -219,7 +219,7 @@ defmodule Pipeline.Hook.ChainStore do
 
     case Map.to_list(changes) do
       [] -> :ok
-      [{point, chain}] -> replace(instance, point, chain && Chain.published(chain))
+      [{point, chain}] -> replace(instance, point, chain && Published.of(chain))
       _ -> publish_many(instance, changes, gone, index.generation)
     end
 
@@ -276,7 +276,7 @@ defmodule Pipeline.Hook.ChainStore do
 
   defp publish_many(instance, changes, gone, generation) do
     next = :atomics.get(generation, 1) + 1
-    changes = for {point, chain} <- changes, do: {point, chain && Chain.published(chain)}
+    changes = for {point, chain} <- changes, do: {point, chain && Published.of(chain)}
 
     for {point, new} <- changes do
       key = Dispatch.key(instance, point)

@@ -7,7 +7,7 @@ defmodule Pipeline.Hook.Dispatch do
 
   require Pipeline.Hook.PointCounters
 
-  alias Pipeline.Hook.{Chain, ChainStore, Closures, Measured, PointCounters}
+  alias Pipeline.Hook.{Chain, ChainStore, Compiler, Instrumented, PointCounters}
 
   @default Pipeline.Instance.default()
 
@@ -25,7 +25,7 @@ defmodule Pipeline.Hook.Dispatch do
   def run(point, context), do: call(:persistent_term.get([@default | point], nil), context, @default)
 
   @doc "Runs a point of the default instance around a base operation."
-  @spec run_around(atom, term, Chain.step()) :: Chain.result()
+  @spec run_around(atom, term, Compiler.step()) :: Chain.result()
   def run_around(point, context, core) do
     around(:persistent_term.get([@default | point], nil), context, core, @default)
   end
@@ -37,7 +37,7 @@ defmodule Pipeline.Hook.Dispatch do
   end
 
   @doc "Runs a point around a base operation."
-  @spec run_around_of(atom, atom, term, Chain.step()) :: Chain.result()
+  @spec run_around_of(atom, atom, term, Compiler.step()) :: Chain.result()
   def run_around_of(instance, point, context, core) do
     around(:persistent_term.get([instance | point], nil), context, core, instance)
   end
@@ -45,7 +45,7 @@ defmodule Pipeline.Hook.Dispatch do
   defp call({mark, call, _around, runs, limits, chain}, context, _instance) do
     case PointCounters.count_one(runs, limits) do
       0 -> ended(call.(context), mark)
-      phase -> ended(Measured.run(chain, context, nil, phase), mark)
+      phase -> ended(Instrumented.run(chain, context, nil, phase), mark)
     end
   end
 
@@ -59,13 +59,13 @@ defmodule Pipeline.Hook.Dispatch do
   defp around({mark, _call, around, runs, limits, chain}, context, core, _instance) do
     case PointCounters.count_one(runs, limits) do
       0 -> ended(around.(context, core), mark)
-      phase -> ended(Measured.run(chain, context, core, phase), mark)
+      phase -> ended(Instrumented.run(chain, context, core, phase), mark)
     end
   end
 
   defp around(nil, context, core, instance) do
     ChainStore.check!(instance)
-    Closures.alone(context, core)
+    Compiler.alone(context, core)
   end
 
   defp around(pending, context, core, instance),

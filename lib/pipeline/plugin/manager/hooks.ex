@@ -26,7 +26,7 @@ defmodule Pipeline.Plugin.Manager.Hooks do
     dependencies = Dependents.graph(Enum.into(candidates, loaded, &{&1.manifest.id, &1.manifest}))
     add = &ChainUpdate.add(&2, current, instance, &1, dependencies, &3)
 
-    with {:ok, prepared} <- entries_of_all(candidates, spec) do
+    with {:ok, prepared} <- registrations_of_all(candidates, spec) do
       # All at once, so that each chain is put in order and compiled once; one by one to find whose fault it is.
       case add.(Enum.flat_map(prepared, &elem(&1, 1)), %{}, Enum.flat_map(prepared, &elem(&1, 2))) do
         {:ok, changes} -> {:ok, changes}
@@ -35,12 +35,13 @@ defmodule Pipeline.Plugin.Manager.Hooks do
     end
   end
 
-  defp entries_of_all(candidates, host_spec) do
+  defp registrations_of_all(candidates, host_spec) do
     Enum.reduce_while(candidates, {:ok, []}, fn candidate, {:ok, prepared} ->
       own_spec = List.wrap(Map.get(candidate.manifest, :spec))
 
-      with {:ok, entries} <- entries(candidate), :ok <- check_spec(entries, own_spec, host_spec) do
-        {:cont, {:ok, [{candidate, entries, own_spec} | prepared]}}
+      with {:ok, registrations} <- registrations(candidate),
+           :ok <- check_spec(registrations, own_spec, host_spec) do
+        {:cont, {:ok, [{candidate, registrations, own_spec} | prepared]}}
       else
         {:error, sentence} -> {:halt, {:error, error(candidate, sentence)}}
       end
@@ -52,8 +53,8 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   end
 
   defp add_one_by_one(prepared, add) do
-    Enum.reduce_while(prepared, {:ok, %{}}, fn {candidate, entries, specs}, {:ok, changes} ->
-      case add.(entries, changes, specs) do
+    Enum.reduce_while(prepared, {:ok, %{}}, fn {candidate, registrations, specs}, {:ok, changes} ->
+      case add.(registrations, changes, specs) do
         {:ok, changes} -> {:cont, {:ok, changes}}
         {:error, sentence} -> {:halt, {:error, error(candidate, sentence)}}
       end
@@ -65,8 +66,8 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   def replace(%{manifest: %{id: id} = manifest} = candidate, %State{instance: instance} = state) do
     dependencies = state |> State.running() |> Map.put(id, manifest) |> Dependents.graph()
 
-    with {:ok, [{_candidate, entries, specs}]} <- entries_of_all([candidate], state.spec),
-         {:error, sentence} <- ChainUpdate.replace(instance, id, entries, dependencies, specs) do
+    with {:ok, [{_candidate, registrations, specs}]} <- registrations_of_all([candidate], state.spec),
+         {:error, sentence} <- ChainUpdate.replace(instance, id, registrations, dependencies, specs) do
       {:error, error(candidate, sentence)}
     end
   end
@@ -96,21 +97,21 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   end
 
   # A plugin keeps its place among others when it comes back, or as another version.
-  defp entries(%{module: module, manifest: manifest, info: %{order: order}}) do
+  defp registrations(%{module: module, manifest: manifest, info: %{order: order}}) do
     module
     |> declared_hooks()
     |> Enum.with_index(order * @hooks_of_a_plugin)
-    |> Enum.reduce_while({:ok, []}, fn {options, registration}, {:ok, entries} ->
+    |> Enum.reduce_while({:ok, []}, fn {options, sequence}, {:ok, registrations} ->
       case call(module, options) do
         {:ok, call} ->
-          {:cont, {:ok, [Registration.new(options, manifest.id, registration, call) | entries]}}
+          {:cont, {:ok, [Registration.new(options, manifest.id, sequence, call) | registrations]}}
 
         error ->
           {:halt, error}
       end
     end)
     |> case do
-      {:ok, entries} -> {:ok, Enum.reverse(entries)}
+      {:ok, registrations} -> {:ok, Enum.reverse(registrations)}
       error -> error
     end
   end
@@ -133,8 +134,8 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   end
 
   # The plugin's own spec binds it in everything; the host's where it declares the point.
-  defp check_spec(entries, own, host) do
-    Enum.find_value(entries, :ok, fn %Registration{point: point, kind: kind} ->
+  defp check_spec(registrations, own, host) do
+    Enum.find_value(registrations, :ok, fn %Registration{point: point, kind: kind} ->
       specs = own ++ if(host && Spec.mode(host, point), do: [host], else: [])
       Enum.find_value(specs, &sentence(Spec.check(&1, point, kind)))
     end)

@@ -84,7 +84,10 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   # Where its own code is called. What native hooks run is not replaced.
   defp points(id, instance) do
     for point <- ChainStore.points(instance),
-        Enum.any?(ChainStore.chain(instance, point).entries, &(&1.plugin == id and is_function(&1.call))),
+        Enum.any?(
+          ChainStore.chain(instance, point).registrations,
+          &(&1.plugin == id and is_function(&1.call))
+        ),
         do: point
   end
 
