@@ -10,6 +10,7 @@ defmodule Pipeline.Hook.Chain do
   alias Pipeline.Hook.{
     Circuit,
     Closures,
+    Drain,
     HookCounters,
     Listeners,
     NativeStep,
@@ -27,13 +28,15 @@ defmodule Pipeline.Hook.Chain do
     :point,
     :instance,
     :mode,
-    :mark,
     :layers,
     :single,
     :call,
     :around,
     :runs,
-    :limits,
+    :drain,
+    begun: 0,
+    earlier: [],
+    new?: true,
     entries: [],
     traces: [],
     declared?: false
@@ -42,13 +45,8 @@ defmodule Pipeline.Hook.Chain do
   @type step :: (term -> term)
   @type result :: {:ok, term} | {:error, term} | :ok
 
-  @typedoc "What tells a chain from all others, on the stack of a run."
-  @type mark :: {:"$pipeline_chain", pos_integer}
-
   @typedoc "A chain as runs find it: what they need without looking into it."
-  @type published ::
-          {mark, call :: (term -> result), around :: (term, step -> result), PointCounters.t(),
-           PointCounters.limits(), t}
+  @type published :: {Drain.t(), call :: (term -> result), around :: (term, step -> result), t}
 
   @typedoc "A hook, or several fused, ready to be closed around what comes next."
   @type ready :: Segment.t() | {Registration.t(), function}
@@ -60,7 +58,6 @@ defmodule Pipeline.Hook.Chain do
           point: atom,
           instance: atom | nil,
           mode: Pipeline.Hook.Spec.mode(),
-          mark: mark,
           entries: [Registration.t()],
           # Of a chain that is not closed yet there is nothing of these.
           layers: layers | nil,
@@ -70,33 +67,50 @@ defmodule Pipeline.Hook.Chain do
           around: (term, step -> result) | nil,
           # `nil` in a chain that belongs to no instance.
           runs: PointCounters.t() | nil,
-          limits: PointCounters.limits() | nil,
+          # The runs on this version; those on the versions before that may still have some, with whose hooks they had;
+          # and how many began on versions before those.
+          drain: Drain.t() | nil,
+          earlier: [{Drain.t(), [Pipeline.Plugin.plugin_id()]}],
+          begun: non_neg_integer,
+          # Whether hooks have come that no version before had.
+          new?: boolean,
           traces: [Pipeline.Hook.Trace.t()],
           declared?: boolean
         }
+
+  # A run that is killed leaves its version unfinished. When so many are, processes are searched for their runs.
+  @most_earlier 32
 
   @doc "A chain in place of an old one, if there is one: what is counted of the point and of hooks that stay goes on."
   @spec new(atom, atom | nil, Pipeline.Hook.Spec.mode(), [Registration.t()], t | nil) :: t
   def new(point, instance, mode, entries, old \\ nil) do
     runs = if instance, do: (old && old.runs) || PointCounters.new()
-    new? = old == nil or Enum.any?(entries, &(&1.tally == nil))
+    come? = Enum.any?(entries, &(&1.tally == nil))
+    begun = if old, do: begun(old), else: 0
 
     %__MODULE__{
       point: point,
       instance: instance,
       mode: mode,
-      mark: {:"$pipeline_chain", System.unique_integer([:positive])},
-      entries: if(runs && new?, do: Enum.map(entries, &count(&1, runs)), else: entries),
+      entries: if(runs && come?, do: Enum.map(entries, &count(&1, runs, begun)), else: entries),
       runs: runs,
-      limits: if(runs, do: if(new?, do: PointCounters.limits(runs), else: old.limits)),
+      new?: old == nil or old.new? or come?,
       declared?: old != nil and old.declared?
     }
+    |> follow(old)
     |> close(old)
     |> trace(if(old, do: old.traces, else: []))
   end
 
-  defp count(%Registration{tally: nil} = entry, runs), do: %{entry | tally: HookCounters.new(runs)}
-  defp count(entry, _runs), do: entry
+  defp count(%Registration{tally: nil} = entry, runs, begun),
+    do: %{entry | tally: HookCounters.new(runs, begun)}
+
+  defp count(entry, _runs, _begun), do: entry
+
+  defp follow(chain, nil), do: chain
+
+  defp follow(chain, %__MODULE__{} = old),
+    do: %{chain | drain: old.drain, earlier: old.earlier, begun: old.begun}
 
   @doc "The chain with these traces."
   @spec trace(t, [Pipeline.Hook.Trace.t()]) :: t
@@ -118,17 +132,55 @@ defmodule Pipeline.Hook.Chain do
   @spec kept(t) :: t | nil
   def kept(%__MODULE__{} = chain), do: if(standing?(chain) or chain.traces != [], do: chain)
 
-  @doc "The chain as runs find it. Not made by `Dispatch`, whose code is not there for long (`Epoch`)."
-  @spec published(t) :: published
-  def published(%__MODULE__{traces: []} = chain) do
-    {chain.mark, chain.call, chain.around, chain.runs, chain.limits, chain}
+  @doc "How many runs of the point began."
+  @spec begun(t) :: non_neg_integer
+  def begun(%__MODULE__{drain: nil, begun: begun}), do: begun
+
+  def begun(%__MODULE__{} = chain) do
+    Enum.reduce([{chain.drain, []} | chain.earlier], chain.begun, fn {drain, _plugins}, sum ->
+      sum + Drain.begun(drain)
+    end)
   end
 
-  def published(%__MODULE__{} = chain) do
-    call = fn context -> Traced.run(chain, context, nil, 0) end
-    around = fn context, core -> Traced.run(chain, context, core, 0) end
-    {chain.mark, call, around, chain.runs, chain.limits, chain}
+  @doc "The versions of a chain that may have runs with hooks of these plugins."
+  @spec drains(t, [Pipeline.Plugin.plugin_id()]) :: [Drain.t()]
+  def drains(%__MODULE__{} = chain, plugins) do
+    for {drain, of} <- versions(chain), Enum.any?(plugins, &(&1 in of)), do: drain
   end
+
+  @doc "The chain as runs find it, as a version of its own in place of the one that stands."
+  @spec published(t, standing :: t | nil) :: published
+  def published(%__MODULE__{} = chain, standing) do
+    chain = version(chain, standing || chain)
+
+    case chain.traces do
+      [] ->
+        {chain.drain, chain.call, chain.around, chain}
+
+      _ ->
+        call = fn context -> Traced.run(chain, context, nil, 0) end
+        around = fn context, core -> Traced.run(chain, context, core, 0) end
+        {chain.drain, call, around, chain}
+    end
+  end
+
+  defp version(chain, %__MODULE__{drain: nil}), do: %{chain | drain: Drain.new(nil), new?: false}
+
+  defp version(chain, before) do
+    # Of those before it, no run begins any more.
+    forget_killed(before.earlier)
+    {over, earlier} = Enum.split_with(before.earlier, fn {drain, _plugins} -> Drain.over?(drain) end)
+    begun = Enum.reduce(over, before.begun, fn {drain, _plugins}, sum -> sum + Drain.begun(drain) end)
+    drain = Drain.new(if(not chain.new?, do: before.drain))
+    %{chain | drain: drain, earlier: [hd(versions(before)) | earlier], begun: begun, new?: false}
+  end
+
+  defp forget_killed(earlier) do
+    if length(earlier) > @most_earlier, do: Drain.forget_killed(for {drain, _plugins} <- earlier, do: drain)
+  end
+
+  defp versions(%__MODULE__{drain: drain, earlier: earlier, entries: entries}),
+    do: [{drain, Enum.map(entries, & &1.plugin)} | earlier]
 
   @doc "Runs the chain around a base operation, or around none."
   @spec run(t, term, step | nil) :: result

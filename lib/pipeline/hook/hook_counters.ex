@@ -21,10 +21,11 @@ defmodule Pipeline.Hook.HookCounters do
   @typedoc "The words of the hook and those of its point; `nil` in a chain that belongs to no instance."
   @type t :: {:atomics.atomics_ref(), PointCounters.t()} | nil
 
-  @spec new(PointCounters.t()) :: t
-  def new(runs) do
+  @doc "The counters of a hook that comes to a point after so many runs of it."
+  @spec new(PointCounters.t(), begun :: non_neg_integer) :: t
+  def new(runs, begun) do
     words = :atomics.new(@times + Histogram.words(), signed: true)
-    {all, first, later} = PointCounters.so_far(runs)
+    {all, first, later} = PointCounters.so_far(runs, begun)
     for {count, place} <- Enum.with_index([all, first, later], @before), do: :atomics.put(words, place, count)
     {words, runs}
   end
@@ -54,14 +55,14 @@ defmodule Pipeline.Hook.HookCounters do
   def took({words, _runs}, nanoseconds), do: Histogram.record(words, @times, nanoseconds)
 
   @doc """
-  What was counted.
+  What was counted, after so many runs of the point.
 
   Of the runs that were not measured as many are taken to have called the hook, and been answered by it, as of those
   that were measured later.
   """
-  @spec read(t) :: map
-  def read({words, runs}) do
-    so_far = since(words, PointCounters.so_far(runs))
+  @spec read(t, begun :: non_neg_integer) :: map
+  def read({words, runs}, begun) do
+    so_far = since(words, PointCounters.so_far(runs, begun))
     derive = &PointCounters.derive(so_far, :atomics.get(words, &1), :atomics.get(words, &1 + 1))
     times = Histogram.read(words, @times)
 

@@ -7,18 +7,21 @@ defmodule Pipeline.Hook.Stats do
   @spec of(Chain.t()) :: map
   def of(%Chain{} = chain) do
     native = native(chain.layers)
+    begun = Chain.begun(chain)
 
     hooks =
       for %Registration{} = entry <- chain.entries do
         entry
         |> Registration.describe()
         |> Map.put(:fun, Registration.function_name(entry))
-        |> Map.merge(HookCounters.read(entry.tally))
+        |> Map.merge(HookCounters.read(entry.tally, begun))
         |> with_native(native[entry.registration])
         |> with_circuit(entry.circuit)
       end
 
-    chain.runs |> PointCounters.read() |> Map.merge(%{point: chain.point, mode: chain.mode, hooks: hooks})
+    chain.runs
+    |> PointCounters.read(begun)
+    |> Map.merge(%{point: chain.point, mode: chain.mode, hooks: hooks})
   end
 
   defp with_native(counted, nil), do: counted
