@@ -2,30 +2,32 @@ defmodule Pipeline.Hook.Chain do
   @moduledoc false
   # The hooks of one point in the order that the core gave them, and the closures that they are compiled into.
 
-  alias Pipeline.Hook.{Compiler, HookCounters, Listeners, PointCounters, Registration, Segment, Spec}
+  alias Pipeline.Hook.{Compiler, Drain, HookCounters, Listeners, PointCounters, Registration, Segment, Spec}
 
-  @enforce_keys [:point, :instance, :mode, :mark, :registrations, :stages, :call, :around, :counters, :limits]
-  defstruct @enforce_keys ++ [single: [], traces: [], declared?: false]
+  @enforce_keys [:point, :instance, :mode, :registrations, :stages, :call, :around, :counters, :new?]
+  defstruct @enforce_keys ++ [:drain, earlier: [], begun: 0, single: [], traces: [], declared?: false]
 
   @type result :: Compiler.result() | :ok
-
-  @typedoc "Tells a chain from all others, on the stack of a run."
-  @type mark :: {:"$pipeline_chain", pos_integer}
 
   @type t :: %__MODULE__{
           point: atom,
           instance: atom | nil,
           mode: Spec.mode(),
-          mark: mark,
           registrations: [Registration.t()],
           stages: [Compiler.stage()],
           # The same with each native hook in a stage of its own, for runs that are traced.
           single: [Compiler.stage()],
           call: (term -> result),
           around: (term, Compiler.step() -> result),
-          # Both `nil` in a chain that belongs to no instance.
+          # `nil` in a chain that belongs to no instance.
           counters: PointCounters.t() | nil,
-          limits: PointCounters.limits() | nil,
+          # The runs on this version; those on earlier versions that may still have some, with the plugins of their
+          # hooks; and the number of runs that began on versions before those.
+          drain: Drain.t() | nil,
+          earlier: [{Drain.t(), [Pipeline.Plugin.plugin_id()]}],
+          begun: non_neg_integer,
+          # Whether it has hooks that no published version has had.
+          new?: boolean,
           traces: [Pipeline.Hook.Trace.t()],
           declared?: boolean
         }
@@ -38,10 +40,13 @@ defmodule Pipeline.Hook.Chain do
   @spec new(atom, atom | nil, Spec.mode(), [Registration.t()], t | nil) :: t
   def new(point, instance, mode, registrations, old \\ nil) do
     counters = if instance, do: (old && old.counters) || PointCounters.new()
-    new? = old == nil or Enum.any?(registrations, &(&1.counters == nil))
+    new? = Enum.any?(registrations, &(&1.counters == nil))
+    begun = if old, do: begun(old), else: 0
 
     registrations =
-      if counters && new?, do: Enum.map(registrations, &join(&1, instance, counters)), else: registrations
+      if counters && new?,
+        do: Enum.map(registrations, &join(&1, instance, counters, begun)),
+        else: registrations
 
     stages = registrations |> Compiler.stages() |> keep(old)
     {call, around} = compile(mode, point, stages)
@@ -51,23 +56,25 @@ defmodule Pipeline.Hook.Chain do
         point: point,
         instance: instance,
         mode: mode,
-        mark: {:"$pipeline_chain", System.unique_integer([:positive])},
         registrations: registrations,
         stages: stages,
         call: call,
         around: around,
         counters: counters,
-        limits: if(counters, do: if(new?, do: PointCounters.limits(counters), else: old.limits)),
-        declared?: old != nil and old.declared?
-      },
+        new?: old == nil or old.new? or new?
+      }
+      |> follow(old),
       if(old, do: old.traces, else: [])
     )
   end
 
-  defp join(%Registration{counters: nil} = hook, instance, counters),
-    do: %{hook | instance: instance, counters: HookCounters.new(counters)}
+  defp follow(chain, nil), do: chain
+  defp follow(chain, old), do: Map.merge(chain, Map.take(old, [:drain, :earlier, :begun, :declared?]))
 
-  defp join(hook, _instance, _counters), do: hook
+  defp join(%Registration{counters: nil} = hook, instance, counters, begun),
+    do: %{hook | instance: instance, counters: HookCounters.new(counters, begun)}
+
+  defp join(hook, _instance, _counters, _begun), do: hook
 
   # A segment whose hooks are the same stays, with the statistics that its library has of it.
   defp keep(stages, nil), do: stages
@@ -104,6 +111,25 @@ defmodule Pipeline.Hook.Chain do
   @doc "The chain if it is to be kept, for its point or for a trace of it."
   @spec kept(t) :: t | nil
   def kept(%__MODULE__{} = chain), do: if(standing?(chain) or chain.traces != [], do: chain)
+
+  @doc "The number of runs of the point that began."
+  @spec begun(t) :: non_neg_integer
+  def begun(%__MODULE__{drain: nil, begun: begun}), do: begun
+
+  def begun(%__MODULE__{} = chain) do
+    Enum.reduce(versions(chain), chain.begun, fn {drain, _plugins}, sum -> sum + Drain.begun(drain) end)
+  end
+
+  @doc "The versions of a chain that may have runs with hooks of these plugins."
+  @spec drains(t, [Pipeline.Plugin.plugin_id()]) :: [Drain.t()]
+  def drains(%__MODULE__{} = chain, plugins) do
+    for {drain, of} <- versions(chain), Enum.any?(plugins, &(&1 in of)), do: drain
+  end
+
+  @doc "The versions of a published chain that may have runs, with the plugins of their hooks; the newest first."
+  @spec versions(t) :: [{Drain.t(), [Pipeline.Plugin.plugin_id()]}, ...]
+  def versions(%__MODULE__{drain: drain, earlier: earlier, registrations: registrations}),
+    do: [{drain, Enum.map(registrations, & &1.plugin)} | earlier]
 
   @doc "Runs the chain with a base operation, or with none."
   @spec run(t, term, Compiler.step() | nil) :: result

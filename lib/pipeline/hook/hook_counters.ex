@@ -22,10 +22,11 @@ defmodule Pipeline.Hook.HookCounters do
   @typedoc "The words of the hook and of its point; `nil` in a chain that belongs to no instance."
   @type t :: {:atomics.atomics_ref(), PointCounters.t()} | nil
 
-  @spec new(PointCounters.t()) :: t
-  def new(of_point) do
+  @doc "The counters of a hook that comes to a point after so many runs of it."
+  @spec new(PointCounters.t(), begun :: non_neg_integer) :: t
+  def new(of_point, begun) do
     words = :atomics.new(@times + Histogram.words(), signed: true)
-    {all, first, later} = PointCounters.so_far(of_point)
+    {all, first, later} = PointCounters.so_far(of_point, begun)
     for {count, place} <- Enum.with_index([all, first, later], @before), do: :atomics.put(words, place, count)
     {words, of_point}
   end
@@ -55,13 +56,13 @@ defmodule Pipeline.Hook.HookCounters do
   def took({words, _of_point}, nanoseconds), do: Histogram.record(words, @times, nanoseconds)
 
   @doc """
-  Reads the counters.
+  Reads the counters, after so many runs of the point.
 
   Calls and answers in runs that were not measured are estimated from the later runs that were.
   """
-  @spec read(t) :: map
-  def read({words, of_point}) do
-    so_far = since(words, PointCounters.so_far(of_point))
+  @spec read(t, begun :: non_neg_integer) :: map
+  def read({words, of_point}, begun) do
+    so_far = since(words, PointCounters.so_far(of_point, begun))
     derive = &PointCounters.derive(so_far, :atomics.get(words, &1), :atomics.get(words, &1 + 1))
     times = Histogram.read(words, @times)
 

@@ -13,17 +13,21 @@ defmodule Pipeline.Hook.Stats do
           into: %{},
           do: {of, known}
 
+    begun = Chain.begun(chain)
+
     hooks =
       for %Registration{} = hook <- chain.registrations do
         hook
         |> Registration.describe()
         |> Map.put(:fun, Registration.function_name(hook))
-        |> Map.merge(HookCounters.read(hook.counters))
+        |> Map.merge(HookCounters.read(hook.counters, begun))
         |> with_native(native[hook.sequence])
         |> with_circuit(hook.policies)
       end
 
-    chain.counters |> PointCounters.read() |> Map.merge(%{point: chain.point, mode: chain.mode, hooks: hooks})
+    chain.counters
+    |> PointCounters.read(begun)
+    |> Map.merge(%{point: chain.point, mode: chain.mode, hooks: hooks})
   end
 
   defp with_native(counted, nil), do: counted

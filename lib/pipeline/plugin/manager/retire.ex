@@ -3,7 +3,7 @@ defmodule Pipeline.Plugin.Manager.Retire do
   # Takes plugins that run out of service: first their hooks, all in one step, then, once the runs that have them still
   # are over, the processes, each before those it needs.
 
-  alias Pipeline.Hook.InFlight
+  alias Pipeline.Hook.{Chain, Drain}
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Dependents, Lifecycle}
   alias Pipeline.Instance.Names
@@ -24,15 +24,15 @@ defmodule Pipeline.Plugin.Manager.Retire do
   @spec run(State.t(), [{Plugin.plugin_id(), target, reason :: term}], patience) ::
           {:ok, State.t()} | {:error, {:still_running, [pid]}, State.t()}
   def run(%State{} = state, leaving, patience) do
+    ids = for {id, _, _} <- running(state, leaving), do: id
     {state, before} = drain(state, running(state, leaving))
 
-    case await(before, patience) do
+    case await(before, ids, patience) do
       :ok ->
         {:ok, go(state, leaving)}
 
       {:still_running, pids} ->
         state = State.publish(state, before)
-        ids = for {id, _, _} <- running(state, leaving), do: id
 
         {:error, {:still_running, pids},
          settle(state, for(id <- ids, do: {id, :started, {:still_running, pids}}))}
@@ -50,10 +50,10 @@ defmodule Pipeline.Plugin.Manager.Retire do
     Enum.filter(leaving, fn {id, _, _} -> state.plugins[id].state in [:started, :draining] end)
   end
 
-  defp await(before, %{timeout: timeout, but: but, force: force}) do
-    marks = for {_point, %{mark: mark}} <- before, do: mark
+  defp await(before, ids, %{timeout: timeout, but: but, force: force}) do
+    drains = for {_point, chain} <- before, drain <- Chain.drains(chain, ids), do: drain
 
-    with {:still_running, pids} when force <- InFlight.await(marks, timeout, but: but) do
+    with {:still_running, pids} when force <- Drain.await(drains, timeout, but: but) do
       for pid <- pids, do: Process.exit(pid, :kill)
       :ok
     end

@@ -2,7 +2,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   @moduledoc false
   # A plugin that runs becomes another version of itself: code, state, hooks and manifest, or none of them.
 
-  alias Pipeline.Hook.{ChainStore, InFlight}
+  alias Pipeline.Hook.{Chain, ChainStore, Drain}
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Config, Events, Lifecycle, Error, Loader, Wrapper}
   alias Pipeline.Instance.Names
@@ -73,10 +73,13 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   # both versions, runs of the plugin's points wait while those under way end and the code changes.
   defp change(state, %{id: id} = old, code, keeper, upgrade, opts) do
     points = points(id, state.instance)
-    marks = for point <- points, do: ChainStore.chain(state.instance, point).mark
+
+    drains =
+      for point <- points, drain <- Chain.drains(ChainStore.chain(state.instance, point), [id]), do: drain
+
     :ok = ChainStore.lock(state.instance, points, keeper)
 
-    with :ok <- await(marks, opts) do
+    with :ok <- await(drains, opts) do
       NewCode.load(code, fn -> swap(state, old, code, keeper, upgrade, opts) end)
     end
   end
@@ -91,8 +94,8 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
         do: point
   end
 
-  defp await(marks, opts) do
-    with {:still_running, pids} <- InFlight.await(marks, opts.drain_timeout, but: [opts.caller]) do
+  defp await(drains, opts) do
+    with {:still_running, pids} <- Drain.await(drains, opts.drain_timeout, but: [opts.caller]) do
       {:error, {:still_running, pids}}
     end
   end
