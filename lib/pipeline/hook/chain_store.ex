@@ -180,12 +180,14 @@ defmodule Pipeline.Hook.ChainStore do
   @doc "Opens all that a keeper has closed, with the chains from before."
   @spec unlock(atom, pid) :: :ok
   def unlock(instance, keeper) do
-    for {point, term} <- terms(instance), keeper(term) == keeper do
-      {:closed, ^keeper, _key, old} = visible(term)
-      replace(instance, point, old)
-    end
+    gone =
+      for {point, term} <- terms(instance), keeper(term) == keeper do
+        {:closed, ^keeper, _key, old} = visible(term)
+        replace(instance, point, old)
+        if old == nil, do: point
+      end
 
-    :ok
+    keep_index(instance, index!(instance), MapSet.difference(index!(instance).points, MapSet.new(gone)))
   end
 
   @doc "The keepers of the points that are closed."
@@ -209,18 +211,19 @@ defmodule Pipeline.Hook.ChainStore do
     if :atomics.get(generation, 1) == now, do: found, else: points(instance)
   end
 
-  @doc "Makes changes visible, all in one step."
+  @doc "Makes changes visible, all in one step. Points that are closed stay so; the changes are seen once they open."
   @spec publish(atom, ChainUpdate.t()) :: :ok
   def publish(instance, changes) do
     index = index!(instance)
-    gone = for {point, nil} <- changes, do: point
     # The index names every point of which there may be a term, so that an interrupted change can be settled.
     keep_index(instance, index, MapSet.union(index.points, MapSet.new(Map.keys(changes))))
+    terms = for {point, chain} <- changes, do: {point, term(instance, point, chain && Chain.published(chain))}
+    gone = for {point, nil} <- terms, do: point
 
-    case Map.to_list(changes) do
+    case terms do
       [] -> :ok
-      [{point, chain}] -> replace(instance, point, chain && Chain.published(chain))
-      _ -> publish_many(instance, changes, gone, index.generation)
+      [{point, term}] -> replace(instance, point, term)
+      _ -> publish_many(instance, terms, gone, index.generation)
     end
 
     keep_index(instance, index!(instance), MapSet.difference(index!(instance).points, MapSet.new(gone)))
@@ -274,13 +277,19 @@ defmodule Pipeline.Hook.ChainStore do
     end
   end
 
-  defp publish_many(instance, changes, gone, generation) do
-    next = :atomics.get(generation, 1) + 1
-    changes = for {point, chain} <- changes, do: {point, chain && Chain.published(chain)}
+  # A point that is closed stays so, with the new chain behind the door.
+  defp term(instance, point, published) do
+    case visible(:persistent_term.get(Dispatch.key(instance, point), nil)) do
+      {:closed, keeper, key, _old} -> {:closed, keeper, key, published}
+      _open -> published
+    end
+  end
 
-    for {point, new} <- changes do
+  defp publish_many(instance, terms, gone, generation) do
+    next = :atomics.get(generation, 1) + 1
+
+    for {point, new} <- terms do
       key = Dispatch.key(instance, point)
-      # One that is closed stays so until then.
       :persistent_term.put(key, {generation, next, new, visible(:persistent_term.get(key, nil))})
     end
 

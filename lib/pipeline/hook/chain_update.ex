@@ -54,6 +54,33 @@ defmodule Pipeline.Hook.ChainUpdate do
     end)
   end
 
+  @doc """
+  The changes by which hooks of some plugins come back, `before` being the chains that had them.
+
+  Hooks that have come since can contradict their constraints. Then the constraints on that point are given up, and the
+  second element tells what contradicted what.
+  """
+  @spec put_back(current, atom, t, [Pipeline.Plugin.plugin_id()], map) :: {t, [String.t()]}
+  def put_back(current, instance, before, plugins, dependencies) do
+    for {point, was} <- before, reduce: {%{}, []} do
+      {changes, given_up} ->
+        standing = current.(point) || %{was | entries: []}
+        entries = standing.entries ++ Enum.filter(was.entries, &(&1.plugin in plugins))
+
+        {entries, given_up} =
+          case Order.sort(entries, dependencies) do
+            {:ok, entries} ->
+              {entries, given_up}
+
+            {:error, sentence} ->
+              {:ok, entries} = entries |> without_constraints() |> Order.sort(dependencies)
+              {entries, [sentence | given_up]}
+          end
+
+        {Map.put(changes, point, Chain.new(point, instance, standing.mode, entries, standing)), given_up}
+    end
+  end
+
   @doc "The changes by which hooks come in place of those that a plugin has."
   @spec replace(atom, Pipeline.Plugin.plugin_id(), [Registration.t()], map, [module]) ::
           {:ok, t} | {:error, String.t()}
@@ -77,9 +104,9 @@ defmodule Pipeline.Hook.ChainUpdate do
 
   defp plugins(chain), do: Enum.map(chain.entries, & &1.plugin)
 
-  defp unconstrained(chain) do
-    %{chain | entries: Enum.map(chain.entries, &%{&1 | before: [], after: []})}
-  end
+  defp unconstrained(chain), do: %{chain | entries: without_constraints(chain.entries)}
+
+  defp without_constraints(entries), do: Enum.map(entries, &%{&1 | before: [], after: []})
 
   defp changed(old, point, instance, new, removed, dependencies, specs) do
     kept = if old, do: Enum.reject(old.entries, &(&1.plugin in removed)), else: []
