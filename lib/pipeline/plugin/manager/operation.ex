@@ -59,7 +59,7 @@ defmodule Pipeline.Plugin.Manager.Operation do
 
   def await_runs(%{manager: manager, instance: instance}, drains, timeout, but) do
     tasks = Task.Supervisor.children(Names.via(instance, :operations))
-    Drain.await(drains, timeout, but: [but, manager | tasks])
+    Drain.await(drains, timeout, but: [but], outside: [manager | tasks])
   end
 
   @doc "Called by a manager before it begins: ends the tasks that one before it has left."
