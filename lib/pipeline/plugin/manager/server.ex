@@ -61,7 +61,7 @@ defmodule Pipeline.Plugin.Manager.Server do
     state = state.instance |> ChainStore.traces() |> Enum.reduce(state, &watch/2)
 
     if PublishedState.configured?(state.instance) do
-      {:noreply, Hold.release(state)}
+      {:noreply, state |> note_stopped_again() |> Hold.release()}
     else
       state = load_configured(plugins, state)
       :ok = PublishedState.configured(state.instance)
@@ -313,6 +313,28 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   defp note_stopped(state, id, :stopped, reason), do: State.note_disabled(state, id, {:disabled, reason})
   defp note_stopped(state, _id, :held, _reason), do: {:ok, state}
+
+  # After a crash: the store may have been torn since it was written.
+  defp note_stopped_again(state) do
+    lost =
+      for {id, %{state: :stopped, history: [%{reason: reason} | _]}} <- state.plugins,
+          not State.disabled?(state, id),
+          do: {id, reason}
+
+    Enum.reduce(lost, state, fn {id, reason}, state ->
+      case State.note_disabled(state, id, {:disabled, reason}) do
+        {:ok, state} ->
+          state
+
+        {:error, error} ->
+          Logger.error(
+            "plugin #{inspect(id)} is stopped, and will start with the VM: " <> Exception.message(error)
+          )
+
+          state
+      end
+    end)
+  end
 
   # What could not be stopped is not disabled.
   defp disable(state, leaving, patience, caller) do
