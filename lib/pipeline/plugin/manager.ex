@@ -319,7 +319,8 @@ defmodule Pipeline.Plugin.Manager do
       plugin of its own chain is not waited for
     * `:force` - when `true`, the processes whose runs take longer are killed
     * `:purge` - when `true`, the plugin's module is taken out of the VM too. Processes that still run its code keep it
-      there, with `{:error, {:code_in_use, pids}}`; the plugin is unloaded then
+      there, with `{:error, {:code_in_use, pids}}`; so does native code in it, with `{:error, {:native_code, module}}`.
+      The plugin is unloaded then
     * `:nodes` - `:all` unloads it on all nodes of the instance's cluster or on none, see `Pipeline.Cluster`
   """
   @spec unload_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, Error.t()}
@@ -343,16 +344,7 @@ defmodule Pipeline.Plugin.Manager do
     found = if opts[:purge], do: plugin_info(id, Keyword.take(opts, [:instance]))
 
     with :ok <- call(opts, {:unload, id, opts[:cascade] == true, patience(opts)}) do
-      with {:ok, %{module: module}} <- found, do: purge(module), else: (_ -> :ok)
-    end
-  end
-
-  # Nobody that runs it is ended: first what is old already goes, then what becomes old.
-  defp purge(module) do
-    with true <- :code.soft_purge(module), true <- :code.delete(module), true <- :code.soft_purge(module) do
-      :ok
-    else
-      false -> {:error, {:code_in_use, Upgrade.Code.running_old(module)}}
+      with {:ok, %{module: module}} <- found, do: Upgrade.Code.purge(module), else: (_ -> :ok)
     end
   end
 
