@@ -6,6 +6,8 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   use GenServer
 
+  require Logger
+
   alias Pipeline.Hook.ChainStore
   alias Pipeline.Instance.{Names, PublishedState}
   alias Pipeline.Plugin.{Restart, Store}
