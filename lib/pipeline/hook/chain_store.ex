@@ -184,12 +184,14 @@ defmodule Pipeline.Hook.ChainStore do
   @doc "Opens all that a keeper has closed, with the chains from before."
   @spec unlock(atom, pid) :: :ok
   def unlock(instance, keeper) do
-    for {point, term} <- terms(instance), keeper(term) == keeper do
-      {:closed, {^keeper, _key}, old} = visible(term)
-      replace(instance, point, again(old))
-    end
+    gone =
+      for {point, term} <- terms(instance), keeper(term) == keeper do
+        {:closed, {^keeper, _key}, old} = visible(term)
+        replace(instance, point, again(old))
+        if old == nil, do: point
+      end
 
-    :ok
+    keep_index(instance, index!(instance), MapSet.difference(index!(instance).points, MapSet.new(gone)))
   end
 
   @doc "The keepers of the points that are closed."
@@ -213,19 +215,20 @@ defmodule Pipeline.Hook.ChainStore do
     if :atomics.get(generation, 1) == now, do: found, else: points(instance)
   end
 
-  @doc "Makes changes visible, all in one step."
+  @doc "Makes changes visible, all in one step. Points that are closed stay so; the changes are seen once they open."
   @spec publish(atom, ChainUpdate.t()) :: :ok
   def publish(instance, changes) do
     index = index!(instance)
-    gone = for {point, nil} <- changes, do: point
     # The index names every point of which there may be a term, so that an interrupted change can be settled.
     keep_index(instance, index, MapSet.union(index.points, MapSet.new(Map.keys(changes))))
 
     changes =
       for {point, chain} <- changes do
         standing = standing(instance, point)
-        {point, chain && Published.of(chain, standing), standing}
+        {point, term(instance, point, chain && Published.of(chain, standing)), standing}
       end
+
+    gone = for {point, nil, _standing} <- changes, do: point
 
     case changes do
       [] -> :ok
@@ -286,12 +289,19 @@ defmodule Pipeline.Hook.ChainStore do
     end
   end
 
+  # A point that is closed stays so, with the new chain behind the door.
+  defp term(instance, point, published) do
+    case visible(:persistent_term.get(Dispatch.key(instance, point), nil)) do
+      {:closed, keeper, _old} -> {:closed, keeper, published}
+      _open -> published
+    end
+  end
+
   defp publish_many(instance, changes, gone, generation) do
     next = :atomics.get(generation, 1) + 1
 
     for {point, new, _standing} <- changes do
       key = Dispatch.key(instance, point)
-      # One that is closed stays so until then.
       :persistent_term.put(key, {:pending, generation, next, new, visible(:persistent_term.get(key, nil))})
     end
 

@@ -54,6 +54,34 @@ defmodule Pipeline.Hook.ChainUpdate do
     end)
   end
 
+  @doc """
+  The changes by which hooks of some plugins come back, `before` being the chains that had them.
+
+  Hooks that have come since can contradict their constraints. Then the constraints on that point are given up, and the
+  second element tells what contradicted what.
+  """
+  @spec put_back(current, atom, t, [Pipeline.Plugin.plugin_id()], map) :: {t, [String.t()]}
+  def put_back(current, instance, before, plugins, dependencies) do
+    for {point, was} <- before, reduce: {%{}, []} do
+      {changes, given_up} ->
+        standing = current.(point) || %{was | registrations: []}
+        registrations = standing.registrations ++ Enum.filter(was.registrations, &(&1.plugin in plugins))
+
+        {registrations, given_up} =
+          case Order.sort(registrations, dependencies) do
+            {:ok, registrations} ->
+              {registrations, given_up}
+
+            {:error, sentence} ->
+              {:ok, registrations} = registrations |> without_constraints() |> Order.sort(dependencies)
+              {registrations, [sentence | given_up]}
+          end
+
+        {Map.put(changes, point, Chain.new(point, instance, standing.mode, registrations, standing)),
+         given_up}
+    end
+  end
+
   @doc "Replaces the hooks of a plugin."
   @spec replace(atom, Pipeline.Plugin.plugin_id(), [Registration.t()], map, [module]) ::
           {:ok, t} | {:error, String.t()}
@@ -77,9 +105,9 @@ defmodule Pipeline.Hook.ChainUpdate do
 
   defp plugins(chain), do: Enum.map(chain.registrations, & &1.plugin)
 
-  defp unconstrained(chain) do
-    %{chain | registrations: Enum.map(chain.registrations, &%{&1 | before: [], after: []})}
-  end
+  defp unconstrained(chain), do: %{chain | registrations: without_constraints(chain.registrations)}
+
+  defp without_constraints(registrations), do: Enum.map(registrations, &%{&1 | before: [], after: []})
 
   defp changed(old, point, instance, new, removed, dependencies, specs) do
     kept = if old, do: Enum.reject(old.registrations, &(&1.plugin in removed)), else: []

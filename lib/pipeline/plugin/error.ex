@@ -32,6 +32,7 @@ defmodule Pipeline.Plugin.Error do
   | `{:required_by, ids}` | unload | other plugins need it |
   | `{:still_running, pids}` | unload, disable, hold, upgrade | runs with its hooks took longer than `:drain_timeout` |
   | `{:code_in_use, pids}` | unload, upgrade | processes run its old code; with `purge: true` the plugin is unloaded all the same |
+  | `{:native_code, module}` | unload | with `purge: true`: the module has native functions and stays; the plugin is unloaded all the same |
   | `{:held, id}`, `{:stopped, id}`, `{:failed, id}` | restart, upgrade | the plugin does not run |
   | `{:already_started, id}` | enable | it runs |
   | `%Pipeline.Plugin.Store.Error{}` | disable, enable | the store was not written |
@@ -207,6 +208,10 @@ defmodule Pipeline.Plugin.Error do
   def sentence({:still_running, pids}) do
     "#{length(pids)} processes are still in runs with its hooks: #{inspect(pids, limit: 5)}; give it a longer " <>
       "drain_timeout:, or end them with force: true"
+  end
+
+  def sentence({:native_code, module}) do
+    "#{Foreign.term(module)} has native functions, which stay in the VM until it ends"
   end
 
   def sentence({:code_in_use, pids}) do

@@ -104,6 +104,7 @@ defmodule Pipeline.Plugin.Events do
           :ok
           | {:error,
              {:not_loaded | :timeout, Pipeline.Plugin.plugin_id()}
+             | :too_many_subscriptions
              | :not_recording
              | :already_subscribed
              | :too_old

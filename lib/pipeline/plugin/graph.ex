@@ -115,9 +115,10 @@ defmodule Pipeline.Plugin.Graph do
     spec = opts[:hooks]
     state = %State{spec: spec}
 
-    with {:ok, candidates} <- Candidate.prepare(Enum.map(modules, &{&1, %{}}), %{}),
+    with {:ok, candidates} <- Candidate.prepare(Enum.map(modules, &{&1, %{}})),
+         :ok <- Candidate.check_new(candidates, %{}),
          {:ok, candidates} <- Load.resolve(state, candidates),
-         {:ok, chains} <- Hooks.prepare(candidates, &declared(spec, &1), state) do
+         {:ok, chains} <- Hooks.chains(candidates, &declared(spec, &1), state) do
       {:ok, describe(chains)}
     end
   end

@@ -11,8 +11,9 @@ defmodule Pipeline.Plugin.Manager do
   registers it, runs `c:Pipeline.Plugin.start/1` and installs its hooks in one step. A failure at any step undoes the
   steps before it; the `Pipeline.Plugin.Error` names the step.
 
-  Loading and unloading go through one process, one after the other. Reading does not: look-ups and hook runs are
-  done in the caller.
+  Changes go through one process, which waits for no plugin: a change waits for those before it that concern the same
+  plugin, one that it depends on or one that depends on it, and for no other. Reading goes through no process: look-ups
+  and hook runs are done in the caller.
 
   A running plugin can be given another configuration, `update_config/3`. `health/1` tells how all plugins are, and
   `readiness/1` whether those that are wanted run; neither waits for the manager, so both answer while it is busy.
@@ -29,7 +30,7 @@ defmodule Pipeline.Plugin.Manager do
   alias Pipeline.{Instance, Options, Plugin}
   alias Pipeline.Instance.Names
   alias Pipeline.Plugin.{Distribution, Error, Lifecycle, Registry, Restart}
-  alias Pipeline.Plugin.Manager.{Health, Parts, Readiness, Server, Upgrade}
+  alias Pipeline.Plugin.Manager.{Candidate, Health, Parts, Readiness, Server, Upgrade}
   alias Pipeline.Plugin.Resources.Limits
 
   @default Instance.default()
@@ -242,7 +243,7 @@ defmodule Pipeline.Plugin.Manager do
 
     opts
     |> everywhere(& &1.load(&2, plugins, opts[:modules] || [], timeout), fn ->
-      call(opts, {:load, given!(plugins, opts), timeout})
+      load_here(given!(plugins, opts), timeout, opts)
     end)
     |> result(:load)
   end
@@ -250,6 +251,12 @@ defmodule Pipeline.Plugin.Manager do
   @doc "As `load_plugins/2`, but returns the ids, and raises the error."
   @spec load_plugins!([module | {module, Plugin.config()}], keyword) :: [Plugin.plugin_id()]
   def load_plugins!(plugins, opts \\ []), do: plugins |> load_plugins(opts) |> value!()
+
+  defp load_here(plugins, timeout, opts) do
+    with :ok <- check_callable(opts), {:ok, candidates} <- Candidate.prepare(plugins) do
+      call(opts, {:load, candidates, timeout})
+    end
+  end
 
   defp given!(plugins, opts) do
     given = %{
@@ -312,7 +319,8 @@ defmodule Pipeline.Plugin.Manager do
       plugin of its own chain is not waited for
     * `:force` - when `true`, the processes whose runs take longer are killed
     * `:purge` - when `true`, the plugin's module is taken out of the VM too. Processes that still run its code keep it
-      there, with `{:error, {:code_in_use, pids}}`; the plugin is unloaded then
+      there, with `{:error, {:code_in_use, pids}}`; so does native code in it, with `{:error, {:native_code, module}}`.
+      The plugin is unloaded then
     * `:nodes` - `:all` unloads it on all nodes of the instance's cluster or on none, see `Pipeline.Cluster`
   """
   @spec unload_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, Error.t()}
@@ -336,16 +344,7 @@ defmodule Pipeline.Plugin.Manager do
     found = if opts[:purge], do: plugin_info(id, Keyword.take(opts, [:instance]))
 
     with :ok <- call(opts, {:unload, id, opts[:cascade] == true, patience(opts)}) do
-      with {:ok, %{module: module}} <- found, do: purge(module), else: (_ -> :ok)
-    end
-  end
-
-  # Nobody that runs it is ended: first what is old already goes, then what becomes old.
-  defp purge(module) do
-    with true <- :code.soft_purge(module), true <- :code.delete(module), true <- :code.soft_purge(module) do
-      :ok
-    else
-      false -> {:error, {:code_in_use, Upgrade.Code.running_old(module)}}
+      with {:ok, %{module: module}} <- found, do: Upgrade.Code.purge(module), else: (_ -> :ok)
     end
   end
 
@@ -618,12 +617,18 @@ defmodule Pipeline.Plugin.Manager do
   end
 
   defp call(opts, request) do
-    instance = opts[:instance] || @default
+    with :ok <- check_callable(opts) do
+      GenServer.call(Server.name(opts[:instance] || @default), request, :infinity)
+    end
+  end
 
-    # The manager waits for these callbacks and could not answer.
+  # An operation waits for these callbacks, and could itself be waited for by the one that is asked for.
+  defp check_callable(opts) do
+    _ = running!(opts[:instance] || @default)
+
     case Instance.Caller.callback() do
-      callback when callback != nil -> {:error, {:called_from_callback, callback}}
-      nil -> GenServer.call(instance |> running!() |> Server.name(), request, :infinity)
+      nil -> :ok
+      callback -> {:error, {:called_from_callback, callback}}
     end
   end
 

@@ -7,31 +7,70 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   alias Pipeline.Native
   alias Pipeline.Hook.{ChainStore, ChainUpdate, Registration, Spec}
   alias Pipeline.Plugin.{Dependents, Error}
-  alias Pipeline.Plugin.Manager.{Candidate, State}
+  alias Pipeline.Plugin.Manager.{Candidate, Operation, State}
 
   # More than one can sensibly have; what is above would only mix with the next plugin's.
   @hooks_of_a_plugin 65_536
 
-  @doc "The chains as they will be with the candidates' hooks. Native hooks are built here, so their config is checked."
-  @spec prepare([Candidate.t()], ChainUpdate.current(), State.t()) ::
-          {:ok, ChainUpdate.t()} | {:error, Error.t()}
-  def prepare(candidates, current, state) do
-    if Enum.all?(candidates, &(declared_hooks(&1.module) == [])),
-      do: {:ok, %{}},
-      else: prepare_hooks(candidates, current, state)
+  @typedoc "Hooks of candidates that are about to start, with the chains as they were to be after so many changes."
+  @type prepared :: %{hooks: [hooks], chains: ChainUpdate.t(), changes: non_neg_integer}
+
+  @typep hooks :: {Candidate.t(), [Registration.t()], specs :: [module]}
+
+  @doc """
+  Called in a task: checks the hooks of candidates, and has the manager prepare the chains.
+
+  Native hooks are built here, so their configuration is checked.
+  """
+  @spec prepare([Candidate.t()], Operation.context()) :: :ok | {:error, Error.t()}
+  def prepare(candidates, %{reference: reference, spec: spec} = context) do
+    if Enum.all?(candidates, &(declared_hooks(&1.module) == [])) do
+      :ok
+    else
+      with {:ok, hooks} <- registrations_of_all(candidates, spec),
+           do: Operation.step(context, &keep_prepared(&1, reference, hooks))
+    end
   end
 
-  defp prepare_hooks(candidates, current, %State{instance: instance, spec: spec} = state) do
-    loaded = State.running(state)
-    dependencies = Dependents.graph(Enum.into(candidates, loaded, &{&1.manifest.id, &1.manifest}))
+  defp keep_prepared(state, reference, hooks) do
+    case add(hooks, standing(state), state) do
+      {:ok, chains} ->
+        prepared = %{hooks: hooks, chains: chains, changes: state.changes}
+        {:ok, put_in(state.prepared[reference], prepared)}
+
+      error ->
+        {error, state}
+    end
+  end
+
+  @doc "The chains as they would be with the candidates' hooks, given those that stand."
+  @spec chains([Candidate.t()], ChainUpdate.current(), State.t()) ::
+          {:ok, ChainUpdate.t()} | {:error, Error.t()}
+  def chains(candidates, current, state) do
+    with {:ok, hooks} <- registrations_of_all(candidates, state.spec), do: add(hooks, current, state)
+  end
+
+  @doc "The chains with the hooks that an operation has prepared."
+  @spec changes(State.t(), reference) :: {:ok, ChainUpdate.t()} | {:error, Error.t()}
+  def changes(%State{prepared: prepared, changes: now} = state, reference) do
+    case prepared do
+      %{^reference => %{chains: chains, changes: ^now}} -> {:ok, chains}
+      %{^reference => %{hooks: hooks}} -> add(hooks, standing(state), state)
+      %{} -> {:ok, %{}}
+    end
+  end
+
+  defp standing(%State{instance: instance}), do: &ChainStore.chain(instance, &1)
+
+  # All at once, so that each chain is put in order and compiled once; one by one to find whose fault it is.
+  defp add(hooks, current, %State{instance: instance} = state) do
+    manifests = for {%{manifest: manifest}, _, _} <- hooks, into: %{}, do: {manifest.id, manifest}
+    dependencies = state |> State.running() |> Map.merge(manifests) |> Dependents.graph()
     add = &ChainUpdate.add(&2, current, instance, &1, dependencies, &3)
 
-    with {:ok, prepared} <- registrations_of_all(candidates, spec) do
-      # All at once, so that each chain is put in order and compiled once; one by one to find whose fault it is.
-      case add.(Enum.flat_map(prepared, &elem(&1, 1)), %{}, Enum.flat_map(prepared, &elem(&1, 2))) do
-        {:ok, changes} -> {:ok, changes}
-        {:error, _} -> add_one_by_one(prepared, add)
-      end
+    case add.(Enum.flat_map(hooks, &elem(&1, 1)), %{}, Enum.flat_map(hooks, &elem(&1, 2))) do
+      {:ok, changes} -> {:ok, changes}
+      {:error, _} -> add_one_by_one(hooks, add)
     end
   end
 
@@ -61,15 +100,32 @@ defmodule Pipeline.Plugin.Manager.Hooks do
     end)
   end
 
+  @doc "Called in a task: the hooks of a plugin that comes in place of another."
+  @spec registrations(Candidate.t(), module | nil) :: {:ok, hooks} | {:error, Error.t()}
+  def registrations(candidate, spec) do
+    with {:ok, [hooks]} <- registrations_of_all([candidate], spec), do: {:ok, hooks}
+  end
+
   @doc "The chains as they will be with the hooks of a plugin in place of those that it has."
-  @spec replace(Candidate.t(), State.t()) :: {:ok, ChainUpdate.t()} | {:error, Error.t()}
-  def replace(%{manifest: %{id: id} = manifest} = candidate, %State{instance: instance} = state) do
+  @spec replace(hooks, State.t()) :: {:ok, ChainUpdate.t()} | {:error, Error.t()}
+  def replace({%{manifest: %{id: id} = manifest} = candidate, registrations, specs}, state) do
     dependencies = state |> State.running() |> Map.put(id, manifest) |> Dependents.graph()
 
-    with {:ok, [{_candidate, registrations, specs}]} <- registrations_of_all([candidate], state.spec),
-         {:error, sentence} <- ChainUpdate.replace(instance, id, registrations, dependencies, specs) do
-      {:error, error(candidate, sentence)}
-    end
+    with {:error, sentence} <- ChainUpdate.replace(state.instance, id, registrations, dependencies, specs),
+         do: {:error, error(candidate, sentence)}
+  end
+
+  @doc """
+  The chains with hooks that were taken out before, `before` being the chains from then.
+
+  Where they contradict what has come since, the constraints on that point are given up.
+  """
+  @spec put_back(ChainUpdate.t(), [Pipeline.Plugin.plugin_id()], State.t()) :: ChainUpdate.t()
+  def put_back(before, ids, %State{instance: instance} = state) do
+    dependencies = state |> State.running() |> Map.merge(Map.take(state.plugins, ids)) |> Dependents.graph()
+    {changes, given_up} = ChainUpdate.put_back(standing(state), instance, before, ids, dependencies)
+    tell_given_up(given_up, "with the hooks of #{inspect(ids)} back")
+    changes
   end
 
   @doc "The chains as they are and as they will be without the hooks of plugins."
@@ -87,13 +143,13 @@ defmodule Pipeline.Plugin.Manager.Hooks do
 
     before = Map.new(changes, fn {point, _chain} -> {point, ChainStore.chain(instance, point)} end)
 
-    for sentence <- given_up do
-      Logger.error(
-        "without #{inspect(Map.keys(leaving))} the constraints of hooks cannot hold and are given up: #{sentence}"
-      )
-    end
-
+    tell_given_up(given_up, "without #{inspect(Map.keys(leaving))}")
     {before, changes}
+  end
+
+  defp tell_given_up(given_up, when_) do
+    for sentence <- given_up,
+        do: Logger.error("#{when_} the constraints of hooks cannot hold and are given up: #{sentence}")
   end
 
   # A plugin keeps its place among others when it comes back, or as another version.

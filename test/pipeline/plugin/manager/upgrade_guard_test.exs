@@ -171,18 +171,20 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuardTest do
     assert ChainStore.keepers(instance) == []
   end
 
-  # Kills the manager as soon as it calls a function. The VM tells of the call when it is made.
-  defp kill_at({module, _function, _arity} = step) do
+  # Kills the manager as soon as it, or the task that upgrades, calls a function. The VM tells of the call when it is made.
+  defp kill_at({module, _function, _arity} = step, instance) do
     fn manager ->
       test = self()
+      tasks = Names.whereis(instance, :operations)
 
       {killer, monitor} =
         spawn_monitor(fn ->
           :erlang.trace(manager, true, [:call])
+          :erlang.trace(tasks, true, [:call, :set_on_spawn])
           send(test, :traced)
 
           receive do
-            {:trace, ^manager, :call, _} -> Process.exit(manager, :kill)
+            {:trace, _pid, :call, _} -> Process.exit(manager, :kill)
           end
         end)
 
@@ -224,7 +226,8 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuardTest do
 
     test "a manager that is killed at #{number}, #{function}, leaves one version of a module", context do
       {module, newer} = in_place(context.tmp_dir)
-      version = upgrade(context.instance, module, newer, kill_at(unquote(Macro.escape(step))))
+      %{instance: instance} = context
+      version = upgrade(instance, module, newer, kill_at(unquote(Macro.escape(step)), instance))
       assert_agree(context.instance, module, version)
       # Nothing is in the way of the next one.
       if version == 1,
@@ -242,7 +245,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuardTest do
       instance: instance
     } do
       {module, newer} = beside()
-      version = upgrade(instance, module, newer, kill_at(unquote(Macro.escape(step))))
+      version = upgrade(instance, module, newer, kill_at(unquote(Macro.escape(step)), instance))
       assert_agree(instance, nil, version)
       if version == 1, do: {:ok, "2.0.0"} = Manager.upgrade_plugin(:changing, newer, instance: instance)
       assert_agree(instance, nil, 2)
