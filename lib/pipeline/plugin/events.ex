@@ -66,7 +66,8 @@ defmodule Pipeline.Plugin.Events do
 
   ## Options
 
-    * `:instance` - by default the instance of the calling plugin, or the one that the application starts
+    * `:instance` - by default the instance of the hook point or plugin that the calling process runs, or the one that
+      the application starts
     * `:nodes` - `:all` sends the event to subscribers on all nodes of the instance's cluster, see
       `Pipeline.Cluster`. By default only the types that the instance's `cluster:` option names leave the node
   """
@@ -96,7 +97,7 @@ defmodule Pipeline.Plugin.Events do
   Subscribes a plugin, or the calling process by its pid, to events of a type.
 
   The options are those of `Pipeline.Events.subscribe/2`. `:instance` is by default the instance of the
-  calling plugin, or the one that the application starts. With `meta: true` a plugin gets its events in
+  hook point or plugin that the calling process runs, or the one that the application starts. With `meta: true` a plugin gets its events in
   `c:Pipeline.Plugin.handle_message/2`.
   """
   @spec subscribe(Pipeline.Plugin.plugin_id() | pid, type :: term, keyword) ::
@@ -171,5 +172,5 @@ defmodule Pipeline.Plugin.Events do
     if Keyword.keyword?(opts), do: Keyword.put(opts, :instance, instance(opts)), else: opts
   end
 
-  defp instance(opts), do: opts[:instance] || Instance.Caller.instance() || Instance.default()
+  defp instance(opts), do: opts[:instance] || Instance.Caller.instance()
 end

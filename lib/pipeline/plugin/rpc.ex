@@ -56,7 +56,8 @@ defmodule Pipeline.Plugin.RPC do
 
   ## Options
 
-    * `:instance` - by default the instance of the calling plugin, or the one that the application starts
+    * `:instance` - by default the instance of the hook point or plugin that the calling process runs, or the one that
+      the application starts
     * `:node` - in a cluster (`Pipeline.Cluster`), the name of the node to call, or `:any`: this node if the
       plugin runs here, otherwise another one. By default this node, or `:any` for an instance with
       `cluster: [rpc: :any]`
@@ -144,7 +145,7 @@ defmodule Pipeline.Plugin.RPC do
 
   defp target(opts, function) do
     Options.validate!(opts, [:instance, :node], function)
-    instance = opts[:instance] || Instance.Caller.instance() || Instance.default()
+    instance = opts[:instance] || Instance.Caller.instance()
     {instance, node!(opts[:node] || Distribution.of(instance).default_node(instance) || node())}
   end
 

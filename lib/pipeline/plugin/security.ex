@@ -28,7 +28,8 @@ defmodule Pipeline.Plugin.Security do
   Whether a loaded plugin has a capability, or a capability with a value: `{name, value}`.
 
   A value is met by itself and by a list that it is an element of. A plugin that is not loaded, or is not
-  `:started`, has none. Option: `:instance`, by default that of the calling plugin, or the application's own.
+  `:started`, has none. Option: `:instance`, by default the instance
+  of the hook point or plugin that the calling process runs, or the application's own.
   """
   @spec check_capability(Pipeline.Plugin.plugin_id(), atom | {atom, value :: term}, keyword) :: boolean
   def check_capability(plugin_id, capability, opts \\ []) do
@@ -95,7 +96,7 @@ defmodule Pipeline.Plugin.Security do
 
   defp get(plugin_id, opts) do
     Registry.info(
-      Registry.owned(opts[:instance] || Instance.Caller.instance() || Instance.default()),
+      Registry.owned(opts[:instance] || Instance.Caller.instance()),
       plugin_id
     )
   end

@@ -12,7 +12,7 @@ defmodule Pipeline.Plugin.Tree do
 
   use Supervisor
 
-  alias Pipeline.Instance.Names
+  alias Pipeline.Instance.{Caller, Names}
   alias Pipeline.Plugin.{Registry, Restart, StartPhase, Termination, Wave, Wrapper}
   alias Pipeline.Plugin.Resources.Limits
 
@@ -166,6 +166,8 @@ defmodule Pipeline.Plugin.Tree do
 
   @impl Supervisor
   def init({instance, id, restart}) do
+    # For the children of the plugin.
+    Caller.enter(instance)
     :ok = Names.label(instance, {:tree, id})
     Supervisor.init([], [strategy: :rest_for_one] ++ Restart.supervisor_options(restart))
   end
