@@ -6,7 +6,7 @@ defmodule Pipeline.OpenAI.Config do
 
   @schema [
     base_url: [
-      type: {:custom, __MODULE__, :base_url, []},
+      type: :string,
       default: "https://api.openai.com/v1",
       doc: "The address of the server, with its version, without a slash at its end."
     ],
@@ -53,26 +53,28 @@ defmodule Pipeline.OpenAI.Config do
   @doc "A configuration with its defaults, for calls without a plugin."
   @spec new(map) :: {:ok, map} | {:error, Error.t()}
   def new(config) do
-    case Pipeline.Plugin.ConfigSchema.validate(config, @schema) do
-      {:ok, config} -> {:ok, config}
+    with {:ok, config} <- Pipeline.Plugin.ConfigSchema.validate(config, @schema),
+         :ok <- check(config) do
+      {:ok, %{config | base_url: String.trim_trailing(config.base_url, "/")}}
+    else
       {:error, {_kind, problems}} -> {:error, bad(Enum.map_join(problems, "; ", &to_string/1))}
+      {:error, message} -> {:error, bad(message)}
     end
   end
 
-  @doc "Checks an address. Called by the schema."
-  @spec base_url(term) :: {:ok, String.t()} | {:error, String.t()}
-  def base_url(url) when is_binary(url) do
+  @doc "Checks what the schema cannot. The message does not show the address, which may hold a password."
+  @spec check(map) :: :ok | {:error, String.t()}
+  def check(%{base_url: url}) do
     case URI.new(url) do
-      {:ok, %URI{scheme: scheme, host: host, userinfo: nil, query: nil}}
+      {:ok, %URI{scheme: scheme, host: host, userinfo: nil, query: nil, fragment: nil}}
       when scheme in ["http", "https"] and host not in [nil, ""] ->
-        {:ok, String.trim_trailing(url, "/")}
+        :ok
 
       _ ->
-        {:error, "expected an address such as https://api.openai.com/v1, without user, password and query"}
+        {:error,
+         "base_url: expected an address such as https://api.openai.com/v1, without user, password and query"}
     end
   end
-
-  def base_url(_other), do: {:error, "expected an address such as https://api.openai.com/v1"}
 
   @doc "The headers of a request."
   @spec headers(map) :: {:ok, [[String.t()]]} | {:error, Error.t()}

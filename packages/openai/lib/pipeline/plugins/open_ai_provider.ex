@@ -27,4 +27,9 @@ defmodule Pipeline.Plugins.OpenAIProvider do
 
   @impl Pipeline.Plugin
   def config_schema, do: Config.schema()
+
+  @impl Pipeline.Plugin
+  def init(config) do
+    with :ok <- Config.check(config), do: {:ok, config}
+  end
 end

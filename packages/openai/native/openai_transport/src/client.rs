@@ -11,12 +11,15 @@ static CLIENTS: Mutex<Vec<(u64, Client)>> = Mutex::new(Vec::new());
 const MOST: usize = 16;
 
 /// How long an unused connection stays open.
-const POOL_IDLE: Duration = Duration::from_secs(60);
+const POOL_IDLE: Duration = Duration::from_mins(1);
 
 /// The client with the time limit of these options. Proxies come from the environment.
 pub(crate) fn client(options: &Options) -> Result<Client, Failure> {
     let mut clients = CLIENTS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, client)) = clients.iter().find(|(limit, _)| *limit == options.connect_timeout) {
+    if let Some((_, client)) = clients
+        .iter()
+        .find(|(limit, _)| *limit == options.connect_timeout)
+    {
         return Ok(client.clone());
     }
     let client = Client::builder()

@@ -8,8 +8,8 @@ use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use eventsource_stream::{EventStreamError, Eventsource};
 use futures_util::StreamExt;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::Response;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -46,7 +46,10 @@ async fn perform(options: &Options, body: Bytes, caller: &Mailbox) -> Result<(),
                 .with_max_times(options.retries),
         )
         .when(|failure| {
-            failure.is_transient() && failure.retry_after().is_none_or(|pause| pause <= options.longest_pause())
+            failure.is_transient()
+                && failure
+                    .retry_after()
+                    .is_none_or(|pause| pause <= options.longest_pause())
         })
         .adjust(|failure, pause| pause.map(|pause| failure.retry_after().unwrap_or(pause)))
         .await?;
@@ -56,13 +59,23 @@ async fn perform(options: &Options, body: Bytes, caller: &Mailbox) -> Result<(),
         events(options, response, caller).await
     } else {
         let status = response.status().as_u16();
-        let body = read(response, options.idle(), options.max_bytes, options.idle_timeout).await?;
+        let body = read(
+            response,
+            options.idle(),
+            options.max_bytes,
+            options.idle_timeout,
+        )
+        .await?;
         caller.response(status, &body, None);
         Ok(())
     }
 }
 
-async fn send(options: &Options, client: &reqwest::Client, body: Bytes) -> Result<Response, Failure> {
+async fn send(
+    options: &Options,
+    client: &reqwest::Client,
+    body: Bytes,
+) -> Result<Response, Failure> {
     let mut request = match options.method {
         Method::Get => client.get(&options.url),
         Method::Post => client.post(&options.url).body(body),
@@ -70,9 +83,14 @@ async fn send(options: &Options, client: &reqwest::Client, body: Bytes) -> Resul
     for (name, value) in &options.headers {
         request = request.header(name, value);
     }
-    let response = within(options.first(), "the first token", options.first_timeout, request.send())
-        .await?
-        .map_err(|error| Failure::of(error, options.connect_timeout))?;
+    let response = within(
+        options.first(),
+        "the first token",
+        options.first_timeout,
+        request.send(),
+    )
+    .await?
+    .map_err(|error| Failure::of(error, options.connect_timeout))?;
     if response.status().is_success() {
         return Ok(response);
     }
@@ -103,10 +121,20 @@ async fn events(options: &Options, response: Response, caller: &Mailbox) -> Resu
         limit = (options.idle(), "the next token", options.idle_timeout);
         unparsed.store(0, Ordering::Relaxed);
         match next {
-            None => return { caller.end(false); Ok(()) },
+            None => {
+                return {
+                    caller.end(false);
+                    Ok(())
+                };
+            }
             Some(Err(EventStreamError::Transport(failure))) => return Err(failure),
             Some(Err(problem)) => return Err(Failure::Invalid(problem.to_string())),
-            Some(Ok(event)) if event.data == DONE => return { caller.end(true); Ok(()) },
+            Some(Ok(event)) if event.data == DONE => {
+                return {
+                    caller.end(true);
+                    Ok(())
+                };
+            }
             Some(Ok(event)) => {
                 // The semaphore is never closed.
                 if let Ok(permit) = caller.room.acquire().await {
@@ -119,13 +147,20 @@ async fn events(options: &Options, response: Response, caller: &Mailbox) -> Resu
 }
 
 /// The body, if it has at most `most` bytes.
-async fn read(mut response: Response, idle: Duration, most: usize, limit: u64) -> Result<Vec<u8>, Failure> {
+async fn read(
+    mut response: Response,
+    idle: Duration,
+    most: usize,
+    limit: u64,
+) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
     loop {
         let piece = within(idle, "the next part of the answer", limit, response.chunk()).await?;
         match piece.map_err(|error| Failure::of(error, 0))? {
             None => return Ok(body),
-            Some(piece) if body.len() + piece.len() > most => return Err(Failure::TooLarge(most, "answer")),
+            Some(piece) if body.len() + piece.len() > most => {
+                return Err(Failure::TooLarge(most, "answer"));
+            }
             Some(piece) => body.extend_from_slice(&piece),
         }
     }
@@ -144,8 +179,15 @@ async fn start_of(mut response: Response, options: &Options) -> Bytes {
     Bytes::from(body)
 }
 
-async fn within<T>(limit: Duration, what: &'static str, millis: u64, future: impl Future<Output = T>) -> Result<T, Failure> {
-    timeout(limit, future).await.map_err(|_| Failure::Timeout(what, millis))
+async fn within<T>(
+    limit: Duration,
+    what: &'static str,
+    millis: u64,
+    future: impl Future<Output = T>,
+) -> Result<T, Failure> {
+    timeout(limit, future)
+        .await
+        .map_err(|_| Failure::Timeout(what, millis))
 }
 
 /// Seconds or a date (RFC 9110, section 10.2.3).

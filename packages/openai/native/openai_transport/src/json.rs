@@ -25,7 +25,13 @@ fn encode_json<'a>(env: Env<'a>, term: Term<'a>) -> Term<'a> {
 #[rustler::nif]
 fn decode_json<'a>(env: Env<'a>, text: Binary<'a>) -> Term<'a> {
     let decoded = serde_json::from_slice::<Data>(text.as_slice())
-        .map_err(|problem| format!("no JSON: line {}, column {}", problem.line(), problem.column()))
+        .map_err(|problem| {
+            format!(
+                "no JSON: line {}, column {}",
+                problem.line(),
+                problem.column()
+            )
+        })
         .and_then(|data| data.to_term(env).map_err(|problem| problem.to_string()));
     match decoded {
         Ok(term) => (ok(), term).encode(env),

@@ -22,7 +22,11 @@ pub(crate) struct Mailbox {
 
 impl Mailbox {
     pub(crate) fn new(pid: LocalPid, reference: Term<'_>) -> Self {
-        Self { pid, reference: OwnedTerm::new(reference), room: Semaphore::new(UNREAD) }
+        Self {
+            pid,
+            reference: OwnedTerm::new(reference),
+            room: Semaphore::new(UNREAD),
+        }
     }
 
     /// `{reference, :head}`: the answer is a stream of events, which follow.
@@ -37,7 +41,9 @@ impl Mailbox {
 
     /// `{reference, :finished}` after the last event, `{reference, :truncated}` if the server said none is the last.
     pub(crate) fn end(&self, is_whole: bool) {
-        self.send(|env, reference| (reference, if is_whole { finished() } else { truncated() }).encode(env));
+        self.send(|env, reference| {
+            (reference, if is_whole { finished() } else { truncated() }).encode(env)
+        });
     }
 
     /// `{reference, :response, status, body, retry_after}`, with milliseconds or `nil`.
@@ -46,17 +52,30 @@ impl Mailbox {
             let mut bytes = NewBinary::new(env, body.len());
             bytes.as_mut_slice().copy_from_slice(body);
             let retry_after = match retry_after {
-                Some(pause) => u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).encode(env),
+                Some(pause) => u64::try_from(pause.as_millis())
+                    .unwrap_or(u64::MAX)
+                    .encode(env),
                 None => nil().encode(env),
             };
-            (reference, response(), status, Term::from(bytes), retry_after).encode(env)
+            (
+                reference,
+                response(),
+                status,
+                Term::from(bytes),
+                retry_after,
+            )
+                .encode(env)
         });
     }
 
     /// `{reference, :failed, kind, message}`, or the response that is the failure.
     pub(crate) fn failed(&self, failure: &Failure) {
         let kind = match failure {
-            Failure::Status { status, body, retry_after } => return self.response(*status, body, *retry_after),
+            Failure::Status {
+                status,
+                body,
+                retry_after,
+            } => return self.response(*status, body, *retry_after),
             Failure::Network(_) => network(),
             Failure::Timeout(..) => timeout(),
             Failure::TooLarge(..) => too_large(),

@@ -39,7 +39,12 @@ impl Drop for Request {
 
 /// `{:ok, request}`; its messages carry `reference`. `{:error, message}` if it cannot be started.
 #[rustler::nif]
-fn start_request<'a>(env: Env<'a>, options: Term<'a>, body: Binary<'a>, reference: Reference<'a>) -> Term<'a> {
+fn start_request<'a>(
+    env: Env<'a>,
+    options: Term<'a>,
+    body: Binary<'a>,
+    reference: Reference<'a>,
+) -> Term<'a> {
     let options = match read(options) {
         Ok(options) => options,
         Err(message) => return (error(), message).encode(env),
@@ -51,7 +56,9 @@ fn start_request<'a>(env: Env<'a>, options: Term<'a>, body: Binary<'a>, referenc
         // A caller that waits is told of a panic too.
         let exchange = AssertUnwindSafe(exchange(options, body, mailbox.clone()));
         if exchange.catch_unwind().await.is_err() {
-            mailbox.failed(&Failure::Network("the transport failed; see the VM's log".into()));
+            mailbox.failed(&Failure::Network(
+                "the transport failed; see the VM's log".into(),
+            ));
         }
     });
     match started {
@@ -67,14 +74,14 @@ fn start_request<'a>(env: Env<'a>, options: Term<'a>, body: Binary<'a>, referenc
 
 /// Says that the caller has taken one more event.
 #[rustler::nif]
-fn took_event(request: ResourceArc<Request>) -> rustler::Atom {
+fn took_event(request: &Request) -> rustler::Atom {
     request.caller.room.add_permits(1);
     ok()
 }
 
 /// Ends the request, and its connection with it. Messages that were sent already are still in the mailbox.
 #[rustler::nif]
-fn cancel_request(request: ResourceArc<Request>) -> rustler::Atom {
+fn cancel_request(request: &Request) -> rustler::Atom {
     request.task.abort();
     ok()
 }
