@@ -5,8 +5,8 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   require Logger
 
   alias Pipeline.Native
-  alias Pipeline.Hook.{ChainStore, ChainUpdate, Registration, Spec}
-  alias Pipeline.Plugin.{Dependents, Error}
+  alias Pipeline.Hook.{ChainStore, ChainUpdate, Definition, Registration, Spec}
+  alias Pipeline.Plugin.{Dependents, Error, Handle}
   alias Pipeline.Plugin.Manager.{Candidate, Operation, State}
 
   # More than one can sensibly have; what is above would only mix with the next plugin's.
@@ -153,14 +153,22 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   end
 
   # A plugin keeps its place among others when it comes back, or as another version.
-  defp registrations(%{module: module, manifest: manifest, info: %{order: order}}) do
+  defp registrations(%{module: module, manifest: manifest, config: config, info: %{order: order}}) do
+    # The chain adds the instance.
+    handle = %Handle{id: manifest.id, instance: nil, config: config}
+
     module
     |> declared_hooks()
     |> Enum.with_index(order * @hooks_of_a_plugin)
     |> Enum.reduce_while({:ok, []}, fn {options, sequence}, {:ok, registrations} ->
       case call(module, options) do
         {:ok, call} ->
-          {:cont, {:ok, [Registration.new(options, manifest.id, sequence, call) | registrations]}}
+          {:cont,
+           {:ok,
+            [
+              Registration.new(with_condition(options, module), manifest.id, sequence, call, handle)
+              | registrations
+            ]}}
 
         error ->
           {:halt, error}
@@ -172,6 +180,11 @@ defmodule Pipeline.Plugin.Manager.Hooks do
     end
   end
 
+  defp with_condition(%{when: name} = options, module) when is_atom(name) and name != nil,
+    do: %{options | when: Function.capture(module, name, 1)}
+
+  defp with_condition(options, _module), do: options
+
   defp declared_hooks(module) do
     if function_exported?(module, :__hooks__, 0), do: module.__hooks__(), else: []
   end
@@ -179,14 +192,31 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   defp call(_module, %{native: {_library, _name}} = options), do: Native.Hook.configure(options)
 
   defp call(module, %{fun: fun, kind: kind, point: point}) do
-    arity = Pipeline.Hook.Definition.arity(kind)
+    [arity | _] = arities = Definition.arities(kind)
 
-    if function_exported?(module, fun, arity) do
-      {:ok, Function.capture(module, fun, arity)}
-    else
-      {:error,
-       "the #{inspect(kind)} hook on #{inspect(point)} is #{fun}/#{arity}, which #{inspect(module)} does not define"}
+    case Enum.find(arities, &function_exported?(module, fun, &1)) do
+      nil ->
+        {:error,
+         "the #{inspect(kind)} hook on #{inspect(point)} is #{fun}/#{arity}, which #{inspect(module)} does not define"}
+
+      found ->
+        {:ok, Function.capture(module, fun, found)}
     end
+  end
+
+  @doc """
+  The chains with the hooks of a plugin that runs as they are with another configuration.
+
+  Hooks keep their counters and circuits.
+  """
+  @spec reconfigure(Pipeline.Plugin.plugin_id(), config :: map, instance :: term) :: ChainUpdate.t()
+  def reconfigure(id, config, instance) do
+    handle = %Handle{id: id, instance: instance, config: config}
+
+    ChainUpdate.map(instance, fn
+      %Registration{plugin: ^id, handle: old} = hook when old != handle -> %{hook | handle: handle}
+      hook -> hook
+    end)
   end
 
   # The plugin's own spec binds it in everything; the host's where it declares the point.
