@@ -83,7 +83,10 @@ defmodule Pipeline.Plugin.DSL do
     * `:circuit` - skips a hook for a while after it failed too often, see `Pipeline.Hook`. The defaults are
       `[failures: 5, window: 10_000, cool_down: 5_000, trials: 1]`, times in milliseconds
     * `:native` - the name of a native hook, or `{library, name}`, in place of a function
-    * `:config` - the configuration of a native hook, validated when the plugin is loaded
+    * `:config` - the configuration of a native hook, validated when the plugin is loaded. `{:config, path}` in it
+      stands for a value of the plugin's configuration, a key or a list of keys:
+      `config: %{limit: {:config, [:rate, :limit]}, per_ms: 1000}`. It is validated again at
+      `Pipeline.Plugin.Manager.update_config/3`, which then gives the hook the new value
     * `:cost` - where a native hook runs: `:light` on the caller's scheduler, `:heavy` on a dirty scheduler,
       `:blocking` on a thread of the library's runtime. By default as its library says
 

@@ -26,11 +26,11 @@ defmodule Pipeline.Plugin.Manager.Configure do
   end
 
   defp run(%{instance: instance} = context, id, config, timeout) do
-    with {:ok, info} <- Config.Update.run(id, config, timeout, instance) do
+    with {:ok, info, native} <- Config.Update.run(id, config, timeout, instance, &Hooks.native/2) do
       # The plugin's process has written it.
       :ok =
         Operation.step(context, fn state ->
-          changes = Hooks.reconfigure(id, info.config, instance)
+          changes = Hooks.reconfigure(info, native, instance)
           {:ok, state |> State.put(info) |> State.publish(changes)}
         end)
 

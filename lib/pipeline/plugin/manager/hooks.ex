@@ -6,6 +6,7 @@ defmodule Pipeline.Plugin.Manager.Hooks do
 
   alias Pipeline.Native
   alias Pipeline.Hook.{ChainStore, ChainUpdate, Definition, Registration, Spec}
+  alias Pipeline.Plugin.Config.Reference
   alias Pipeline.Plugin.{Dependents, Error, Handle}
   alias Pipeline.Plugin.Manager.{Candidate, Operation, State}
 
@@ -153,32 +154,36 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   end
 
   # A plugin keeps its place among others when it comes back, or as another version.
-  defp registrations(%{module: module, manifest: manifest, config: config, info: %{order: order}}) do
+  defp registrations(%{module: module, manifest: %{id: id}, config: config, info: info}) do
     # The chain adds the instance.
-    handle = %Handle{id: manifest.id, instance: nil, config: config}
+    handle = %Handle{id: id, instance: nil, config: config}
 
-    module
-    |> declared_hooks()
-    |> Enum.with_index(order * @hooks_of_a_plugin)
-    |> Enum.reduce_while({:ok, []}, fn {options, sequence}, {:ok, registrations} ->
-      case call(module, options) do
-        {:ok, call} ->
-          {:cont,
-           {:ok,
-            [
-              Registration.new(with_condition(options, module), manifest.id, sequence, call, handle)
-              | registrations
-            ]}}
+    collect(numbered(module, info), fn {options, sequence} ->
+      with {:ok, call} <- call(module, options, config) do
+        handle = if takes_handle?(call, options.kind), do: handle
+        {:ok, Registration.new(with_condition(options, module), id, sequence, call, handle)}
+      end
+    end)
+  end
 
-        error ->
-          {:halt, error}
+  defp numbered(module, %{order: order}),
+    do: module |> declared_hooks() |> Enum.with_index(order * @hooks_of_a_plugin)
+
+  # The values that a function returns for the elements of a list, or its first error.
+  defp collect(list, fun) do
+    Enum.reduce_while(list, {:ok, []}, fn element, {:ok, collected} ->
+      case fun.(element) do
+        {:ok, value} -> {:cont, {:ok, [value | collected]}}
+        {:error, sentence} -> {:halt, {:error, sentence}}
       end
     end)
     |> case do
-      {:ok, registrations} -> {:ok, Enum.reverse(registrations)}
+      {:ok, collected} -> {:ok, Enum.reverse(collected)}
       error -> error
     end
   end
+
+  defp takes_handle?(call, kind), do: is_function(call, Definition.arity(kind) + 1)
 
   defp with_condition(%{when: name} = options, module) when is_atom(name) and name != nil,
     do: %{options | when: Function.capture(module, name, 1)}
@@ -189,9 +194,14 @@ defmodule Pipeline.Plugin.Manager.Hooks do
     if function_exported?(module, :__hooks__, 0), do: module.__hooks__(), else: []
   end
 
-  defp call(_module, %{native: {_library, _name}} = options), do: Native.Hook.configure(options)
+  defp call(_module, %{native: {_library, name}} = options, config) do
+    case Reference.resolve(options.config, config) do
+      {:ok, resolved} -> Native.Hook.configure(%{options | config: resolved})
+      {:error, sentence} -> {:error, "the config of the native hook #{inspect(name)} is wrong: #{sentence}"}
+    end
+  end
 
-  defp call(module, %{fun: fun, kind: kind, point: point}) do
+  defp call(module, %{fun: fun, kind: kind, point: point}, _config) do
     [arity | _] = arities = Definition.arities(kind)
 
     case Enum.find(arities, &function_exported?(module, fun, &1)) do
@@ -204,18 +214,40 @@ defmodule Pipeline.Plugin.Manager.Hooks do
     end
   end
 
+  @doc "The native hooks of a plugin that refer to its configuration, made for another one: by their sequence number."
+  @spec native(map, config :: map) :: {:ok, %{non_neg_integer => Native.Hook.t()}} | {:error, reason :: term}
+  def native(%{module: module} = info, config) do
+    referring =
+      for {options, sequence} <- numbered(module, info),
+          Reference.any?(options.config),
+          do: {options, sequence}
+
+    result =
+      collect(referring, fn {options, sequence} ->
+        with {:ok, call} <- call(module, options, config), do: {:ok, {sequence, call}}
+      end)
+
+    case result do
+      {:ok, calls} -> {:ok, Map.new(calls)}
+      {:error, sentence} -> {:error, {:invalid_hook, sentence}}
+    end
+  end
+
   @doc """
-  The chains with the hooks of a plugin that runs as they are with another configuration.
+  The chains with the hooks of a plugin made for the configuration that it has now.
 
   Hooks keep their counters and circuits.
   """
-  @spec reconfigure(Pipeline.Plugin.plugin_id(), config :: map, instance :: term) :: ChainUpdate.t()
-  def reconfigure(id, config, instance) do
+  @spec reconfigure(map, %{non_neg_integer => Native.Hook.t()}, instance :: term) :: ChainUpdate.t()
+  def reconfigure(%{id: id, config: config}, native, instance) do
     handle = %Handle{id: id, instance: instance, config: config}
 
     ChainUpdate.map(instance, fn
-      %Registration{plugin: ^id, handle: old} = hook when old != handle -> %{hook | handle: handle}
-      hook -> hook
+      %Registration{plugin: ^id, sequence: sequence} = hook ->
+        %{hook | handle: hook.handle && handle, call: Map.get(native, sequence, hook.call)}
+
+      hook ->
+        hook
     end)
   end
 
