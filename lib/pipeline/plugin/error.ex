@@ -48,7 +48,7 @@ defmodule Pipeline.Plugin.Error do
   | `{:already_loaded, id}`, `{:duplicate_id, id}`, `{:disabled, id}` | load (`:validate`) | the id is taken, or disabled by an operator |
   | `{:missing_dependencies, …}` and others of `Pipeline.Plugin.ResolutionError` | load, upgrade (`:resolve`) | dependencies are not met |
   | `{:invalid_config, problems or term}`, `{:invalid_schema, problems}`, `{:schema_failed, term}` | load, upgrade, configure (`:config`) | see `Pipeline.Plugin.ConfigSchema.validate/2` |
-  | `{:invalid_hook, sentence}` | load, upgrade (`:hooks`) | a hook cannot stand on its point |
+  | `{:invalid_hook, sentence}` | load, upgrade (`:hooks`), configure | a hook cannot stand on its point, or its configuration is wrong |
   | `{child, term}`, or any term | load (`:children`) | a child did not start, or `c:Pipeline.Plugin.children/1` raised |
   | any term | load (`:init`, `:start`), upgrade (`:code_change`) | a callback returned `{:error, term}` or raised |
   | `{:not_clustered, instance}`, `:nodedown`, `:timeout`, `{:interrupted, term}` | with `nodes: :all` | see `Pipeline.Cluster` |
