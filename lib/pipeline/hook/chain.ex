@@ -72,7 +72,12 @@ defmodule Pipeline.Hook.Chain do
   defp follow(chain, old), do: Map.merge(chain, Map.take(old, [:drain, :earlier, :begun, :declared?]))
 
   defp join(%Registration{counters: nil} = hook, instance, counters, begun),
-    do: %{hook | instance: instance, counters: HookCounters.new(counters, begun)}
+    do: %{
+      hook
+      | instance: instance,
+        handle: hook.handle && %{hook.handle | instance: instance},
+        counters: HookCounters.new(counters, begun)
+    }
 
   defp join(hook, _instance, _counters, _begun), do: hook
 

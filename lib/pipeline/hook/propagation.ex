@@ -11,7 +11,7 @@ defmodule Pipeline.Hook.Propagation do
   @spec capture() :: (() -> :ok)
   def capture do
     entries =
-      for key <- @keys ++ keys(), (value = Process.get(key)) != nil, into: Caller.entries(), do: {key, value}
+      Caller.entries() ++ for(key <- @keys ++ keys(), (value = Process.get(key)) != nil, do: {key, value})
 
     level = Logger.get_process_level(self())
 

@@ -30,17 +30,25 @@ defmodule Pipeline.Plugin.Config.Update do
           | {:crashed, Plugin.plugin_id(), term}
           | {:too_large, Plugin.plugin_id()}
 
-  @doc "Updates a plugin and returns it as it is in the registry afterwards."
-  @spec run(Plugin.plugin_id(), map, timeout, atom) :: {:ok, map} | {:error, error}
-  def run(id, config, timeout, instance) do
+  @doc """
+  Updates a plugin and returns it as it is in the registry afterwards.
+
+  `prepare` is called with the plugin and the new configuration before the plugin is asked, and can refuse. Its value is
+  returned too.
+  """
+  @spec run(Plugin.plugin_id(), map, timeout, atom, (map, map -> {:ok, prepared} | {:error, reason})) ::
+          {:ok, map, prepared} | {:error, error | reason}
+        when prepared: term, reason: term
+  def run(id, config, timeout, instance, prepare) do
     info = Registry.info(Registry.owned(instance), id)
     pid = Names.whereis(instance, {:plugin, id})
 
     with :ok <- check_running(info, pid),
          :ok <- check_callback(info),
          {:ok, config} <- Config.check(info.module, config, timeout),
+         {:ok, prepared} <- prepare.(info, config),
          :ok <- ask(pid, id, config, timeout) do
-      {:ok, Registry.info(Registry.owned(instance), id)}
+      {:ok, Registry.info(Registry.owned(instance), id), prepared}
     end
   end
 
