@@ -2,12 +2,12 @@ defmodule Pipeline.Hook.Error do
   @moduledoc """
   A hook failed: it raised, exited, threw, timed out or panicked.
 
-  `plugin`, `point` and `kind` say which hook it was; `reason` is the exception, or the term that it exited with or
-  threw, or `:timeout`, or `:max_heap`; or `:circuit_open`, and then the hook was not called. A hook that refuses on
-  purpose, by `throw {:hook_error, reason}`, is not a failure: `Pipeline.Hook.run/2` returns its reason as it is.
+  `plugin`, `point` and `kind` name the hook. `reason` is the exception, or the term that it exited with or
+  threw, or `:timeout` or `:max_heap`, or `:circuit_open` if the hook was not called. A refusal (`throw
+  {:hook_error, reason}`) is not a failure: `Pipeline.Hook.run/2` returns its reason as it is.
 
-  The message calls no code of the plugin. It shows an exception by its field `:message`, or else by its fields;
-  `Exception.message(error.reason)` has the plugin's own sentence, and runs its `message/1`.
+  The message calls no code of the plugin. It shows an exception by its field `:message`, or else by its
+  fields. `Exception.message(error.reason)` runs the `message/1` of the plugin's exception.
   """
 
   @type t :: %__MODULE__{

@@ -220,8 +220,8 @@ defmodule Pipeline.Plugin.Graph do
 
   # A chain without hooks was removed meanwhile.
   defp describe(chains) do
-    for {point, %Chain{entries: [_ | _]} = chain} <- Enum.sort_by(chains, &elem(&1, 0)) do
-      %{point: point, mode: chain.mode, hooks: Hook.describe(chain)}
+    for {point, %Chain{registrations: [_ | _]} = chain} <- Enum.sort_by(chains, &elem(&1, 0)) do
+      %{point: point, mode: chain.mode, hooks: Chain.describe(chain)}
     end
   end
 end

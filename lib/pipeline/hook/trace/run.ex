@@ -1,14 +1,14 @@
 defmodule Pipeline.Hook.Trace.Run do
   @moduledoc """
-  A run of a hook point that was traced, see `Pipeline.Hook.trace/3`.
+  A traced run of a hook point, see `Pipeline.Hook.trace/3`.
 
-    * `:instance`, `:point`, `:pid` - which run it was, and in which process
-    * `:result` - what it returned, or `{:raised, kind, reason}`
+    * `:instance`, `:point`, `:pid` - the hook point and the process of the run
+    * `:result` - the value that the run returned, or `{:raised, kind, reason}`
     * `:nanoseconds` - how long it took, tracing included
-    * `:calls` - the calls of hooks and of the base operation (`Pipeline.Hook.Trace.Call`), in the order in which they
-      began. A hook that an outer one called again is there again
+    * `:calls` - the calls of hooks and of the base operation (`Pipeline.Hook.Trace.Call`), in the order in
+      which they began. A hook that an outer hook called again is listed again
 
-  `to_string/1` makes a table of it.
+  `to_string/1` formats it as a table.
   """
 
   @type t :: %__MODULE__{

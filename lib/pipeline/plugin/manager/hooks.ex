@@ -27,7 +27,7 @@ defmodule Pipeline.Plugin.Manager.Hooks do
     if Enum.all?(candidates, &(declared_hooks(&1.module) == [])) do
       :ok
     else
-      with {:ok, hooks} <- entries_of_all(candidates, spec),
+      with {:ok, hooks} <- registrations_of_all(candidates, spec),
            do: Operation.step(context, &keep_prepared(&1, reference, hooks))
     end
   end
@@ -47,7 +47,7 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   @spec chains([Candidate.t()], ChainUpdate.current(), State.t()) ::
           {:ok, ChainUpdate.t()} | {:error, Error.t()}
   def chains(candidates, current, state) do
-    with {:ok, hooks} <- entries_of_all(candidates, state.spec), do: add(hooks, current, state)
+    with {:ok, hooks} <- registrations_of_all(candidates, state.spec), do: add(hooks, current, state)
   end
 
   @doc "The chains with the hooks that an operation has prepared."
@@ -74,12 +74,13 @@ defmodule Pipeline.Plugin.Manager.Hooks do
     end
   end
 
-  defp entries_of_all(candidates, host_spec) do
+  defp registrations_of_all(candidates, host_spec) do
     Enum.reduce_while(candidates, {:ok, []}, fn candidate, {:ok, prepared} ->
       own_spec = List.wrap(Map.get(candidate.manifest, :spec))
 
-      with {:ok, entries} <- registrations(candidate), :ok <- check_spec(entries, own_spec, host_spec) do
-        {:cont, {:ok, [{candidate, entries, own_spec} | prepared]}}
+      with {:ok, registrations} <- registrations(candidate),
+           :ok <- check_spec(registrations, own_spec, host_spec) do
+        {:cont, {:ok, [{candidate, registrations, own_spec} | prepared]}}
       else
         {:error, sentence} -> {:halt, {:error, error(candidate, sentence)}}
       end
@@ -91,8 +92,8 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   end
 
   defp add_one_by_one(prepared, add) do
-    Enum.reduce_while(prepared, {:ok, %{}}, fn {candidate, entries, specs}, {:ok, changes} ->
-      case add.(entries, changes, specs) do
+    Enum.reduce_while(prepared, {:ok, %{}}, fn {candidate, registrations, specs}, {:ok, changes} ->
+      case add.(registrations, changes, specs) do
         {:ok, changes} -> {:cont, {:ok, changes}}
         {:error, sentence} -> {:halt, {:error, error(candidate, sentence)}}
       end
@@ -100,17 +101,17 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   end
 
   @doc "Called in a task: the hooks of a plugin that comes in place of another."
-  @spec entries(Candidate.t(), module | nil) :: {:ok, hooks} | {:error, Error.t()}
-  def entries(candidate, spec) do
-    with {:ok, [hooks]} <- entries_of_all([candidate], spec), do: {:ok, hooks}
+  @spec of(Candidate.t(), module | nil) :: {:ok, hooks} | {:error, Error.t()}
+  def of(candidate, spec) do
+    with {:ok, [hooks]} <- registrations_of_all([candidate], spec), do: {:ok, hooks}
   end
 
   @doc "The chains as they will be with the hooks of a plugin in place of those that it has."
   @spec replace(hooks, State.t()) :: {:ok, ChainUpdate.t()} | {:error, Error.t()}
-  def replace({%{manifest: %{id: id} = manifest} = candidate, entries, specs}, state) do
+  def replace({%{manifest: %{id: id} = manifest} = candidate, registrations, specs}, state) do
     dependencies = state |> State.running() |> Map.put(id, manifest) |> Dependents.graph()
 
-    with {:error, sentence} <- ChainUpdate.replace(state.instance, id, entries, dependencies, specs),
+    with {:error, sentence} <- ChainUpdate.replace(state.instance, id, registrations, dependencies, specs),
          do: {:error, error(candidate, sentence)}
   end
 
@@ -156,17 +157,17 @@ defmodule Pipeline.Plugin.Manager.Hooks do
     module
     |> declared_hooks()
     |> Enum.with_index(order * @hooks_of_a_plugin)
-    |> Enum.reduce_while({:ok, []}, fn {options, registration}, {:ok, entries} ->
+    |> Enum.reduce_while({:ok, []}, fn {options, sequence}, {:ok, registrations} ->
       case call(module, options) do
         {:ok, call} ->
-          {:cont, {:ok, [Registration.new(options, manifest.id, registration, call) | entries]}}
+          {:cont, {:ok, [Registration.new(options, manifest.id, sequence, call) | registrations]}}
 
         error ->
           {:halt, error}
       end
     end)
     |> case do
-      {:ok, entries} -> {:ok, Enum.reverse(entries)}
+      {:ok, registrations} -> {:ok, Enum.reverse(registrations)}
       error -> error
     end
   end
@@ -189,8 +190,8 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   end
 
   # The plugin's own spec binds it in everything; the host's where it declares the point.
-  defp check_spec(entries, own, host) do
-    Enum.find_value(entries, :ok, fn %Registration{point: point, kind: kind} ->
+  defp check_spec(registrations, own, host) do
+    Enum.find_value(registrations, :ok, fn %Registration{point: point, kind: kind} ->
       specs = own ++ if(host && Spec.mode(host, point), do: [host], else: [])
       Enum.find_value(specs, &sentence(Spec.check(&1, point, kind)))
     end)

@@ -5,6 +5,7 @@ defmodule Pipeline.Plugin.Manager.Retire do
 
   require Logger
 
+  alias Pipeline.Hook.{Chain, Drain}
   alias Pipeline.Instance.Names
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Dependents, Lifecycle, Tree}
@@ -115,18 +116,19 @@ defmodule Pipeline.Plugin.Manager.Retire do
 
   # When runs take too long the hooks are put back, and `undo` has the rest as it was.
   defp begin(state, leaving, patience, caller, undo) do
+    ids = for {id, _, _} <- running(state, leaving), do: id
     {state, before} = drain(state, running(state, leaving))
     key = make_ref()
     state = put_in(state.prepared[key], %{before: before, changes: state.changes})
-    marks = for {_point, %{mark: mark}} <- before, do: mark
-    {:run, draining(leaving, key, marks, patience, caller, undo), state}
+    drains = for {_point, chain} <- before, drain <- Chain.drains(chain, ids), do: drain
+    {:run, draining(leaving, key, drains, patience, caller, undo), state}
   end
 
   # The chains from before stay in the manager: they are large.
-  defp draining(leaving, key, marks, patience, caller, undo) do
+  defp draining(leaving, key, drains, patience, caller, undo) do
     fn context ->
       # A run whose hook asks for it cannot be waited for.
-      case await(context, marks, patience, caller) do
+      case await(drains, patience, caller) do
         :ok ->
           for {id, _, _} <- leaving, do: :ok = Tree.stop(context.instance, id)
           {Operation.step(context, &{:ok, gone(without(&1, key), leaving)}), []}
@@ -140,8 +142,8 @@ defmodule Pipeline.Plugin.Manager.Retire do
 
   defp without(state, key), do: %{state | prepared: Map.delete(state.prepared, key)}
 
-  defp await(context, marks, {timeout, force?}, caller) do
-    with {:still_running, pids} when force? <- Operation.await_runs(context, marks, timeout, caller) do
+  defp await(drains, {timeout, force?}, caller) do
+    with {:still_running, pids} when force? <- Drain.await(drains, timeout, but: [caller]) do
       for pid <- pids, do: Process.exit(pid, :kill)
       :ok
     end

@@ -2,7 +2,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   @moduledoc false
   # A plugin that runs becomes another version of itself: code, state, hooks and manifest, or none of them.
 
-  alias Pipeline.Hook.ChainStore
+  alias Pipeline.Hook.{Chain, ChainStore, Drain}
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Config, Events, Lifecycle, Error, Loader, Wrapper}
   alias Pipeline.Instance.Names
@@ -113,29 +113,32 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   # The chains call functions of the module, which are those of the new code as soon as it is there. So that no run is on
   # both versions, runs of the plugin's points wait while those under way end and the code changes.
   defp change(context, %{id: id} = old, code, keeper, upgrade, opts) do
-    marks = Operation.step(context, &lock(&1, id, keeper))
+    drains = Operation.step(context, &lock(&1, id, keeper))
 
-    with :ok <- await(context, marks, opts) do
+    with :ok <- await(drains, opts) do
       NewCode.load(code, fn -> swap(context, old, code, keeper, upgrade, opts) end)
     end
   end
 
   defp lock(%State{instance: instance} = state, id, keeper) do
     points = points(id, instance)
-    marks = for point <- points, do: ChainStore.chain(instance, point).mark
+    drains = for point <- points, drain <- Chain.drains(ChainStore.chain(instance, point), [id]), do: drain
     :ok = ChainStore.lock(instance, points, keeper)
-    {marks, state}
+    {drains, state}
   end
 
   # Where its own code is called. What native hooks run is not replaced.
   defp points(id, instance) do
     for point <- ChainStore.points(instance),
-        Enum.any?(ChainStore.chain(instance, point).entries, &(&1.plugin == id and is_function(&1.call))),
+        Enum.any?(
+          ChainStore.chain(instance, point).registrations,
+          &(&1.plugin == id and is_function(&1.call))
+        ),
         do: point
   end
 
-  defp await(context, marks, %{drain_timeout: timeout, caller: caller}) do
-    with {:still_running, pids} <- Operation.await_runs(context, marks, timeout, caller) do
+  defp await(drains, opts) do
+    with {:still_running, pids} <- Drain.await(drains, opts.drain_timeout, but: [opts.caller]) do
       {:error, {:still_running, pids}}
     end
   end
@@ -159,7 +162,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
     with {:ok, candidate} <- Candidate.again(%{old | module: code.module, config: config}),
          :ok <- Operation.step(context, &{resolve(candidate.manifest, &1), &1}),
          {:ok, [candidate]} <- Config.complete([candidate], opts.timeout),
-         {:ok, hooks} <- Hooks.entries(candidate, context.spec),
+         {:ok, hooks} <- Hooks.of(candidate, context.spec),
          :ok <- Operation.step(context, &{check_hooks(hooks, &1), &1}),
          :ok <- Wrapper.change_code(pid, reference, code.module, old.version, opts.extra, opts.timeout),
          :ok <- Operation.step(context, &commit(&1, candidate, hooks, old, keeper, reference)) do

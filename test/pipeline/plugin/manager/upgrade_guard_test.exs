@@ -5,7 +5,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuardTest do
 
   alias Pipeline.Plugin.Error
 
-  alias Pipeline.Hook.{ChainStore, InFlight}
+  alias Pipeline.Hook.{ChainStore, Drain}
   alias Pipeline.Plugin.Manager.{Hooks, State, Upgrade}
   alias Pipeline.Plugin.Manager.UpgradeGuard
   alias Pipeline.Plugin.{Lifecycle, Wrapper}
@@ -207,7 +207,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuardTest do
     {UpgradeGuard, :start, 1},
     {State, :note, 3},
     {ChainStore, :lock, 3},
-    {InFlight, :await, 3},
+    {Drain, :await, 3},
     {Upgrade.Code, :load, 2},
     {Upgrade.Code, :put, 3},
     {Pipeline.Plugin.Loader, :load_order, 1},
@@ -238,7 +238,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuardTest do
   end
 
   for {step, number} <- Enum.with_index(@steps),
-      step not in [{ChainStore, :lock, 3}, {InFlight, :await, 3}, {Upgrade.Code, :put, 3}] do
+      step not in [{ChainStore, :lock, 3}, {Drain, :await, 3}, {Upgrade.Code, :put, 3}] do
     {_module, function, _arity} = step
 
     test "a manager that is killed at #{number}, #{function}, leaves one of two modules", %{
