@@ -2,12 +2,12 @@ defmodule Pipeline.Hook.Registration do
   @moduledoc false
   # A hook in a chain: its declaration, its plugin, and the function or native hook to call.
 
-  alias Pipeline.Hook.{Definition, HookCounters}
+  alias Pipeline.Hook.{Definition, HookCounters, SkipLog}
   alias Pipeline.Hook.Policy.Circuit.Breaker
   alias Pipeline.Native
 
   @enforce_keys [:plugin, :point, :kind, :priority, :sequence, :before, :after, :on_error, :policies, :call]
-  defstruct [:instance, :counters | @enforce_keys]
+  defstruct [:instance, :counters, :version, :skip_log | @enforce_keys]
 
   @typedoc "An Elixir function, or a hook of a native library."
   @type call :: function | Native.Hook.t()
@@ -33,7 +33,11 @@ defmodule Pipeline.Hook.Registration do
           call: call,
           # Both `nil` in a chain that belongs to no instance.
           instance: term,
-          counters: HookCounters.t()
+          counters: HookCounters.t(),
+          # Of the plugin, for log lines.
+          version: Pipeline.Plugin.version() | nil,
+          # Of a hook with `on_error: :skip`.
+          skip_log: SkipLog.t() | nil
         }
 
   @spec new(Definition.t(), Pipeline.Plugin.plugin_id() | nil, non_neg_integer, call) :: t
@@ -48,7 +52,8 @@ defmodule Pipeline.Hook.Registration do
       after: definition.after,
       on_error: definition.on_error,
       policies: policies(definition, call),
-      call: call
+      call: call,
+      skip_log: if(definition.on_error == :skip, do: SkipLog.new())
     }
   end
 

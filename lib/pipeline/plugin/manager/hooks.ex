@@ -160,7 +160,8 @@ defmodule Pipeline.Plugin.Manager.Hooks do
     |> Enum.reduce_while({:ok, []}, fn {options, sequence}, {:ok, registrations} ->
       case call(module, options) do
         {:ok, call} ->
-          {:cont, {:ok, [Registration.new(options, manifest.id, sequence, call) | registrations]}}
+          registration = Registration.new(options, manifest.id, sequence, call)
+          {:cont, {:ok, [%{registration | version: manifest.version} | registrations]}}
 
         error ->
           {:halt, error}

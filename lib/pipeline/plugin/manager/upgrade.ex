@@ -4,7 +4,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
 
   alias Pipeline.Hook.{Chain, ChainStore, Drain}
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Config, Events, Lifecycle, Error, Loader, Wrapper}
+  alias Pipeline.Plugin.{Config, Events, Lifecycle, Error, Loader, Log, Wrapper}
   alias Pipeline.Instance.Names
   alias Pipeline.Plugin.Manager.{Candidate, Failure, Hooks, Load, Operation, State}
   alias Pipeline.Plugin.Manager.Upgrade.Code, as: NewCode
@@ -76,6 +76,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
 
   defp finish({:ok, version}, context, old, _keeper, upgrade) do
     tell(upgrade, :commit)
+    Log.info(old.id, context.instance, "is upgraded from #{old.version}")
     Events.emit(:plugin_upgraded, %{id: old.id, from: old.version, to: version}, instance: context.instance)
     {{:ok, version}, []}
   end
@@ -84,6 +85,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   defp finish({:error, {:stays, reason}}, context, %{id: id}, keeper, upgrade) do
     :ok = Operation.step(context, &{:ok, forget_note(&1, id)})
     tell(upgrade, :rollback)
+    Log.error(id, context.instance, "has failed: an upgrade could be neither finished nor taken back")
     {{:error, reason}, Operation.step(context, &fail(&1, id, keeper, reason))}
   end
 
