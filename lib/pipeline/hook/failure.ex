@@ -10,7 +10,7 @@ defmodule Pipeline.Hook.Failure do
 
   alias Pipeline.Foreign
   alias Pipeline.Foreign.Stacktrace
-  alias Pipeline.Hook.{Error, HookCounters, Registration}
+  alias Pipeline.Hook.{Error, HookCounters, Registration, SkipLog}
 
   @mark :pipeline_hook
 
@@ -88,6 +88,7 @@ defmodule Pipeline.Hook.Failure do
   @spec skip(Registration.t(), kind, term, Exception.stacktrace()) :: :ok
   def skip(%Registration{} = hook, kind, reason, stacktrace) do
     report(hook, kind, reason, stacktrace)
+    SkipLog.note(hook, kind, reason, unmark(stacktrace))
     HookCounters.skipped(hook.counters)
   end
 

@@ -2,13 +2,13 @@ defmodule Pipeline.Hook.Registration do
   @moduledoc false
   # A hook in a chain: its declaration, its plugin, and the function or native hook to call.
 
-  alias Pipeline.Hook.{Definition, HookCounters}
+  alias Pipeline.Hook.{Definition, HookCounters, SkipLog}
   alias Pipeline.Hook.Policy.Circuit.Breaker
   alias Pipeline.Hook.Policy.When
   alias Pipeline.Native
 
   @enforce_keys [:plugin, :point, :kind, :priority, :sequence, :before, :after, :on_error, :policies, :call]
-  defstruct [:handle, :instance, :counters | @enforce_keys]
+  defstruct [:handle, :instance, :counters, :version, :skip_log | @enforce_keys]
 
   @typedoc "An Elixir function, or a hook of a native library."
   @type call :: function | Native.Hook.t()
@@ -37,7 +37,11 @@ defmodule Pipeline.Hook.Registration do
           handle: term,
           # Both `nil` in a chain that belongs to no instance.
           instance: term,
-          counters: HookCounters.t()
+          counters: HookCounters.t(),
+          # Of the plugin, for log lines.
+          version: Pipeline.Plugin.version() | nil,
+          # Of a hook with `on_error: :skip`.
+          skip_log: SkipLog.t() | nil
         }
 
   @spec new(Definition.t(), Pipeline.Plugin.plugin_id() | nil, non_neg_integer, call, handle :: term) :: t
@@ -53,7 +57,8 @@ defmodule Pipeline.Hook.Registration do
       on_error: definition.on_error,
       policies: policies(definition, call),
       call: call,
-      handle: handle
+      handle: handle,
+      skip_log: if(definition.on_error == :skip, do: SkipLog.new())
     }
   end
 

@@ -20,16 +20,36 @@ defmodule Pipeline.Plugin.Manager do
 
   ## Instances
 
-  Several managers can live in one VM, each with its own plugins, registry, hooks and events. The application starts
-  one, which all functions use unless they are given `instance: name`. Its options come from the application's
-  environment:
+  An instance has its own plugins, registry, hooks and events. It belongs into the host's supervision tree, after the
+  processes that plugins use, and before those that use plugins:
+
+      children = [
+        MyApp.Repo,
+        {Pipeline.Plugin.Manager, name: MyApp.Plugins, hooks: MyApp.Hooks, plugins: [MyApp.Greeter]},
+        MyAppWeb.Endpoint
+      ]
+
+  All functions take its name as the option `:instance`. Without that they use the instance that the application
+  `:pipeline_plugin` starts, before the processes of the host. Its options come from the environment, which is checked
+  as those of `start_link/1` are:
 
       config :pipeline_plugin, hooks: MyApp.Hooks, plugins: [MyApp.Greeter], limits: [memory: 100_000_000]
+
+  Elixir merges `plugins: [{A, %{}}]` in one config file with `plugins: [{B, %{}}]` in another, as it merges all lists of
+  pairs with atoms: both are loaded. A list with a module alone in it, such as `[A, {B, %{}}]`, replaces the other.
+
+  An instance that ends stops its plugins, each before those that it depends on.
+
+  ## Log lines
+
+  Loading, enabling, disabling, upgrading and unloading are logged as `:info`; a restart, an exceeded limit, a circuit that
+  opens and a plugin that is too slow to stop as `:warning`; a plugin that has failed or is held for want of another as
+  `:error`. Each line has the metadata `plugin`, `instance` and `version`.
   """
 
   alias Pipeline.{Instance, Options, Plugin}
   alias Pipeline.Instance.Names
-  alias Pipeline.Plugin.{Distribution, Error, Lifecycle, Registry, Restart}
+  alias Pipeline.Plugin.{Distribution, Error, Lifecycle, Registry, Restart, Store}
   alias Pipeline.Plugin.Manager.{Candidate, Health, Parts, Readiness, Server, Upgrade}
   alias Pipeline.Plugin.Resources.Limits
 
@@ -80,8 +100,9 @@ defmodule Pipeline.Plugin.Manager do
 
     * `:name` - any term, such as `MyApp.Plugins` or `{:tenant, 7}`; by default the name of the application's own instance
     * `:hooks` - a `Pipeline.Hook.Spec` with the hook points of the host
-    * `:plugins` - plugins to load at the start, each a module or `{module, config}`. One that cannot be loaded does
-      not stop the start: it is logged and kept, held if it needs what is not there, failed otherwise
+    * `:plugins` - plugins to load at the start, each a module or `{module, config}`, none of them twice. One that cannot
+      be loaded does not stop the start: it is logged and kept, held if it needs what is not there, and otherwise failed
+      and tried again
     * `:store` - the path of a file that keeps which plugins an operator disabled, so that they stay disabled when the VM
       starts again; by default this is forgotten with the instance. A crash leaves the old file or the new one, whole. A
       file that is torn, changed or not a store is logged, renamed to `PATH.corrupt-TIME` and never deleted. The instance
@@ -101,32 +122,14 @@ defmodule Pipeline.Plugin.Manager do
   """
   @spec start_link(keyword) :: Supervisor.on_start()
   def start_link(opts \\ []) do
-    Options.validate!(
-      opts,
-      [
-        :name,
-        :hooks,
-        :plugins,
-        :store,
-        :packages,
-        :events,
-        :hook_budget,
-        :limits,
-        :restart,
-        :sample_interval,
-        :max_restarts,
-        :cluster
-      ],
-      "Pipeline.Plugin.Manager.start_link/1"
-    )
-
+    Options.validate!(opts, options(), "Pipeline.Plugin.Manager.start_link/1")
     name = opts |> Keyword.get(:name, @default) |> check_name!()
 
     parts = [
       name: name,
       hooks: check_spec!(opts[:hooks]),
       hook_budget: Pipeline.Hook.Budget.check!(opts[:hook_budget]),
-      plugins: with_configs!(opts[:plugins] || []),
+      plugins: (opts[:plugins] || []) |> with_configs!() |> check_once!(),
       store: check_path!(:store, opts[:store]),
       packages: check_path!(:packages, opts[:packages]),
       record: record!(opts[:events] || []),
@@ -137,8 +140,31 @@ defmodule Pipeline.Plugin.Manager do
       cluster: Distribution.options!(opts[:cluster])
     ]
 
-    Instance.Supervisor.start_link(name, Parts.of(parts))
+    # A store that cannot be used is not the fault of one of many children.
+    with {:error, {:shutdown, {:failed_to_start_child, Server, %Store.Error{} = error}}} <-
+           Instance.Supervisor.start_link(name, Parts.of(parts)),
+         do: {:error, error}
   end
+
+  @options [
+    :name,
+    :hooks,
+    :plugins,
+    :store,
+    :packages,
+    :events,
+    :hook_budget,
+    :limits,
+    :restart,
+    :sample_interval,
+    :max_restarts,
+    :cluster
+  ]
+
+  @doc false
+  # The options of `start_link/1`.
+  @spec options() :: [atom]
+  def options, do: @options
 
   defp check_interval!(interval)
        when interval in [nil, :infinity] or (is_integer(interval) and interval > 0),
@@ -194,6 +220,19 @@ defmodule Pipeline.Plugin.Manager do
 
   defp with_configs!(other) do
     raise ArgumentError, "plugins to load are a list of modules or {module, config}, got: #{inspect(other)}"
+  end
+
+  defp check_once!(plugins) do
+    modules = for {module, _config} <- plugins, do: module
+
+    case modules -- Enum.uniq(modules) do
+      [] ->
+        plugins
+
+      [twice | _] ->
+        raise ArgumentError,
+              "plugins: names #{inspect(twice)} more than once; name it once, with one configuration"
+    end
   end
 
   @doc false

@@ -102,8 +102,8 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   end
 
   @doc "Called in a task: the hooks of a plugin that comes in place of another."
-  @spec registrations(Candidate.t(), module | nil) :: {:ok, hooks} | {:error, Error.t()}
-  def registrations(candidate, spec) do
+  @spec of(Candidate.t(), module | nil) :: {:ok, hooks} | {:error, Error.t()}
+  def of(candidate, spec) do
     with {:ok, [hooks]} <- registrations_of_all([candidate], spec), do: {:ok, hooks}
   end
 
@@ -154,14 +154,15 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   end
 
   # A plugin keeps its place among others when it comes back, or as another version.
-  defp registrations(%{module: module, manifest: %{id: id}, config: config, info: info}) do
+  defp registrations(%{module: module, manifest: %{id: id} = manifest, config: config, info: info}) do
     # The chain adds the instance.
     handle = %Handle{id: id, instance: nil, config: config}
 
     collect(numbered(module, info), fn {options, sequence} ->
       with {:ok, call} <- call(module, options, config) do
         handle = if takes_handle?(call, options.kind), do: handle
-        {:ok, Registration.new(with_condition(options, module), id, sequence, call, handle)}
+        registration = Registration.new(with_condition(options, module), id, sequence, call, handle)
+        {:ok, %{registration | version: manifest.version}}
       end
     end)
   end
