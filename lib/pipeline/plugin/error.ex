@@ -14,12 +14,13 @@ defmodule Pipeline.Plugin.Error do
   ## Fields
 
     * `:operation` - `:load`, `:unload`, `:upgrade`, `:disable`, `:enable`, `:hold`, `:restart` or `:configure`; `:find`
-      for `Pipeline.Plugin.Manager.plugin_info!/2`
+      for `Pipeline.Plugin.Manager.plugin_info!/2`; `:install`, `:uninstall` or `:verify` for those of `Pipeline.Package`
     * `:plugin` - the id, `nil` if it is not known or there are several
     * `:reason` - see below
     * `:message` - a sentence
     * `:step` - the step that failed, for operations that load code: `:code`, `:validate`, `:resolve`, `:config`,
-      `:hooks`, `:children`, `:init`, `:register`, `:start`, `:code_change` or `:cluster`; otherwise `nil`
+      `:hooks`, `:children`, `:init`, `:register`, `:start`, `:code_change`, `:package` or `:cluster`; otherwise
+      `nil`
     * `:module` - the module that was to be loaded, if there is one
     * `:node` - the node on which it failed, for changes with `nodes: :all`
 
@@ -51,13 +52,27 @@ defmodule Pipeline.Plugin.Error do
   | `{child, term}`, or any term | load (`:children`) | a child did not start, or `c:Pipeline.Plugin.children/1` raised |
   | any term | load (`:init`, `:start`), upgrade (`:code_change`) | a callback returned `{:error, term}` or raised |
   | `{:not_clustered, instance}`, `:nodedown`, `:timeout`, `{:interrupted, term}` | with `nodes: :all` | see `Pipeline.Cluster` |
+
+  Reasons of the step `:package` are those of `Pipeline.Package`.
   """
 
   alias Pipeline.Foreign
   alias Pipeline.Plugin.{ConfigSchema, ResolutionError, Store}
   alias Pipeline.Sandbox
 
-  @type operation :: :load | :unload | :upgrade | :disable | :enable | :hold | :restart | :configure | :find
+  @type operation ::
+          :load
+          | :unload
+          | :upgrade
+          | :disable
+          | :enable
+          | :hold
+          | :restart
+          | :configure
+          | :find
+          | :install
+          | :uninstall
+          | :verify
 
   @type step ::
           :code
@@ -70,6 +85,7 @@ defmodule Pipeline.Plugin.Error do
           | :register
           | :start
           | :code_change
+          | :package
           | :cluster
 
   @type t :: %__MODULE__{

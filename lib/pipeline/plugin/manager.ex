@@ -86,6 +86,7 @@ defmodule Pipeline.Plugin.Manager do
       starts again; by default this is forgotten with the instance. A crash leaves the old file or the new one, whole. A
       file that is torn, changed or not a store is logged, renamed to `PATH.corrupt-TIME` and never deleted. The instance
       does not start if the path cannot be read or written (`Pipeline.Plugin.Store.Error`). Give each instance its own path
+    * `:packages` - the folder that packages of plugins are installed in, see `Pipeline.Package`; by default there is none
     * `:events` - `[record: n]` keeps the last `n` events for late subscribers, see `Pipeline.Events`; by default none
     * `:hook_budget` - how many microseconds neighbouring native hooks may keep a normal scheduler before they go on
       on a dirty one, or `:infinity`, which leaves them where they start; by default what
@@ -107,6 +108,7 @@ defmodule Pipeline.Plugin.Manager do
         :hooks,
         :plugins,
         :store,
+        :packages,
         :events,
         :hook_budget,
         :limits,
@@ -125,7 +127,8 @@ defmodule Pipeline.Plugin.Manager do
       hooks: check_spec!(opts[:hooks]),
       hook_budget: Pipeline.Hook.Budget.check!(opts[:hook_budget]),
       plugins: with_configs!(opts[:plugins] || []),
-      store: check_path!(opts[:store]),
+      store: check_path!(:store, opts[:store]),
+      packages: check_path!(:packages, opts[:packages]),
       record: record!(opts[:events] || []),
       limits: Limits.check!(opts[:limits] || []),
       restart: Restart.check!(opts[:restart] || []),
@@ -173,10 +176,13 @@ defmodule Pipeline.Plugin.Manager do
     end
   end
 
-  defp check_path!(path) when is_nil(path) or is_binary(path), do: path
+  defp check_path!(_option, path) when is_nil(path) or is_binary(path), do: path
 
-  defp check_path!(other),
+  defp check_path!(:store, other),
     do: raise(ArgumentError, "store: takes the path of a file, got: #{inspect(other)}")
+
+  defp check_path!(:packages, other),
+    do: raise(ArgumentError, "packages: takes the path of a folder, got: #{inspect(other)}")
 
   defp with_configs!(plugins) when is_list(plugins) do
     Enum.map(plugins, fn
