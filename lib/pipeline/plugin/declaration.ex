@@ -152,7 +152,7 @@ defmodule Pipeline.Plugin.Declaration do
         fail!(
           at,
           "the #{inspect(hook.kind)} hook on #{inspect(hook.point)} is #{hook.fun}/#{arity}, " <>
-            "#{Definition.form(hook.kind)}, but the module defines #{hook.fun}/#{hd(others)}"
+            "#{Definition.forms(hook.kind)}, but the module defines #{hook.fun}/#{hd(others)}"
         )
 
       private = Enum.find(arities, &Module.defines?(env.module, {hook.fun, &1}, :defp)) ->
@@ -161,7 +161,7 @@ defmodule Pipeline.Plugin.Declaration do
       hook.kind == :listen or hook.fun != hook.point ->
         fail!(
           at,
-          "the hook on #{inspect(hook.point)} has no function: define #{hook.fun}/#{arity}, #{Definition.form(hook.kind)}"
+          "the hook on #{inspect(hook.point)} has no function: define #{hook.fun}/#{arity}, #{Definition.forms(hook.kind)}"
         )
 
       true ->
