@@ -12,9 +12,11 @@ defmodule Pipeline.Hook.Chain do
     Closures,
     HookCounters,
     Listeners,
+    Measured,
     NativeStep,
     PointCounters,
     Registration,
+    Sampling,
     Segment,
     Skip,
     TimeLimit,
@@ -34,6 +36,7 @@ defmodule Pipeline.Hook.Chain do
     :around,
     :runs,
     :limits,
+    :sampled,
     entries: [],
     traces: [],
     declared?: false
@@ -71,6 +74,7 @@ defmodule Pipeline.Hook.Chain do
           # `nil` in a chain that belongs to no instance.
           runs: PointCounters.t() | nil,
           limits: PointCounters.limits() | nil,
+          sampled: Sampling.rate(),
           traces: [Pipeline.Hook.Trace.t()],
           declared?: boolean
         }
@@ -89,6 +93,7 @@ defmodule Pipeline.Hook.Chain do
       entries: if(runs && new?, do: Enum.map(entries, &count(&1, runs)), else: entries),
       runs: runs,
       limits: if(runs, do: if(new?, do: PointCounters.limits(runs), else: old.limits)),
+      sampled: Sampling.of(instance),
       declared?: old != nil and old.declared?
     }
     |> close(old)
@@ -120,8 +125,14 @@ defmodule Pipeline.Hook.Chain do
 
   @doc "The chain as runs find it. Not made by `Dispatch`, whose code is not there for long (`Epoch`)."
   @spec published(t) :: published
-  def published(%__MODULE__{traces: []} = chain) do
+  def published(%__MODULE__{traces: [], sampled: nil} = chain) do
     {chain.mark, chain.call, chain.around, chain.runs, chain.limits, chain}
+  end
+
+  def published(%__MODULE__{traces: []} = chain) do
+    call = fn context -> Measured.sampled(chain, context, nil) end
+    around = fn context, core -> Measured.sampled(chain, context, core) end
+    {chain.mark, call, around, chain.runs, chain.limits, chain}
   end
 
   def published(%__MODULE__{} = chain) do

@@ -11,7 +11,7 @@ defmodule Pipeline.Hook.Circuit do
   require Pipeline.Hook.Circuit.PermitCache
 
   alias Pipeline.Hook.{Chain, Failure, Registration}
-  alias Pipeline.Native
+  alias Pipeline.{Native, Telemetry}
   alias Pipeline.Native.Breaker
   alias Pipeline.Hook.Circuit.{PermitCache, Settings}
 
@@ -101,6 +101,10 @@ defmodule Pipeline.Hook.Circuit do
       reason: reason,
       opened: opened
     }
+
+    Telemetry.emit([:circuit, to], fn ->
+      {%{count: 1, opened: opened}, told |> Map.delete(:opened) |> Map.put(:instance, instance)}
+    end)
 
     Pipeline.Events.emit({:plugin, :hook_circuit}, told, instance: instance)
   end

@@ -11,7 +11,8 @@ defmodule Pipeline.Hook.Failure do
 
   alias Pipeline.Foreign
   alias Pipeline.Foreign.Stacktrace
-  alias Pipeline.Hook.{Error, HookCounters, Registration}
+  alias Pipeline.Hook.{Error, HookCounters, Registration, Sampling}
+  alias Pipeline.Telemetry
 
   @mark :pipeline_hook
 
@@ -95,10 +96,20 @@ defmodule Pipeline.Hook.Failure do
 
   defp result(owner, kind, reason, stacktrace) do
     case {owner, kind, reason} do
-      {%Registration{on_error: :raise}, _, _} -> :erlang.raise(kind, reason, stacktrace)
-      {_, :throw, {:hook_error, refusal}} -> {:error, refusal}
-      {:core, _, _} -> :erlang.raise(kind, reason, stacktrace)
-      {%Registration{} = entry, _, _} -> {:error, error(entry, kind, reason, stacktrace)}
+      {%Registration{on_error: :raise} = entry, _, _} ->
+        Registration.raise(entry, kind, reason, stacktrace)
+
+      {:core, :throw, {:hook_error, refusal}} ->
+        {:error, refusal}
+
+      {%Registration{} = entry, :throw, {:hook_error, refusal}} ->
+        {:error, Registration.conceal(entry, refusal)}
+
+      {:core, _, _} ->
+        :erlang.raise(kind, reason, stacktrace)
+
+      {%Registration{} = entry, _, _} ->
+        {:error, error(entry, kind, reason, stacktrace)}
     end
   end
 
@@ -107,8 +118,20 @@ defmodule Pipeline.Hook.Failure do
   def report(%Registration{} = entry, kind, reason, stacktrace, instance) do
     error = error(entry, kind, reason, unmark(stacktrace))
     HookCounters.failed(entry.tally)
-    if instance, do: Pipeline.Events.emit({:plugin, :hook_failed}, %{error: error}, instance: instance)
+    if instance, do: tell(entry, error, instance)
     error
+  end
+
+  # Subscribers get copies.
+  defp tell(entry, error, instance) do
+    Telemetry.emit([:hook, :exception], fn ->
+      told = %{reason: Foreign.outline(error.reason), stacktrace: error.stacktrace}
+      {%{count: 1}, Map.merge(Sampling.metadata(entry, instance), told)}
+    end)
+
+    if Pipeline.Events.heard?({:plugin, :hook_failed}, instance),
+      do: Pipeline.Events.emit({:plugin, :hook_failed}, %{error: Error.outline(error)}, instance: instance),
+      else: :ok
   end
 
   @doc "The same for a failure after which the run goes on as if the hook were not there."
@@ -125,8 +148,9 @@ defmodule Pipeline.Hook.Failure do
       plugin: entry.plugin,
       point: entry.point,
       kind: entry.kind,
-      reason: term(kind, reason, stacktrace),
-      stacktrace: Stacktrace.explained_by_otp(stacktrace)
+      reason: Registration.conceal(entry, term(kind, reason, stacktrace)),
+      # Arguments can be the context, and the configuration of the plugin.
+      stacktrace: Stacktrace.told(stacktrace)
     }
   end
 

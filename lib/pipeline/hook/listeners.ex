@@ -112,7 +112,7 @@ defmodule Pipeline.Hook.Listeners do
     case {entry.on_error, kind, reason} do
       {:halt, :throw, {:hook_error, refusal}} ->
         HookCounters.refused(entry.tally)
-        {:error, refusal}
+        {:error, Registration.conceal(entry, refusal)}
 
       {:halt, _, _} ->
         {:error, Failure.report(entry, kind, reason, stacktrace, instance)}
@@ -123,7 +123,7 @@ defmodule Pipeline.Hook.Listeners do
 
       {:raise, _, _} ->
         Failure.report(entry, kind, reason, stacktrace, instance)
-        :erlang.raise(kind, reason, stacktrace)
+        Registration.raise(entry, kind, reason, stacktrace)
     end
   end
 end

@@ -2,12 +2,15 @@ defmodule Pipeline.Hook.Measured do
   @moduledoc false
   # A run that is measured: it counts for each hook that it was called, and how long it took.
 
-  alias Pipeline.Hook.{Chain, HookCounters, Instrument, Listeners, PointCounters, Traced}
+  alias Pipeline.Hook.{Chain, HookCounters, Instrument, Listeners, PointCounters, Sampling, Traced}
 
   @doc "Runs a chain."
   @spec run(Chain.t(), term, Chain.step() | nil, PointCounters.phase()) :: Chain.result()
-  def run(%Chain{traces: []} = chain, context, core, phase),
-    do: run(chain, phase, &plain(chain, context, core, &1))
+  def run(%Chain{traces: []} = chain, context, core, phase) do
+    if Sampling.take?(chain),
+      do: run(chain, phase, &plain(chain, context, core, both(Sampling.observe(chain), &1))),
+      else: run(chain, phase, &plain(chain, context, core, &1))
+  end
 
   def run(chain, context, core, phase), do: Traced.run(chain, context, core, phase)
 
@@ -21,6 +24,21 @@ defmodule Pipeline.Hook.Measured do
       run.(&count(&1, &2, &3, &4, &5, phase))
     after
       PointCounters.took(chain.runs, Instrument.nanoseconds(Instrument.clock() - started))
+    end
+  end
+
+  @doc "Runs a chain of which some runs are sampled. Nothing is counted."
+  @spec sampled(Chain.t(), term, Chain.step() | nil) :: Chain.result()
+  def sampled(chain, context, core) do
+    if Sampling.take?(chain),
+      do: plain(chain, context, core, Sampling.observe(chain)),
+      else: Chain.run(chain, context, core)
+  end
+
+  defp both(one, other) do
+    fn place, ready, outcome, started, nanoseconds ->
+      one.(place, ready, outcome, started, nanoseconds)
+      other.(place, ready, outcome, started, nanoseconds)
     end
   end
 

@@ -2,8 +2,9 @@ defmodule Pipeline.Hook.Registration do
   @moduledoc false
   # One hook as it stands in a chain: what was declared, whose it is, and what to call.
 
+  alias Pipeline.Foreign.Stacktrace
   alias Pipeline.Hook.{Circuit, Definition}
-  alias Pipeline.Native
+  alias Pipeline.{Native, Secrets}
 
   defstruct [
     :plugin,
@@ -19,7 +20,8 @@ defmodule Pipeline.Hook.Registration do
     :circuit,
     :call,
     :tally,
-    :observer
+    :observer,
+    :secrets
   ]
 
   @typedoc "An Elixir function, or a hook of a native library."
@@ -41,7 +43,9 @@ defmodule Pipeline.Hook.Registration do
           # What is counted of it, `nil` outside of an instance.
           tally: Pipeline.Hook.HookCounters.t(),
           # Told of failures, in a run that is traced.
-          observer: (Pipeline.Hook.Error.t() -> term) | nil
+          observer: (Pipeline.Hook.Error.t() -> term) | nil,
+          # The secrets that its plugin has now.
+          secrets: (() -> Secrets.t() | nil) | nil
         }
 
   @spec new(Definition.t(), Pipeline.Plugin.plugin_id() | nil, non_neg_integer, call) :: t
@@ -60,6 +64,20 @@ defmodule Pipeline.Hook.Registration do
       circuit: options.circuit && Circuit.new(options.circuit, call),
       call: call
     }
+  end
+
+  @doc "A reason of a failure of it, without the secrets of its plugin."
+  @spec conceal(t, term) :: term
+  def conceal(%__MODULE__{secrets: nil}, reason), do: reason
+  def conceal(%__MODULE__{secrets: secrets}, reason), do: Secrets.conceal(reason, secrets.())
+
+  @doc "A failure that is raised on to the caller of the run."
+  @spec raise(t, :error | :exit | :throw, term, Exception.stacktrace()) :: no_return
+  def raise(%__MODULE__{} = entry, kind, reason, stacktrace) do
+    case entry.secrets && entry.secrets.() do
+      nil -> :erlang.raise(kind, reason, stacktrace)
+      secrets -> :erlang.raise(kind, Secrets.conceal(reason, secrets), Stacktrace.told(stacktrace))
+    end
   end
 
   @doc "What `Pipeline.Hook.chain/2` shows of it."

@@ -7,6 +7,7 @@ defmodule Pipeline.Hook.TimeLimit do
   # failed for it, for all that can be known. Neither does it hand anything to the caller that would be larger there.
 
   alias Pipeline.CopiedSize
+  alias Pipeline.Foreign.Stacktrace
   alias Pipeline.Hook.Outcome
   alias Pipeline.Sandbox.Worker
 
@@ -46,9 +47,18 @@ defmodule Pipeline.Hook.TimeLimit do
 
   defp call(fun, context, caller, line, max_heap) do
     guard(self(), caller)
-    outcome = Outcome.of(&fun.(&1, fn context -> ask(context, caller, line, max_heap) end), context)
+
+    outcome =
+      (&fun.(&1, fn context -> ask(context, caller, line, max_heap) end))
+      |> Outcome.of(context)
+      |> without_arguments()
+
     if CopiedSize.within?(outcome, max_heap), do: outcome, else: {:exit, :max_heap, []}
   end
+
+  # The caller has the context already.
+  defp without_arguments({kind, reason, stacktrace}), do: {kind, reason, Stacktrace.arities(stacktrace)}
+  defp without_arguments(ok), do: ok
 
   # What comes next runs in the caller.
   defp ask(context, caller, line, max_heap) do

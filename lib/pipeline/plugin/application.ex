@@ -22,6 +22,7 @@ defmodule Pipeline.Plugin.Application do
         :limits,
         :restart,
         :sample_interval,
+        :telemetry,
         :cluster
       ])
 
@@ -33,7 +34,17 @@ defmodule Pipeline.Plugin.Application do
       {Pipeline.Plugin.Manager, default}
     ]
 
+    _ = Pipeline.Telemetry.find()
+    :ok = Pipeline.Plugin.RPC.Waiting.open()
+    :ok = Pipeline.Plugin.LogFilter.install()
+
     # Names and subscriptions are what the instances stand on: an instance that outlived them would be unreachable.
     Supervisor.start_link(children, strategy: :rest_for_one, name: Pipeline.Plugin.ApplicationSupervisor)
+  end
+
+  @impl Application
+  def stop(_state) do
+    _ = Pipeline.Plugin.LogFilter.remove()
+    :ok
   end
 end

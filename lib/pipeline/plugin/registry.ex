@@ -41,13 +41,14 @@ defmodule Pipeline.Plugin.Registry do
   alias Pipeline.Native
   alias Pipeline.Plugin.Manifest
   alias Pipeline.Plugin.Registry.{ReadOnly, Snapshot}
+  alias Pipeline.Secrets
 
   @behaviour Pipeline.Instance.Published
 
   defguardp is_readable(source)
             when is_struct(source, __MODULE__) or is_struct(source, ReadOnly) or is_struct(source, Snapshot)
 
-  @bookkeeping [:phase, :leaves_for, :order, :upgrade]
+  @bookkeeping [:phase, :leaves_for, :order, :upgrade, :secrets]
 
   @enforce_keys [:handle]
   defstruct [:handle]
@@ -257,7 +258,15 @@ defmodule Pipeline.Plugin.Registry do
   # The manager's bookkeeping is not for the readers of an instance.
   defp public(info, %__MODULE__{}), do: info
   defp public(info, %Snapshot{of: __MODULE__}), do: info
-  defp public(info, _source), do: Map.drop(info, @bookkeeping)
+  defp public(info, _source), do: public(info)
+
+  @doc false
+  # A plugin as readers of an instance see it.
+  @spec public(info) :: info
+  def public(%{secrets: %Secrets{} = secrets, config: config} = info),
+    do: %{Map.drop(info, @bookkeeping) | config: Secrets.shown(config, secrets)}
+
+  def public(info), do: Map.drop(info, @bookkeeping)
 
   defp entry(%{id: id} = info) do
     info = Map.put_new(info, :capabilities, [])

@@ -14,10 +14,11 @@ defmodule Pipeline.Hook.Trace.Call do
       * `:skipped` - it failed, and the run went on as if it were not there
       * `:not_called` - its circuit is open
       * `:left` - what failed further in, or in the base operation, went through it
-    * `:reason` - of a refusal or failure
+    * `:reason` - of a refusal or failure, without the terms that it failed on, as in the event `:hook_failed`
     * `:nanoseconds` - its time, without what it waited for behind `next`
   """
 
+  alias Pipeline.Foreign
   alias Pipeline.Hook.{Chain, Error, Failure, Registration}
 
   @type t :: %__MODULE__{
@@ -38,8 +39,8 @@ defmodule Pipeline.Hook.Trace.Call do
   def new(:core, outcome, nanoseconds) do
     {outcome, reason} =
       case outcome do
-        {:failed, :throw, {:hook_error, reason}, _stacktrace} -> {:refused, reason}
-        {:failed, _kind, reason, _stacktrace} -> {:failed, reason}
+        {:failed, :throw, {:hook_error, reason}, _stacktrace} -> {:refused, Foreign.refusal(reason)}
+        {:failed, _kind, reason, _stacktrace} -> {:failed, Foreign.outline(reason)}
         _returned -> {:answered, nil}
       end
 
@@ -50,6 +51,8 @@ defmodule Pipeline.Hook.Trace.Call do
     # Native hooks are run one by one in a run that is traced.
     [entry | _] = Chain.hooks(ready)
     {outcome, reason} = ended(outcome, entry)
+    reason = Registration.conceal(entry, reason)
+    reason = if outcome == :refused, do: Foreign.refusal(reason), else: Foreign.outline(reason)
     described = entry |> Registration.describe() |> Map.take([:plugin, :kind, :tier, :native])
 
     struct!(
@@ -66,7 +69,7 @@ defmodule Pipeline.Hook.Trace.Call do
   @doc false
   @spec skipped(t, Pipeline.Hook.Error.t()) :: t
   def skipped(call, %Error{reason: :circuit_open}), do: %{call | outcome: :not_called, reason: :circuit_open}
-  def skipped(call, error), do: %{call | outcome: :skipped, reason: error.reason}
+  def skipped(call, error), do: %{call | outcome: :skipped, reason: Foreign.outline(error.reason)}
 
   defp ended({:failed, kind, reason, stacktrace}, entry) do
     case {Failure.owner(kind, reason, stacktrace), kind, reason} do

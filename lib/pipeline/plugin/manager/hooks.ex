@@ -6,7 +6,7 @@ defmodule Pipeline.Plugin.Manager.Hooks do
 
   alias Pipeline.Native
   alias Pipeline.Hook.{ChainStore, ChainUpdate, Registration, Spec}
-  alias Pipeline.Plugin.{Dependents, Error}
+  alias Pipeline.Plugin.{Dependents, Error, Registry}
   alias Pipeline.Plugin.Manager.{Candidate, State}
 
   # More than one can sensibly have; what is above would only mix with the next plugin's.
@@ -21,12 +21,12 @@ defmodule Pipeline.Plugin.Manager.Hooks do
       else: prepare_hooks(candidates, current, state)
   end
 
-  defp prepare_hooks(candidates, current, %State{instance: instance, spec: spec} = state) do
+  defp prepare_hooks(candidates, current, %State{instance: instance} = state) do
     loaded = State.running(state)
     dependencies = Dependents.graph(Enum.into(candidates, loaded, &{&1.manifest.id, &1.manifest}))
     add = &ChainUpdate.add(&2, current, instance, &1, dependencies, &3)
 
-    with {:ok, prepared} <- entries_of_all(candidates, spec) do
+    with {:ok, prepared} <- entries_of_all(candidates, state) do
       # All at once, so that each chain is put in order and compiled once; one by one to find whose fault it is.
       case add.(Enum.flat_map(prepared, &elem(&1, 1)), %{}, Enum.flat_map(prepared, &elem(&1, 2))) do
         {:ok, changes} -> {:ok, changes}
@@ -35,11 +35,11 @@ defmodule Pipeline.Plugin.Manager.Hooks do
     end
   end
 
-  defp entries_of_all(candidates, host_spec) do
+  defp entries_of_all(candidates, %State{instance: instance, spec: host_spec}) do
     Enum.reduce_while(candidates, {:ok, []}, fn candidate, {:ok, prepared} ->
       own_spec = List.wrap(Map.get(candidate.manifest, :spec))
 
-      with {:ok, entries} <- entries(candidate), :ok <- check_spec(entries, own_spec, host_spec) do
+      with {:ok, entries} <- entries(candidate, instance), :ok <- check_spec(entries, own_spec, host_spec) do
         {:cont, {:ok, [{candidate, entries, own_spec} | prepared]}}
       else
         {:error, sentence} -> {:halt, {:error, error(candidate, sentence)}}
@@ -65,7 +65,7 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   def replace(%{manifest: %{id: id} = manifest} = candidate, %State{instance: instance} = state) do
     dependencies = state |> State.running() |> Map.put(id, manifest) |> Dependents.graph()
 
-    with {:ok, [{_candidate, entries, specs}]} <- entries_of_all([candidate], state.spec),
+    with {:ok, [{_candidate, entries, specs}]} <- entries_of_all([candidate], state),
          {:error, sentence} <- ChainUpdate.replace(instance, id, entries, dependencies, specs) do
       {:error, error(candidate, sentence)}
     end
@@ -96,14 +96,17 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   end
 
   # A plugin keeps its place among others when it comes back, or as another version.
-  defp entries(%{module: module, manifest: manifest, info: %{order: order}}) do
+  defp entries(%{module: module, manifest: %{id: id}, info: %{order: order}}, instance) do
+    secrets = fn -> secrets(instance, id) end
+
     module
     |> declared_hooks()
     |> Enum.with_index(order * @hooks_of_a_plugin)
     |> Enum.reduce_while({:ok, []}, fn {options, registration}, {:ok, entries} ->
       case call(module, options) do
         {:ok, call} ->
-          {:cont, {:ok, [Registration.new(options, manifest.id, registration, call) | entries]}}
+          entry = %{Registration.new(options, id, registration, call) | secrets: secrets}
+          {:cont, {:ok, [entry | entries]}}
 
         error ->
           {:halt, error}
@@ -113,6 +116,14 @@ defmodule Pipeline.Plugin.Manager.Hooks do
       {:ok, entries} -> {:ok, Enum.reverse(entries)}
       error -> error
     end
+  end
+
+  # Those that it has when a hook fails: it can have got another configuration meanwhile.
+  defp secrets(instance, id) do
+    with %{secrets: secrets} <- Registry.info(Registry.owned(instance), id), do: secrets, else: (_ -> nil)
+  rescue
+    # The instance has ended.
+    ArgumentError -> nil
   end
 
   defp declared_hooks(module) do

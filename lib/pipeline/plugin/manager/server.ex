@@ -10,7 +10,19 @@ defmodule Pipeline.Plugin.Manager.Server do
   alias Pipeline.Hook.ChainStore
   alias Pipeline.Instance.{Names, PublishedState}
   alias Pipeline.Plugin.{Config, Dependents, Events, Lifecycle, Error, Restart, Store}
-  alias Pipeline.Plugin.Manager.{BootPending, Candidate, Hold, Load, Recovery, Retire, Retry, State, Upgrade}
+
+  alias Pipeline.Plugin.Manager.{
+    BootPending,
+    Candidate,
+    Hold,
+    Load,
+    Recovery,
+    Retire,
+    Retry,
+    State,
+    Upgrade,
+    UpgradeGuard
+  }
 
   @spec start_link(keyword) :: GenServer.on_start()
   def start_link(opts), do: GenServer.start_link(__MODULE__, opts, name: name(opts[:name]))
@@ -70,6 +82,7 @@ defmodule Pipeline.Plugin.Manager.Server do
   end
 
   @impl GenServer
+  def handle_call({:hidden, request}, from, state), do: handle_call(request.(), from, state)
   def handle_call(:await_ready, _from, state), do: {:reply, :ignore, state}
 
   def handle_call({:load, plugins, timeout}, _from, state) do
@@ -131,13 +144,22 @@ defmodule Pipeline.Plugin.Manager.Server do
     end
   end
 
-  def handle_call({:restart, id}, {caller, _tag}, state) do
+  def handle_call({:restart, id, runs}, {caller, _tag}, state) do
     with :ok <- check_loaded(id, state),
          :ok <- check_runs(id, state),
          :ok <- check_caller(caller, [id], state) do
+      keeper = if runs == :wait, do: hold_runs(state, id)
+
       case Recovery.start(state, id) do
-        {:ok, state} -> {:reply, :ok, state}
-        {:error, %{reason: reason}, state} -> {:reply, {:error, reason}, Recovery.fail(state, id, reason)}
+        {:ok, state} ->
+          release_runs(state, keeper)
+          {:reply, :ok, state}
+
+        {:error, %{reason: reason}, state} ->
+          # With its hooks out, before runs go on.
+          state = Recovery.fail(state, id, reason)
+          release_runs(state, keeper)
+          {:reply, {:error, reason}, state}
       end
     else
       error -> {:reply, error, state}
@@ -156,10 +178,10 @@ defmodule Pipeline.Plugin.Manager.Server do
     end
   end
 
-  def handle_call({:update_config, id, config, timeout}, {caller, _tag}, state) do
+  def handle_call({:update_config, id, update}, {caller, _tag}, state) do
     with :ok <- check_loaded(id, state),
          :ok <- check_caller(caller, [id], state),
-         {:ok, info} <- Config.Update.run(id, config, timeout, state.instance) do
+         {:ok, info} <- Config.Update.run(id, update, state.instance) do
       Events.emit(:plugin_config_updated, %{id: id}, instance: state.instance)
       # The plugin's process has written it.
       {:reply, :ok, State.put(state, info)}
@@ -203,6 +225,33 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   def handle_info(_message, state), do: {:noreply, state}
 
+  # From Elixir 1.17 on GenServer knows this callback of OTP 25. What it does not show are configurations.
+  if {:format_status, 1} in GenServer.behaviour_info(:callbacks), do: @impl(GenServer)
+  @doc false
+  @spec format_status(map) :: map
+  def format_status(%{state: %State{} = state} = status), do: %{status | state: State.shown(state)}
+  def format_status(status), do: status
+
+  # The points on which a plugin has hooks are closed as in an upgrade. If this manager ends meanwhile, the keeper opens
+  # them.
+  defp hold_runs(%{instance: instance}, id) do
+    points =
+      for point <- ChainStore.points(instance),
+          Enum.any?(ChainStore.chain(instance, point).entries, &(&1.plugin == id)),
+          do: point
+
+    keeper = UpgradeGuard.start(instance)
+    :ok = ChainStore.lock(instance, points, keeper)
+    keeper
+  end
+
+  defp release_runs(_state, nil), do: :ok
+
+  defp release_runs(state, keeper) do
+    :ok = ChainStore.unlock(state.instance, keeper)
+    UpgradeGuard.release(keeper)
+  end
+
   # A trace is over when its process has ended.
   defp watch(trace, state), do: put_in(state.traces[Process.monitor(trace.pid)], trace)
 
@@ -214,6 +263,7 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   defp load_configured(plugins, state) do
     loaded = for {_id, info} <- state.plugins, do: info.module
+    plugins = for {module, config} <- plugins, do: {module, if(is_map(config), do: config, else: config.())}
     {candidates, wrong} = plugins |> Enum.reject(&(elem(&1, 0) in loaded)) |> candidates(state)
 
     for error <- wrong do

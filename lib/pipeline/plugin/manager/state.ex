@@ -44,6 +44,12 @@ defmodule Pipeline.Plugin.Manager.State do
     Map.filter(plugins, fn {_id, info} -> info.state == :started end)
   end
 
+  @doc "As tools show it, without secrets."
+  @spec shown(t) :: t
+  def shown(%__MODULE__{plugins: plugins} = state) do
+    %{state | plugins: Map.new(plugins, fn {id, info} -> {id, Registry.public(info)} end)}
+  end
+
   @doc "The ids of the plugins in a state."
   @spec in_state(t, Lifecycle.state()) :: [Plugin.plugin_id()]
   def in_state(%__MODULE__{plugins: plugins}, wanted) do
@@ -159,5 +165,10 @@ defmodule Pipeline.Plugin.Manager.State do
   def stop(%__MODULE__{} = state, id) do
     :ok = Tree.stop(state.instance, id)
     unwatch(state, id)
+  end
+
+  defimpl Inspect do
+    alias Pipeline.Plugin.Manager.State
+    def inspect(state, opts), do: Inspect.Any.inspect(State.shown(state), opts)
   end
 end
