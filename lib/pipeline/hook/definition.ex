@@ -1,9 +1,9 @@
 defmodule Pipeline.Hook.Definition do
   @moduledoc false
-  # The options of one hook, the same wherever a hook is declared: in a plugin or by hand.
+  # Checks the options of a hook, for plugins and for `Pipeline.Hook.Manager`.
 
   alias Pipeline.HeapLimit
-  alias Pipeline.Hook.Circuit.Settings
+  alias Pipeline.Hook.Policy.Circuit.Settings
   alias Pipeline.{Native, Options}
 
   @kinds [:before, :after, :around, :replace, :listen]

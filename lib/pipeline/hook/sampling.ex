@@ -7,7 +7,7 @@ defmodule Pipeline.Hook.Sampling do
   @behaviour Pipeline.Instance.Published
 
   alias Pipeline.{Options, Telemetry}
-  alias Pipeline.Hook.{Chain, Instrument, Registration}
+  alias Pipeline.Hook.{Chain, Compiler, Instrument, Registration}
 
   @type rate :: pos_integer | nil
 
@@ -53,18 +53,13 @@ defmodule Pipeline.Hook.Sampling do
   def take?(%Chain{sampled: rate}), do: Telemetry.there?() and :erlang.phash2(make_ref(), rate) == 0
 
   @doc "Tells of the calls of a run."
-  @spec observe(Chain.t()) :: Instrument.observe()
-  def observe(%Chain{instance: instance}) do
+  @spec observe(term) :: Instrument.observe()
+  def observe(instance) do
     fn
-      :core, :core, _outcome, _started, _nanoseconds ->
-        :ok
-
+      :core, _outcome, _start, _nanoseconds -> :ok
       # Every failure is told of where it is seen.
-      _place, _ready, {:failed, _, _, _}, _started, _nanoseconds ->
-        :ok
-
-      _place, ready, outcome, _started, nanoseconds ->
-        tell(Chain.hooks(ready), outcome, nanoseconds, instance)
+      _stage, {:failed, _, _, _}, _start, _nanoseconds -> :ok
+      stage, outcome, _start, nanoseconds -> tell(Compiler.hooks(stage), outcome, nanoseconds, instance)
     end
   end
 

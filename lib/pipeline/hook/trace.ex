@@ -1,9 +1,8 @@
 defmodule Pipeline.Hook.Trace do
   @moduledoc """
-  A trace that is on, see `Pipeline.Hook.trace/3`.
+  A running trace, see `Pipeline.Hook.trace/3`.
 
-  `:pid` is the process that ends with the trace, so who wants to know when it is over monitors that. `:reference` is in
-  the messages.
+  `:pid` is a process that ends with the trace; monitor it to be told. `:reference` is in the messages.
   """
 
   alias Pipeline.Hook.Trace.Run
@@ -23,7 +22,7 @@ defmodule Pipeline.Hook.Trace do
   defstruct @enforce_keys
 
   @doc false
-  # Whether a run of the calling process is one to be told of; counted if it is.
+  # Whether the trace wants this run of the calling process. If so, the run is counted.
   @spec take(t) :: boolean
   def take(%__MODULE__{of: of, pid: tracer, left: left}) do
     (of == self() or (of == :all and tracer != self())) and Process.alive?(tracer) and
@@ -39,7 +38,7 @@ defmodule Pipeline.Hook.Trace do
     :ok
   end
 
-  # Straight to its process, so that it is there when the run returns.
+  # The run sends the message itself, so that it is there when the run returns.
   defp send_run(%__MODULE__{to: to, pid: tracer, reference: reference}, run) do
     send(to, {:pipeline_trace, reference, run})
     send(tracer, :told)

@@ -1,8 +1,9 @@
 defmodule Pipeline.Hook.Tracer do
   @moduledoc false
-  # The process of a trace. It calls the function of the trace, so that no run waits for it or fails by it, and ends when
-  # the trace is over: all runs told, time up, whoever gets them or makes them gone, or the function failed. The manager
-  # of the instance, which put the trace on the point, takes it off when this process ends.
+  # The process of a trace. It calls the function of the trace, so that no run waits for it or fails with it.
+  # It ends with the trace: after the last run, when its time is up, when the process that gets the runs or
+  # makes them ends, or when the function fails. The manager of the instance, which has put the trace on the
+  # point, then takes it off.
 
   require Logger
 

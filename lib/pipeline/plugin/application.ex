@@ -29,7 +29,6 @@ defmodule Pipeline.Plugin.Application do
     children = [
       Pipeline.Instance.Names,
       Pipeline.Events.Subscriptions,
-      Pipeline.Hook.Epoch,
       Pipeline.Cluster.Scope,
       {Pipeline.Plugin.Manager, default}
     ]

@@ -11,8 +11,9 @@ defmodule Pipeline.Plugin.Manager do
   registers it, runs `c:Pipeline.Plugin.start/1` and installs its hooks in one step. A failure at any step undoes the
   steps before it; the `Pipeline.Plugin.Error` names the step.
 
-  Loading and unloading go through one process, one after the other. Reading does not: look-ups and hook runs are
-  done in the caller.
+  Changes go through one process, which waits for no plugin: a change waits for those before it that concern the same
+  plugin, one that it depends on or one that depends on it, and for no other. Reading goes through no process: look-ups
+  and hook runs are done in the caller.
 
   A running plugin can be given another configuration, `update_config/3`. `health/1` tells how all plugins are, and
   `readiness/1` whether those that are wanted run; neither waits for the manager, so both answer while it is busy.
@@ -33,7 +34,7 @@ defmodule Pipeline.Plugin.Manager do
   alias Pipeline.{Instance, Options, Plugin}
   alias Pipeline.Instance.Names
   alias Pipeline.Plugin.{Config, Distribution, Error, Lifecycle, Registry, Restart}
-  alias Pipeline.Plugin.Manager.{Health, Parts, Readiness, Server, Upgrade}
+  alias Pipeline.Plugin.Manager.{Candidate, Health, Parts, Readiness, Server, Upgrade}
   alias Pipeline.Plugin.Resources.Limits
 
   @default Instance.default()
@@ -266,7 +267,7 @@ defmodule Pipeline.Plugin.Manager do
 
     opts
     |> everywhere(& &1.load(&2, plugins, opts[:modules] || [], timeout), fn ->
-      call(opts, {:load, given!(plugins, opts), timeout})
+      load_here(given!(plugins, opts), timeout, opts)
     end)
     |> result(:load)
   end
@@ -274,6 +275,12 @@ defmodule Pipeline.Plugin.Manager do
   @doc "As `load_plugins/2`, but returns the ids, and raises the error."
   @spec load_plugins!([module | {module, Plugin.config()}], keyword) :: [Plugin.plugin_id()]
   def load_plugins!(plugins, opts \\ []), do: plugins |> load_plugins(opts) |> value!()
+
+  defp load_here(plugins, timeout, opts) do
+    with :ok <- check_callable(opts), {:ok, candidates} <- Candidate.prepare(plugins) do
+      call(opts, {:load, candidates, timeout})
+    end
+  end
 
   defp given!(plugins, opts) do
     given = %{
@@ -657,13 +664,19 @@ defmodule Pipeline.Plugin.Manager do
   end
 
   defp call(opts, request) do
-    instance = opts[:instance] || @default
-
-    # The manager waits for these callbacks and could not answer.
-    case Instance.Caller.callback() do
-      callback when callback != nil -> {:error, {:called_from_callback, callback}}
+    with :ok <- check_callable(opts) do
       # In a function, configurations are in no report of this call.
-      nil -> GenServer.call(instance |> running!() |> Server.name(), {:hidden, fn -> request end}, :infinity)
+      GenServer.call(Server.name(opts[:instance] || @default), {:hidden, fn -> request end}, :infinity)
+    end
+  end
+
+  # An operation waits for these callbacks, and could itself be waited for by the one that is asked for.
+  defp check_callable(opts) do
+    _ = running!(opts[:instance] || @default)
+
+    case Instance.Caller.callback() do
+      nil -> :ok
+      callback -> {:error, {:called_from_callback, callback}}
     end
   end
 

@@ -1,15 +1,15 @@
 defmodule Pipeline.Hook.Trace.Run do
   @moduledoc """
-  A run of a hook point that was traced, see `Pipeline.Hook.trace/3`.
+  A traced run of a hook point, see `Pipeline.Hook.trace/3`.
 
-    * `:instance`, `:point`, `:pid` - which run it was, and in which process
-    * `:result` - what it returned, with as much of the value as the option `:show` of the trace says; or
+    * `:instance`, `:point`, `:pid` - the hook point and the process of the run
+    * `:result` - what the run returned, with as much of the value as the option `:show` of the trace says, or
       `{:raised, kind, reason}`. Reasons are without the terms that the run failed on, as in the event `:hook_failed`
     * `:nanoseconds` - how long it took, tracing included
-    * `:calls` - the calls of hooks and of the base operation (`Pipeline.Hook.Trace.Call`), in the order in which they
-      began. A hook that an outer one called again is there again
+    * `:calls` - the calls of hooks and of the base operation (`Pipeline.Hook.Trace.Call`), in the order in
+      which they began. A hook that an outer hook called again is listed again
 
-  `to_string/1` makes a table of it.
+  `to_string/1` formats it as a table.
   """
 
   @type t :: %__MODULE__{
@@ -31,10 +31,7 @@ defmodule Pipeline.Hook.Trace.Run do
   def shown(%__MODULE__{result: result} = run, show), do: %{run | result: result(result, show)}
 
   defp result({:ok, value}, show), do: {:ok, value(value, show)}
-
-  defp result({:error, %Pipeline.Hook.Error{} = error}, _show),
-    do: {:error, Pipeline.Hook.Error.outline(error)}
-
+  defp result({:error, %Pipeline.Hook.Error{} = error}, _show), do: {:error, Pipeline.Hook.Error.outline(error)}
   defp result({:error, reason}, _show), do: {:error, Foreign.refusal(reason)}
   defp result({:raised, kind, reason}, _show), do: {:raised, kind, Foreign.outline(reason)}
   defp result(:ok, _show), do: :ok

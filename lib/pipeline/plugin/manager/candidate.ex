@@ -24,21 +24,36 @@ defmodule Pipeline.Plugin.Manager.Candidate do
   @typedoc "What the loader says, which wins over what the plugin declares."
   @type given :: %{optional(:limits) => Limits.t(), optional(:restart) => Restart.given()}
 
-  @spec prepare([{module, term} | {module, term, given}], map) :: {:ok, [t]} | {:error, Error.t()}
-  def prepare(plugins, loaded) do
+  @doc "Checks plugins that are to be loaded. In the caller, since it loads code and asks the plugin for its manifest."
+  @spec prepare([{module, term} | {module, term, given}]) :: {:ok, [t]} | {:error, Error.t()}
+  def prepare(plugins) do
     at = Lifecycle.now()
 
-    Enum.reduce_while(plugins, {[], MapSet.new()}, fn plugin, {candidates, ids} ->
-      with {:ok, candidate} <- prepare_one(plugin, at),
-           :ok <- check_id(candidate, ids, loaded) do
-        {:cont, {[candidate | candidates], MapSet.put(ids, candidate.manifest.id)}}
-      else
+    Enum.reduce_while(plugins, {:ok, []}, fn plugin, {:ok, candidates} ->
+      case prepare_one(plugin, at) do
+        {:ok, candidate} -> {:cont, {:ok, [candidate | candidates]}}
         error -> {:halt, error}
       end
     end)
     |> case do
       {:error, error} -> {:error, error}
-      {candidates, _ids} -> {:ok, Enum.reverse(candidates)}
+      {:ok, candidates} -> {:ok, Enum.reverse(candidates)}
+    end
+  end
+
+  @doc "Checks that no two have one id, and none that of a plugin that is known."
+  @spec check_new([t], map) :: :ok | {:error, Error.t()}
+  def check_new(candidates, known) do
+    candidates
+    |> Enum.reduce_while(MapSet.new(), fn candidate, ids ->
+      case check_id(candidate, ids, known) do
+        :ok -> {:cont, MapSet.put(ids, candidate.manifest.id)}
+        error -> {:halt, error}
+      end
+    end)
+    |> case do
+      {:error, error} -> {:error, error}
+      _ids -> :ok
     end
   end
 

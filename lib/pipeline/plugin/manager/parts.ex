@@ -34,7 +34,9 @@ defmodule Pipeline.Plugin.Manager.Parts do
           {Task.Supervisor, name: Names.via(name, :hook_tasks)},
           {Pipeline.Plugin.Supervisor, instance: name},
           # Before the manager, so that it sees all plugins start. Its own end restarts the manager and no plugin.
-          {Resources.Monitor, opts},
+          {Resources.Monitor, Keyword.put(opts, :manager, Pipeline.Plugin.Manager)},
+          # What the manager does besides, which ends with it.
+          {Task.Supervisor, name: Names.via(name, :operations)},
           # The manager finds all that it needs where it left it, so its end stops no plugin. The end of the plugin
           # supervisor stops them all, and a new manager starts them again.
           {Server, opts},

@@ -56,6 +56,7 @@ defmodule Pipeline.Plugin.Resources.Monitor do
   def init(opts) do
     state = %{
       instance: opts[:name],
+      manager: opts[:manager],
       interval: opts[:sample_interval] || @interval,
       # id => track
       plugins: %{},
@@ -196,7 +197,9 @@ defmodule Pipeline.Plugin.Resources.Monitor do
   defp act(exceeded, pid, state) do
     for one <- exceeded, do: report(one, state)
 
-    case exceeded |> Enum.max_by(&Action.severity(&1.action)) |> Action.begin(pid, state.instance) do
+    case exceeded
+         |> Enum.max_by(&Action.severity(&1.action))
+         |> Action.begin(pid, state.instance, state.manager) do
       nil ->
         state
 

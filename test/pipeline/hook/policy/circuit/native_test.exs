@@ -1,4 +1,4 @@
-defmodule Pipeline.Hook.Circuit.NativeTest do
+defmodule Pipeline.Hook.Policy.Circuit.NativeTest do
   use Pipeline.InstanceCase, async: true
 
   import Pipeline.FlakyPlugin

@@ -1,4 +1,4 @@
-defmodule Pipeline.Hook.Circuit.Settings do
+defmodule Pipeline.Hook.Policy.Circuit.Settings do
   @moduledoc false
   # The option `circuit:` of a hook.
 

@@ -1,4 +1,4 @@
-defmodule Pipeline.Hook.CircuitTest do
+defmodule Pipeline.Hook.Policy.CircuitTest do
   use Pipeline.InstanceCase, async: true
 
   import Pipeline.FlakyPlugin
