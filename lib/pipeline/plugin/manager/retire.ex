@@ -246,6 +246,7 @@ defmodule Pipeline.Plugin.Manager.Retire do
 
   defp forget(state, ids) do
     Enum.reduce(ids, state, fn id, state ->
+      Plugin.Telemetry.plugin(:unloaded, state.plugins[id], state.instance)
       state = State.delete(state, id)
       Plugin.Events.emit(:plugin_unloaded, %{id: id}, instance: state.instance)
       state

@@ -199,7 +199,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   # What the new version says of its limits counts, and for the rest what the old one had.
   defp info(candidate, old) do
     limits = Map.merge(old.limits, Limits.declared(candidate.module))
-    Map.merge(candidate.info, %{config: candidate.config, limits: limits})
+    Map.merge(candidate.info, %{config: candidate.config, secrets: candidate.secrets, limits: limits})
   end
 
   defp check_id(%{id: id}, %{id: id}), do: :ok
