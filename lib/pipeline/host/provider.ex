@@ -189,7 +189,8 @@ defmodule Pipeline.Provider do
     end
   end
 
-  defp exports?(module, name, arity), do: Code.ensure_loaded?(module) and function_exported?(module, name, arity)
+  defp exports?(module, name, arity),
+    do: Code.ensure_loaded?(module) and function_exported?(module, name, arity)
 
   defp unsupported(module, name) do
     %Error{
