@@ -4,11 +4,12 @@ defmodule Pipeline.Hook.Registration do
 
   alias Pipeline.Hook.{Definition, HookCounters}
   alias Pipeline.Hook.Policy.Circuit.Breaker
+  alias Pipeline.Hook.Policy.When
   alias Pipeline.Foreign.Stacktrace
   alias Pipeline.{Native, Secrets}
 
   @enforce_keys [:plugin, :point, :kind, :priority, :sequence, :before, :after, :on_error, :policies, :call]
-  defstruct [:instance, :counters, :secrets | @enforce_keys]
+  defstruct [:handle, :instance, :counters, :secrets | @enforce_keys]
 
   @typedoc "An Elixir function, or a hook of a native library."
   @type call :: function | Native.Hook.t()
@@ -17,7 +18,8 @@ defmodule Pipeline.Hook.Registration do
   @type policies :: %{
           optional(:timeout) => milliseconds :: pos_integer,
           optional(:max_heap) => bytes :: pos_integer,
-          optional(:circuit) => Breaker.t()
+          optional(:circuit) => Breaker.t(),
+          optional(:when) => When.condition()
         }
 
   @type t :: %__MODULE__{
@@ -32,6 +34,8 @@ defmodule Pipeline.Hook.Registration do
           on_error: :halt | :skip | :raise,
           policies: policies,
           call: call,
+          # What a function of three arguments gets, two of a listener.
+          handle: term,
           # Both `nil` in a chain that belongs to no instance.
           instance: term,
           counters: HookCounters.t(),
@@ -39,8 +43,8 @@ defmodule Pipeline.Hook.Registration do
           secrets: (term, Pipeline.Plugin.plugin_id() -> Secrets.t() | nil) | nil
         }
 
-  @spec new(Definition.t(), Pipeline.Plugin.plugin_id() | nil, non_neg_integer, call) :: t
-  def new(definition, plugin, sequence, call) do
+  @spec new(Definition.t(), Pipeline.Plugin.plugin_id() | nil, non_neg_integer, call, handle :: term) :: t
+  def new(definition, plugin, sequence, call, handle \\ nil) do
     %__MODULE__{
       plugin: plugin,
       point: definition.point,
@@ -51,13 +55,21 @@ defmodule Pipeline.Hook.Registration do
       after: definition.after,
       on_error: definition.on_error,
       policies: policies(definition, call),
-      call: call
+      call: call,
+      handle: handle
     }
   end
 
   defp policies(definition, call) do
     circuit = definition.circuit && Breaker.new(definition.circuit, call)
-    settings = %{timeout: definition.timeout, max_heap: definition.max_heap, circuit: circuit}
+
+    settings = %{
+      timeout: definition.timeout,
+      max_heap: definition.max_heap,
+      circuit: circuit,
+      when: definition.when
+    }
+
     Map.reject(settings, fn {_policy, setting} -> setting == nil end)
   end
 

@@ -17,6 +17,7 @@ defmodule Pipeline.Plugin.Application do
         :hooks,
         :plugins,
         :store,
+        :packages,
         :events,
         :hook_budget,
         :limits,

@@ -91,6 +91,7 @@ defmodule Pipeline.Plugin.Manager do
       starts again; by default this is forgotten with the instance. A crash leaves the old file or the new one, whole. A
       file that is torn, changed or not a store is logged, renamed to `PATH.corrupt-TIME` and never deleted. The instance
       does not start if the path cannot be read or written (`Pipeline.Plugin.Store.Error`). Give each instance its own path
+    * `:packages` - the folder that packages of plugins are installed in, see `Pipeline.Package`; by default there is none
     * `:events` - `[record: n]` keeps the last `n` events for late subscribers, see `Pipeline.Events`; by default none
     * `:hook_budget` - how many microseconds neighbouring native hooks may keep a normal scheduler before they go on
       on a dirty one, or `:infinity`, which leaves them where they start; by default what
@@ -114,6 +115,7 @@ defmodule Pipeline.Plugin.Manager do
         :hooks,
         :plugins,
         :store,
+        :packages,
         :events,
         :hook_budget,
         :limits,
@@ -133,7 +135,8 @@ defmodule Pipeline.Plugin.Manager do
       hooks: check_spec!(opts[:hooks]),
       hook_budget: Pipeline.Hook.Budget.check!(opts[:hook_budget]),
       plugins: opts[:plugins] |> configured() |> with_configs!() |> hidden(),
-      store: check_path!(opts[:store]),
+      store: check_path!(:store, opts[:store]),
+      packages: check_path!(:packages, opts[:packages]),
       record: record!(opts[:events] || []),
       telemetry: Pipeline.Hook.Sampling.check!(opts[:telemetry]),
       limits: Limits.check!(opts[:limits] || []),
@@ -191,10 +194,13 @@ defmodule Pipeline.Plugin.Manager do
     end
   end
 
-  defp check_path!(path) when is_nil(path) or is_binary(path), do: path
+  defp check_path!(_option, path) when is_nil(path) or is_binary(path), do: path
 
-  defp check_path!(other),
+  defp check_path!(:store, other),
     do: raise(ArgumentError, "store: takes the path of a file, got: #{inspect(other)}")
+
+  defp check_path!(:packages, other),
+    do: raise(ArgumentError, "packages: takes the path of a folder, got: #{inspect(other)}")
 
   defp with_configs!(plugins) when is_list(plugins) do
     Enum.map(plugins, fn
@@ -346,7 +352,8 @@ defmodule Pipeline.Plugin.Manager do
       plugin of its own chain is not waited for
     * `:force` - when `true`, the processes whose runs take longer are killed
     * `:purge` - when `true`, the plugin's module is taken out of the VM too. Processes that still run its code keep it
-      there, with `{:error, {:code_in_use, pids}}`; the plugin is unloaded then
+      there, with `{:error, {:code_in_use, pids}}`; so does native code in it, with `{:error, {:native_code, module}}`.
+      The plugin is unloaded then
     * `:nodes` - `:all` unloads it on all nodes of the instance's cluster or on none, see `Pipeline.Cluster`
   """
   @spec unload_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, Error.t()}
@@ -370,16 +377,7 @@ defmodule Pipeline.Plugin.Manager do
     found = if opts[:purge], do: plugin_info(id, Keyword.take(opts, [:instance]))
 
     with :ok <- call(opts, {:unload, id, opts[:cascade] == true, patience(opts)}) do
-      with {:ok, %{module: module}} <- found, do: purge(module), else: (_ -> :ok)
-    end
-  end
-
-  # Nobody that runs it is ended: first what is old already goes, then what becomes old.
-  defp purge(module) do
-    with true <- :code.soft_purge(module), true <- :code.delete(module), true <- :code.soft_purge(module) do
-      :ok
-    else
-      false -> {:error, {:code_in_use, Upgrade.Code.running_old(module)}}
+      with {:ok, %{module: module}} <- found, do: Upgrade.Code.purge(module), else: (_ -> :ok)
     end
   end
 

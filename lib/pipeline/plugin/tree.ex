@@ -12,7 +12,7 @@ defmodule Pipeline.Plugin.Tree do
 
   use Supervisor
 
-  alias Pipeline.Instance.Names
+  alias Pipeline.Instance.{Caller, Names}
   alias Pipeline.Plugin.{LogFilter, Registry, Restart, StartPhase, Termination, Wave, Wrapper}
   alias Pipeline.Plugin.Resources.Limits
   alias Pipeline.Secrets
@@ -185,6 +185,8 @@ defmodule Pipeline.Plugin.Tree do
 
   @impl Supervisor
   def init(%__MODULE__{instance: instance, id: id} = tree) do
+    # For the children of the plugin.
+    Caller.enter(instance)
     :ok = Names.label(instance, {:tree, id})
     :ok = LogFilter.note(instance, id, tree.secrets)
     Supervisor.init([], [strategy: :rest_for_one] ++ Restart.supervisor_options(tree.restart))

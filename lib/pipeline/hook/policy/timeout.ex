@@ -6,7 +6,7 @@ defmodule Pipeline.Hook.Policy.Timeout do
   @behaviour Pipeline.Hook.Policy
 
   alias Pipeline.Foreign.Stacktrace
-  alias Pipeline.Hook.Outcome
+  alias Pipeline.Hook.{Outcome, Propagation}
   alias Pipeline.Instance.Names
   alias Pipeline.Sandbox.Worker
 
@@ -21,7 +21,13 @@ defmodule Pipeline.Hook.Policy.Timeout do
       caller = self()
       # Drops messages that arrive after the hook has ended.
       line = :erlang.alias()
-      task = Task.Supervisor.async_nolink(supervisor, fn -> call(fun, context, caller, line) end)
+      propagate = Propagation.capture()
+
+      task =
+        Task.Supervisor.async_nolink(supervisor, fn ->
+          propagate.()
+          call(fun, context, caller, line)
+        end)
 
       try do
         await(task, line, next, timeout, killed)

@@ -31,7 +31,10 @@ defmodule Pipeline.Hook.Trace.Run do
   def shown(%__MODULE__{result: result} = run, show), do: %{run | result: result(result, show)}
 
   defp result({:ok, value}, show), do: {:ok, value(value, show)}
-  defp result({:error, %Pipeline.Hook.Error{} = error}, _show), do: {:error, Pipeline.Hook.Error.outline(error)}
+
+  defp result({:error, %Pipeline.Hook.Error{} = error}, _show),
+    do: {:error, Pipeline.Hook.Error.outline(error)}
+
   defp result({:error, reason}, _show), do: {:error, Foreign.refusal(reason)}
   defp result({:raised, kind, reason}, _show), do: {:raised, kind, Foreign.outline(reason)}
   defp result(:ok, _show), do: :ok

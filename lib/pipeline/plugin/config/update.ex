@@ -35,9 +35,16 @@ defmodule Pipeline.Plugin.Config.Update do
   @typedoc "What is asked for. `merge?` keeps the fields of the present configuration that are not given."
   @type asked :: %{config: map, merge?: boolean, timeout: timeout}
 
-  @doc "Updates a plugin and returns it as it is in the registry afterwards."
-  @spec run(Plugin.plugin_id(), asked, atom) :: {:ok, map} | {:error, error}
-  def run(id, %{config: config, merge?: merge?, timeout: timeout}, instance) do
+  @doc """
+  Updates a plugin and returns it as it is in the registry afterwards.
+
+  `prepare` is called with the plugin and the new configuration before the plugin is asked, and can refuse. Its value is
+  returned too.
+  """
+  @spec run(Plugin.plugin_id(), asked, atom, (map, map -> {:ok, prepared} | {:error, reason})) ::
+          {:ok, map, prepared} | {:error, error | reason}
+        when prepared: term, reason: term
+  def run(id, %{config: config, merge?: merge?, timeout: timeout}, instance, prepare) do
     info = Registry.info(Registry.owned(instance), id)
     pid = Names.whereis(instance, {:plugin, id})
 
@@ -45,8 +52,9 @@ defmodule Pipeline.Plugin.Config.Update do
          :ok <- check_callback(info),
          config = if(merge?, do: merge(info.config, config), else: config),
          {:ok, config, secrets} <- Config.check(info.module, config, timeout),
+         {:ok, prepared} <- prepare(prepare, info, config, secrets),
          :ok <- ask(pid, id, config, secrets, timeout) do
-      {:ok, Registry.info(Registry.owned(instance), id)}
+      {:ok, Registry.info(Registry.owned(instance), id), prepared}
     end
   end
 
@@ -56,6 +64,11 @@ defmodule Pipeline.Plugin.Config.Update do
 
   defp check_callback(%{module: module, id: id}) do
     if function_exported?(module, :update_config, 2), do: :ok, else: {:error, {:no_update_config, id}}
+  end
+
+  # A sentence about the configuration of a native hook can have a value of the plugin's in it.
+  defp prepare(prepare, info, config, secrets) do
+    with {:error, reason} <- prepare.(info, config), do: {:error, Secrets.conceal(reason, secrets)}
   end
 
   # A string names the field of the same text, as in a schema.

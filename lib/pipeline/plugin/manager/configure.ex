@@ -4,7 +4,7 @@ defmodule Pipeline.Plugin.Manager.Configure do
 
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Config, Events}
-  alias Pipeline.Plugin.Manager.{Failure, Operation, State}
+  alias Pipeline.Plugin.Manager.{Failure, Hooks, Operation, State}
 
   @spec operation(Plugin.plugin_id(), Config.Update.asked(), caller :: pid) :: Operation.t()
   def operation(id, update, caller) do
@@ -26,9 +26,14 @@ defmodule Pipeline.Plugin.Manager.Configure do
   end
 
   defp run(%{instance: instance} = context, id, update) do
-    with {:ok, info} <- Config.Update.run(id, update, instance) do
+    with {:ok, info, native} <- Config.Update.run(id, update, instance, &Hooks.native/2) do
       # The plugin's process has written it.
-      :ok = Operation.step(context, &{:ok, State.put(&1, info)})
+      :ok =
+        Operation.step(context, fn state ->
+          changes = Hooks.reconfigure(info, native, instance)
+          {:ok, state |> State.put(info) |> State.publish(changes)}
+        end)
+
       Events.emit(:plugin_config_updated, %{id: id}, instance: instance)
       :ok
     end

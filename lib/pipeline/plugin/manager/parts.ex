@@ -6,7 +6,7 @@ defmodule Pipeline.Plugin.Manager.Parts do
   alias Pipeline.Hook.{Budget, ChainStore, Sampling}
   alias Pipeline.Instance
   alias Pipeline.Instance.Names
-  alias Pipeline.Plugin.{Distribution, Registry, Resources}
+  alias Pipeline.Plugin.{Distribution, Packages, Registry, Resources}
   alias Pipeline.Plugin.Manager.{BootPending, Server}
   alias Pipeline.Plugin.Resources.Limits
 
@@ -20,6 +20,7 @@ defmodule Pipeline.Plugin.Manager.Parts do
       first: first,
       published: [
         {Distribution, opts[:cluster]},
+        {Packages, opts[:packages]},
         {Registry, nil},
         {Budget, opts[:hook_budget]},
         {Sampling, opts[:telemetry]},

@@ -6,6 +6,8 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   use GenServer
 
+  require Logger
+
   alias Pipeline.Hook.ChainStore
   alias Pipeline.Instance.{Names, PublishedState}
   alias Pipeline.Plugin.{Restart, Store}
@@ -76,8 +78,14 @@ defmodule Pipeline.Plugin.Manager.Server do
   def handle_continue({:begin, plugins}, state) do
     {state, operations} = Recovery.run(state)
     state = state.instance |> ChainStore.traces() |> Enum.reduce(state, &watch/2)
-    boot = if PublishedState.configured?(state.instance), do: [], else: [Boot.operation(plugins)]
-    {released, state} = if boot == [], do: Hold.release(%{state | news?: true}), else: {[], state}
+    configured? = PublishedState.configured?(state.instance)
+    boot = if configured?, do: [], else: [Boot.operation(plugins)]
+
+    {released, state} =
+      if configured?,
+        do: Hold.release(%{note_stopped_again(state) | news?: true}),
+        else: {[], state}
+
     {:noreply, Operations.start(state, operations ++ boot ++ released, nil, @start)}
   end
 
@@ -162,4 +170,26 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   # A trace is over when its process has ended.
   defp watch(trace, state), do: put_in(state.traces[Process.monitor(trace.pid)], trace)
+
+  # After a crash: the store may have been torn since it was written.
+  defp note_stopped_again(state) do
+    lost =
+      for {id, %{state: :stopped, history: [%{reason: reason} | _]}} <- state.plugins,
+          not State.disabled?(state, id),
+          do: {id, reason}
+
+    Enum.reduce(lost, state, fn {id, reason}, state ->
+      case State.note_disabled(state, id, {:disabled, reason}) do
+        {:ok, state} ->
+          state
+
+        {:error, error} ->
+          Logger.error(
+            "plugin #{inspect(id)} is stopped, and will start with the VM: " <> Exception.message(error)
+          )
+
+          state
+      end
+    end)
+  end
 end

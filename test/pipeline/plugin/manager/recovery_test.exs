@@ -31,8 +31,8 @@ defmodule Pipeline.Plugin.Manager.RecoveryTest do
   defp run(instance), do: Hook.run(instance, :step, [], &Enum.reverse/1)
 
   defp load_async(plugins, instance) do
-    {:ok, pid} = Task.start(fn -> Manager.load_plugins(plugins, instance: instance) end)
-    pid
+    test = self()
+    Task.start(fn -> send(test, {:loaded, Manager.load_plugins(plugins, instance: instance)}) end)
   end
 
   defp kill(pid) do
@@ -72,8 +72,7 @@ defmodule Pipeline.Plugin.Manager.RecoveryTest do
     assert_receive {:init, :first, again} when again != before, 20_000
     send(waiting, :go)
     assert_receive {:start, :first, ^again}, 20_000
-
-    await_manager(instance)
+    assert_receive {:loaded, {:ok, _}}, 20_000
 
     assert [%{id: :first, state: :started, pid: ^again}, %{state: :started}] =
              Manager.list_plugins(instance: instance)
