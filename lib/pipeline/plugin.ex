@@ -29,6 +29,7 @@ defmodule Pipeline.Plugin do
     * `:hooks` - a module that uses `Pipeline.Hook.Spec`, against which every hook is checked
     * `:limits` - how much its process may use, see `Pipeline.Plugin.Resources`
     * `:restart` - how often it is restarted, see "Restarts" below
+    * `:shutdown` - milliseconds that `c:stop/1` may take before the process is killed, by default 5000
 
   ## The manifest
 
@@ -56,6 +57,11 @@ defmodule Pipeline.Plugin do
 
   `Pipeline.Plugin.Manager.load_plugin/3` takes the same option, which wins over the plugin's, and
   `Pipeline.Plugin.Manager.start_link/1` takes one for all plugins that say nothing else.
+
+  ## Shutdown
+
+  A plugin stops before those that it depends on, also when its instance ends, so that `c:stop/1` can still call them. One
+  that takes longer than its `:shutdown` is killed, which is logged. Its children then have 5 seconds together.
 
   ## Configuration
 
@@ -205,6 +211,9 @@ defmodule Pipeline.Plugin do
 
       @doc false
       def __restart__, do: unquote(Macro.escape(declaration.restart))
+
+      @doc false
+      def __shutdown__, do: unquote(declaration.shutdown)
 
       @doc false
       def child_spec(opts) do

@@ -63,9 +63,15 @@ defmodule Pipeline.Hook.Definition do
   @spec arities(Pipeline.Hook.kind()) :: [1..3]
   def arities(kind), do: [arity(kind), arity(kind) + 1]
 
+  @doc "How a hook is called that takes no handle."
   @spec form(Pipeline.Hook.kind()) :: String.t()
-  def form(:listen), do: "called as (context) or (context, plugin)"
-  def form(_kind), do: "called as (context, next) or (context, next, plugin)"
+  def form(:listen), do: "called as (context)"
+  def form(_kind), do: "called as (context, next)"
+
+  @doc "How the hook of a plugin is called."
+  @spec forms(Pipeline.Hook.kind()) :: String.t()
+  def forms(:listen), do: form(:listen) <> " or (context, plugin)"
+  def forms(kind), do: form(kind) <> " or (context, next, plugin)"
 
   defp check_kind(kind) when kind in @kinds, do: :ok
 

@@ -10,7 +10,7 @@ defmodule Pipeline.Hook.Failure do
 
   alias Pipeline.{Events, Foreign, Telemetry}
   alias Pipeline.Foreign.Stacktrace
-  alias Pipeline.Hook.{Error, HookCounters, Registration, Sampling}
+  alias Pipeline.Hook.{Error, HookCounters, Registration, Sampling, SkipLog}
 
   @mark :pipeline_hook
 
@@ -91,6 +91,7 @@ defmodule Pipeline.Hook.Failure do
   @spec skip(Registration.t(), kind, term, Exception.stacktrace()) :: :ok
   def skip(%Registration{} = hook, kind, reason, stacktrace) do
     report(hook, kind, reason, stacktrace)
+    SkipLog.note(hook, kind, reason, unmark(stacktrace))
     HookCounters.skipped(hook.counters)
   end
 

@@ -2,14 +2,14 @@ defmodule Pipeline.Hook.Registration do
   @moduledoc false
   # A hook in a chain: its declaration, its plugin, and the function or native hook to call.
 
-  alias Pipeline.Hook.{Definition, HookCounters}
+  alias Pipeline.Hook.{Definition, HookCounters, SkipLog}
   alias Pipeline.Hook.Policy.Circuit.Breaker
-  alias Pipeline.Hook.Policy.When
   alias Pipeline.Foreign.Stacktrace
+  alias Pipeline.Hook.Policy.When
   alias Pipeline.{Native, Secrets}
 
   @enforce_keys [:plugin, :point, :kind, :priority, :sequence, :before, :after, :on_error, :policies, :call]
-  defstruct [:handle, :instance, :counters, :secrets | @enforce_keys]
+  defstruct [:handle, :instance, :counters, :version, :skip_log, :secrets | @enforce_keys]
 
   @typedoc "An Elixir function, or a hook of a native library."
   @type call :: function | Native.Hook.t()
@@ -39,6 +39,10 @@ defmodule Pipeline.Hook.Registration do
           # Both `nil` in a chain that belongs to no instance.
           instance: term,
           counters: HookCounters.t(),
+          # Of the plugin, for log lines.
+          version: Pipeline.Plugin.version() | nil,
+          # Of a hook with `on_error: :skip`.
+          skip_log: SkipLog.t() | nil,
           # Returns the secrets that a plugin of an instance has now.
           secrets: (term, Pipeline.Plugin.plugin_id() -> Secrets.t() | nil) | nil
         }
@@ -56,7 +60,8 @@ defmodule Pipeline.Hook.Registration do
       on_error: definition.on_error,
       policies: policies(definition, call),
       call: call,
-      handle: handle
+      handle: handle,
+      skip_log: if(definition.on_error == :skip, do: SkipLog.new())
     }
   end
 

@@ -20,20 +20,37 @@ defmodule Pipeline.Plugin.Manager do
 
   ## Instances
 
-  Several managers can live in one VM, each with its own plugins, registry, hooks and events. The application starts
-  one, which all functions use unless they are given `instance: name`. Its options come from the application's
-  environment:
+  An instance has its own plugins, registry, hooks and events. It belongs into the host's supervision tree, after the
+  processes that plugins use, and before those that use plugins:
+
+      children = [
+        MyApp.Repo,
+        {Pipeline.Plugin.Manager, name: MyApp.Plugins, hooks: MyApp.Hooks, plugins: [MyApp.Greeter]},
+        MyAppWeb.Endpoint
+      ]
+
+  All functions take its name as the option `:instance`. Without that they use the instance that the application
+  `:pipeline_plugin` starts, before the processes of the host. Its options come from the environment, which is checked
+  as those of `start_link/1` are:
 
       config :pipeline_plugin, hooks: MyApp.Hooks, plugins: [MyApp.Greeter], limits: [memory: 100_000_000]
 
-  A list of `{module, config}` is a keyword list for `Config`, so `plugins:` of several configuration files are merged: a
-  plugin that `config.exs` names stays, though `runtime.exs` names others. Name all plugins in one file, or give a
-  function, `plugins: &MyApp.Plugins.list/0`, which replaces what was there.
+  Elixir merges `plugins: [{A, %{}}]` in one config file with `plugins: [{B, %{}}]` in another, as it merges all lists of
+  pairs with atoms: a plugin that `config.exs` names stays, though `runtime.exs` names others. Name all plugins in one
+  file, or give a function, `plugins: &MyApp.Plugins.list/0`, which replaces what was there.
+
+  An instance that ends stops its plugins, each before those that it depends on.
+
+  ## Log lines
+
+  Loading, enabling, disabling, upgrading and unloading are logged as `:info`; a restart, an exceeded limit, a circuit that
+  opens and a plugin that is too slow to stop as `:warning`; a plugin that has failed or is held for want of another as
+  `:error`. Each line has the metadata `plugin`, `instance` and `version`.
   """
 
   alias Pipeline.{Instance, Options, Plugin}
   alias Pipeline.Instance.Names
-  alias Pipeline.Plugin.{Config, Distribution, Error, Lifecycle, Registry, Restart}
+  alias Pipeline.Plugin.{Config, Distribution, Error, Lifecycle, Registry, Restart, Store}
   alias Pipeline.Plugin.Manager.{Candidate, Health, Parts, Readiness, Server, Upgrade}
   alias Pipeline.Plugin.Resources.Limits
 
@@ -84,9 +101,9 @@ defmodule Pipeline.Plugin.Manager do
 
     * `:name` - any term, such as `MyApp.Plugins` or `{:tenant, 7}`; by default the name of the application's own instance
     * `:hooks` - a `Pipeline.Hook.Spec` with the hook points of the host
-    * `:plugins` - plugins to load at the start, each a module or `{module, config}`, or a function that returns them. One
-      that cannot be loaded does not stop the start: it is logged and kept, held if it needs what is not there, failed
-      otherwise
+    * `:plugins` - plugins to load at the start, each a module or `{module, config}`, none of them twice, or a function that
+      returns them. One that cannot be loaded does not stop the start: it is logged and kept, held if it needs what is not
+      there, and otherwise failed and tried again
     * `:store` - the path of a file that keeps which plugins an operator disabled, so that they stay disabled when the VM
       starts again; by default this is forgotten with the instance. A crash leaves the old file or the new one, whole. A
       file that is torn, changed or not a store is logged, renamed to `PATH.corrupt-TIME` and never deleted. The instance
@@ -108,33 +125,14 @@ defmodule Pipeline.Plugin.Manager do
   """
   @spec start_link(keyword) :: Supervisor.on_start()
   def start_link(opts \\ []) do
-    Options.validate!(
-      opts,
-      [
-        :name,
-        :hooks,
-        :plugins,
-        :store,
-        :packages,
-        :events,
-        :hook_budget,
-        :limits,
-        :restart,
-        :sample_interval,
-        :max_restarts,
-        :telemetry,
-        :cluster
-      ],
-      "Pipeline.Plugin.Manager.start_link/1"
-    )
-
+    Options.validate!(opts, options(), "Pipeline.Plugin.Manager.start_link/1")
     name = opts |> Keyword.get(:name, @default) |> check_name!()
 
     parts = [
       name: name,
       hooks: check_spec!(opts[:hooks]),
       hook_budget: Pipeline.Hook.Budget.check!(opts[:hook_budget]),
-      plugins: opts[:plugins] |> configured() |> with_configs!() |> hidden(),
+      plugins: opts[:plugins] |> configured() |> with_configs!() |> check_once!() |> hidden(),
       store: check_path!(:store, opts[:store]),
       packages: check_path!(:packages, opts[:packages]),
       record: record!(opts[:events] || []),
@@ -146,9 +144,32 @@ defmodule Pipeline.Plugin.Manager do
       cluster: Distribution.options!(opts[:cluster])
     ]
 
-    Instance.Supervisor.start_link(name, Parts.of(parts))
+    # A store that cannot be used is not the fault of one of many children.
+    with {:error, {:shutdown, {:failed_to_start_child, Server, %Store.Error{} = error}}} <-
+           Instance.Supervisor.start_link(name, Parts.of(parts)),
+         do: {:error, error}
   end
 
+  @options [
+    :name,
+    :hooks,
+    :plugins,
+    :store,
+    :packages,
+    :events,
+    :hook_budget,
+    :limits,
+    :restart,
+    :sample_interval,
+    :max_restarts,
+    :telemetry,
+    :cluster
+  ]
+
+  @doc false
+  # The options of `start_link/1`.
+  @spec options() :: [atom]
+  def options, do: @options
   defp configured(nil), do: []
   defp configured(plugins) when is_function(plugins, 0), do: plugins.()
   defp configured(plugins), do: plugins
@@ -212,6 +233,19 @@ defmodule Pipeline.Plugin.Manager do
 
   defp with_configs!(other) do
     raise ArgumentError, "plugins to load are a list of modules or {module, config}, got: #{inspect(other)}"
+  end
+
+  defp check_once!(plugins) do
+    modules = for {module, _config} <- plugins, do: module
+
+    case modules -- Enum.uniq(modules) do
+      [] ->
+        plugins
+
+      [twice | _] ->
+        raise ArgumentError,
+              "plugins: names #{inspect(twice)} more than once; name it once, with one configuration"
+    end
   end
 
   @doc false

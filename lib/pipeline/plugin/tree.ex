@@ -13,13 +13,12 @@ defmodule Pipeline.Plugin.Tree do
   use Supervisor
 
   alias Pipeline.Instance.{Caller, Names}
-  alias Pipeline.Plugin.{LogFilter, Registry, Restart, StartPhase, Termination, Wave, Wrapper}
+  alias Pipeline.Plugin.{Log, LogFilter, Registry, Restart, Shutdown, StartPhase, Termination, Wave, Wrapper}
   alias Pipeline.Plugin.Resources.Limits
   alias Pipeline.Secrets
 
-  # Milliseconds for stop/1, as many as a supervisor gives a worker, and for the whole tree.
-  @process_patience 5_000
-  @patience 10_000
+  # Milliseconds that the children of a plugin may take together to end, after its process.
+  @patience 5_000
 
   @enforce_keys [:instance, :id, :module, :config, :secrets, :limits, :restart, :timeout, :phase]
   defstruct [:instance, :id, :module, :config, :secrets, :limits, :restart, :timeout, :phase]
@@ -71,7 +70,7 @@ defmodule Pipeline.Plugin.Tree do
       start: {__MODULE__, :start_link, [tree]},
       type: :supervisor,
       restart: :temporary,
-      shutdown: @patience
+      shutdown: Shutdown.declared(tree.module) + @patience
     }
 
     with {:error, {:init, {:already_started, pid}}} = error <-
@@ -129,7 +128,7 @@ defmodule Pipeline.Plugin.Tree do
     %{
       id: Wrapper,
       start: {Wrapper, :start_link, [tree]},
-      shutdown: @process_patience,
+      shutdown: Shutdown.declared(module),
       modules: [Wrapper, module]
     }
   end
@@ -179,8 +178,9 @@ defmodule Pipeline.Plugin.Tree do
     do: %{module: tree.module, config: tree.config.(), secrets: tree.secrets, limits: tree.limits}
 
   @spec start_link(t) :: Supervisor.on_start()
-  def start_link(%__MODULE__{instance: instance, id: id} = tree) do
-    Supervisor.start_link(__MODULE__, tree, name: Names.via(instance, {:tree, id}, tree.phase))
+  def start_link(%__MODULE__{instance: instance, id: id, module: module} = tree) do
+    value = {tree.phase, Shutdown.declared(module)}
+    Supervisor.start_link(__MODULE__, tree, name: Names.via(instance, {:tree, id}, value))
   end
 
   @impl Supervisor
@@ -195,8 +195,8 @@ defmodule Pipeline.Plugin.Tree do
   @doc "The tree of a plugin, which may be about to end. One whose supervisor has ended is none."
   @spec find(atom, Pipeline.Plugin.plugin_id()) :: {pid, StartPhase.t()} | nil
   def find(instance, id) do
-    with {pid, _phase} = found <- Names.lookup(instance, {:tree, id}),
-         do: if(orphan?(pid), do: nil, else: found)
+    with {pid, {phase, _shutdown}} <- Names.lookup(instance, {:tree, id}),
+         do: if(orphan?(pid), do: nil, else: {pid, phase})
   end
 
   @doc "The plugins that have a tree."
@@ -208,20 +208,38 @@ defmodule Pipeline.Plugin.Tree do
   @doc "Ends a tree: the plugin's process after its stop/1, then its children."
   @spec stop(atom, Pipeline.Plugin.plugin_id()) :: :ok
   def stop(instance, id) do
-    with pid when pid != nil <- Names.whereis(instance, {:tree, id}) do
+    with {pid, {_phase, shutdown}} <- Names.lookup(instance, {:tree, id}) do
       within = Termination.started_by(pid)
+      process = Names.whereis(instance, {:plugin, id})
+      monitor = process && Process.monitor(process)
 
       try do
-        Supervisor.stop(pid, :shutdown, @patience)
+        Supervisor.stop(pid, :shutdown, shutdown + @patience)
       catch
         # It waits for the start of a child, or has ended by itself.
         :exit, _reason -> Process.exit(pid, :kill)
       end
 
       Termination.await([pid | within])
+      if monitor, do: tell_if_killed(monitor, id, instance, shutdown)
     end
 
     :ok
+  end
+
+  # By its supervisor: that has ended before.
+  defp tell_if_killed(monitor, id, instance, shutdown) do
+    receive do
+      {:DOWN, ^monitor, :process, _pid, :killed} ->
+        Log.warning(
+          id,
+          instance,
+          "did not stop within #{shutdown} ms and was killed: shorten its stop/1, or give it a longer shutdown:"
+        )
+
+      {:DOWN, ^monitor, :process, _pid, _reason} ->
+        :ok
+    end
   end
 
   # A tree ends when its supervisor is killed, and the process when its tree is, some time after.

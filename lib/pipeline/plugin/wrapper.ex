@@ -11,15 +11,13 @@ defmodule Pipeline.Plugin.Wrapper do
 
   use GenServer, restart: :permanent
 
-  require Logger
-
   alias Pipeline.{Foreign, HeapLimit, Secrets}
   alias Pipeline.Foreign.Stacktrace
   alias Pipeline.Plugin.Config
   alias Pipeline.Plugin.Config.Update
   alias Pipeline.Plugin.Manager.Health
   alias Pipeline.Plugin.Manager.UpgradeGuard
-  alias Pipeline.Plugin.{Error, Registry, StartPhase, Termination, Tree}
+  alias Pipeline.Plugin.{Error, Log, Registry, StartPhase, Termination, Tree}
   alias Pipeline.Instance.{Caller, Names}
   alias Pipeline.Plugin.Resources.{Limits, Monitor}
   alias Pipeline.Plugin.RPC.Waiting
@@ -168,7 +166,7 @@ defmodule Pipeline.Plugin.Wrapper do
 
   defp log_failure(data, step, reason) do
     error = %Error{plugin: data.id, module: data.module, step: step, reason: reason}
-    Logger.error("a plugin that has crashed cannot be started again: " <> Exception.message(error))
+    Log.failed(error, data.instance, "a plugin that has crashed cannot be started again: ")
   end
 
   defp initialise(%{module: module} = data, config) do
@@ -191,6 +189,7 @@ defmodule Pipeline.Plugin.Wrapper do
   def handle_continue(:start_plugin, data) do
     case run_start(data) do
       {:ok, data} ->
+        Log.warning(data.id, data.instance, "was restarted")
         Pipeline.Plugin.Events.emit(:plugin_restarted, %{id: data.id}, instance: data.instance)
         Pipeline.Plugin.Telemetry.plugin(:restarted, registered(data) || %{id: data.id}, data.instance)
         {:noreply, data}
@@ -285,7 +284,7 @@ defmodule Pipeline.Plugin.Wrapper do
 
   # Not for the plugin itself, whose callbacks know nothing of it: it can subscribe to the event.
   def handle_info({:pipeline_events_dropped, count}, data) do
-    Logger.warning("plugin #{inspect(data.id)} was too slow and has missed #{count} events")
+    Log.warning(data.id, data.instance, "was too slow and has missed #{count} events")
     Pipeline.Plugin.Events.emit(:events_dropped, %{id: data.id, count: count}, instance: data.instance)
     {:noreply, data}
   end
@@ -394,10 +393,8 @@ defmodule Pipeline.Plugin.Wrapper do
     if exports?(data, :handle_message, 2) do
       keep(data, :handle_message, 2, data.module.handle_message(message, data.state))
     else
-      Logger.warning(
-        "plugin #{inspect(data.id)} has no handle_message/2 and dropped " <>
-          Foreign.term(conceal(message, data))
-      )
+      text = "has no handle_message/2 and dropped #{Foreign.term(conceal(message, data))}"
+      Log.warning(data.id, data.instance, text)
 
       {:noreply, data}
     end

@@ -2,11 +2,9 @@ defmodule Pipeline.Plugin.Manager.Failure do
   @moduledoc false
   # Plugins that ran and do not any more, and plugins that are started in place of what is there of them.
 
-  require Logger
-
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Error, Events, Lifecycle, Registry, StartPhase, Tree}
   alias Pipeline.Hook.ChainStore
+  alias Pipeline.Plugin.{Error, Events, Lifecycle, Log, Registry, StartPhase, Tree}
   alias Pipeline.Plugin.Manager.{Hold, Operation, Retire, Retry, State, UpgradeGuard}
 
   # Milliseconds that init/1 may take.
@@ -32,15 +30,14 @@ defmodule Pipeline.Plugin.Manager.Failure do
   # It has restarted too often.
   defp gave_up(state, id) do
     {state, follow_ups} = fail(state, id, :shutdown)
-    %{version: version, restart: restart} = state.plugins[id]
+    %{restart: restart} = info = state.plugins[id]
 
-    Logger.error(
-      "plugin #{inspect(id)} has failed: it crashed more than #{restart.max} times in #{restart.within} ms. " <>
+    Log.error(
+      info,
+      state.instance,
+      "has failed: it crashed more than #{restart.max} times in #{restart.within} ms. " <>
         "Its hooks are out, and plugins that need it are held. It is tried again in " <>
-        "#{Retry.pause(state.retries, id)} ms; disable_plugin/2 stops that",
-      plugin: id,
-      instance: state.instance,
-      version: version
+        "#{Retry.pause(state.retries, id)} ms; disable_plugin/2 stops that"
     )
 
     {:done, {:ok, follow_ups}, state}
@@ -64,7 +61,7 @@ defmodule Pipeline.Plugin.Manager.Failure do
           {:ok, []}
 
         {:error, error} ->
-          Logger.error("a plugin that was running is lost: " <> Exception.message(error))
+          Log.failed(error, context.instance, "a plugin that was running is lost: ")
           {:ok, Operation.step(context, &lost_for_good(&1, id, error.reason))}
       end
     end
@@ -118,7 +115,8 @@ defmodule Pipeline.Plugin.Manager.Failure do
         :ok ->
           {:ok, []}
 
-        {:error, %{reason: reason}} ->
+        {:error, %{reason: reason} = error} ->
+          Log.failed(error, context.instance, "a plugin that was to be restarted has failed: ")
           {{:error, reason}, Operation.step(context, &lost_for_good(&1, id, reason))}
       end
     end

@@ -103,8 +103,8 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   end
 
   @doc "Called in a task: the hooks of a plugin that comes in place of another."
-  @spec registrations(Candidate.t(), module | nil) :: {:ok, hooks} | {:error, Error.t()}
-  def registrations(candidate, spec) do
+  @spec of(Candidate.t(), module | nil) :: {:ok, hooks} | {:error, Error.t()}
+  def of(candidate, spec) do
     with {:ok, [hooks]} <- registrations_of_all([candidate], spec), do: {:ok, hooks}
   end
 
@@ -155,15 +155,15 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   end
 
   # A plugin keeps its place among others when it comes back, or as another version.
-  defp registrations(%{module: module, manifest: %{id: id}, config: config, info: info}) do
+  defp registrations(%{module: module, manifest: %{id: id} = manifest, config: config, info: info}) do
     # The chain adds the instance.
     handle = %Handle{id: id, instance: nil, config: config}
 
     collect(numbered(module, info), fn {options, sequence} ->
       with {:ok, call} <- call(module, options, config) do
         handle = if takes_handle?(call, options.kind), do: handle
-        hook = Registration.new(with_condition(options, module), id, sequence, call, handle)
-        {:ok, %{hook | secrets: &__MODULE__.secrets/2}}
+        registration = Registration.new(with_condition(options, module), id, sequence, call, handle)
+        {:ok, %{registration | version: manifest.version, secrets: &__MODULE__.secrets/2}}
       end
     end)
   end
@@ -185,6 +185,12 @@ defmodule Pipeline.Plugin.Manager.Hooks do
     end
   end
 
+  defp takes_handle?(call, kind), do: is_function(call, Definition.arity(kind) + 1)
+
+  defp with_condition(%{when: name} = options, module) when is_atom(name) and name != nil,
+    do: %{options | when: Function.capture(module, name, 1)}
+
+  defp with_condition(options, _module), do: options
   @doc false
   # Those that it has when a hook fails: it can have got another configuration meanwhile.
   @spec secrets(term, Pipeline.Plugin.plugin_id()) :: Pipeline.Secrets.t() | nil
@@ -194,13 +200,6 @@ defmodule Pipeline.Plugin.Manager.Hooks do
     # The instance has ended.
     ArgumentError -> nil
   end
-
-  defp takes_handle?(call, kind), do: is_function(call, Definition.arity(kind) + 1)
-
-  defp with_condition(%{when: name} = options, module) when is_atom(name) and name != nil,
-    do: %{options | when: Function.capture(module, name, 1)}
-
-  defp with_condition(options, _module), do: options
 
   defp declared_hooks(module) do
     if function_exported?(module, :__hooks__, 0), do: module.__hooks__(), else: []

@@ -7,7 +7,7 @@ defmodule Pipeline.Plugin.Resources.Monitor do
 
   require Logger
 
-  alias Pipeline.Plugin.{Events, Recompiled, Registry}
+  alias Pipeline.Plugin.{Events, Log, Recompiled, Registry}
   alias Pipeline.Instance.Names
   alias Pipeline.Plugin.Resources.{Action, Limits, Track, Usage}
 
@@ -210,7 +210,7 @@ defmodule Pipeline.Plugin.Resources.Monitor do
   end
 
   defp report(exceeded, state) do
-    Logger.warning(Action.sentence(exceeded))
+    Logger.warning(Action.sentence(exceeded), Log.metadata(exceeded.id, state.instance))
     Events.emit(:plugin_limit_exceeded, exceeded, instance: state.instance)
   end
 
