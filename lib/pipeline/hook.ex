@@ -62,8 +62,9 @@ defmodule Pipeline.Hook do
   ## Modes
 
   A host can declare a point (`Pipeline.Hook.Spec`) with another mode than `:chain`: `:first` returns the
-  first value other than `nil`, `:collect` all values in order, `:notify` calls all, drops their values and
-  returns `:ok`.
+  first value other than `nil` (`false` is a value), `:collect` all values in order, `:notify` calls all, drops
+  their values and returns `:ok`. With `tagged: true` values are `{plugin, value}`; with `concurrency: n`
+  listeners run side by side.
 
   ## Statistics and traces
 

@@ -4,7 +4,18 @@ defmodule Pipeline.Hook.Chain do
 
   alias Pipeline.Hook.{Compiler, Drain, HookCounters, Listeners, PointCounters, Registration, Segment, Spec}
 
-  @enforce_keys [:point, :instance, :mode, :registrations, :stages, :call, :around, :counters, :new?]
+  @enforce_keys [
+    :point,
+    :instance,
+    :mode,
+    :listening,
+    :registrations,
+    :stages,
+    :call,
+    :around,
+    :counters,
+    :new?
+  ]
   defstruct @enforce_keys ++ [:drain, earlier: [], begun: 0, single: [], traces: [], declared?: false]
 
   @type result :: Compiler.result() | :ok
@@ -13,6 +24,7 @@ defmodule Pipeline.Hook.Chain do
           point: atom,
           instance: atom | nil,
           mode: Spec.mode(),
+          listening: Spec.listening(),
           registrations: [Registration.t()],
           stages: [Compiler.stage()],
           # The same with each native hook in a stage of its own, for runs that are traced.
@@ -35,10 +47,11 @@ defmodule Pipeline.Hook.Chain do
   @doc """
   A chain of these hooks, in place of an old one if there is one.
 
-  The counters of the point, and of hooks that stay, go on.
+  The counters of the point, and of hooks that stay, go on. So do the options for listeners, unless others are given.
   """
-  @spec new(atom, atom | nil, Spec.mode(), [Registration.t()], t | nil) :: t
-  def new(point, instance, mode, registrations, old \\ nil) do
+  @spec new(atom, atom | nil, Spec.mode(), [Registration.t()], t | nil, Spec.listening() | nil) :: t
+  def new(point, instance, mode, registrations, old \\ nil, listening \\ nil) do
+    listening = listening || if(old, do: old.listening, else: Spec.listening(nil, point))
     counters = if instance, do: (old && old.counters) || PointCounters.new()
     new? = Enum.any?(registrations, &(&1.counters == nil))
     begun = if old, do: begun(old), else: 0
@@ -49,13 +62,15 @@ defmodule Pipeline.Hook.Chain do
         else: registrations
 
     stages = registrations |> Compiler.stages() |> keep(old)
-    {call, around} = compile(mode, point, stages)
+    of_point = %{point: point, instance: instance, mode: mode, listening: listening}
+    {call, around} = compile(of_point, stages)
 
     trace(
       %__MODULE__{
         point: point,
         instance: instance,
         mode: mode,
+        listening: listening,
         registrations: registrations,
         stages: stages,
         call: call,
@@ -93,10 +108,10 @@ defmodule Pipeline.Hook.Chain do
     end)
   end
 
-  defp compile(:chain, _point, stages), do: {Compiler.call(stages), Compiler.around(stages)}
+  defp compile(%{mode: :chain}, stages), do: {Compiler.call(stages), Compiler.around(stages)}
 
-  defp compile(mode, point, stages) do
-    run = Listeners.compile(mode, point, stages)
+  defp compile(point, stages) do
+    run = Listeners.compile(point, stages)
     {&run.(&1, nil), run}
   end
 
@@ -146,8 +161,8 @@ defmodule Pipeline.Hook.Chain do
   def run(%__MODULE__{mode: :chain}, stages, context, core, instrument),
     do: Compiler.run(stages, context, core, instrument)
 
-  def run(%__MODULE__{mode: mode, point: point}, stages, context, core, instrument),
-    do: Listeners.compile(mode, point, stages, instrument).(context, core)
+  def run(%__MODULE__{} = chain, stages, context, core, instrument),
+    do: Listeners.compile(chain, stages, instrument).(context, core)
 
   @doc "The hooks as `Pipeline.Hook.chain/2` shows them. Native hooks have the number of their native call."
   @spec describe(t) :: [map]

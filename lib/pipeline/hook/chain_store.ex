@@ -40,8 +40,8 @@ defmodule Pipeline.Hook.ChainStore do
     })
 
     # One by one: nobody runs hooks of an instance that is about to start.
-    for {point, %{mode: mode}} <- declared do
-      chain = %{Chain.new(point, instance, mode, []) | declared?: true}
+    for {point, %{mode: mode, listening: listening}} <- declared do
+      chain = %{Chain.new(point, instance, mode, [], nil, listening) | declared?: true}
       replace(instance, point, Published.of(chain, nil))
     end
 

@@ -128,7 +128,10 @@ defmodule Pipeline.Hook.ChainUpdate do
     with {:ok, mode} <- mode(point, standing, specs),
          :ok <- check_kinds(point, mode, new),
          {:ok, registrations} <- Order.sort(kept ++ new, dependencies) do
-      {:ok, point |> Chain.new(instance, mode, registrations, old) |> Chain.kept()}
+      listening =
+        unless standing, do: Enum.find_value(specs, &(Spec.mode(&1, point) && Spec.listening(&1, point)))
+
+      {:ok, point |> Chain.new(instance, mode, registrations, old, listening) |> Chain.kept()}
     end
   end
 
