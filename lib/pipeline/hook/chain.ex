@@ -83,6 +83,16 @@ defmodule Pipeline.Hook.Chain do
     )
   end
 
+  @doc "The same version with some of its hooks."
+  @spec select(t, (Registration.t() -> boolean)) :: t
+  def select(%__MODULE__{} = chain, selected?) do
+    registrations = Enum.filter(chain.registrations, selected?)
+    stages = registrations |> Compiler.stages() |> keep(chain)
+    {call, around} = compile(chain, stages)
+    selected = %{chain | registrations: registrations, stages: stages, call: call, around: around}
+    trace(%{selected | traces: []}, chain.traces)
+  end
+
   defp follow(chain, nil), do: chain
   defp follow(chain, old), do: Map.merge(chain, Map.take(old, [:drain, :earlier, :begun, :declared?]))
 

@@ -12,7 +12,7 @@ defmodule Pipeline.Hook.Dispatch do
   require Pipeline.Hook.Drain
   require Pipeline.Instance.Caller
 
-  alias Pipeline.Hook.{Chain, ChainStore, Compiler, Drain, Instrumented}
+  alias Pipeline.Hook.{Chain, ChainStore, Compiler, Drain, Instrumented, Selection}
   alias Pipeline.Instance.Caller
 
   @default Pipeline.Instance.default()
@@ -75,6 +75,47 @@ defmodule Pipeline.Hook.Dispatch do
     if Caller.in?(instance),
       do: around(found, context, core, instance),
       else: Caller.within(instance, fn -> around(found, context, core, instance) end)
+  end
+
+  @doc "Runs some hooks of a point."
+  @spec run_selected(term, atom, term, Compiler.step() | nil, Selection.t()) :: Chain.result()
+  def run_selected(instance, point, context, core, selection) do
+    Caller.within(instance, fn ->
+      selected = select(:persistent_term.get([instance | point], nil), selection)
+      again = fn -> run_selected(instance, point, context, core, selection) end
+
+      case selected do
+        nil when core == nil -> call(nil, context, instance)
+        nil -> around(nil, context, core, instance)
+        {drain, _, _, chain} -> run_once(drain, chain, context, core, again)
+      end
+    end)
+  end
+
+  defp select(nil, _selection), do: nil
+  defp select({_, _, _, _} = published, selection), do: Selection.of(published, selection)
+  defp select(pending, selection), do: select(ChainStore.current(pending), selection)
+
+  defp run_once(drain, chain, context, core, again) do
+    count = Drain.begin(drain, word)
+
+    cond do
+      Drain.closed?(count) ->
+        Drain.take_back(drain, word)
+        again.()
+
+      unmeasured?(count) ->
+        unmeasured(drain, word, chain, context, core)
+
+      true ->
+        measured(drain, word, chain, context, core, count)
+    end
+  end
+
+  defp unmeasured(drain, word, chain, context, core) do
+    Instrumented.run(chain, context, core, 0)
+  after
+    Drain.ended(drain, word)
   end
 
   defp call({drain, call, _around, chain}, context, instance) do

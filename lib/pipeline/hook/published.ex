@@ -14,9 +14,11 @@ defmodule Pipeline.Hook.Published do
 
   @doc "The chain as a new version, in place of the standing one."
   @spec of(Chain.t(), standing :: Chain.t() | nil) :: t
-  def of(%Chain{} = chain, standing) do
-    chain = version(chain, standing || chain)
+  def of(%Chain{} = chain, standing), do: chain |> version(standing || chain) |> found()
 
+  @doc "A version as runs find it."
+  @spec found(Chain.t()) :: t
+  def found(%Chain{} = chain) do
     case chain.traces do
       [] ->
         {chain.drain, chain.call, chain.around, chain}

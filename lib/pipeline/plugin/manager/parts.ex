@@ -3,7 +3,7 @@ defmodule Pipeline.Plugin.Manager.Parts do
   # The parts that an instance with a plugin manager is made of.
 
   alias Pipeline.Events.Record
-  alias Pipeline.Hook.{Budget, ChainStore}
+  alias Pipeline.Hook.{Budget, ChainStore, Selection}
   alias Pipeline.Instance
   alias Pipeline.Instance.Names
   alias Pipeline.Plugin.{Distribution, Packages, Registry, Resources}
@@ -23,6 +23,7 @@ defmodule Pipeline.Plugin.Manager.Parts do
         {Packages, opts[:packages]},
         {Registry, nil},
         {Budget, opts[:hook_budget]},
+        {Selection, nil},
         {ChainStore, opts[:hooks]},
         {Limits, opts[:limits] || %{}},
         {BootPending, for({module, _config} <- opts[:plugins] || [], do: module)},
