@@ -28,15 +28,18 @@ defmodule Pipeline.Instance.Caller do
     quote do: :erlang.get(unquote(@instance)) in [:undefined, unquote(Instance.default())]
   end
 
-  @doc "Calls a function for an instance."
-  @spec within(instance :: term, (() -> result)) :: result when result: term
-  def within(instance, fun) do
-    before = Process.put(@instance, instance)
+  @doc "Does something for an instance. On the path of runs of instances that are not the default, hence a macro."
+  defmacro within(instance, do: block) do
+    quote do
+      before = :erlang.put(unquote(@instance), unquote(instance))
 
-    try do
-      fun.()
-    after
-      if before == nil, do: Process.delete(@instance), else: Process.put(@instance, before)
+      try do
+        unquote(block)
+      after
+        if before == :undefined,
+          do: :erlang.erase(unquote(@instance)),
+          else: :erlang.put(unquote(@instance), before)
+      end
     end
   end
 
