@@ -55,18 +55,21 @@ defmodule Pipeline.SecurityPageTest do
     MapSet.new(List.flatten(elixir) ++ rust)
   end
 
-  # An interpolated name is taken as it is written.
   defp elixir_tests(path) do
-    {:defmodule, _, [{:__aliases__, _, parts}, [do: body]]} =
-      path |> File.read!() |> Code.string_to_quoted!(unescape: false)
+    case path |> File.read!() |> Code.string_to_quoted!(unescape: false) do
+      {:__block__, _, modules} -> Enum.map(modules, &tests_of/1)
+      module -> tests_of(module)
+    end
+  end
 
+  # An interpolated name is taken as it is written.
+  defp tests_of({:defmodule, _, [{:__aliases__, _, parts}, [do: body]]}) do
     module = Enum.join(parts, ".")
 
     {_body, names} =
       Macro.prewalk(body, [], fn
-        {:@, _, [{tag, _, [value]}]} = node, names when tag in [:tag, :describetag, :moduletag] ->
-          refute value == :skip, "#{module} skips a test"
-          {node, names}
+        {:@, _, [{tag, _, [:skip]}]}, _names when tag in [:tag, :describetag, :moduletag] ->
+          flunk("#{module} skips a test")
 
         {:test, _, [name | _]} = node, names ->
           {node, [written(name) | names]}
@@ -77,6 +80,8 @@ defmodule Pipeline.SecurityPageTest do
 
     for name <- names, do: {module, name}
   end
+
+  defp tests_of(_other), do: []
 
   defp written(name) when is_binary(name), do: name
 
@@ -170,6 +175,8 @@ defmodule Pipeline.SecurityPageTest do
       Process.exit(manager, :kill)
       assert_receive {:DOWN, ^monitor, :process, ^manager, _}
       await(fn -> Pipeline.Instance.Names.whereis(name, :manager) end)
+      # It answers once it has begun.
+      assert {:error, %Error{reason: {:not_loaded, :nobody}}} = Manager.unload_plugin(:nobody, opts)
       assert Manager.plugin_info!(:reaching, opts).state == :stopped
       assert Process.alive?(supervisor)
     end
@@ -208,13 +215,16 @@ defmodule Pipeline.SecurityPageTest do
     end
   end
 
-  test "timeout: is refused for a native hook on a scheduler" do
-    assert compile_error("""
-           defmodule Pipeline.SecurityPageTest.Slow do
-             use Pipeline.Plugin, id: :slow
-             hook :before, :step, native: :redact, config: %{field: :a, patterns: ["x"]}, timeout: 10
-           end
-           """) =~ "timeout: does not reach into a native hook"
+  test "timeout: is refused for a native hook on a scheduler", %{instance: instance} do
+    module =
+      plugin id: :slow do
+        hook :before, :step, native: :redact, config: %{field: :a, patterns: ["x"]}, timeout: 10
+      end
+
+    assert {:error, %Error{reason: {:invalid_hook, sentence}}} =
+             Manager.load_plugin(module, %{}, instance: instance)
+
+    assert sentence =~ "timeout: does not reach into a native hook"
   end
 
   test "a function without a list of modules reaches everything" do

@@ -2,7 +2,17 @@ defmodule Pipeline.Hook.Chain do
   @moduledoc false
   # The hooks of one point in the order that the core gave them, and the closures that they are compiled into.
 
-  alias Pipeline.Hook.{Compiler, Drain, HookCounters, Listeners, PointCounters, Registration, Segment, Spec}
+  alias Pipeline.Hook.{
+    Compiler,
+    Drain,
+    HookCounters,
+    Listeners,
+    PointCounters,
+    Registration,
+    Sampling,
+    Segment,
+    Spec
+  }
 
   @enforce_keys [
     :point,
@@ -16,7 +26,8 @@ defmodule Pipeline.Hook.Chain do
     :counters,
     :new?
   ]
-  defstruct @enforce_keys ++ [:drain, earlier: [], begun: 0, single: [], traces: [], declared?: false]
+  defstruct @enforce_keys ++
+              [:drain, :sampled, earlier: [], begun: 0, single: [], traces: [], declared?: false]
 
   @type result :: Compiler.result() | :ok
 
@@ -40,6 +51,7 @@ defmodule Pipeline.Hook.Chain do
           begun: non_neg_integer,
           # Whether it has hooks that no published version has had.
           new?: boolean,
+          sampled: Sampling.rate(),
           traces: [Pipeline.Hook.Trace.t()],
           declared?: boolean
         }
@@ -76,6 +88,7 @@ defmodule Pipeline.Hook.Chain do
         call: call,
         around: around,
         counters: counters,
+        sampled: Sampling.of(instance),
         new?: old == nil or old.new? or new?
       }
       |> follow(old),

@@ -225,7 +225,7 @@ defmodule Pipeline.Hook.ChainStore do
     changes =
       for {point, chain} <- changes do
         standing = standing(instance, point)
-        {point, term(instance, point, chain && Published.of(chain, standing)), standing}
+        {point, behind_door(instance, point, chain && Published.of(chain, standing)), standing}
       end
 
     gone = for {point, nil, _standing} <- changes, do: point
@@ -290,9 +290,9 @@ defmodule Pipeline.Hook.ChainStore do
   end
 
   # A point that is closed stays so, with the new chain behind the door.
-  defp term(instance, point, published) do
+  defp behind_door(instance, point, published) do
     case visible(:persistent_term.get(Dispatch.key(instance, point), nil)) do
-      {:closed, keeper, _old} -> {:closed, keeper, published}
+      {:closed, door, _old} -> {:closed, door, published}
       _open -> published
     end
   end

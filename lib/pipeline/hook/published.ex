@@ -19,8 +19,8 @@ defmodule Pipeline.Hook.Published do
   @doc "A version as runs find it."
   @spec found(Chain.t()) :: t
   def found(%Chain{} = chain) do
-    case chain.traces do
-      [] ->
+    case {chain.traces, chain.sampled} do
+      {[], nil} ->
         {chain.drain, chain.call, chain.around, chain}
 
       _ ->

@@ -4,10 +4,10 @@ defmodule Pipeline.Plugin.Declaration do
 
   alias Pipeline.Hook.{Definition, Spec}
   alias Pipeline.{Native, Options}
-  alias Pipeline.Plugin.{Manifest, Restart}
+  alias Pipeline.Plugin.{Manifest, Restart, Shutdown}
   alias Pipeline.Plugin.Resources.Limits
 
-  @options [:id, :version, :name, :description, :author, :hooks, :limits, :restart]
+  @options [:id, :version, :name, :description, :author, :hooks, :limits, :restart, :shutdown]
 
   @spec options!(Macro.Env.t(), term) :: keyword
   def options!(env, opts) do
@@ -30,7 +30,8 @@ defmodule Pipeline.Plugin.Declaration do
     if spec = opts[:hooks], do: check_spec!(env, spec)
     limits = checked!(env, Limits.check(Keyword.get(opts, :limits, [])))
     restart = checked!(env, Restart.check(Keyword.get(opts, :restart, [])))
-    Keyword.merge(opts, id: id, version: version, limits: limits, restart: restart)
+    shutdown = checked!(env, Shutdown.check(opts[:shutdown]))
+    Keyword.merge(opts, id: id, version: version, limits: limits, restart: restart, shutdown: shutdown)
   end
 
   defp checked!(_env, {:ok, value}), do: value
@@ -97,12 +98,13 @@ defmodule Pipeline.Plugin.Declaration do
     end
   end
 
-  @doc "The manifest, hooks, limits and restarts as data, and the names of hook functions that get the default body."
+  @doc "The manifest, hooks, limits, restarts and shutdown as data, and the names of hook functions that get the default body."
   @spec close!(Macro.Env.t()) :: %{
           manifest: map,
           hooks: [map],
           limits: map,
           restart: Restart.given(),
+          shutdown: pos_integer,
           defaults: [atom]
         }
   def close!(env) do
@@ -131,6 +133,7 @@ defmodule Pipeline.Plugin.Declaration do
       hooks: Enum.map(hooks, &Map.drop(&1, [:line, :file])),
       limits: options[:limits],
       restart: options[:restart],
+      shutdown: options[:shutdown],
       defaults: Enum.uniq(defaults)
     }
   end

@@ -47,7 +47,7 @@ defmodule Pipeline.Plugin.Error do
   | `:not_a_plugin`, `:module_not_found`, `{:invalid_manifest, sentence}` | load, upgrade (`:validate`) | there is no usable manifest |
   | `{:already_loaded, id}`, `{:duplicate_id, id}`, `{:disabled, id}` | load (`:validate`) | the id is taken, or disabled by an operator |
   | `{:missing_dependencies, …}` and others of `Pipeline.Plugin.ResolutionError` | load, upgrade (`:resolve`) | dependencies are not met |
-  | `{:invalid_config, problems or term}`, `{:invalid_schema, problems}`, `{:schema_failed, term}` | load, upgrade, configure (`:config`) | see `Pipeline.Plugin.ConfigSchema.validate/2` |
+  | `{:invalid_config, problems}`, `{:invalid_schema, problems}`, `{:schema_failed, term}` | load, upgrade, configure (`:config`) | see `Pipeline.Plugin.ConfigSchema.validate/2` |
   | `{:invalid_hook, sentence}` | load, upgrade (`:hooks`), configure | a hook cannot stand on its point, or its configuration is wrong |
   | `{child, term}`, or any term | load (`:children`) | a child did not start, or `c:Pipeline.Plugin.children/1` raised |
   | any term | load (`:init`, `:start`), upgrade (`:code_change`) | a callback returned `{:error, term}` or raised |
@@ -272,8 +272,6 @@ defmodule Pipeline.Plugin.Error do
   def sentence({:schema_failed, reason}) do
     "its configuration could not be validated, its config_schema/0 failed: #{Sandbox.format_error(reason)}"
   end
-
-  def sentence({:invalid_config, config}), do: "its configuration is a map, got: #{Foreign.term(config)}"
 
   def sentence({:not_clustered, instance}) do
     "the instance #{Foreign.term(instance)} is in no cluster; start it with cluster: true, or leave nodes: :all out"

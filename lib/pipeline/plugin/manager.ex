@@ -20,16 +20,37 @@ defmodule Pipeline.Plugin.Manager do
 
   ## Instances
 
-  Several managers can live in one VM, each with its own plugins, registry, hooks and events. The application starts
-  one, which all functions use unless they are given `instance: name`. Its options come from the application's
-  environment:
+  An instance has its own plugins, registry, hooks and events. It belongs into the host's supervision tree, after the
+  processes that plugins use, and before those that use plugins:
+
+      children = [
+        MyApp.Repo,
+        {Pipeline.Plugin.Manager, name: MyApp.Plugins, hooks: MyApp.Hooks, plugins: [MyApp.Greeter]},
+        MyAppWeb.Endpoint
+      ]
+
+  All functions take its name as the option `:instance`. Without that they use the instance that the application
+  `:pipeline_plugin` starts, before the processes of the host. Its options come from the environment, which is checked
+  as those of `start_link/1` are:
 
       config :pipeline_plugin, hooks: MyApp.Hooks, plugins: [MyApp.Greeter], limits: [memory: 100_000_000]
+
+  Elixir merges `plugins: [{A, %{}}]` in one config file with `plugins: [{B, %{}}]` in another, as it merges all lists of
+  pairs with atoms: a plugin that `config.exs` names stays, though `runtime.exs` names others. Name all plugins in one
+  file, or give a function, `plugins: &MyApp.Plugins.list/0`, which replaces what was there.
+
+  An instance that ends stops its plugins, each before those that it depends on.
+
+  ## Log lines
+
+  Loading, enabling, disabling, upgrading and unloading are logged as `:info`; a restart, an exceeded limit, a circuit that
+  opens and a plugin that is too slow to stop as `:warning`; a plugin that has failed or is held for want of another as
+  `:error`. Each line has the metadata `plugin`, `instance` and `version`.
   """
 
   alias Pipeline.{Instance, Options, Plugin}
   alias Pipeline.Instance.Names
-  alias Pipeline.Plugin.{Distribution, Error, Lifecycle, Registry, Restart}
+  alias Pipeline.Plugin.{Config, Distribution, Error, Lifecycle, Registry, Restart, Store}
   alias Pipeline.Plugin.Manager.{Candidate, Health, Parts, Readiness, Server, Upgrade}
   alias Pipeline.Plugin.Resources.Limits
 
@@ -80,8 +101,9 @@ defmodule Pipeline.Plugin.Manager do
 
     * `:name` - any term, such as `MyApp.Plugins` or `{:tenant, 7}`; by default the name of the application's own instance
     * `:hooks` - a `Pipeline.Hook.Spec` with the hook points of the host
-    * `:plugins` - plugins to load at the start, each a module or `{module, config}`. One that cannot be loaded does
-      not stop the start: it is logged and kept, held if it needs what is not there, failed otherwise
+    * `:plugins` - plugins to load at the start, each a module or `{module, config}`, none of them twice, or a function that
+      returns them. One that cannot be loaded does not stop the start: it is logged and kept, held if it needs what is not
+      there, and otherwise failed and tried again
     * `:store` - the path of a file that keeps which plugins an operator disabled, so that they stay disabled when the VM
       starts again; by default this is forgotten with the instance. A crash leaves the old file or the new one, whole. A
       file that is torn, changed or not a store is logged, renamed to `PATH.corrupt-TIME` and never deleted. The instance
@@ -96,40 +118,25 @@ defmodule Pipeline.Plugin.Manager do
     * `:sample_interval` - how often the limits are looked at: milliseconds or `:infinity`, by default 1000
     * `:max_restarts` - how often in 5 seconds the manager, the supervisor of the plugins and what else the instance is
       made of are started again before it ends as a whole, by default 20
+    * `:telemetry` - `[hooks: n]` emits telemetry events for the hooks of one run in `n`, see `Pipeline.Plugin.Telemetry`;
+      by default as `config :pipeline_plugin, telemetry:` says, or for none
     * `:cluster` - `true` or options: instances of this name on connected nodes form a group, see `Pipeline.Cluster`;
       by default they do not
   """
   @spec start_link(keyword) :: Supervisor.on_start()
   def start_link(opts \\ []) do
-    Options.validate!(
-      opts,
-      [
-        :name,
-        :hooks,
-        :plugins,
-        :store,
-        :packages,
-        :events,
-        :hook_budget,
-        :limits,
-        :restart,
-        :sample_interval,
-        :max_restarts,
-        :cluster
-      ],
-      "Pipeline.Plugin.Manager.start_link/1"
-    )
-
+    Options.validate!(opts, options(), "Pipeline.Plugin.Manager.start_link/1")
     name = opts |> Keyword.get(:name, @default) |> check_name!()
 
     parts = [
       name: name,
       hooks: check_spec!(opts[:hooks]),
       hook_budget: Pipeline.Hook.Budget.check!(opts[:hook_budget]),
-      plugins: with_configs!(opts[:plugins] || []),
+      plugins: opts[:plugins] |> configured() |> with_configs!() |> check_once!() |> hidden(),
       store: check_path!(:store, opts[:store]),
       packages: check_path!(:packages, opts[:packages]),
       record: record!(opts[:events] || []),
+      telemetry: Pipeline.Hook.Sampling.check!(opts[:telemetry]),
       limits: Limits.check!(opts[:limits] || []),
       restart: Restart.check!(opts[:restart] || []),
       sample_interval: check_interval!(opts[:sample_interval]),
@@ -137,7 +144,39 @@ defmodule Pipeline.Plugin.Manager do
       cluster: Distribution.options!(opts[:cluster])
     ]
 
-    Instance.Supervisor.start_link(name, Parts.of(parts))
+    # A store that cannot be used is not the fault of one of many children.
+    with {:error, {:shutdown, {:failed_to_start_child, Server, %Store.Error{} = error}}} <-
+           Instance.Supervisor.start_link(name, Parts.of(parts)),
+         do: {:error, error}
+  end
+
+  @options [
+    :name,
+    :hooks,
+    :plugins,
+    :store,
+    :packages,
+    :events,
+    :hook_budget,
+    :limits,
+    :restart,
+    :sample_interval,
+    :max_restarts,
+    :telemetry,
+    :cluster
+  ]
+
+  @doc false
+  # The options of `start_link/1`.
+  @spec options() :: [atom]
+  def options, do: @options
+  defp configured(nil), do: []
+  defp configured(plugins) when is_function(plugins, 0), do: plugins.()
+  defp configured(plugins), do: plugins
+
+  # Supervisors report the arguments of what they start. In a function, a configuration is in none of their reports.
+  defp hidden(plugins) do
+    for {module, config} <- plugins, do: {module, if(config == %{}, do: config, else: fn -> config end)}
   end
 
   defp check_interval!(interval)
@@ -196,9 +235,28 @@ defmodule Pipeline.Plugin.Manager do
     raise ArgumentError, "plugins to load are a list of modules or {module, config}, got: #{inspect(other)}"
   end
 
+  defp check_once!(plugins) do
+    modules = for {module, _config} <- plugins, do: module
+
+    case modules -- Enum.uniq(modules) do
+      [] ->
+        plugins
+
+      [twice | _] ->
+        raise ArgumentError,
+              "plugins: names #{inspect(twice)} more than once; name it once, with one configuration"
+    end
+  end
+
   @doc false
   @spec child_spec(keyword) :: Supervisor.child_spec()
   def child_spec(opts) do
+    opts =
+      case opts[:plugins] do
+        plugins when is_list(plugins) and plugins != [] -> Keyword.put(opts, :plugins, fn -> plugins end)
+        _ -> opts
+      end
+
     %{
       id: {__MODULE__, opts[:name] || @default},
       start: {__MODULE__, :start_link, [opts]},
@@ -282,28 +340,31 @@ defmodule Pipeline.Plugin.Manager do
   nothing has changed:
 
     * `{:refused, reason}` - the plugin does not take it
-    * `{:invalid_config, problems}` - it does not fit the schema, see `Pipeline.Plugin.ConfigSchema.validate/2`;
-      `{:invalid_config, term}` if it is no map
+    * `{:invalid_config, problems}` - it does not fit the schema, see `Pipeline.Plugin.ConfigSchema.validate/2`, or is
+      no map
     * `{:no_update_config, id}` - the plugin has no `c:Pipeline.Plugin.update_config/2`
     * `{:timeout, id}` - it did not answer in time. What it answers later is not taken
     * `{:crashed, id, reason}` - it ended while it was asked, and is restarted with the configuration that it had
     * `{:too_large, id}` - it refused with a reason larger than its limit `:max_heap` (`Pipeline.Plugin.Resources`)
     * `{:not_started, id, state}`, `{:not_loaded, id}`
 
-  The configuration replaces the old one; the two are not merged.
-
   ## Options
 
     * `:instance` - by default the application's own
     * `:timeout` - milliseconds, by default 5000
+    * `:merge` - when `true`, the fields that are given replace those of the present configuration, and the others stay as
+      they are, secrets too. Nested maps are merged in the same way. By default the whole configuration is replaced
   """
   @spec update_config(Plugin.plugin_id(), Plugin.config(), keyword) :: :ok | {:error, Error.t()}
   def update_config(id, config, opts \\ []) do
-    Options.validate!(opts, [:instance, :timeout], "Pipeline.Plugin.Manager.update_config/3")
+    Options.validate!(opts, [:instance, :timeout, :merge], "Pipeline.Plugin.Manager.update_config/3")
 
-    if is_map(config),
-      do: opts |> call({:update_config, id, config, timeout!(opts, 5_000)}) |> result(:configure, id),
-      else: result({:error, {:invalid_config, config}}, :configure, id)
+    if is_map(config) do
+      update = %{config: config, merge?: opts[:merge] == true, timeout: timeout!(opts, 5_000)}
+      opts |> call({:update_config, id, update}) |> result(:configure, id)
+    else
+      result({:error, Config.no_map(config)}, :configure, id)
+    end
   end
 
   @doc "As `update_config/3`, but raises the error."
@@ -412,12 +473,24 @@ defmodule Pipeline.Plugin.Manager do
   Ends the process of a plugin that runs and starts it anew, with its hooks in place all the while.
 
   `c:Pipeline.Plugin.stop/1` runs, then `c:Pipeline.Plugin.init/1` and `c:Pipeline.Plugin.start/1`. A plugin whose
-  process cannot be started again is failed. `{:error, {state, id}}` for a plugin that does not run. Option: `:instance`.
+  process cannot be started again is failed. `{:error, {state, id}}` for a plugin that does not run.
+
+  ## Options
+
+    * `:instance` - by default the application's own
+    * `:runs` - `:wait` has runs of the points on which the plugin has hooks wait until its `c:Pipeline.Plugin.init/1` has
+      returned, for hooks that read what the process owns, such as an ETS table; runs that are under way are not waited
+      for. Such a plugin must not run these points in `c:Pipeline.Plugin.init/1`. By default, `:go_on`, they go on
   """
   @spec restart_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, Error.t()}
   def restart_plugin(id, opts \\ []) do
-    Options.validate!(opts, [:instance], "Pipeline.Plugin.Manager.restart_plugin/2")
-    opts |> call({:restart, id}) |> result(:restart, id)
+    Options.validate!(opts, [:instance, :runs], "Pipeline.Plugin.Manager.restart_plugin/2")
+    runs = Keyword.get(opts, :runs, :go_on)
+
+    unless runs in [:go_on, :wait],
+      do: raise(ArgumentError, "runs: is :go_on or :wait, got: #{inspect(runs)}")
+
+    opts |> call({:restart, id, runs}) |> result(:restart, id)
   end
 
   @doc "As `restart_plugin/2`, but raises the error."
@@ -624,7 +697,8 @@ defmodule Pipeline.Plugin.Manager do
 
   defp call(opts, request) do
     with :ok <- check_callable(opts) do
-      GenServer.call(Server.name(opts[:instance] || @default), request, :infinity)
+      # In a function, configurations are in no report of this call.
+      GenServer.call(Server.name(opts[:instance] || @default), {:hidden, fn -> request end}, :infinity)
     end
   end
 

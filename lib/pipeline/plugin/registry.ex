@@ -45,6 +45,7 @@ defmodule Pipeline.Plugin.Registry do
   alias Pipeline.{Instance, Native}
   alias Pipeline.Plugin.{Capabilities, Manifest}
   alias Pipeline.Plugin.Registry.{ReadOnly, Snapshot}
+  alias Pipeline.Secrets
 
   @behaviour Pipeline.Instance.Published
 
@@ -54,7 +55,7 @@ defmodule Pipeline.Plugin.Registry do
   # Above so many values of capabilities, they are indexed on a dirty scheduler.
   @few_values 200
 
-  @bookkeeping [:phase, :leaves_for, :order, :upgrade]
+  @bookkeeping [:phase, :leaves_for, :order, :upgrade, :secrets]
 
   @enforce_keys [:handle]
   defstruct [:handle]
@@ -289,7 +290,15 @@ defmodule Pipeline.Plugin.Registry do
   # The manager's bookkeeping is not for the readers of an instance.
   defp public(info, %__MODULE__{}), do: info
   defp public(info, %Snapshot{of: __MODULE__}), do: info
-  defp public(info, _source), do: Map.drop(info, @bookkeeping)
+  defp public(info, _source), do: public(info)
+
+  @doc false
+  # A plugin as readers of an instance see it.
+  @spec public(info) :: info
+  def public(%{secrets: %Secrets{} = secrets, config: config} = info),
+    do: %{Map.drop(info, @bookkeeping) | config: Secrets.shown(config, secrets)}
+
+  def public(info), do: Map.drop(info, @bookkeeping)
 
   defp entries(infos) do
     Enum.reduce_while(infos, {:ok, []}, fn %{id: id} = info, {:ok, entries} ->

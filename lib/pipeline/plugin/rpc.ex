@@ -23,7 +23,7 @@ defmodule Pipeline.Plugin.RPC do
 
   alias Pipeline.Options
   alias Pipeline.Plugin.{Distribution, Handle}
-  alias Pipeline.Plugin.RPC.Target
+  alias Pipeline.Plugin.RPC.{Target, Waiting}
 
   @type reason ::
           {:not_loaded, Pipeline.Plugin.plugin_id()}
@@ -33,6 +33,7 @@ defmodule Pipeline.Plugin.RPC do
           | {:timeout, Pipeline.Plugin.plugin_id()}
           | {:crashed, Pipeline.Plugin.plugin_id(), term}
           | {:calling_self, Pipeline.Plugin.plugin_id()}
+          | {:cycle, [Pipeline.Plugin.plugin_id()]}
           | {:too_large, Pipeline.Plugin.plugin_id()}
           | term
 
@@ -54,6 +55,8 @@ defmodule Pipeline.Plugin.RPC do
     * `{:timeout, id}` - it did not answer in time; it may still execute the request
     * `{:crashed, id, reason}` - it ended before it answered; it may have executed the request
     * `{:calling_self, id}` - it is the caller
+    * `{:cycle, ids}` - it waits, itself or by others, for the answer of the caller: `[:a, :b, :a]`. It did not get the
+      request. Have one of them answer later, by `cast/2`, or ask from a process of its own
     * `{:too_large, id}` - its answer, once copied, would take more than its limit `:max_heap`
       (`Pipeline.Plugin.Resources`)
 
@@ -98,12 +101,13 @@ defmodule Pipeline.Plugin.RPC do
   defp call_until(instance, id, request, deadline) do
     case Target.await(instance, id, deadline) do
       {:ok, pid} ->
-        case ask(pid, request, deadline) do
+        case Waiting.call({instance, id}, fn -> ask(pid, request, deadline) end) do
           # It ended before the request arrived.
           :noproc -> call_until(instance, id, request, deadline)
           {:ended, reason} -> {:error, Target.ended(instance, id, reason)}
           {:error, :timeout} -> {:error, {:timeout, id}}
           {:error, :calling_self} -> {:error, {:calling_self, id}}
+          {:error, {:cycle, ids}} -> {:error, {:cycle, ids}}
           {:answer, answer} -> answer
         end
 

@@ -10,8 +10,12 @@ defmodule Pipeline.Hook.Policy.Circuit do
 
   require Pipeline.Hook.Policy.Circuit.PermitCache
 
+  require Logger
+
+  alias Pipeline.Foreign
   alias Pipeline.Hook.{Failure, Registration}
   alias Pipeline.Hook.Policy.Circuit.{Breaker, PermitCache}
+  alias Pipeline.Telemetry
 
   @impl true
   def wrap(fun, %Breaker{permits: permits} = breaker, hook) do
@@ -82,6 +86,28 @@ defmodule Pipeline.Hook.Policy.Circuit do
       opened: opened
     }
 
+    log(hook, to, reason)
+
+    Telemetry.emit([:circuit, to], fn ->
+      {%{count: 1, opened: opened}, payload |> Map.delete(:opened) |> Map.put(:instance, hook.instance)}
+    end)
+
     Pipeline.Events.emit({:plugin, :hook_circuit}, payload, instance: hook.instance)
   end
+
+  # A circuit that is tried out says nothing.
+  defp log(hook, :open, reason) do
+    Logger.warning(
+      "#{subject(hook)} is open (#{Foreign.term(reason)}); the hook is not called",
+      metadata(hook)
+    )
+  end
+
+  defp log(hook, :closed, _reason), do: Logger.info("#{subject(hook)} is closed again", metadata(hook))
+  defp log(_hook, _half_open, _reason), do: :ok
+
+  defp subject(%{kind: kind, plugin: plugin, point: point}),
+    do: "the circuit of the #{inspect(kind)} hook of plugin #{Foreign.term(plugin)} on #{inspect(point)}"
+
+  defp metadata(hook), do: [plugin: hook.plugin, instance: hook.instance, version: hook.version]
 end

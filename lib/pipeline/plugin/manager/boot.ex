@@ -3,10 +3,8 @@ defmodule Pipeline.Plugin.Manager.Boot do
   # Loads the plugins that an instance is configured with. One that cannot be loaded stops neither the boot nor the others:
   # it is kept, held for what it needs or failed.
 
-  require Logger
-
   alias Pipeline.Instance.PublishedState
-  alias Pipeline.Plugin.Error
+  alias Pipeline.Plugin.{Error, Log}
   alias Pipeline.Plugin.Manager.{BootPending, Candidate, Hold, Load, Operation, State}
 
   # Milliseconds for init/1 and start/1 each.
@@ -25,7 +23,7 @@ defmodule Pipeline.Plugin.Manager.Boot do
       {good, wrong} = Enum.reduce(plugins, {[], []}, &prepare/2)
 
       for error <- Enum.reverse(wrong) do
-        Logger.error(Exception.message(error))
+        Log.failed(error, context.instance)
         Operation.step(context, &{BootPending.missing(context.instance, error.module, error), &1})
       end
 
@@ -33,8 +31,11 @@ defmodule Pipeline.Plugin.Manager.Boot do
     end
   end
 
-  defp prepare(plugin, {good, wrong}) do
-    with {:ok, [candidate]} <- Candidate.prepare([plugin]),
+  defp prepare({module, config}, {good, wrong}) do
+    # It can be in a function, which keeps it out of reports.
+    config = if is_function(config, 0), do: config.(), else: config
+
+    with {:ok, [candidate]} <- Candidate.prepare([{module, config}]),
          :ok <- Candidate.check_new([candidate | good], %{}) do
       {[candidate | good], wrong}
     else
@@ -92,10 +93,10 @@ defmodule Pipeline.Plugin.Manager.Boot do
   end
 
   defp keep(context, candidate, error) do
-    Logger.error(Exception.message(error))
     waits? = error.step == :resolve
     reason = if waits?, do: {:needs, error.reason}, else: error.reason
     to = if waits?, do: :held, else: :failed
-    Operation.step(context, &{:ok, Hold.keep(&1, candidate, to, reason)})
+    :ok = Operation.step(context, &{:ok, Hold.keep(&1, candidate, to, reason)})
+    Log.failed(error, context.instance)
   end
 end

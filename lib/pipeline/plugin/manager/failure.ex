@@ -2,11 +2,10 @@ defmodule Pipeline.Plugin.Manager.Failure do
   @moduledoc false
   # Plugins that ran and do not any more, and plugins that are started in place of what is there of them.
 
-  require Logger
-
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Error, Events, Lifecycle, Registry, StartPhase, Tree}
-  alias Pipeline.Plugin.Manager.{Hold, Operation, Retire, Retry, State}
+  alias Pipeline.Hook.ChainStore
+  alias Pipeline.Plugin.{Error, Events, Lifecycle, Log, Registry, StartPhase, Tree}
+  alias Pipeline.Plugin.Manager.{Hold, Operation, Retire, Retry, State, UpgradeGuard}
 
   # Milliseconds that init/1 may take.
   @timeout 30_000
@@ -31,15 +30,14 @@ defmodule Pipeline.Plugin.Manager.Failure do
   # It has restarted too often.
   defp gave_up(state, id) do
     {state, follow_ups} = fail(state, id, :shutdown)
-    %{version: version, restart: restart} = state.plugins[id]
+    %{restart: restart} = info = state.plugins[id]
 
-    Logger.error(
-      "plugin #{inspect(id)} has failed: it crashed more than #{restart.max} times in #{restart.within} ms. " <>
+    Log.error(
+      info,
+      state.instance,
+      "has failed: it crashed more than #{restart.max} times in #{restart.within} ms. " <>
         "Its hooks are out, and plugins that need it are held. It is tried again in " <>
-        "#{Retry.pause(state.retries, id)} ms; disable_plugin/2 stops that",
-      plugin: id,
-      instance: state.instance,
-      version: version
+        "#{Retry.pause(state.retries, id)} ms; disable_plugin/2 stops that"
     )
 
     {:done, {:ok, follow_ups}, state}
@@ -63,7 +61,7 @@ defmodule Pipeline.Plugin.Manager.Failure do
           {:ok, []}
 
         {:error, error} ->
-          Logger.error("a plugin that was running is lost: " <> Exception.message(error))
+          Log.failed(error, context.instance, "a plugin that was running is lost: ")
           {:ok, Operation.step(context, &lost_for_good(&1, id, error.reason))}
       end
     end
@@ -75,32 +73,60 @@ defmodule Pipeline.Plugin.Manager.Failure do
   end
 
   @doc "Starts a plugin that runs anew, for an operator."
-  @spec restart(Plugin.plugin_id(), caller :: pid) :: Operation.t()
-  def restart(id, caller) do
-    fn _state ->
-      {{[id], []}, &begin_restart(&1, id, caller)}
+  @spec restart(Plugin.plugin_id(), runs :: :go_on | :wait, caller :: pid) :: Operation.t()
+  def restart(id, runs, caller) do
+    fn state ->
+      # Of two operations that close a point, one does so after the other.
+      points = if runs == :wait, do: for(point <- points(id, state.instance), do: {:point, point}), else: []
+      {{[id | points], []}, &begin_restart(&1, id, runs, caller)}
     end
   end
 
-  defp begin_restart(state, id, caller) do
+  defp points(id, instance) do
+    for point <- ChainStore.points(instance),
+        Enum.any?(ChainStore.chain(instance, point).registrations, &(&1.plugin == id)),
+        do: point
+  end
+
+  defp begin_restart(state, id, runs, caller) do
     with :ok <- check_runs(id, state), :ok <- check_caller(caller, id, state) do
-      {:run, restarting(id), note_start(state, id)}
+      {:run, restarting(id, runs), note_start(state, id)}
     else
       error -> {:done, {error, []}, state}
     end
   end
 
-  defp restarting(id) do
+  # Runs of its points wait as in an upgrade. If the manager ends meanwhile, the keeper lets them go on.
+  defp restarting(id, :wait) do
+    fn context ->
+      keeper = UpgradeGuard.start(context.instance)
+      :ok = Operation.step(context, &lock(&1, id, keeper))
+      # The hooks of a plugin that cannot start are out before runs go on.
+      outcome = restarting(id, :go_on).(context)
+      :ok = Operation.step(context, &unlock(&1, keeper))
+      UpgradeGuard.release(keeper)
+      outcome
+    end
+  end
+
+  defp restarting(id, :go_on) do
     fn context ->
       case start(context, id) do
         :ok ->
           {:ok, []}
 
-        {:error, %{reason: reason}} ->
+        {:error, %{reason: reason} = error} ->
+          Log.failed(error, context.instance, "a plugin that was to be restarted has failed: ")
           {{:error, reason}, Operation.step(context, &lost_for_good(&1, id, reason))}
       end
     end
   end
+
+  defp lock(state, id, keeper) do
+    {ChainStore.lock(state.instance, points(id, state.instance), keeper), State.changed(state)}
+  end
+
+  defp unlock(state, keeper), do: {ChainStore.unlock(state.instance, keeper), State.changed(state)}
 
   @spec check_runs(Plugin.plugin_id(), State.t()) :: :ok | {:error, term}
   def check_runs(id, state) do

@@ -7,7 +7,7 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   alias Pipeline.Native
   alias Pipeline.Hook.{ChainStore, ChainUpdate, Definition, Registration, Spec}
   alias Pipeline.Plugin.Config.Reference
-  alias Pipeline.Plugin.{Dependents, Error, Handle}
+  alias Pipeline.Plugin.{Dependents, Error, Handle, Registry}
   alias Pipeline.Plugin.Manager.{Candidate, Operation, State}
 
   # More than one can sensibly have; what is above would only mix with the next plugin's.
@@ -102,8 +102,8 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   end
 
   @doc "Called in a task: the hooks of a plugin that comes in place of another."
-  @spec registrations(Candidate.t(), module | nil) :: {:ok, hooks} | {:error, Error.t()}
-  def registrations(candidate, spec) do
+  @spec of(Candidate.t(), module | nil) :: {:ok, hooks} | {:error, Error.t()}
+  def of(candidate, spec) do
     with {:ok, [hooks]} <- registrations_of_all([candidate], spec), do: {:ok, hooks}
   end
 
@@ -154,14 +154,15 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   end
 
   # A plugin keeps its place among others when it comes back, or as another version.
-  defp registrations(%{module: module, manifest: %{id: id}, config: config, info: info}) do
+  defp registrations(%{module: module, manifest: %{id: id} = manifest, config: config, info: info}) do
     # The chain adds the instance.
     handle = %Handle{id: id, instance: nil, config: config}
 
     collect(numbered(module, info), fn {options, sequence} ->
       with {:ok, call} <- call(module, options, config) do
         handle = if takes_handle?(call, options.kind), do: handle
-        {:ok, Registration.new(with_condition(options, module), id, sequence, call, handle)}
+        registration = Registration.new(with_condition(options, module), id, sequence, call, handle)
+        {:ok, %{registration | version: manifest.version, secrets: &__MODULE__.secrets/2}}
       end
     end)
   end
@@ -189,6 +190,15 @@ defmodule Pipeline.Plugin.Manager.Hooks do
     do: %{options | when: Function.capture(module, name, 1)}
 
   defp with_condition(options, _module), do: options
+  @doc false
+  # Those that it has when a hook fails: it can have got another configuration meanwhile.
+  @spec secrets(term, Pipeline.Plugin.plugin_id()) :: Pipeline.Secrets.t() | nil
+  def secrets(instance, id) do
+    with %{secrets: secrets} <- Registry.info(Registry.owned(instance), id), do: secrets, else: (_ -> nil)
+  rescue
+    # The instance has ended.
+    ArgumentError -> nil
+  end
 
   defp declared_hooks(module) do
     if function_exported?(module, :__hooks__, 0), do: module.__hooks__(), else: []

@@ -3,7 +3,7 @@ defmodule Pipeline.Plugin.Manager.Load do
   # The steps of loading, each of which leaves nothing behind when it fails.
 
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Config, Dependents, Error, Events, Lifecycle, Loader}
+  alias Pipeline.Plugin.{Config, Dependents, Error, Events, Lifecycle, Loader, Log}
   alias Pipeline.Plugin.Manager.{BootPending, Candidate, Hooks, Launch, Locks, Operation, State}
 
   @doc "Loads plugins that are new, all or none. The answer has their ids."
@@ -112,6 +112,7 @@ defmodule Pipeline.Plugin.Manager.Load do
       {:ok, chains} ->
         ids = for %{id: id} <- infos, do: id
         state = State.publish(state, chains)
+        for info <- infos, not is_map_key(state.plugins, info.id), do: Log.info(info, instance, loaded(info))
         state = Enum.reduce(infos, state, &State.put(&2, &1))
         state = Enum.reduce(ids, state, &State.watch(&2, &1))
         at = Lifecycle.now()
@@ -128,6 +129,8 @@ defmodule Pipeline.Plugin.Manager.Load do
         {{:error, error}, state}
     end
   end
+
+  defp loaded(%{version: version}), do: "#{version} is loaded"
 
   defp only_id([manifest]), do: manifest.id
   defp only_id(_many), do: nil

@@ -2,10 +2,8 @@ defmodule Pipeline.Plugin.Manager.Recovery do
   @moduledoc false
   # What a manager does about the plugins that one before it has left behind, by how far the registry says they had come.
 
-  require Logger
-
   alias Pipeline.Hook.ChainStore
-  alias Pipeline.Plugin.{Lifecycle, Loader, Registry, Tree}
+  alias Pipeline.Plugin.{Lifecycle, Loader, Log, Registry, Tree}
   alias Pipeline.Plugin.Manager.{Failure, Operation, Retire, State, UpgradeGuard}
 
   @doc """
@@ -27,7 +25,7 @@ defmodule Pipeline.Plugin.Manager.Recovery do
     state = Enum.reduce(all, state, &State.put(&2, &1))
     {state, given_up} = give_up(half, state)
     underway = for %{state: state} = info <- all, state in [:loading, :draining], do: info
-    for info <- underway, do: tell(info)
+    for info <- underway, do: tell(info, instance)
 
     idle = for id <- Map.keys(state.plugins), state.plugins[id].state in Lifecycle.idle(), do: id
     state = Retire.remove_hooks(state, idle ++ for(%{id: id} <- underway, do: id))
@@ -75,9 +73,10 @@ defmodule Pipeline.Plugin.Manager.Recovery do
   # at their points.
   defp give_up(half, state) do
     Enum.reduce(half, {state, []}, fn {id, keeper, reason}, {state, operations} ->
-      Logger.error(
-        "plugin #{inspect(id)} was being upgraded when its manager ended, and cannot go back: " <>
-          Pipeline.Foreign.term(reason)
+      Log.error(
+        id,
+        state.instance,
+        "was being upgraded when its manager ended, and cannot go back: #{Pipeline.Foreign.term(reason)}"
       )
 
       {state, follow_ups} = state |> State.note([id], &Map.delete(&1, :upgrade)) |> Failure.fail(id, reason)
@@ -86,14 +85,14 @@ defmodule Pipeline.Plugin.Manager.Recovery do
     end)
   end
 
-  @spec tell(Lifecycle.info()) :: :ok
-  defp tell(%{id: id, state: half} = info) do
+  @spec tell(Lifecycle.info(), term) :: :ok
+  defp tell(%{state: half} = info, instance) do
     consequence =
       case Failure.target(info) do
         nil -> "it is taken out"
         {to, _reason} -> "it is #{to}"
       end
 
-    Logger.warning("plugin #{inspect(id)} was #{half} when its manager ended; #{consequence}")
+    Log.warning(info, instance, "was #{half} when its manager ended; #{consequence}")
   end
 end

@@ -3,12 +3,11 @@ defmodule Pipeline.Plugin.Manager.Retire do
   # Takes plugins that run out of service: first their hooks, all in one step, then, once the runs that have them still
   # are over, the processes, each before those it needs.
 
-  require Logger
-
+  alias Pipeline.Foreign
   alias Pipeline.Hook.Chain
   alias Pipeline.Instance.Names
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Dependents, Lifecycle, Tree}
+  alias Pipeline.Plugin.{Dependents, Lifecycle, Log, Tree}
   alias Pipeline.Plugin.Manager.{Hold, Hooks, Operation, State}
 
   @typedoc "Where they go: `nil` for plugins that are to be forgotten."
@@ -90,8 +89,10 @@ defmodule Pipeline.Plugin.Manager.Retire do
         state
 
       {:error, failure} ->
-        Logger.error(
-          "plugin #{inspect(id)} goes on, and the store has it disabled after a restart all the same: " <>
+        Log.error(
+          id,
+          state.instance,
+          "goes on, and the store has it disabled after a restart all the same: " <>
             Exception.message(failure)
         )
 
@@ -176,11 +177,25 @@ defmodule Pipeline.Plugin.Manager.Retire do
   defp gone(state, leaving) do
     {draining, idle} = Enum.split_with(leaving, fn {id, _, _} -> state.plugins[id].state == :draining end)
 
+    for {id, target, reason} <- leaving, do: tell(state.plugins[id], target, reason, state.instance)
+
     state
     |> settle(for({id, target, reason} <- draining, do: {id, target || :stopped, reason}))
     |> settle(for({id, target, reason} <- idle, target, do: {id, target, reason}))
     |> forget(for({id, nil, _reason} <- leaving, do: id))
   end
+
+  defp tell(info, nil, _reason, instance), do: Log.info(info, instance, "is unloaded")
+  defp tell(info, :stopped, _reason, instance), do: Log.info(info, instance, "is disabled")
+
+  defp tell(info, :held, {:needs, ids}, instance) do
+    needed = Enum.map_join(ids, ", ", &Foreign.term/1)
+    Log.error(info, instance, "is held, since it needs #{needed}; it starts again when that runs")
+  end
+
+  defp tell(info, :held, _asked, instance), do: Log.info(info, instance, "is held")
+  # Said already, with the reason.
+  defp tell(_info, :failed, _reason, _instance), do: :ok
 
   defp running(state, leaving) do
     Enum.filter(leaving, fn {id, _, _} -> state.plugins[id].state in [:started, :draining] end)
@@ -231,6 +246,7 @@ defmodule Pipeline.Plugin.Manager.Retire do
 
   defp forget(state, ids) do
     Enum.reduce(ids, state, fn id, state ->
+      Plugin.Telemetry.plugin(:unloaded, state.plugins[id], state.instance)
       state = State.delete(state, id)
       Plugin.Events.emit(:plugin_unloaded, %{id: id}, instance: state.instance)
       state

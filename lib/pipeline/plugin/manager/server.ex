@@ -90,6 +90,8 @@ defmodule Pipeline.Plugin.Manager.Server do
   end
 
   @impl GenServer
+  def handle_call({:hidden, request}, from, state), do: handle_call(request.(), from, state)
+
   def handle_call(:await_ready, from, state) do
     case Operations.join(state, @start, from) do
       {:ok, state} -> {:noreply, state}
@@ -123,11 +125,10 @@ defmodule Pipeline.Plugin.Manager.Server do
     do: Retire.stop(id, target, reason, patience, caller)
 
   defp operation({:enable, id}, _caller), do: Start.enable(id)
-  defp operation({:restart, id}, caller), do: Failure.restart(id, caller)
+  defp operation({:restart, id, runs}, caller), do: Failure.restart(id, runs, caller)
   defp operation({:upgrade, id, target, opts}, caller), do: Upgrade.operation(id, target, opts, caller)
 
-  defp operation({:update_config, id, config, timeout}, caller),
-    do: Configure.operation(id, config, timeout, caller)
+  defp operation({:update_config, id, update}, caller), do: Configure.operation(id, update, caller)
 
   @impl GenServer
   def handle_info({:operation, reference, outcome}, state),
@@ -159,6 +160,13 @@ defmodule Pipeline.Plugin.Manager.Server do
   end
 
   def handle_info(_message, state), do: {:noreply, state}
+
+  # From Elixir 1.17 on GenServer knows this callback of OTP 25. What it does not show are configurations.
+  if {:format_status, 1} in GenServer.behaviour_info(:callbacks), do: @impl(GenServer)
+  @doc false
+  @spec format_status(map) :: map
+  def format_status(%{state: %State{} = state} = status), do: %{status | state: State.shown(state)}
+  def format_status(status), do: status
 
   # A trace is over when its process has ended.
   defp watch(trace, state), do: put_in(state.traces[Process.monitor(trace.pid)], trace)

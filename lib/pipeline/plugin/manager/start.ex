@@ -3,10 +3,8 @@ defmodule Pipeline.Plugin.Manager.Start do
   # Starts plugins that are known and do not run: because an operator wants them, because they wait for one that runs now,
   # or because it is time to try again.
 
-  require Logger
-
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Error, Lifecycle, Registry}
+  alias Pipeline.Plugin.{Error, Lifecycle, Log, Registry}
   alias Pipeline.Plugin.Manager.{Candidate, Hold, Load, Locks, Operation, Retry, State}
 
   # Milliseconds for init/1 and start/1 each.
@@ -33,7 +31,7 @@ defmodule Pipeline.Plugin.Manager.Start do
     with :ok <- check_idle(id, state), {:ok, state} <- State.note_disabled(state, id, :enabled) do
       run(state, id, fn context, outcome ->
         case outcome do
-          :ok -> {:ok, :started}
+          :ok -> Log.info(id, context.instance, "is enabled and runs") && {:ok, :started}
           {:unmet, error} -> hold(context, id, error) && {:ok, :held}
           {:error, error} -> {:error, error}
         end
@@ -57,14 +55,17 @@ defmodule Pipeline.Plugin.Manager.Start do
 
   defp begin_release(state, id) do
     if is_map_key(state.plugins, id) and Hold.waits?(state.plugins[id]) do
-      run(state, id, fn _context, outcome ->
-        with {:error, error} <- outcome,
-             do: Logger.error("a plugin that was held cannot be started: " <> Exception.message(error))
-      end)
+      run(state, id, &released(&1, id, &2))
     else
       {:done, {:ok, []}, state}
     end
   end
+
+  defp released(context, id, :ok), do: Log.info(id, context.instance, "was held, and runs again")
+  defp released(_context, _id, {:unmet, _error}), do: :ok
+
+  defp released(context, _id, {:error, error}),
+    do: Log.failed(error, context.instance, "a plugin that was held cannot be started: ")
 
   @doc "For a plugin that has failed. One that cannot be started stays failed, and is tried again later."
   @spec retry(Plugin.plugin_id()) :: Operation.t()
@@ -75,28 +76,22 @@ defmodule Pipeline.Plugin.Manager.Start do
   end
 
   defp begin_retry(state, id) do
-    case state.plugins do
-      %{^id => %{state: :failed, version: version}} ->
-        metadata = [plugin: id, instance: state.instance, version: version]
-        run(state, id, &retried(&1, id, &2, metadata))
-
-      _ ->
-        {:done, {:ok, []}, state}
-    end
+    if match?(%{^id => %{state: :failed}}, state.plugins),
+      do: run(state, id, &retried(&1, id, &2)),
+      else: {:done, {:ok, []}, state}
   end
 
-  defp retried(_context, id, :ok, metadata),
-    do: Logger.info("plugin #{inspect(id)} had failed, and runs again", metadata)
+  defp retried(context, id, :ok), do: Log.info(id, context.instance, "had failed, and runs again")
+  defp retried(context, id, {:unmet, error}), do: hold(context, id, error)
 
-  defp retried(context, id, {:unmet, error}, _metadata), do: hold(context, id, error)
-
-  defp retried(context, id, {:error, error}, metadata) do
+  defp retried(context, id, {:error, error}) do
     pause = Operation.step(context, &{Retry.pause(&1.retries, id), &1})
 
-    Logger.error(
-      "a plugin that has failed cannot be started again: #{Exception.message(error)}. " <>
-        "It is tried again in #{pause} ms; disable_plugin/2 stops that",
-      metadata
+    Log.error(
+      id,
+      context.instance,
+      "has failed and cannot be started again: #{Exception.message(error)}. " <>
+        "It is tried again in #{pause} ms; disable_plugin/2 stops that"
     )
   end
 
@@ -136,6 +131,8 @@ defmodule Pipeline.Plugin.Manager.Start do
     end
   end
 
-  defp hold(context, id, error),
-    do: Operation.step(context, &{:ok, State.enter(&1, [id], :held, {:needs, error.reason})})
+  defp hold(context, id, error) do
+    Log.failed(error, context.instance, "a plugin is held: ")
+    Operation.step(context, &{:ok, State.enter(&1, [id], :held, {:needs, error.reason})})
+  end
 end

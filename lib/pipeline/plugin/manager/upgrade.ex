@@ -4,7 +4,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
 
   alias Pipeline.Hook.{Chain, ChainStore}
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Config, Events, Lifecycle, Error, Loader, Wrapper}
+  alias Pipeline.Plugin.{Config, Events, Lifecycle, Error, Loader, Log, Wrapper}
   alias Pipeline.Instance.Names
   alias Pipeline.Plugin.Manager.{Candidate, Failure, Hooks, Load, Operation, State}
   alias Pipeline.Plugin.Manager.Upgrade.Code, as: NewCode
@@ -76,6 +76,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
 
   defp finish({:ok, version}, context, old, _keeper, upgrade) do
     tell(upgrade, :commit)
+    Log.info(old.id, context.instance, "is upgraded from #{old.version}")
     Events.emit(:plugin_upgraded, %{id: old.id, from: old.version, to: version}, instance: context.instance)
     {{:ok, version}, []}
   end
@@ -84,6 +85,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   defp finish({:error, {:stays, reason}}, context, %{id: id}, keeper, upgrade) do
     :ok = Operation.step(context, &{:ok, forget_note(&1, id)})
     tell(upgrade, :rollback)
+    Log.error(id, context.instance, "has failed: an upgrade could be neither finished nor taken back")
     {{:error, reason}, Operation.step(context, &fail(&1, id, keeper, reason))}
   end
 
@@ -164,7 +166,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
     with {:ok, candidate} <- Candidate.again(%{old | module: code.module, config: config}),
          :ok <- Operation.step(context, &{resolve(candidate.manifest, &1), &1}),
          {:ok, [candidate]} <- Config.complete([candidate], opts.timeout),
-         {:ok, hooks} <- Hooks.registrations(candidate, context.spec),
+         {:ok, hooks} <- Hooks.of(candidate, context.spec),
          :ok <- Operation.step(context, &{check_hooks(hooks, &1), &1}),
          :ok <- Wrapper.change_code(pid, reference, code.module, old.version, opts.extra, opts.timeout),
          :ok <- Operation.step(context, &commit(&1, candidate, hooks, old, keeper, reference)) do
@@ -197,7 +199,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   # What the new version says of its limits counts, and for the rest what the old one had.
   defp info(candidate, old) do
     limits = Map.merge(old.limits, Limits.declared(candidate.module))
-    Map.merge(candidate.info, %{config: candidate.config, limits: limits})
+    Map.merge(candidate.info, %{config: candidate.config, secrets: candidate.secrets, limits: limits})
   end
 
   defp check_id(%{id: id}, %{id: id}), do: :ok

@@ -4,7 +4,7 @@ defmodule Pipeline.Plugin.Resources.Action do
 
   require Logger
 
-  alias Pipeline.Plugin.Error
+  alias Pipeline.Plugin.{Error, Log}
   alias Pipeline.Instance.Names
 
   # Milliseconds, the default shutdown time of a worker.
@@ -48,7 +48,7 @@ defmodule Pipeline.Plugin.Resources.Action do
     case through(manager, action, exceeded, instance) do
       # The plugin was unloaded meanwhile.
       {:error, %Error{reason: {:not_loaded, ^id}}} -> :ok
-      {:error, error} -> Logger.error(Exception.message(error))
+      {:error, error} -> Logger.error(Exception.message(error), Log.metadata(id, instance))
       _done -> :ok
     end
   end

@@ -31,8 +31,8 @@ defmodule Pipeline.Plugin.Manager.RecoveryTest do
   defp run(instance), do: Hook.run(instance, :step, [], &Enum.reverse/1)
 
   defp load_async(plugins, instance) do
-    test = self()
-    Task.start(fn -> send(test, {:loaded, Manager.load_plugins(plugins, instance: instance)}) end)
+    {:ok, pid} = Task.start(fn -> Manager.load_plugins(plugins, instance: instance) end)
+    pid
   end
 
   defp kill(pid) do
@@ -64,7 +64,8 @@ defmodule Pipeline.Plugin.Manager.RecoveryTest do
   end
 
   test "a plugin that crashes while others of its load still start is started again", %{instance: instance} do
-    load_async([{first(), %{test: self()}}, {second(), %{test: self(), wait: [:start]}}], instance)
+    plugins = [{first(), %{test: self()}}, {second(), %{test: self(), wait: [:start]}}]
+    load = Task.async(fn -> Manager.load_plugins(plugins, instance: instance) end)
     assert_receive {:start, :first, before}, 20_000
     assert_receive {:start, :second, waiting}, 20_000
 
@@ -72,7 +73,7 @@ defmodule Pipeline.Plugin.Manager.RecoveryTest do
     assert_receive {:init, :first, again} when again != before, 20_000
     send(waiting, :go)
     assert_receive {:start, :first, ^again}, 20_000
-    assert_receive {:loaded, {:ok, _}}, 20_000
+    assert Task.await(load, 20_000) == {:ok, [:first, :second]}
 
     assert [%{id: :first, state: :started, pid: ^again}, %{state: :started}] =
              Manager.list_plugins(instance: instance)
