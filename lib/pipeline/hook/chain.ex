@@ -44,8 +44,8 @@ defmodule Pipeline.Hook.Chain do
           around: (term, Compiler.step() -> result),
           # `nil` in a chain that belongs to no instance.
           counters: PointCounters.t() | nil,
-          # The runs on this version; those on earlier versions that may still have some, with the plugins of their
-          # hooks; and the number of runs that began on versions before those.
+          # The runs on this version; those on earlier versions that may still have some, with the plugins of
+          # their hooks; and the number of runs that began on versions before those.
           drain: Drain.t() | nil,
           earlier: [{Drain.t(), [Pipeline.Plugin.plugin_id()]}],
           begun: non_neg_integer,
@@ -59,7 +59,8 @@ defmodule Pipeline.Hook.Chain do
   @doc """
   A chain of these hooks, in place of an old one if there is one.
 
-  The counters of the point, and of hooks that stay, go on. So do the options for listeners, unless others are given.
+  The counters of the point, and of hooks that stay, go on. So do the options for listeners, unless others are
+  given.
   """
   @spec new(atom, atom | nil, Spec.mode(), [Registration.t()], t | nil, Spec.listening() | nil) :: t
   def new(point, instance, mode, registrations, old \\ nil, listening \\ nil) do

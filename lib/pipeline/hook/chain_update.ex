@@ -57,8 +57,8 @@ defmodule Pipeline.Hook.ChainUpdate do
   @doc """
   Puts the hooks of some plugins back, `before` being the chains that had them.
 
-  Hooks that have come since can contradict their constraints. The constraints on that point are then given up, and the
-  second element says which ones contradicted each other.
+  Hooks that have come since can contradict their constraints. The constraints on that point are then given
+  up, and the second element says which ones contradicted each other.
   """
   @spec put_back(current, atom, t, [Pipeline.Plugin.plugin_id()], map) :: {t, [String.t()]}
   def put_back(current, instance, before, plugins, dependencies) do

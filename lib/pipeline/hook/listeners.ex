@@ -61,7 +61,8 @@ defmodule Pipeline.Hook.Listeners do
     end
   end
 
-  # Results come in the order of the listeners. Those that run when the result of the point is known are killed.
+  # Results come in the order of the listeners. Those that run when the result of the point is known are
+  # killed.
   defp side_by_side(listeners, context, instance, concurrency, mode) do
     supervisor = Names.via(instance || Pipeline.Instance.default(), :hook_tasks)
     propagate = Propagation.capture()

@@ -1,7 +1,7 @@
 defmodule Pipeline.Hook.Selection do
   @moduledoc false
-  # A chain with the hooks of some plugins only, for runs with `only:` or `except:`. It is compiled in the first such run
-  # and kept, until the chain of the point is replaced.
+  # A chain with the hooks of some plugins only, for runs with `only:` or `except:`. It is compiled in the
+  # first such run and kept, until the chain of the point is replaced.
 
   alias Pipeline.Hook.{Chain, Published}
 

@@ -2,8 +2,9 @@ defmodule Pipeline.Instance.Caller do
   @moduledoc false
   # The instance that the calling process works for, and the callback that the manager waits for in it.
   #
-  # The process of a plugin, and a process that runs a hook point, have the instance in their dictionary. Processes that
-  # these start as tasks or under supervisors have it through their `$callers` and `$ancestors`.
+  # The process of a plugin, and a process that runs a hook point, have the instance in their dictionary.
+  # Processes that these start as tasks or under supervisors have it through their `$callers` and
+  # `$ancestors`.
 
   alias Pipeline.Instance
 
