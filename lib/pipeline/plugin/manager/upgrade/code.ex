@@ -30,7 +30,8 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
   @doc """
   Takes a module out of the VM. Nobody that runs it is ended: first what is old already goes, then what becomes old.
 
-  Native code stays: OTP 25 was seen to crash when it was taken out while its functions ran.
+  Native code stays. A function on a dirty scheduler goes on after its process was killed and its module purged; if it
+  then makes a resource, whose type the VM has freed with the module, it corrupts memory.
   """
   @spec purge(module) :: :ok | {:error, {:code_in_use, [pid]} | {:native_code, module}}
   def purge(module) do
