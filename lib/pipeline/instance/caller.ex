@@ -12,6 +12,18 @@ defmodule Pipeline.Instance.Caller do
     :ok
   end
 
+  @doc "Runs a callback of a plugin of this instance in a process that is no process of the plugin."
+  @spec within(instance :: term, (() -> result)) :: result when result: term
+  def within(instance, fun) do
+    before = Process.put(@instance, instance)
+
+    try do
+      fun.()
+    after
+      if before == nil, do: Process.delete(@instance), else: Process.put(@instance, before)
+    end
+  end
+
   @doc "The instance whose plugin the calling process is, `nil` if it is none."
   @spec instance() :: term | nil
   def instance, do: Process.get(@instance)

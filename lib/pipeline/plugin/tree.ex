@@ -12,7 +12,7 @@ defmodule Pipeline.Plugin.Tree do
 
   use Supervisor
 
-  alias Pipeline.Instance.Names
+  alias Pipeline.Instance.{Caller, Names}
   alias Pipeline.Plugin.{Registry, Restart, StartPhase, Termination, Wave, Wrapper}
   alias Pipeline.Plugin.Resources.Limits
 
@@ -143,7 +143,10 @@ defmodule Pipeline.Plugin.Tree do
     %{module: module, config: config} = current(tree, Registry.info(Registry.owned(tree.instance), tree.id))
 
     if function_exported?(module, :children, 1),
-      do: Enum.map(module.children(config), &Supervisor.child_spec(&1, [])),
+      do:
+        Caller.within(tree.instance, fn ->
+          Enum.map(module.children(config), &Supervisor.child_spec(&1, []))
+        end),
       else: []
   end
 
@@ -167,6 +170,8 @@ defmodule Pipeline.Plugin.Tree do
   @impl Supervisor
   def init({instance, id, restart}) do
     :ok = Names.label(instance, {:tree, id})
+    # The start functions of children run here.
+    Caller.enter(instance)
     Supervisor.init([], [strategy: :rest_for_one] ++ Restart.supervisor_options(restart))
   end
 
