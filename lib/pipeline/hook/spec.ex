@@ -6,7 +6,7 @@ defmodule Pipeline.Hook.Spec do
         use Pipeline.Hook.Spec
 
         hookpoint :validate_node, kinds: [:before], context: [:node], doc: "refuses a node that cannot run"
-        hookpoint :route, mode: :first, doc: "who takes this request; the first answer wins"
+        hookpoint :route, mode: :first, doc: "chooses a handler; the first answer wins"
       end
 
   A plugin that names the spec (`use Pipeline.Plugin, hooks: MyApp.Hooks`) is checked against it when it is
@@ -16,16 +16,16 @@ defmodule Pipeline.Hook.Spec do
 
   ## Options of a hook point
 
-    * `:mode` - how a run goes: `:chain` (default), `:first`, `:collect` or `:notify`, see `Pipeline.Hook`
-    * `:kinds` - the kinds of hook it takes; by default every kind that its mode has: `:before`, `:after`,
-      `:around` and `:replace` for a chain, `:listen` for the others
+    * `:mode` - `:chain` (default), `:first`, `:collect` or `:notify`, see `Pipeline.Hook`
+    * `:kinds` - the kinds of hooks that it takes, by default all of its mode: `:before`, `:after`, `:around`
+      and `:replace` for a chain, `:listen` for the others
     * `:context` - the keys that hooks can expect in the context, for readers
-    * `:doc` - what the point is for
+    * `:doc` - the purpose of the point
   """
 
   alias Pipeline.Options
 
-  @typedoc "How a run of a hook point goes."
+  @typedoc "The mode of a hook point, see `Pipeline.Hook`."
   @type mode :: :chain | :first | :collect | :notify
 
   @typedoc "A declared hook point."
@@ -78,7 +78,7 @@ defmodule Pipeline.Hook.Spec do
   end
 
   @doc """
-  Whether a hook of this kind may stand on this point of the spec.
+  Checks whether a point of the spec takes hooks of a kind.
 
   The error is a sentence for the plugin's author.
   """
@@ -106,7 +106,7 @@ defmodule Pipeline.Hook.Spec do
     end
   end
 
-  @doc "The mode in which a spec declares a point, `nil` where it does not."
+  @doc "The mode of a point, `nil` if the spec does not declare it."
   @spec mode(module, atom) :: mode | nil
   def mode(spec, point) do
     case spec.__hookpoints__() do
