@@ -160,7 +160,10 @@ defmodule Pipeline.Plugin.Tree do
     %{module: module, config: config} = now(tree)
 
     if function_exported?(module, :children, 1),
-      do: Enum.map(module.children(config), &Supervisor.child_spec(&1, [])),
+      do:
+        Caller.within(tree.instance, fn ->
+          Enum.map(module.children(config), &Supervisor.child_spec(&1, []))
+        end),
       else: []
   end
 
