@@ -35,6 +35,10 @@ defmodule Pipeline.Instance.Names do
     end
   end
 
+  @doc "The instances that have a manager."
+  @spec instances() :: [term]
+  def instances, do: Registry.select(__MODULE__, [{{{:"$1", :manager}, :_, :_}, [], [:"$1"]}])
+
   # From Elixir 1.17 on.
   if function_exported?(Process, :set_label, 1) do
     @doc "Labels the calling process for tools, since they do not show names of this Registry."

@@ -31,6 +31,7 @@ defmodule Pipeline.Plugin.Application do
       Pipeline.Events.Subscriptions,
       Pipeline.Hook.Epoch,
       Pipeline.Cluster.Scope,
+      Pipeline.Package.Server,
       {Pipeline.Plugin.Manager, default}
     ]
 

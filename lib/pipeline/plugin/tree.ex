@@ -13,7 +13,7 @@ defmodule Pipeline.Plugin.Tree do
   use Supervisor
 
   alias Pipeline.Instance.Names
-  alias Pipeline.Plugin.{Registry, Restart, StartPhase, Termination, Wave, Wrapper}
+  alias Pipeline.Plugin.{Packages, Registry, Restart, StartPhase, Termination, Wave, Wrapper}
   alias Pipeline.Plugin.Resources.Limits
 
   # Milliseconds for stop/1, as many as a supervisor gives a worker, and for the whole tree.
@@ -39,7 +39,7 @@ defmodule Pipeline.Plugin.Tree do
           phase: StartPhase.t()
         }
 
-  @type error :: {:error, {:children | :init, reason :: term}}
+  @type error :: {:error, {:application | :children | :init, reason :: term}}
 
   @doc "The tree of a plugin as the registry has it, or is to have it."
   @spec new(map, atom, timeout) :: t
@@ -81,10 +81,17 @@ defmodule Pipeline.Plugin.Tree do
   @doc "Starts the plugin's children and its process. Returns the process once its init/1 has returned."
   @spec fill(t, pid) :: {:ok, pid} | error
   def fill(%__MODULE__{} = tree, supervisor) do
-    with {:ok, children} <- list_children(tree),
+    with :ok <- start_application(tree, supervisor),
+         {:ok, children} <- list_children(tree),
          :ok <- start_children(children, tree, supervisor) do
       start_child(supervisor, :init, process(tree))
     end
+  end
+
+  # The one of the package that the plugin is from, if it is from one.
+  defp start_application(%__MODULE__{module: module}, supervisor) do
+    with {:error, reason} <- Packages.implementation().start(module, supervisor),
+         do: {:error, {:application, reason}}
   end
 
   defp list_children(tree) do
@@ -197,6 +204,7 @@ defmodule Pipeline.Plugin.Tree do
       end
 
       Termination.await([pid | within])
+      Packages.implementation().release(pid)
     end
 
     :ok
