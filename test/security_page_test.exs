@@ -45,7 +45,10 @@ defmodule Pipeline.SecurityPageTest do
 
   # What the suite runs, by module or Rust file.
   defp tests do
-    elixir = for path <- Path.wildcard(Path.join(@root, "test/**/*_test.exs")), do: elixir_tests(path)
+    elixir =
+      for folder <- ["test", "packages/*/test"],
+          path <- Path.wildcard(Path.join([@root, folder, "**/*_test.exs"])),
+          do: elixir_tests(path)
 
     rust =
       for path <- Path.wildcard(Path.join(@root, "native/*/tests/*.rs")),
