@@ -8,6 +8,7 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   alias Pipeline.Hook.{ChainStore, ChainUpdate, Definition, Registration, Spec}
   alias Pipeline.Plugin.Config.Reference
   alias Pipeline.Plugin.{Dependents, Error, Handle, Registry}
+  alias Pipeline.Secrets
   alias Pipeline.Plugin.Manager.{Candidate, Operation, State}
 
   # More than one can sensibly have; what is above would only mix with the next plugin's.
@@ -296,7 +297,9 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   defp sentence(:ok), do: nil
   defp sentence(error), do: error
 
-  defp error(%{manifest: manifest, module: module}, sentence) do
-    %Error{plugin: manifest.id, module: module, step: :hooks, reason: {:invalid_hook, sentence}}
+  # The configuration of a native hook can have a value of the plugin's in it.
+  defp error(%{manifest: manifest, module: module, secrets: secrets}, sentence) do
+    reason = {:invalid_hook, Secrets.conceal(sentence, secrets)}
+    %Error{plugin: manifest.id, module: module, step: :hooks, reason: reason}
   end
 end
