@@ -2,7 +2,7 @@
 
 for file <-
       ~w(effort warm_up machine pair points table core_process original_hook_manager callbacks closures by_hand counting registry
-         resolution discovery hooks circuits dispatch redaction work ticker loading readers plugins core native_or_elixir report) do
+         resolution discovery hooks circuits dispatch redaction work ticker loading draining readers plugins core native_or_elixir report) do
   Code.require_file("elixir/#{file}.ex", __DIR__)
 end
 
@@ -17,6 +17,7 @@ groups = [
   work: Bench.Work,
   ticker: Bench.Ticker,
   loading: Bench.Loading,
+  draining: Bench.Draining,
   readers: Bench.Readers,
   plugins: Bench.Plugins,
   core: Bench.Core

@@ -29,6 +29,7 @@ defmodule Pipeline.Plugin do
     * `:hooks` - a module that uses `Pipeline.Hook.Spec`, against which every hook is checked
     * `:limits` - how much its process may use, see `Pipeline.Plugin.Resources`
     * `:restart` - how often it is restarted, see "Restarts" below
+    * `:shutdown` - milliseconds that `c:stop/1` may take before the process is killed, by default 5000
 
   ## The manifest
 
@@ -57,6 +58,11 @@ defmodule Pipeline.Plugin do
   `Pipeline.Plugin.Manager.load_plugin/3` takes the same option, which wins over the plugin's, and
   `Pipeline.Plugin.Manager.start_link/1` takes one for all plugins that say nothing else.
 
+  ## Shutdown
+
+  A plugin stops before those that it depends on, also when its instance ends, so that `c:stop/1` can still call them. One
+  that takes longer than its `:shutdown` is killed, which is logged. Its children then have 5 seconds together.
+
   ## Configuration
 
   `c:config_schema/0` describes the configuration (`Pipeline.Plugin.ConfigSchema`). The manager validates the
@@ -69,6 +75,7 @@ defmodule Pipeline.Plugin do
   healthy if its process answers.
   """
 
+  alias Pipeline.Instance
   alias Pipeline.Plugin.Manifest
 
   @typedoc "The name of a plugin, unique in its instance."
@@ -146,6 +153,13 @@ defmodule Pipeline.Plugin do
   """
   @callback health(state) :: :ok | {:ok, details :: term} | {:error, reason :: term}
 
+  @doc """
+  Returns the state as tools show it, in `:sys.get_status/1` and in crash reports.
+
+  Secret values of the configuration are replaced in what it returns, as they are in the state without this callback.
+  """
+  @callback format_status(state) :: term
+
   @optional_callbacks children: 1,
                       init: 1,
                       start: 1,
@@ -156,7 +170,19 @@ defmodule Pipeline.Plugin do
                       code_change: 3,
                       config_schema: 0,
                       update_config: 2,
-                      health: 1
+                      health: 1,
+                      format_status: 1
+
+  @doc """
+  Returns the instance of the plugin whose code asks, or the one that the application starts.
+
+  It is known in every callback, and in the start functions of `c:children/1`, so a child can take a name of its own in
+  each instance:
+
+      def start_link(size), do: GenServer.start_link(__MODULE__, size, name: via(Pipeline.Plugin.current_instance()))
+  """
+  @spec current_instance() :: term
+  def current_instance, do: Instance.Caller.instance()
 
   @doc false
   defmacro __using__(opts) do
@@ -199,10 +225,14 @@ defmodule Pipeline.Plugin do
       def __restart__, do: unquote(Macro.escape(declaration.restart))
 
       @doc false
+      def __shutdown__, do: unquote(declaration.shutdown)
+
+      @doc false
       def child_spec(opts) do
         %{
           id: __MODULE__,
-          start: {Pipeline.Plugin.Wrapper, :start_link, [{__MODULE__, opts}]},
+          start:
+            {Pipeline.Plugin.Wrapper, :start_link, [{__MODULE__, Pipeline.Plugin.Wrapper.hide_config(opts)}]},
           type: :worker,
           restart: :permanent
         }

@@ -52,9 +52,15 @@ defmodule Pipeline.LeakCycles do
   defp measure(report, number) do
     alone(fn ->
       measured = if number == 0, do: LeakCheck.measure(), else: LeakCheck.measure(like: read(report, 0))
-      measured = Map.put(measured, :code_loaded?, :erlang.check_old_code(Hook.Dispatch))
+      measured = Map.put(measured, :reloaded, reloaded())
       File.write!(file(report, number), :erlang.term_to_binary(measured))
     end)
+  end
+
+  # Modules of the library that were loaded more than once.
+  defp reloaded do
+    {:ok, modules} = :application.get_key(:pipeline_plugin, :modules)
+    Enum.filter(modules, &:erlang.check_old_code/1)
   end
 
   defp read(report, number), do: report |> file(number) |> File.read!() |> :erlang.binary_to_term()

@@ -106,7 +106,8 @@ defmodule Mix.Tasks.Pipeline.Gen.Plugin do
     type = type!(opts[:type])
     {type_atom, provided} = Map.get(@provided, type, {nil, nil})
     app = Mix.Project.config()[:app]
-    plugin = "#{app |> Atom.to_string() |> Macro.camelize()}.Plugins.#{alias_name}"
+    instance = "#{app |> Atom.to_string() |> Macro.camelize()}.Plugins"
+    plugin = "#{instance}.#{alias_name}"
     crate = name <> "_hooks"
 
     [
@@ -115,6 +116,7 @@ defmodule Mix.Tasks.Pipeline.Gen.Plugin do
       type: type,
       type_atom: type_atom,
       plugin: plugin,
+      instance: instance,
       provides: provided && "#{plugin}.#{provided}",
       summary: @summaries[type],
       capabilities: capabilities!(type, type_atom, name, Keyword.get_values(opts, :capability)),
@@ -241,11 +243,11 @@ defmodule Mix.Tasks.Pipeline.Gen.Plugin do
     The plugin is #{assigns[:plugin]}. Next:
     #{if assigns[:native], do: native_steps(assigns)}
       * mix test test/#{assigns[:app]}/plugins/#{assigns[:name]}_test.exs
-      * load it when your application starts, in config/config.exs:
+      * load it when your application starts, in its supervision tree, after what the plugin needs:
 
-            config :pipeline_plugin, plugins: [#{assigns[:plugin]}]
+            {Pipeline.Plugin.Manager, name: #{assigns[:instance]}, plugins: [#{assigns[:plugin]}]}
 
-        or at any time: Pipeline.Plugin.Manager.load_plugin(#{assigns[:plugin]})
+        or at any time: Pipeline.Plugin.Manager.load_plugin(#{assigns[:plugin]}, %{}, instance: #{assigns[:instance]})
     #{unless formatter_knows?(), do: formatter_step()}\
     """
   end

@@ -1,16 +1,16 @@
 defmodule Pipeline.Hook.Budget do
   @moduledoc false
-  # How long a run of fused native hooks may keep a normal scheduler, in microseconds. Read when a segment is built:
-  # that of the instance, or that of `config :pipeline_plugin, hook_budget: 500`.
+  # How long fused native hooks may occupy a normal scheduler, in microseconds. A segment has the budget of
+  # its instance, by default that of `config :pipeline_plugin, hook_budget: 500`.
 
   @behaviour Pipeline.Instance.Published
 
-  # A week; in nanoseconds it has room to be added to.
+  # A week. In nanoseconds it can still be added to without an overflow.
   @longest 604_800_000_000
 
   @type t :: pos_integer | :infinity
 
-  @doc "A budget, or an error that says what one is; `nil` stands for none given."
+  @doc "Checks a budget; `nil` stands for none."
   @spec check!(term) :: t | nil
   def check!(nil), do: nil
   def check!(:infinity), do: :infinity

@@ -1,225 +1,204 @@
 defmodule Pipeline.Hook.Chain do
   @moduledoc false
-  # The hooks of one point in the order that the core gave them, and the closures made of them:
-  #
-  #     around 1 ( around 2 ( … after-chain( before-chain( replace or core ) ) … ) )
-  #
-  # They are made when the chain is published: native hooks are fused, time limits wrapped, and all is closed, once for
-  # runs without a base operation and once for those that bring one.
+  # The hooks of one point in the order that the core gave them, and the closures that they are compiled into.
 
   alias Pipeline.Hook.{
-    Circuit,
-    Closures,
+    Compiler,
+    Drain,
     HookCounters,
     Listeners,
-    NativeStep,
     PointCounters,
     Registration,
+    Sampling,
     Segment,
-    Skip,
-    TimeLimit,
-    Traced
+    Spec
   }
 
-  alias Pipeline.Native
-
-  defstruct [
+  @enforce_keys [
     :point,
     :instance,
     :mode,
-    :mark,
-    :layers,
-    :single,
+    :listening,
+    :registrations,
+    :stages,
     :call,
     :around,
-    :runs,
-    :limits,
-    entries: [],
-    traces: [],
-    declared?: false
+    :counters,
+    :new?
   ]
+  defstruct @enforce_keys ++
+              [:drain, :sampled, earlier: [], begun: 0, single: [], traces: [], declared?: false]
 
-  @type step :: (term -> term)
-  @type result :: {:ok, term} | {:error, term} | :ok
-
-  @typedoc "What tells a chain from all others, on the stack of a run."
-  @type mark :: {:"$pipeline_chain", pos_integer}
-
-  @typedoc "A chain as runs find it: what they need without looking into it."
-  @type published ::
-          {mark, call :: (term -> result), around :: (term, step -> result), PointCounters.t(),
-           PointCounters.limits(), t}
-
-  @typedoc "A hook, or several fused, ready to be closed around what comes next."
-  @type ready :: Segment.t() | {Registration.t(), function}
-
-  @typedoc "The parts of a chain, the innermost first; of the after hooks also the closure."
-  @type layers :: [ready | {:after, [ready], step}]
+  @type result :: Compiler.result() | :ok
 
   @type t :: %__MODULE__{
           point: atom,
           instance: atom | nil,
-          mode: Pipeline.Hook.Spec.mode(),
-          mark: mark,
-          entries: [Registration.t()],
-          # Of a chain that is not closed yet there is nothing of these.
-          layers: layers | nil,
-          # The same with each native hook by itself, for runs that are traced.
-          single: layers | nil,
-          call: (term -> result) | nil,
-          around: (term, step -> result) | nil,
+          mode: Spec.mode(),
+          listening: Spec.listening(),
+          registrations: [Registration.t()],
+          stages: [Compiler.stage()],
+          # The same with each native hook in a stage of its own, for runs that are traced.
+          single: [Compiler.stage()],
+          call: (term -> result),
+          around: (term, Compiler.step() -> result),
           # `nil` in a chain that belongs to no instance.
-          runs: PointCounters.t() | nil,
-          limits: PointCounters.limits() | nil,
+          counters: PointCounters.t() | nil,
+          # The runs on this version; those on earlier versions that may still have some, with the plugins of
+          # their hooks; and the number of runs that began on versions before those.
+          drain: Drain.t() | nil,
+          earlier: [{Drain.t(), [Pipeline.Plugin.plugin_id()]}],
+          begun: non_neg_integer,
+          # Whether it has hooks that no published version has had.
+          new?: boolean,
+          sampled: Sampling.rate(),
           traces: [Pipeline.Hook.Trace.t()],
           declared?: boolean
         }
 
-  @doc "A chain in place of an old one, if there is one: what is counted of the point and of hooks that stay goes on."
-  @spec new(atom, atom | nil, Pipeline.Hook.Spec.mode(), [Registration.t()], t | nil) :: t
-  def new(point, instance, mode, entries, old \\ nil) do
-    runs = if instance, do: (old && old.runs) || PointCounters.new()
-    new? = old == nil or Enum.any?(entries, &(&1.tally == nil))
+  @doc """
+  A chain of these hooks, in place of an old one if there is one.
 
-    %__MODULE__{
-      point: point,
-      instance: instance,
-      mode: mode,
-      mark: {:"$pipeline_chain", System.unique_integer([:positive])},
-      entries: if(runs && new?, do: Enum.map(entries, &count(&1, runs)), else: entries),
-      runs: runs,
-      limits: if(runs, do: if(new?, do: PointCounters.limits(runs), else: old.limits)),
-      declared?: old != nil and old.declared?
-    }
-    |> close(old)
-    |> trace(if(old, do: old.traces, else: []))
+  The counters of the point, and of hooks that stay, go on. So do the options for listeners, unless others are
+  given.
+  """
+  @spec new(atom, atom | nil, Spec.mode(), [Registration.t()], t | nil, Spec.listening() | nil) :: t
+  def new(point, instance, mode, registrations, old \\ nil, listening \\ nil) do
+    listening = listening || if(old, do: old.listening, else: Spec.listening(nil, point))
+    counters = if instance, do: (old && old.counters) || PointCounters.new()
+    new? = Enum.any?(registrations, &(&1.counters == nil))
+    begun = if old, do: begun(old), else: 0
+
+    registrations =
+      if counters && new?,
+        do: Enum.map(registrations, &join(&1, instance, counters, begun)),
+        else: registrations
+
+    stages = registrations |> Compiler.stages() |> keep(old)
+    of_point = %{point: point, instance: instance, mode: mode, listening: listening}
+    {call, around} = compile(of_point, stages)
+
+    trace(
+      %__MODULE__{
+        point: point,
+        instance: instance,
+        mode: mode,
+        listening: listening,
+        registrations: registrations,
+        stages: stages,
+        call: call,
+        around: around,
+        counters: counters,
+        sampled: Sampling.of(instance),
+        new?: old == nil or old.new? or new?
+      }
+      |> follow(old),
+      if(old, do: old.traces, else: [])
+    )
   end
 
-  defp count(%Registration{tally: nil} = entry, runs), do: %{entry | tally: HookCounters.new(runs)}
-  defp count(entry, _runs), do: entry
+  @doc "The same version with some of its hooks."
+  @spec select(t, (Registration.t() -> boolean)) :: t
+  def select(%__MODULE__{} = chain, selected?) do
+    registrations = Enum.filter(chain.registrations, selected?)
+    stages = registrations |> Compiler.stages() |> keep(chain)
+    {call, around} = compile(chain, stages)
+    selected = %{chain | registrations: registrations, stages: stages, call: call, around: around}
+    trace(%{selected | traces: []}, chain.traces)
+  end
+
+  defp follow(chain, nil), do: chain
+  defp follow(chain, old), do: Map.merge(chain, Map.take(old, [:drain, :earlier, :begun, :declared?]))
+
+  defp join(%Registration{counters: nil} = hook, instance, counters, begun),
+    do: %{
+      hook
+      | instance: instance,
+        handle: hook.handle && %{hook.handle | instance: instance},
+        counters: HookCounters.new(counters, begun)
+    }
+
+  defp join(hook, _instance, _counters, _begun), do: hook
+
+  # A segment whose hooks are the same stays, with the statistics that its library has of it.
+  defp keep(stages, nil), do: stages
+
+  defp keep(stages, old) do
+    segments = for %Segment{} = segment <- old.stages, into: %{}, do: {segment.hooks, segment}
+
+    Enum.map(stages, fn
+      %Segment{hooks: hooks} = segment -> Map.get(segments, hooks, segment)
+      hook -> hook
+    end)
+  end
+
+  defp compile(%{mode: :chain}, stages), do: {Compiler.call(stages), Compiler.around(stages)}
+
+  defp compile(point, stages) do
+    run = Listeners.compile(point, stages)
+    {&run.(&1, nil), run}
+  end
 
   @doc "The chain with these traces."
   @spec trace(t, [Pipeline.Hook.Trace.t()]) :: t
-  def trace(%__MODULE__{} = chain, []), do: %{chain | traces: [], single: nil}
+  def trace(%__MODULE__{} = chain, []), do: %{chain | traces: [], single: []}
+  def trace(%__MODULE__{traces: [_ | _]} = chain, traces), do: %{chain | traces: traces}
 
-  def trace(%__MODULE__{mode: :chain, single: nil} = chain, traces) do
-    single = fn entries, kind -> Enum.flat_map(entries, &Segment.fuse([&1], kind, chain.instance)) end
-    %{chain | traces: traces, single: layers(chain.entries, chain.instance, single)}
-  end
+  def trace(%__MODULE__{} = chain, traces),
+    do: %{chain | traces: traces, single: Compiler.single_stages(chain.registrations)}
 
-  def trace(%__MODULE__{} = chain, traces), do: %{chain | traces: traces}
-
-  @doc "Whether the point is there: one that nobody declares is as long as it has hooks."
+  @doc "Whether the point is there. A point that no spec declares is there as long as it has hooks."
   @spec standing?(t | nil) :: boolean
   def standing?(nil), do: false
-  def standing?(%__MODULE__{} = chain), do: chain.entries != [] or chain.declared?
+  def standing?(%__MODULE__{} = chain), do: chain.registrations != [] or chain.declared?
 
   @doc "The chain if it is to be kept, for its point or for a trace of it."
   @spec kept(t) :: t | nil
   def kept(%__MODULE__{} = chain), do: if(standing?(chain) or chain.traces != [], do: chain)
 
-  @doc "The chain as runs find it. Not made by `Dispatch`, whose code is not there for long (`Epoch`)."
-  @spec published(t) :: published
-  def published(%__MODULE__{traces: []} = chain) do
-    {chain.mark, chain.call, chain.around, chain.runs, chain.limits, chain}
+  @doc "The number of runs of the point that began."
+  @spec begun(t) :: non_neg_integer
+  def begun(%__MODULE__{drain: nil, begun: begun}), do: begun
+
+  def begun(%__MODULE__{} = chain) do
+    Enum.reduce(versions(chain), chain.begun, fn {drain, _plugins}, sum -> sum + Drain.begun(drain) end)
   end
 
-  def published(%__MODULE__{} = chain) do
-    call = fn context -> Traced.run(chain, context, nil, 0) end
-    around = fn context, core -> Traced.run(chain, context, core, 0) end
-    {chain.mark, call, around, chain.runs, chain.limits, chain}
+  @doc "The versions of a chain that may have runs with hooks of these plugins."
+  @spec drains(t, [Pipeline.Plugin.plugin_id()]) :: [Drain.t()]
+  def drains(%__MODULE__{} = chain, plugins) do
+    for {drain, of} <- versions(chain), Enum.any?(plugins, &(&1 in of)), do: drain
   end
 
-  @doc "Runs the chain around a base operation, or around none."
-  @spec run(t, term, step | nil) :: result
+  @doc "The versions of a published chain that may have runs, with the plugins of their hooks; the newest first."
+  @spec versions(t) :: [{Drain.t(), [Pipeline.Plugin.plugin_id()]}, ...]
+  def versions(%__MODULE__{drain: drain, earlier: earlier, registrations: registrations}),
+    do: [{drain, Enum.map(registrations, & &1.plugin)} | earlier]
+
+  @doc "Runs the chain with a base operation, or with none."
+  @spec run(t, term, Compiler.step() | nil) :: result
   def run(%__MODULE__{call: call}, context, nil), do: call.(context)
   def run(%__MODULE__{around: around}, context, core), do: around.(context, core)
 
-  defp close(%__MODULE__{mode: :chain} = chain, old) do
-    layers = layers(chain.entries, chain.instance, &fuse(&1, &2, chain.instance, standing(old)))
-    call = Closures.call(layers, chain.instance)
-    %{chain | layers: layers, call: call, around: Closures.around(layers, chain.instance)}
+  @doc "Runs stages of the chain once, with an instrument."
+  @spec run(t, [Compiler.stage()], term, Compiler.step() | nil, Compiler.instrument()) :: result
+  def run(%__MODULE__{mode: :chain}, stages, context, core, instrument),
+    do: Compiler.run(stages, context, core, instrument)
+
+  def run(%__MODULE__{} = chain, stages, context, core, instrument),
+    do: Listeners.compile(chain, stages, instrument).(context, core)
+
+  @doc "The hooks as `Pipeline.Hook.chain/2` shows them. Native hooks have the number of their native call."
+  @spec describe(t) :: [map]
+  def describe(%__MODULE__{stages: stages}) do
+    {described, _native_calls} =
+      Enum.flat_map_reduce(stages, 0, fn stage, calls ->
+        case Enum.map(Compiler.hooks(stage), &Registration.describe/1) do
+          [%{tier: :native} | _] = hooks -> {Enum.map(hooks, &Map.put(&1, :segment, calls + 1)), calls + 1}
+          hooks -> {hooks, calls}
+        end
+      end)
+
+    described
   end
-
-  defp close(%__MODULE__{} = chain, _old) do
-    call = fn context -> Listeners.run(chain, context, nil) end
-    %{chain | layers: [], call: call, around: fn context, core -> Listeners.run(chain, context, core) end}
-  end
-
-  # A segment whose hooks are the same stays, with what the library has measured of it.
-  defp fuse(entries, kind, instance, standing) do
-    entries
-    |> Segment.fuse(kind, instance)
-    |> Enum.map(fn
-      %Segment{entries: entries} = segment -> Map.get(standing, {kind, entries}, segment)
-      %Registration{} = entry -> entry
-    end)
-  end
-
-  defp standing(%__MODULE__{layers: layers}) do
-    for layer <- layers,
-        %Segment{} = segment <- readies(layer),
-        into: %{},
-        do: {{segment.phase, segment.entries}, segment}
-  end
-
-  defp standing(nil), do: %{}
-
-  defp layers(entries, instance, fuse) do
-    kinds = Enum.group_by(entries, & &1.kind)
-
-    [around, before, replace, rest] =
-      for kind <- [:around, :before, :replace, :after] do
-        kinds |> Map.get(kind, []) |> fuse.(kind) |> Enum.map(&ready(&1, instance)) |> Enum.reverse()
-      end
-
-    rest = if rest == [], do: [], else: [{:after, rest, Closures.nest(rest, instance)}]
-    replace ++ before ++ rest ++ around
-  end
-
-  defp ready(%Segment{} = segment, _instance), do: segment
-  defp ready(%Registration{circuit: nil} = entry, instance), do: {entry, fun(entry, instance)}
-
-  defp ready(%Registration{} = entry, instance),
-    do: {entry, Circuit.wrap(entry, fun(entry, instance), instance)}
-
-  defp fun(%Registration{call: %Native.Hook{}} = entry, _instance), do: NativeStep.fun(entry)
-  defp fun(%Registration{call: fun, timeout: nil}, _instance), do: fun
-
-  defp fun(%Registration{call: fun, timeout: timeout} = entry, instance) do
-    TimeLimit.wrap(fun, timeout, entry.max_heap, instance)
-  end
-
-  @doc "The closure of a hook around what comes next."
-  @spec step(ready, step, atom | nil) :: step
-  def step(%Segment{} = segment, next, instance), do: Segment.step(segment, next, instance)
-
-  def step({%Registration{on_error: :skip} = entry, fun}, next, instance),
-    do: Skip.step(entry, fun, next, instance)
-
-  def step({entry, fun}, next, instance), do: Closures.step(entry, fun, next, instance)
-
-  @doc "The parts of a layer."
-  @spec readies(ready | {:after, [ready], step}) :: [ready]
-  def readies({:after, readies, _closure}), do: readies
-  def readies(ready), do: [ready]
-
-  @doc "The hooks that a closure is made of."
-  @spec hooks(ready) :: [Registration.t()]
-  def hooks(%Segment{entries: entries}), do: Tuple.to_list(entries)
-  def hooks({%Registration{} = entry, _fun}), do: [entry]
-
-  @doc "The same hook, telling an observer of failures that are skipped."
-  @spec observe(ready, (Pipeline.Hook.Error.t() -> term), atom | nil) :: ready
-  def observe(%Segment{entries: entries} = segment, observer, _instance) do
-    observed = for entry <- Tuple.to_list(entries), do: %{entry | observer: observer}
-    %{segment | entries: List.to_tuple(observed)}
-  end
-
-  def observe({%Registration{circuit: nil} = entry, fun}, observer, _instance),
-    do: {%{entry | observer: observer}, fun}
-
-  # Its function holds the entry too.
-  def observe({%Registration{} = entry, _fun}, observer, instance),
-    do: ready(%{entry | observer: observer}, instance)
 end

@@ -3,12 +3,16 @@ defmodule Pipeline.Hook.ChainStore do
   # The chains of an instance, a persistent term for each point (`Pipeline.Hook.Dispatch`). A change of several points
   # becomes visible in one step: each term holds the new chain and the old one with the generation from which the new one
   # counts, and what publishes them is one write to an atomic counter. Later, when nothing more has changed, the new
-  # chains are put in place alone (`settle/1`), so that runs need not ask the counter. A run that has fetched a chain
+  # chains are put in place alone (`settle/1`), so that runs need not ask the counter. A run that has begun on a chain
   # finishes on it.
+  #
+  # Each chain is published as a version of its own, with its own counts of runs (`Pipeline.Hook.Drain`). A version that
+  # no run finds any more is closed right after. It is never put in place again: the same chain comes back as a new
+  # version.
   #
   # There is one writer, the manager of the instance.
 
-  alias Pipeline.Hook.{Chain, ChainUpdate, Dispatch, Trace}
+  alias Pipeline.Hook.{Chain, ChainUpdate, Dispatch, Drain, Published, Selection, Trace}
   alias Pipeline.Instance.Names
 
   @behaviour Pipeline.Instance.Published
@@ -20,8 +24,8 @@ defmodule Pipeline.Hook.ChainStore do
 
   @typedoc "What stands in the term of a point while several points change."
   @type pending ::
-          {:atomics.atomics_ref(), generation :: pos_integer, new :: Chain.published() | nil,
-           old :: Chain.published() | closed | nil}
+          {:pending, :atomics.atomics_ref(), generation :: pos_integer, new :: Published.t() | nil,
+           old :: Published.t() | closed | nil}
 
   @doc "Makes the table of an instance, with the points that the host's spec declares."
   @impl true
@@ -36,9 +40,9 @@ defmodule Pipeline.Hook.ChainStore do
     })
 
     # One by one: nobody runs hooks of an instance that is about to start.
-    for {point, %{mode: mode}} <- declared do
-      chain = %{Chain.new(point, instance, mode, []) | declared?: true}
-      replace(instance, point, Chain.published(chain))
+    for {point, %{mode: mode, listening: listening}} <- declared do
+      chain = %{Chain.new(point, instance, mode, [], nil, listening) | declared?: true}
+      replace(instance, point, Published.of(chain, nil))
     end
 
     :ok
@@ -64,25 +68,21 @@ defmodule Pipeline.Hook.ChainStore do
   @doc "The chain of a point, `nil` where nothing stands."
   @spec chain(atom, atom) :: Chain.t() | nil
   def chain(instance, point) do
-    case published(instance, point) do
-      {_mark, _call, _around, _runs, _limits, chain} ->
-        chain
-
-      nil ->
-        check!(instance)
-        nil
+    with nil <- standing(instance, point) do
+      check!(instance)
+      nil
     end
   end
 
   @typedoc "What stands in the term of a point that is closed, until its keeper ends."
-  @type closed :: {:closed, keeper :: pid, key :: term, Chain.published() | nil}
+  @type closed :: {:closed, {keeper :: pid, key :: term}, Published.t() | nil}
 
   @doc "What is next to be looked at where a run has found a point that is changed with others, or closed: then it waits."
-  @spec current(pending | closed) :: Chain.published() | pending | closed | nil
-  def current({:closed, keeper, key, _old}), do: await_open(key, keeper)
+  @spec current(pending | closed) :: Published.t() | pending | closed | nil
+  def current({:closed, {keeper, key}, _old}), do: await_open(key, keeper)
   def current(pending), do: visible(pending)
 
-  # Who waits here is in no run, and holds no chain, of which the mark on its stack would tell otherwise.
+  # A process that waits here is not in a run.
   defp await_open(key, keeper) do
     monitor = Process.monitor(keeper)
 
@@ -111,7 +111,7 @@ defmodule Pipeline.Hook.ChainStore do
 
   # Who has closed a point, if it is.
   defp keeper(term) do
-    with {:closed, keeper, _key, _old} <- visible(term), do: keeper, else: (_ -> nil)
+    with {:closed, {keeper, _key}, _old} <- visible(term), do: keeper, else: (_ -> nil)
   end
 
   @doc """
@@ -121,14 +121,16 @@ defmodule Pipeline.Hook.ChainStore do
   @spec lock(atom, [atom], pid) :: :ok
   def lock(instance, points, keeper) do
     for point <- points do
+      standing = standing(instance, point)
       :persistent_term.put(Dispatch.key(instance, point), closed(instance, point, keeper))
+      replaced(standing)
     end
 
     :ok
   end
 
   defp closed(instance, point, keeper) do
-    {:closed, keeper, Dispatch.key(instance, point), published(instance, point)}
+    {:closed, {keeper, Dispatch.key(instance, point)}, published(instance, point)}
   end
 
   @doc """
@@ -154,9 +156,11 @@ defmodule Pipeline.Hook.ChainStore do
     next = :atomics.get(generation, 1) + 1
 
     for {point, chain} <- changes do
-      new = chain && Chain.published(chain)
-      pending = {generation, next, new, closed(instance, point, keeper)}
+      standing = standing(instance, point)
+      new = chain && Published.of(chain, standing)
+      pending = {:pending, generation, next, new, closed(instance, point, keeper)}
       :persistent_term.put(Dispatch.key(instance, point), pending)
+      replaced(standing)
     end
 
     :ok
@@ -166,7 +170,7 @@ defmodule Pipeline.Hook.ChainStore do
   @spec commit(atom, pid) :: :ok
   def commit(instance, keeper) do
     prepared =
-      for {point, {generation, next, new, {:closed, ^keeper, _, _}}} <- terms(instance),
+      for {point, {:pending, generation, next, new, {:closed, {^keeper, _}, _}}} <- terms(instance),
           :atomics.get(generation, 1) < next,
           do: {point, generation, next, new}
 
@@ -180,12 +184,14 @@ defmodule Pipeline.Hook.ChainStore do
   @doc "Opens all that a keeper has closed, with the chains from before."
   @spec unlock(atom, pid) :: :ok
   def unlock(instance, keeper) do
-    for {point, term} <- terms(instance), keeper(term) == keeper do
-      {:closed, ^keeper, _key, old} = visible(term)
-      replace(instance, point, old)
-    end
+    gone =
+      for {point, term} <- terms(instance), keeper(term) == keeper do
+        {:closed, {^keeper, _key}, old} = visible(term)
+        replace(instance, point, again(old))
+        if old == nil, do: point
+      end
 
-    :ok
+    keep_index(instance, index!(instance), MapSet.difference(index!(instance).points, MapSet.new(gone)))
   end
 
   @doc "The keepers of the points that are closed."
@@ -209,19 +215,28 @@ defmodule Pipeline.Hook.ChainStore do
     if :atomics.get(generation, 1) == now, do: found, else: points(instance)
   end
 
-  @doc "Makes changes visible, all in one step."
+  @doc "Makes changes visible, all in one step. Points that are closed stay so; the changes are seen once they open."
   @spec publish(atom, ChainUpdate.t()) :: :ok
   def publish(instance, changes) do
     index = index!(instance)
-    gone = for {point, nil} <- changes, do: point
     # The index names every point of which there may be a term, so that an interrupted change can be settled.
     keep_index(instance, index, MapSet.union(index.points, MapSet.new(Map.keys(changes))))
 
-    case Map.to_list(changes) do
+    changes =
+      for {point, chain} <- changes do
+        standing = standing(instance, point)
+        {point, behind_door(instance, point, chain && Published.of(chain, standing)), standing}
+      end
+
+    gone = for {point, nil, _standing} <- changes, do: point
+
+    case changes do
       [] -> :ok
-      [{point, chain}] -> replace(instance, point, chain && Chain.published(chain))
+      [{point, new, _standing}] -> replace(instance, point, new)
       _ -> publish_many(instance, changes, gone, index.generation)
     end
+
+    for {_point, _new, standing} <- changes, do: replaced(standing)
 
     keep_index(instance, index!(instance), MapSet.difference(index!(instance).points, MapSet.new(gone)))
   end
@@ -234,10 +249,10 @@ defmodule Pipeline.Hook.ChainStore do
   """
   @spec settle(atom) :: :ok
   def settle(instance) do
-    for {point, {_, _, _, _} = unsettled} <- terms(instance) do
+    for {point, {:pending, _, _, _, _} = unsettled} <- terms(instance) do
       case visible(unsettled) do
         # Its keeper opens it, or who comes after that.
-        {:closed, _, _, _} -> :ok
+        {:closed, _, _} -> :ok
         published -> replace(instance, point, published)
       end
     end
@@ -274,14 +289,20 @@ defmodule Pipeline.Hook.ChainStore do
     end
   end
 
+  # A point that is closed stays so, with the new chain behind the door.
+  defp behind_door(instance, point, published) do
+    case visible(:persistent_term.get(Dispatch.key(instance, point), nil)) do
+      {:closed, door, _old} -> {:closed, door, published}
+      _open -> published
+    end
+  end
+
   defp publish_many(instance, changes, gone, generation) do
     next = :atomics.get(generation, 1) + 1
-    changes = for {point, chain} <- changes, do: {point, chain && Chain.published(chain)}
 
-    for {point, new} <- changes do
+    for {point, new, _standing} <- changes do
       key = Dispatch.key(instance, point)
-      # One that is closed stays so until then.
-      :persistent_term.put(key, {generation, next, new, visible(:persistent_term.get(key, nil))})
+      :persistent_term.put(key, {:pending, generation, next, new, visible(:persistent_term.get(key, nil))})
     end
 
     :atomics.put(generation, 1, next)
@@ -292,15 +313,31 @@ defmodule Pipeline.Hook.ChainStore do
   # Without waiting, for the writer.
   defp published(instance, point) do
     case visible(:persistent_term.get(Dispatch.key(instance, point), nil)) do
-      {:closed, _keeper, _key, old} -> old
+      {:closed, _keeper, old} -> old
       published -> published
     end
   end
 
-  # What counts of a term now: a chain, none, or that the point is closed.
-  defp visible({:closed, _keeper, _key, _old} = closed), do: closed
+  defp standing(instance, point) do
+    with {_drain, _call, _around, chain} <- published(instance, point), do: chain
+  end
 
-  defp visible({generation, from, new, old}) do
+  # Runs that come late fetch what stands now.
+  defp replaced(nil), do: :ok
+
+  defp replaced(%Chain{drain: drain} = chain) do
+    Drain.close(drain)
+    Selection.forget(chain.instance, chain.point)
+  end
+
+  # As a version on which runs can begin.
+  defp again(nil), do: nil
+  defp again({_drain, _call, _around, chain}), do: Published.of(chain, chain)
+
+  # What counts of a term now: a chain, none, or that the point is closed.
+  defp visible({:closed, _keeper, _old} = closed), do: closed
+
+  defp visible({:pending, generation, from, new, old}) do
     if :atomics.get(generation, 1) >= from, do: new, else: visible(old)
   end
 

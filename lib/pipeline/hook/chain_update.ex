@@ -1,27 +1,27 @@
 defmodule Pipeline.Hook.ChainUpdate do
   @moduledoc false
-  # What the chains of several points become when hooks come and go. Nothing is published here; see `Pipeline.Hook.ChainStore`.
+  # Computes the chains of points when hooks come and go. `Pipeline.Hook.ChainStore` publishes them.
 
   alias Pipeline.Hook.{Chain, ChainStore, Order, Registration, Spec}
 
-  @typedoc "Points with the chain that they get, `nil` for none."
+  @typedoc "The new chain of each point, `nil` for none."
   @type t :: %{atom => Chain.t() | nil}
 
-  @typedoc "Finds the chain of a point as it is before the changes."
+  @typedoc "Returns the present chain of a point."
   @type current :: (atom -> Chain.t() | nil)
 
   @doc """
-  The changes by which the hooks of some plugins go.
+  Removes the hooks of some plugins.
 
-  A hook that stood before or after those of a plugin that leaves goes back to where its priority puts it, which can
-  contradict another hook's constraint. A plugin must be able to leave all the same: then the constraints on that point
-  are given up, and the second element tells what contradicted what.
+  A hook that stood before or after the hooks of a leaving plugin goes back to the place of its priority,
+  which can contradict the constraint of another hook. Since a plugin can always leave, the constraints on
+  that point are then given up, and the second element says which ones contradicted each other.
   """
   @spec remove(current, atom, [atom], [Pipeline.Plugin.plugin_id()], map) :: {t, [String.t()]}
   def remove(current, instance, points, removed, dependencies) do
     for point <- Enum.uniq(points),
         chain = current.(point),
-        Enum.any?(chain.entries, &(&1.plugin in removed)),
+        Enum.any?(chain.registrations, &(&1.plugin in removed)),
         reduce: {%{}, []} do
       {changes, given_up} ->
         case changed(chain, point, instance, [], removed, dependencies, []) do
@@ -36,13 +36,13 @@ defmodule Pipeline.Hook.ChainUpdate do
   end
 
   @doc """
-  The changes by which hooks come, on top of others.
+  Adds hooks to the chains of other changes.
 
-  `dependencies` maps each plugin to those it depends on; `specs` are those of the plugins that come.
+  `dependencies` maps each plugin to those it depends on; `specs` are the specs of the new plugins.
   """
   @spec add(t, current, atom | nil, [Registration.t()], map, [module]) :: {:ok, t} | {:error, String.t()}
-  def add(changes, current, instance, entries, dependencies, specs) do
-    entries
+  def add(changes, current, instance, registrations, dependencies, specs) do
+    registrations
     |> Enum.group_by(& &1.point)
     |> Enum.reduce_while({:ok, changes}, fn {point, new}, {:ok, changes} ->
       old = Map.get_lazy(changes, point, fn -> current.(point) end)
@@ -54,11 +54,39 @@ defmodule Pipeline.Hook.ChainUpdate do
     end)
   end
 
-  @doc "The changes by which hooks come in place of those that a plugin has."
+  @doc """
+  Puts the hooks of some plugins back, `before` being the chains that had them.
+
+  Hooks that have come since can contradict their constraints. The constraints on that point are then given
+  up, and the second element says which ones contradicted each other.
+  """
+  @spec put_back(current, atom, t, [Pipeline.Plugin.plugin_id()], map) :: {t, [String.t()]}
+  def put_back(current, instance, before, plugins, dependencies) do
+    for {point, was} <- before, reduce: {%{}, []} do
+      {changes, given_up} ->
+        standing = current.(point) || %{was | registrations: []}
+        registrations = standing.registrations ++ Enum.filter(was.registrations, &(&1.plugin in plugins))
+
+        {registrations, given_up} =
+          case Order.sort(registrations, dependencies) do
+            {:ok, registrations} ->
+              {registrations, given_up}
+
+            {:error, sentence} ->
+              {:ok, registrations} = registrations |> without_constraints() |> Order.sort(dependencies)
+              {registrations, [sentence | given_up]}
+          end
+
+        {Map.put(changes, point, Chain.new(point, instance, standing.mode, registrations, standing)),
+         given_up}
+    end
+  end
+
+  @doc "Replaces the hooks of a plugin."
   @spec replace(atom, Pipeline.Plugin.plugin_id(), [Registration.t()], map, [module]) ::
           {:ok, t} | {:error, String.t()}
-  def replace(instance, plugin, entries, dependencies, specs) do
-    new = Enum.group_by(entries, & &1.point)
+  def replace(instance, plugin, registrations, dependencies, specs) do
+    new = Enum.group_by(registrations, & &1.point)
 
     points =
       for point <- ChainStore.points(instance),
@@ -75,21 +103,35 @@ defmodule Pipeline.Hook.ChainUpdate do
     end)
   end
 
-  defp plugins(chain), do: Enum.map(chain.entries, & &1.plugin)
-
-  defp unconstrained(chain) do
-    %{chain | entries: Enum.map(chain.entries, &%{&1 | before: [], after: []})}
+  @doc "Changes hooks where they are. The chains in which none changes stay."
+  @spec map(term, (Registration.t() -> Registration.t())) :: t
+  def map(instance, change) do
+    for point <- ChainStore.points(instance),
+        chain = ChainStore.chain(instance, point),
+        registrations = Enum.map(chain.registrations, change),
+        registrations != chain.registrations,
+        into: %{},
+        do: {point, Chain.new(point, instance, chain.mode, registrations, chain)}
   end
 
+  defp plugins(chain), do: Enum.map(chain.registrations, & &1.plugin)
+
+  defp unconstrained(chain), do: %{chain | registrations: without_constraints(chain.registrations)}
+
+  defp without_constraints(registrations), do: Enum.map(registrations, &%{&1 | before: [], after: []})
+
   defp changed(old, point, instance, new, removed, dependencies, specs) do
-    kept = if old, do: Enum.reject(old.entries, &(&1.plugin in removed)), else: []
+    kept = if old, do: Enum.reject(old.registrations, &(&1.plugin in removed)), else: []
     declared? = old != nil and old.declared?
     standing = if declared? or kept != [], do: old.mode
 
     with {:ok, mode} <- mode(point, standing, specs),
          :ok <- check_kinds(point, mode, new),
-         {:ok, entries} <- Order.sort(kept ++ new, dependencies) do
-      {:ok, point |> Chain.new(instance, mode, entries, old) |> Chain.kept()}
+         {:ok, registrations} <- Order.sort(kept ++ new, dependencies) do
+      listening =
+        unless standing, do: Enum.find_value(specs, &(Spec.mode(&1, point) && Spec.listening(&1, point)))
+
+      {:ok, point |> Chain.new(instance, mode, registrations, old, listening) |> Chain.kept()}
     end
   end
 
@@ -110,8 +152,8 @@ defmodule Pipeline.Hook.ChainUpdate do
     end
   end
 
-  defp check_kinds(point, mode, entries) do
-    case Enum.find(entries, &(&1.kind == :listen != (mode != :chain))) do
+  defp check_kinds(point, mode, registrations) do
+    case Enum.find(registrations, &(&1.kind == :listen != (mode != :chain))) do
       nil ->
         :ok
 

@@ -1,15 +1,28 @@
 defmodule Pipeline.Hook.Dispatch do
   @moduledoc false
-  # The way of a run to its chain: one persistent term, one count, one call.
+  # The way of a run to its chain: one persistent term, one count, one call, one count.
   #
-  # A run has a frame of this module on its stack from before it looks its chain up until it ends, with the chain's mark.
-  # By it `Pipeline.Hook.InFlight` finds the runs that began on a chain.
+  # The counts say how many runs are on a version of a chain (`Pipeline.Hook.Drain`). Their reference stays on the stack
+  # of a run from its first count to its last.
+  #
+  # The process of a run works for the instance of the run (`Pipeline.Instance.Caller`).
 
-  require Pipeline.Hook.PointCounters
+  import Bitwise
 
-  alias Pipeline.Hook.{Chain, ChainStore, Closures, Measured, PointCounters}
+  require Pipeline.Hook.Drain
+  require Pipeline.Instance.Caller
+
+  alias Pipeline.Hook.{Chain, ChainStore, Compiler, Drain, Instrumented, Selection}
+  alias Pipeline.Instance.Caller
 
   @default Pipeline.Instance.default()
+
+  # One run in so many is measured: the one whose place among them is the number of those before, so every 513th. Every
+  # 512th would be in step with work that goes by powers of two.
+  @bits 9
+  @mask (1 <<< @bits) - 1
+
+  defguardp unmeasured?(count) when count > 0 and (bxor(count, count >>> @bits) &&& @mask) != 0
 
   @doc """
   The key of the persistent term in which a chain is published.
@@ -22,30 +35,108 @@ defmodule Pipeline.Hook.Dispatch do
 
   @doc "Runs a point of the default instance without a base operation."
   @spec run(atom, term) :: Chain.result()
-  def run(point, context), do: call(:persistent_term.get([@default | point], nil), context, @default)
+  def run(point, context) do
+    found = :persistent_term.get([@default | point], nil)
+
+    if Caller.in_default?(),
+      do: call(found, context, @default),
+      else: Caller.within(@default, do: call(found, context, @default))
+  end
 
   @doc "Runs a point of the default instance around a base operation."
-  @spec run_around(atom, term, Chain.step()) :: Chain.result()
+  @spec run_around(atom, term, Compiler.step()) :: Chain.result()
   def run_around(point, context, core) do
-    around(:persistent_term.get([@default | point], nil), context, core, @default)
+    found = :persistent_term.get([@default | point], nil)
+
+    if Caller.in_default?(),
+      do: around(found, context, core, @default),
+      else: Caller.within(@default, do: around(found, context, core, @default))
   end
 
   @doc "Runs a point without a base operation."
-  @spec run_of(atom, atom, term) :: Chain.result()
+  @spec run_of(term, atom, term) :: Chain.result()
+  def run_of(@default, point, context), do: run(point, context)
+
   def run_of(instance, point, context) do
-    call(:persistent_term.get([instance | point], nil), context, instance)
+    found = :persistent_term.get([instance | point], nil)
+
+    if Caller.in?(instance),
+      do: call(found, context, instance),
+      else: Caller.within(instance, do: call(found, context, instance))
   end
 
   @doc "Runs a point around a base operation."
-  @spec run_around_of(atom, atom, term, Chain.step()) :: Chain.result()
+  @spec run_around_of(term, atom, term, Compiler.step()) :: Chain.result()
+  def run_around_of(@default, point, context, core), do: run_around(point, context, core)
+
   def run_around_of(instance, point, context, core) do
-    around(:persistent_term.get([instance | point], nil), context, core, instance)
+    found = :persistent_term.get([instance | point], nil)
+
+    if Caller.in?(instance),
+      do: around(found, context, core, instance),
+      else: Caller.within(instance, do: around(found, context, core, instance))
   end
 
-  defp call({mark, call, _around, runs, limits, chain}, context, _instance) do
-    case PointCounters.count_one(runs, limits) do
-      0 -> ended(call.(context), mark)
-      phase -> ended(Measured.run(chain, context, nil, phase), mark)
+  @doc "Runs some hooks of a point."
+  @spec run_selected(term, atom, term, Compiler.step() | nil, Selection.t()) :: Chain.result()
+  def run_selected(instance, point, context, core, selection) do
+    Caller.within instance do
+      selected = select(:persistent_term.get([instance | point], nil), selection)
+      again = fn -> run_selected(instance, point, context, core, selection) end
+
+      case selected do
+        nil when core == nil -> call(nil, context, instance)
+        nil -> around(nil, context, core, instance)
+        {drain, _, _, chain} -> run_once(drain, chain, context, core, again)
+      end
+    end
+  end
+
+  defp select(nil, _selection), do: nil
+  defp select({_, _, _, _} = published, selection), do: Selection.of(published, selection)
+  defp select(pending, selection), do: select(ChainStore.current(pending), selection)
+
+  defp run_once(drain, chain, context, core, again) do
+    count = Drain.begin(drain, word)
+
+    cond do
+      Drain.closed?(count) ->
+        Drain.take_back(drain, word)
+        again.()
+
+      unmeasured?(count) ->
+        unmeasured(drain, word, chain, context, core)
+
+      true ->
+        measured(drain, word, chain, context, core, count)
+    end
+  end
+
+  defp unmeasured(drain, word, chain, context, core) do
+    Instrumented.run(chain, context, core, 0)
+  after
+    Drain.ended(drain, word)
+  end
+
+  defp call({drain, call, _around, chain}, context, instance) do
+    case Drain.begin(drain, word) do
+      count when unmeasured?(count) ->
+        try do
+          call.(context)
+        catch
+          kind, reason -> failed(drain, word, kind, reason, __STACKTRACE__)
+        else
+          result ->
+            Drain.ended(drain, word)
+            result
+        end
+
+      count when Drain.closed?(count) ->
+        Drain.take_back(drain, word)
+        run_of(instance, chain.point, context)
+
+      count ->
+        measured(drain, word, chain, context, nil, count)
     end
   end
 
@@ -56,21 +147,44 @@ defmodule Pipeline.Hook.Dispatch do
 
   defp call(pending, context, instance), do: call(ChainStore.current(pending), context, instance)
 
-  defp around({mark, _call, around, runs, limits, chain}, context, core, _instance) do
-    case PointCounters.count_one(runs, limits) do
-      0 -> ended(around.(context, core), mark)
-      phase -> ended(Measured.run(chain, context, core, phase), mark)
+  defp around({drain, _call, around, chain}, context, core, instance) do
+    case Drain.begin(drain, word) do
+      count when unmeasured?(count) ->
+        try do
+          around.(context, core)
+        catch
+          kind, reason -> failed(drain, word, kind, reason, __STACKTRACE__)
+        else
+          result ->
+            Drain.ended(drain, word)
+            result
+        end
+
+      count when Drain.closed?(count) ->
+        Drain.take_back(drain, word)
+        run_around_of(instance, chain.point, context, core)
+
+      count ->
+        measured(drain, word, chain, context, core, count)
     end
   end
 
   defp around(nil, context, core, instance) do
     ChainStore.check!(instance)
-    Closures.alone(context, core)
+    Compiler.alone(context, core)
   end
 
   defp around(pending, context, core, instance),
     do: around(ChainStore.current(pending), context, core, instance)
 
-  # Keeps the mark on the stack until here.
-  defp ended(result, _mark), do: result
+  defp measured(drain, word, chain, context, core, count) do
+    Instrumented.run(chain, context, core, if(count > 0, do: 2, else: 1))
+  after
+    Drain.ended(drain, word)
+  end
+
+  defp failed(drain, word, kind, reason, stacktrace) do
+    Drain.ended(drain, word)
+    :erlang.raise(kind, reason, stacktrace)
+  end
 end

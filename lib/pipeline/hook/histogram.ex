@@ -1,14 +1,15 @@
 defmodule Pipeline.Hook.Histogram do
   @moduledoc false
-  # How often what took how long, in words of an atomic array: four buckets to each power of two nanoseconds, as in
-  # HdrHistogram, so that a quantile is at most an eighth off. What takes longer than 18 minutes is in the last bucket.
+  # A histogram of times in words of an atomic array: four buckets to each power of two nanoseconds, as in
+  # HdrHistogram, so a quantile is at most an eighth off. Times of more than 18 minutes are in the last
+  # bucket.
 
   import Bitwise
 
   @longest (1 <<< 40) - 1
   @words 156
 
-  @doc "How many words it takes."
+  @doc "The number of words."
   @spec words() :: pos_integer
   def words, do: @words
 
@@ -18,7 +19,7 @@ defmodule Pipeline.Hook.Histogram do
     :atomics.add(words, offset + 1 + (nanoseconds |> max(0) |> min(@longest) |> bucket()), 1)
   end
 
-  @doc "What has been counted: the times of each bucket that is not empty, from the shortest, with how many they are."
+  @doc "The buckets that are not empty, from the shortest time, each with its count."
   @spec read(:atomics.atomics_ref(), non_neg_integer) :: [{Range.t(), pos_integer}]
   def read(words, offset) do
     for bucket <- 0..(@words - 1), count = :atomics.get(words, offset + 1 + bucket), count > 0 do
@@ -26,7 +27,7 @@ defmodule Pipeline.Hook.Histogram do
     end
   end
 
-  @doc "The time that this share of those counted did not exceed, in nanoseconds; `nil` if there are none."
+  @doc "A quantile in nanoseconds, `nil` if nothing was counted."
   @spec quantile([{Range.t(), pos_integer}], float) :: non_neg_integer | nil
   def quantile([], _share), do: nil
 
@@ -39,7 +40,7 @@ defmodule Pipeline.Hook.Histogram do
     end)
   end
 
-  @doc "How many times were counted."
+  @doc "The number of times counted."
   @spec count([{Range.t(), pos_integer}]) :: non_neg_integer
   def count(buckets), do: Enum.reduce(buckets, 0, fn {_bounds, count}, sum -> sum + count end)
 

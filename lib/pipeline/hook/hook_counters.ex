@@ -1,67 +1,68 @@
 defmodule Pipeline.Hook.HookCounters do
   @moduledoc false
-  # What is counted of one hook. It is held by the hook's entry, so it stays while the hook stays, whatever else comes to
-  # its point and goes, and goes with it.
+  # The counters of one hook. They belong to its registration, so they stay as long as the hook does, whatever
+  # other hooks come to its point and go.
   #
-  # Failures, skips and refusals are counted where they are seen, and for the point too. How often the hook was called,
-  # what it answered and how long it took are counted in the runs that are measured (`Pipeline.Hook.Measured`).
+  # Failures, skips and refusals are counted where they are seen, for the hook and for its point. Calls,
+  # answers and times are counted in the runs that are measured (`Pipeline.Hook.Measurement`).
 
   alias Pipeline.Hook.{Histogram, PointCounters}
 
   @failures 1
   @skips 2
   @refusals 3
-  # Each in the first runs of the point, and behind that in later ones.
+  # Two words each: for the first runs of the point, and for later ones.
   @calls 4
   @answers 6
-  # The runs of the point before the hook came: all, and those measured as the first and as later ones.
+  # The runs of the point before the hook came: all, and those measured among the first and among the later
+  # ones.
   @before 8
   @times 10
 
-  @typedoc "The words of the hook and those of its point; `nil` in a chain that belongs to no instance."
+  @typedoc "The words of the hook and of its point; `nil` in a chain that belongs to no instance."
   @type t :: {:atomics.atomics_ref(), PointCounters.t()} | nil
 
-  @spec new(PointCounters.t()) :: t
-  def new(runs) do
+  @doc "The counters of a hook that comes to a point after so many runs of it."
+  @spec new(PointCounters.t(), begun :: non_neg_integer) :: t
+  def new(of_point, begun) do
     words = :atomics.new(@times + Histogram.words(), signed: true)
-    {all, first, later} = PointCounters.so_far(runs)
+    {all, first, later} = PointCounters.so_far(of_point, begun)
     for {count, place} <- Enum.with_index([all, first, later], @before), do: :atomics.put(words, place, count)
-    {words, runs}
+    {words, of_point}
   end
 
   @spec failed(t) :: :ok
-  def failed(tally), do: both(tally, @failures, &PointCounters.failed/1)
+  def failed(counters), do: count(counters, @failures, &PointCounters.failed/1)
 
   @spec skipped(t) :: :ok
-  def skipped(tally), do: both(tally, @skips, &PointCounters.skipped/1)
+  def skipped(counters), do: count(counters, @skips, &PointCounters.skipped/1)
 
   @spec refused(t) :: :ok
-  def refused(tally), do: both(tally, @refusals, &PointCounters.refused/1)
+  def refused(counters), do: count(counters, @refusals, &PointCounters.refused/1)
 
   @doc "Counts a call in a measured run."
   @spec called(t, 1..2) :: :ok
-  def called({words, _runs}, phase), do: :atomics.add(words, @calls - 1 + phase, 1)
+  def called({words, _of_point}, phase), do: :atomics.add(words, @calls - 1 + phase, 1)
 
   @doc "Counts an early answer in a measured run."
   @spec answered(t, 1..2) :: :ok
-  def answered({words, runs}, phase) do
+  def answered({words, of_point}, phase) do
     :atomics.add(words, @answers - 1 + phase, 1)
-    PointCounters.answered(runs, phase)
+    PointCounters.answered(of_point, phase)
   end
 
   @doc "Counts the time of a call."
   @spec took(t, integer) :: :ok
-  def took({words, _runs}, nanoseconds), do: Histogram.record(words, @times, nanoseconds)
+  def took({words, _of_point}, nanoseconds), do: Histogram.record(words, @times, nanoseconds)
 
   @doc """
-  What was counted.
+  Reads the counters, after so many runs of the point.
 
-  Of the runs that were not measured as many are taken to have called the hook, and been answered by it, as of those
-  that were measured later.
+  Calls and answers in runs that were not measured are estimated from the later runs that were.
   """
-  @spec read(t) :: map
-  def read({words, runs}) do
-    so_far = since(words, PointCounters.so_far(runs))
+  @spec read(t, begun :: non_neg_integer) :: map
+  def read({words, of_point}, begun) do
+    so_far = since(words, PointCounters.so_far(of_point, begun))
     derive = &PointCounters.derive(so_far, :atomics.get(words, &1), :atomics.get(words, &1 + 1))
     times = Histogram.read(words, @times)
 
@@ -82,10 +83,10 @@ defmodule Pipeline.Hook.HookCounters do
     {all - a, first - f, later - l}
   end
 
-  defp both(nil, _word, _of_point), do: :ok
+  defp count(nil, _word, _count_of_point), do: :ok
 
-  defp both({words, runs}, word, of_point) do
+  defp count({words, of_point}, word, count_of_point) do
     :atomics.add(words, word, 1)
-    of_point.(runs)
+    count_of_point.(of_point)
   end
 end

@@ -1,129 +1,94 @@
 defmodule Pipeline.Hook.Listeners do
   @moduledoc false
-  # The hooks of a point whose mode is not `:chain`: each is called as `(context)`, none sees another.
+  # Points whose mode is not `:chain`: each hook is called as `(context)`, and none sees another.
 
-  alias Pipeline.Hook.{Chain, Circuit, Closures, Failure, HookCounters, Instrument, Registration}
+  alias Pipeline.Hook.{Compiler, Outcome, Propagation, Registration, Spec}
+  alias Pipeline.Instance.Names
 
-  @spec run(Chain.t(), term, Chain.step() | nil, Instrument.observe() | nil) :: Chain.result()
-  def run(chain, context, core, observe \\ nil)
+  @type run :: (term, Compiler.step() | nil -> Compiler.result() | :ok)
 
-  def run(%Chain{mode: :first} = chain, context, core, observe) do
-    first(chain.entries, context, core, {chain.instance, observe}, 0)
-  end
+  @typedoc "A point with listeners, as its spec declares it."
+  @type point :: %{
+          :point => atom,
+          :instance => term,
+          :mode => Spec.mode(),
+          :listening => Spec.listening(),
+          optional(atom) => term
+        }
 
-  def run(%Chain{mode: :collect} = chain, context, core, observe) do
-    check_core!(core, chain)
-    collect(chain.entries, context, [], {chain.instance, observe}, 0)
-  end
+  # The value of a listener that was left out of the run.
+  @left_out :"$pipeline_left_out"
 
-  def run(%Chain{mode: :notify} = chain, context, core, observe) do
-    check_core!(core, chain)
-    notify(chain.entries, context, {chain.instance, observe}, 0)
-  end
-
-  # The identity is what a run without a base operation has.
-  defp check_core!(core, chain) do
-    unless core == nil or core === (&Function.identity/1) do
-      raise ArgumentError,
-            "the hook point #{inspect(chain.point)} runs as #{inspect(chain.mode)}, which has no base operation: " <>
-              "run it without one"
-    end
-  end
-
-  defp first([], _context, nil, _via, _place), do: {:ok, nil}
-  defp first([], context, core, _via, _place), do: Closures.alone(context, core)
-
-  defp first([entry | entries], context, core, via, place) do
-    case call(entry, context, via, place) do
-      {:ok, nil} -> first(entries, context, core, via, place + 1)
-      {:ok, value} -> {:ok, value}
-      :skipped -> first(entries, context, core, via, place + 1)
-      {:error, reason} -> {:error, reason}
-    end
-  end
-
-  defp collect([], _context, values, _via, _place), do: {:ok, Enum.reverse(values)}
-
-  defp collect([entry | entries], context, values, via, place) do
-    case call(entry, context, via, place) do
-      {:ok, value} -> collect(entries, context, [value | values], via, place + 1)
-      :skipped -> collect(entries, context, values, via, place + 1)
-      {:error, reason} -> {:error, reason}
-    end
-  end
-
-  defp notify([], _context, _via, _place), do: :ok
-
-  defp notify([entry | entries], context, via, place) do
-    call(entry, context, via, place)
-    notify(entries, context, via, place + 1)
-  end
-
-  defp call(%Registration{circuit: nil, call: fun} = entry, context, via, place) do
-    called(entry, fun, context, via, place)
-  end
-
-  defp call(%Registration{call: fun} = entry, context, {instance, _observe} = via, place) do
-    case Circuit.admit(entry, instance) do
-      :refused ->
-        refused(entry, via, place)
-
-      permit ->
-        watched = fn context -> Circuit.watch(entry, permit, fn -> fun.(context) end, instance) end
-        called(entry, watched, context, via, place)
-    end
-  end
-
-  defp called(entry, fun, context, {instance, nil}, _place) do
-    {:ok, fun.(context)}
-  catch
-    kind, reason -> failed(entry, kind, reason, __STACKTRACE__, instance)
-  end
-
-  defp called(entry, fun, context, {instance, observe}, place) do
-    {:ok, Instrument.call(fn -> fun.(context) end, &tell(observe, place, {entry, fun}, &1, &2, &3))}
-  catch
-    kind, reason -> failed(entry, kind, reason, __STACKTRACE__, instance)
-  end
-
-  defp tell(observe, place, ready, ended, started, now) do
-    outcome =
-      case ended do
-        {:ok, nil} -> :passed
-        {:ok, _value} -> :answered
-        failed -> failed
+  @doc "Compiles the listeners of a point."
+  @spec compile(point, [Registration.t()], Compiler.instrument() | nil) :: run
+  def compile(%{mode: mode, listening: %{concurrency: concurrency}} = point, hooks, instrument \\ nil) do
+    listeners =
+      for {hook, place} <- Enum.with_index(hooks) do
+        listener = Compiler.single(hook, place, fn _context -> @left_out end, instrument)
+        if point.listening.tagged, do: tagged(listener, hook.plugin, mode), else: listener
       end
 
-    observe.(place, ready, outcome, started, Instrument.nanoseconds(now - started))
-  end
+    concurrency = min(concurrency, length(listeners))
 
-  defp refused(entry, {_instance, observe}, place) do
-    error = Failure.circuit_error(entry)
-    if observe, do: observe.(place, {entry, nil}, {:failed, :error, error, []}, Instrument.clock(), 0)
+    fn context, core ->
+      check_core!(core, point)
 
-    case entry.on_error do
-      :halt -> {:error, error}
-      :skip -> :skipped
-      :raise -> raise error
+      ended =
+        if concurrency > 1,
+          do: side_by_side(listeners, context, point.instance, concurrency, mode),
+          else: Enum.reduce_while(listeners, [], &gather(mode, &1.(context), &2))
+
+      finish(mode, ended, context, core)
     end
   end
 
-  defp failed(entry, kind, reason, stacktrace, instance) do
-    case {entry.on_error, kind, reason} do
-      {:halt, :throw, {:hook_error, refusal}} ->
-        HookCounters.refused(entry.tally)
-        {:error, refusal}
-
-      {:halt, _, _} ->
-        {:error, Failure.report(entry, kind, reason, stacktrace, instance)}
-
-      {:skip, _, _} ->
-        Failure.skip(entry, kind, reason, stacktrace, instance)
-        :skipped
-
-      {:raise, _, _} ->
-        Failure.report(entry, kind, reason, stacktrace, instance)
-        :erlang.raise(kind, reason, stacktrace)
+  defp tagged(listener, plugin, mode) do
+    fn context ->
+      case listener.(context) do
+        {:ok, value} when value != @left_out and (value != nil or mode != :first) -> {:ok, {plugin, value}}
+        result -> result
+      end
     end
   end
+
+  defp check_core!(_core, %{mode: :first}), do: :ok
+
+  # The identity stands for no base operation.
+  defp check_core!(core, %{point: point, mode: mode}) do
+    unless core == nil or core === (&Function.identity/1) do
+      raise ArgumentError,
+            "the hook point #{inspect(point)} runs as #{inspect(mode)}, which has no base operation: run it without one"
+    end
+  end
+
+  # Results come in the order of the listeners. Those that run when the result of the point is known are
+  # killed.
+  defp side_by_side(listeners, context, instance, concurrency, mode) do
+    supervisor = Names.via(instance || Pipeline.Instance.default(), :hook_tasks)
+    propagate = Propagation.capture()
+
+    call = fn listener ->
+      propagate.()
+      Outcome.of(listener, context)
+    end
+
+    supervisor
+    |> Task.Supervisor.async_stream_nolink(listeners, call, max_concurrency: concurrency, timeout: :infinity)
+    |> Enum.reduce_while([], fn
+      {:ok, outcome}, values -> gather(mode, Outcome.yield(outcome), values)
+      {:exit, reason}, _values -> exit(reason)
+    end)
+  end
+
+  defp gather(:notify, _result, values), do: {:cont, values}
+  defp gather(_mode, {:ok, @left_out}, values), do: {:cont, values}
+  defp gather(:first, {:ok, nil}, values), do: {:cont, values}
+  defp gather(:collect, {:ok, value}, values), do: {:cont, [value | values]}
+  defp gather(_mode, result, _values), do: {:halt, result}
+
+  defp finish(:notify, _values, _context, _core), do: :ok
+  defp finish(:first, [], _context, nil), do: {:ok, nil}
+  defp finish(:first, [], context, core), do: Compiler.alone(context, core)
+  defp finish(:collect, values, _context, _core) when is_list(values), do: {:ok, Enum.reverse(values)}
+  defp finish(_mode, result, _context, _core), do: result
 end

@@ -13,7 +13,7 @@ defmodule Pipeline.Hook.Manager do
   """
 
   alias Pipeline.Native
-  alias Pipeline.Hook.{Chain, ChainUpdate, Closures, Definition, Registration}
+  alias Pipeline.Hook.{Chain, ChainUpdate, Compiler, Definition, Registration}
 
   defstruct chains: %{}, count: 0
 
@@ -29,7 +29,7 @@ defmodule Pipeline.Hook.Manager do
   Options are those of `Pipeline.Plugin.DSL.hook/3` and
 
     * `:kind` - by default `:before`
-    * `:plugin` - whose hook it is, for `before:`, `after:` and errors
+    * `:plugin` - the plugin that the hook belongs to, for `before:`, `after:` and errors
 
   Raises `ArgumentError` for options that do not fit, for a configuration that a native hook refuses, and for
   constraints that contradict each other.
@@ -39,7 +39,7 @@ defmodule Pipeline.Hook.Manager do
     {own, opts} = Keyword.split(opts, [:kind, :plugin])
     kind = Keyword.get(own, :kind, :before)
 
-    entry =
+    registration =
       case hook do
         {:native, name, config} ->
           options = options!(kind, point, [native: name, config: config] ++ opts)
@@ -50,19 +50,19 @@ defmodule Pipeline.Hook.Manager do
           Registration.new(options, own[:plugin], manager.count, check_arity!(fun, kind))
       end
 
-    case ChainUpdate.add(manager.chains, fn _none -> nil end, nil, [entry], %{}, []) do
+    case ChainUpdate.add(manager.chains, fn _none -> nil end, nil, [registration], %{}, []) do
       {:ok, chains} -> %{manager | chains: chains, count: manager.count + 1}
       {:error, message} -> raise ArgumentError, message
     end
   end
 
-  @doc "Runs a hook point, around a base operation if one is given."
+  @doc "Runs a hook point, by default with the identity as its base operation."
   @spec run(t, Pipeline.Hook.hook_name(), Pipeline.Hook.context(), Pipeline.Hook.next()) ::
           {:ok, term} | {:error, term}
   def run(%__MODULE__{chains: chains}, point, context, core \\ &Function.identity/1) do
     case chains do
       %{^point => chain} -> Chain.run(chain, context, if(core !== (&Function.identity/1), do: core))
-      %{} -> Closures.alone(context, core)
+      %{} -> Compiler.alone(context, core)
     end
   end
 
@@ -85,8 +85,14 @@ defmodule Pipeline.Hook.Manager do
 
   defp options!(kind, point, opts) do
     case Definition.check(kind, point, opts) do
-      {:ok, options} -> options
-      {:error, message} -> raise ArgumentError, message
+      {:ok, %{when: name}} when is_atom(name) and name != nil ->
+        raise ArgumentError, "when: is a function or a map of fields here, got: #{inspect(name)}"
+
+      {:ok, options} ->
+        options
+
+      {:error, message} ->
+        raise ArgumentError, message
     end
   end
 

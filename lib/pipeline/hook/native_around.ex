@@ -1,45 +1,43 @@
 defmodule Pipeline.Hook.NativeAround do
   @moduledoc false
-  # A native around: it is asked on the way in and on the way out, and `next` is called in between, here.
+  # A native around hook: the library is called on the way in and on the way out, and `next` is called here in
+  # between.
 
   alias Pipeline.Foreign
+  alias Pipeline.Hook.{NativeFailure, Outcome, Policy, Registration}
   alias Pipeline.Native.Around
-  alias Pipeline.Hook.{NativeStep, Outcome, Registration}
 
-  @spec fun(Registration.t()) :: function
-  def fun(%Registration{} = entry) do
+  @spec fun(Registration.t()) :: Policy.fun()
+  def fun(%Registration{} = hook) do
     fn context, next ->
-      case Around.enter(entry.call, context) do
-        {:inside, visit, context} -> inside(entry, visit, context, next)
+      case Around.enter(hook.call, context) do
+        {:inside, visit, context} -> inside(hook, visit, context, next)
         {:answer, value} -> value
-        fault -> NativeStep.fail!(entry, fault)
+        failure -> NativeFailure.raise!(hook, failure)
       end
     end
   end
 
-  defp inside(entry, visit, context, next) do
+  defp inside(hook, visit, context, next) do
     ended = Outcome.of(next, context)
 
-    case Around.leave(entry.call, visit, context, describe(ended)) do
+    case Around.leave(hook.call, visit, context, describe(ended)) do
+      # The stacktrace keeps the mark of the failure's owner.
       :pass ->
-        # With its stacktrace a failure keeps the mark of whose it is.
         Outcome.yield(ended)
 
       {:value, value} ->
         value
 
       {:again, context, pause} ->
-        wait(pause)
-        inside(entry, visit, context, next)
+        # The process waits, not its scheduler.
+        if pause > 0, do: Process.sleep(pause)
+        inside(hook, visit, context, next)
 
-      fault ->
-        NativeStep.fail!(entry, fault)
+      failure ->
+        NativeFailure.raise!(hook, failure)
     end
   end
-
-  # The process waits, no scheduler does.
-  defp wait(0), do: :ok
-  defp wait(milliseconds), do: Process.sleep(milliseconds)
 
   defp describe({:ok, value}), do: {:ok, value}
   defp describe({:throw, {:hook_error, reason}, _stacktrace}), do: {:refused, reason}

@@ -1,29 +1,29 @@
 defmodule Pipeline.Hook.Order do
   @moduledoc false
-  # The order of the hooks on one point, as the core decides it.
+  # Has the core put the hooks of a point in order.
 
   alias Pipeline.Hook.Registration
   alias Pipeline.Native.HookOrder
 
   @spec sort([Registration.t()], %{Pipeline.Plugin.plugin_id() => [Pipeline.Plugin.plugin_id()]}) ::
           {:ok, [Registration.t()]} | {:error, String.t()}
-  def sort(entries, _dependencies) when length(entries) < 2, do: {:ok, entries}
+  def sort(registrations, _dependencies) when length(registrations) < 2, do: {:ok, registrations}
 
-  def sort(entries, dependencies) do
-    dependencies = reachable(Enum.map(entries, & &1.plugin), dependencies, %{})
+  def sort(registrations, dependencies) do
+    dependencies = reachable(Enum.map(registrations, & &1.plugin), dependencies, %{})
 
     hooks =
-      for entry <- entries do
-        {entry.plugin, entry.kind, entry.priority, entry.registration, entry.before, entry.after}
+      for hook <- registrations do
+        {hook.plugin, hook.kind, hook.priority, hook.sequence, hook.before, hook.after}
       end
 
     with {:ok, order} <- HookOrder.arrange(hooks, Map.to_list(dependencies)) do
-      by_index = List.to_tuple(entries)
+      by_index = List.to_tuple(registrations)
       {:ok, Enum.map(order, &elem(by_index, &1))}
     end
   end
 
-  # Of many plugins few have hooks on a point; what the others depend on need not be handed to the core.
+  # Few plugins have hooks on a point. The core needs only their dependencies.
   defp reachable([], _dependencies, seen), do: seen
 
   defp reachable([plugin | plugins], dependencies, seen) do

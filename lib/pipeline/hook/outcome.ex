@@ -1,6 +1,7 @@
 defmodule Pipeline.Hook.Outcome do
   @moduledoc false
-  # What a function gave, as a value: to be kept, or handed to another process, and to come out there as it did here.
+  # The end of a call as a value, which can be kept, or handed to another process that returns or fails in the
+  # same way.
 
   @type t :: {:ok, term} | {:error | :exit | :throw, reason :: term, Exception.stacktrace()}
 

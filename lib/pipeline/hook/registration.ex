@@ -1,89 +1,118 @@
 defmodule Pipeline.Hook.Registration do
   @moduledoc false
-  # One hook as it stands in a chain: what was declared, whose it is, and what to call.
+  # A hook in a chain: its declaration, its plugin, and the function or native hook to call.
 
-  alias Pipeline.Hook.{Circuit, Definition}
-  alias Pipeline.Native
+  alias Pipeline.Hook.{Definition, HookCounters, SkipLog}
+  alias Pipeline.Hook.Policy.Circuit.Breaker
+  alias Pipeline.Foreign.Stacktrace
+  alias Pipeline.Hook.Policy.When
+  alias Pipeline.{Native, Secrets}
 
-  defstruct [
-    :plugin,
-    :point,
-    :kind,
-    :priority,
-    :registration,
-    :before,
-    :after,
-    :on_error,
-    :timeout,
-    :max_heap,
-    :circuit,
-    :call,
-    :tally,
-    :observer
-  ]
+  @enforce_keys [:plugin, :point, :kind, :priority, :sequence, :before, :after, :on_error, :policies, :call]
+  defstruct [:handle, :instance, :counters, :version, :skip_log, :secrets | @enforce_keys]
 
   @typedoc "An Elixir function, or a hook of a native library."
   @type call :: function | Native.Hook.t()
+
+  @typedoc "The settings of its policies (`Pipeline.Hook.Policy`), for those that it has."
+  @type policies :: %{
+          optional(:timeout) => milliseconds :: pos_integer,
+          optional(:max_heap) => bytes :: pos_integer,
+          optional(:circuit) => Breaker.t(),
+          optional(:when) => When.condition()
+        }
 
   @type t :: %__MODULE__{
           plugin: Pipeline.Plugin.plugin_id() | nil,
           point: atom,
           kind: Pipeline.Hook.kind(),
           priority: integer,
-          registration: non_neg_integer,
+          # Orders hooks of one priority, and is the identity of the hook within its instance.
+          sequence: non_neg_integer,
           before: [Pipeline.Plugin.plugin_id()],
           after: [Pipeline.Plugin.plugin_id()],
           on_error: :halt | :skip | :raise,
-          timeout: pos_integer | nil,
-          max_heap: pos_integer | nil,
-          circuit: Circuit.t() | nil,
+          policies: policies,
           call: call,
-          # What is counted of it, `nil` outside of an instance.
-          tally: Pipeline.Hook.HookCounters.t(),
-          # Told of failures, in a run that is traced.
-          observer: (Pipeline.Hook.Error.t() -> term) | nil
+          # What a function of three arguments gets, two of a listener.
+          handle: term,
+          # Both `nil` in a chain that belongs to no instance.
+          instance: term,
+          counters: HookCounters.t(),
+          # Of the plugin, for log lines.
+          version: Pipeline.Plugin.version() | nil,
+          # Of a hook with `on_error: :skip`.
+          skip_log: SkipLog.t() | nil,
+          # Returns the secrets that a plugin of an instance has now.
+          secrets: (term, Pipeline.Plugin.plugin_id() -> Secrets.t() | nil) | nil
         }
 
-  @spec new(Definition.t(), Pipeline.Plugin.plugin_id() | nil, non_neg_integer, call) :: t
-  def new(options, plugin, registration, call) do
+  @spec new(Definition.t(), Pipeline.Plugin.plugin_id() | nil, non_neg_integer, call, handle :: term) :: t
+  def new(definition, plugin, sequence, call, handle \\ nil) do
     %__MODULE__{
       plugin: plugin,
-      point: options.point,
-      kind: options.kind,
-      priority: options.priority,
-      registration: registration,
-      before: options.before,
-      after: options.after,
-      on_error: options.on_error,
-      timeout: options.timeout,
-      max_heap: options.max_heap,
-      circuit: options.circuit && Circuit.new(options.circuit, call),
-      call: call
+      point: definition.point,
+      kind: definition.kind,
+      priority: definition.priority,
+      sequence: sequence,
+      before: definition.before,
+      after: definition.after,
+      on_error: definition.on_error,
+      policies: policies(definition, call),
+      call: call,
+      handle: handle,
+      skip_log: if(definition.on_error == :skip, do: SkipLog.new())
     }
   end
 
-  @doc "What `Pipeline.Hook.chain/2` shows of it."
-  @spec describe(t) :: map
-  def describe(%__MODULE__{} = entry) do
-    described = %{
-      plugin: entry.plugin,
-      point: entry.point,
-      kind: entry.kind,
-      priority: entry.priority,
-      tier: tier(entry.call),
-      on_error: entry.on_error
+  defp policies(definition, call) do
+    circuit = definition.circuit && Breaker.new(definition.circuit, call)
+
+    settings = %{
+      timeout: definition.timeout,
+      max_heap: definition.max_heap,
+      circuit: circuit,
+      when: definition.when
     }
 
-    described = if entry.circuit, do: Map.put(described, :circuit, entry.circuit.settings), else: described
+    Map.reject(settings, fn {_policy, setting} -> setting == nil end)
+  end
 
-    case entry.call do
-      %Native.Hook{} = hook -> Map.merge(described, %{native: {hook.library, hook.name}, cost: hook.cost})
-      _fun -> described
+  @doc "A reason of a failure of it, without the secrets of its plugin."
+  @spec conceal(t, term) :: term
+  def conceal(%__MODULE__{} = hook, reason), do: Secrets.conceal(reason, secrets(hook))
+
+  defp secrets(%{secrets: secrets, instance: instance}) when secrets == nil or instance == nil, do: nil
+  defp secrets(%{secrets: secrets, instance: instance, plugin: plugin}), do: secrets.(instance, plugin)
+
+  @doc "Raises a failure on to the caller of the run."
+  @spec raise(t, :error | :exit | :throw, term, Exception.stacktrace()) :: no_return
+  def raise(%__MODULE__{} = hook, kind, reason, stacktrace) do
+    case secrets(hook) do
+      nil -> :erlang.raise(kind, reason, stacktrace)
+      secrets -> :erlang.raise(kind, Secrets.conceal(reason, secrets), Stacktrace.told(stacktrace))
     end
   end
 
-  defp tier(%Native.Hook{}), do: :native
-  defp tier(_fun), do: :elixir
+  @doc "The hook as `Pipeline.Hook.chain/2` shows it."
+  @spec describe(t) :: map
+  def describe(%__MODULE__{call: call} = hook) do
+    described =
+      hook
+      |> Map.take([:plugin, :point, :kind, :priority, :on_error])
+      |> Map.put(:tier, if(is_function(call), do: :elixir, else: :native))
+
+    described =
+      case hook.policies do
+        %{circuit: breaker} -> Map.put(described, :circuit, breaker.settings)
+        %{} -> described
+      end
+
+    case call do
+      %Native.Hook{} -> Map.merge(described, %{native: {call.library, call.name}, cost: call.cost})
+      _fun -> described
+    end
+  end
 
   @doc "The name of a plugin's function, `nil` of a native hook and of a function without a name."
   @spec function_name(t) :: atom

@@ -1,135 +1,105 @@
 defmodule Pipeline.Hook.Segment do
   @moduledoc false
-  # Neighbouring native hooks of one library, fused: one native call runs them all over one overlay, and asks their
-  # circuits.
+  # Neighbouring native hooks of one library, fused: one native call runs them all over one overlay of the
+  # context, and asks their circuit breakers.
 
-  alias Pipeline.Hook.{Budget, Chain, Circuit, Failure, NativeError, NativeStep, Registration}
-
+  alias Pipeline.Hook.{Budget, Failure, NativeFailure, Policy, Registration}
   alias Pipeline.Native
 
-  defstruct [:phase, :library, :cost, :entries, :segment]
+  @enforce_keys [:kind, :library, :cost, :hooks, :reference, :single?]
+  defstruct @enforce_keys
 
   @type t :: %__MODULE__{
-          phase: :before | :replace | :after,
+          kind: :before | :replace | :after,
           library: module,
           cost: :light | :heavy,
-          entries: tuple,
-          segment: reference
+          hooks: tuple,
+          reference: reference,
+          single?: boolean
         }
 
-  @doc """
-  Puts a segment in place of each run of native hooks of one library; each replace hook stands alone. What a segment
-  cannot hold is left as it is.
-  """
-  @spec fuse([Registration.t()], Pipeline.Hook.kind(), atom | nil) :: [Registration.t() | t]
-  def fuse(entries, phase, instance) do
-    entries
-    |> Enum.chunk_by(fn entry ->
-      case entry.call do
-        %Native.Hook{library: library} when phase != :replace ->
-          if NativeStep.alone?(entry), do: make_ref(), else: library
+  @doc "Fuses hooks of one kind and library."
+  @spec new([Registration.t(), ...]) :: t
+  def new(hooks), do: new(hooks, false)
 
-        _ ->
-          make_ref()
-      end
-    end)
-    |> Enum.map(fn
-      [%Registration{call: fun} = entry] when is_function(fun) ->
-        entry
+  @doc "The segment of one hook, whose failures are raised as those of a function are."
+  @spec single(Registration.t()) :: t
+  def single(hook), do: new([hook], true)
 
-      [%Registration{call: %Native.Hook{library: library}} = first | _] = native ->
-        if NativeStep.alone?(first), do: first, else: new(library, native, phase, Budget.of(instance))
-    end)
-  end
-
-  defp new(library, entries, phase, budget) do
-    heavy? = Enum.any?(entries, &(&1.call.cost == :heavy))
+  defp new([%{kind: kind, call: %{library: library}, instance: instance} | _] = hooks, single?) do
+    native = Enum.map(hooks, &native(&1, single?))
 
     %__MODULE__{
-      phase: phase,
+      kind: kind,
       library: library,
-      cost: if(heavy?, do: :heavy, else: :light),
-      entries: List.to_tuple(entries),
-      segment: Native.Segment.new(library, phase, Enum.map(entries, &hook/1), budget)
+      cost: if(Enum.any?(hooks, &(&1.call.cost == :heavy)), do: :heavy, else: :light),
+      hooks: List.to_tuple(hooks),
+      reference: Native.Segment.new(library, kind, native, Budget.of(instance)),
+      single?: single?
     }
   end
 
-  defp hook(%Registration{call: hook, on_error: on_error, circuit: nil}), do: {hook.reference, on_error}
+  defp native(%Registration{call: call, on_error: on_error, policies: policies}, single?) do
+    on_error = if single?, do: :halt, else: on_error
 
-  defp hook(%Registration{call: hook, on_error: on_error, circuit: circuit}),
-    do: {hook.reference, on_error, circuit.breaker}
+    case policies do
+      %{circuit: circuit} -> {call.reference, on_error, circuit.breaker}
+      %{} -> {call.reference, on_error}
+    end
+  end
 
-  @doc "What is known of its runs."
+  @doc "The statistics of its runs."
   @spec stats(t) :: Native.Segment.stats()
-  def stats(%__MODULE__{library: library, segment: segment}), do: Native.Segment.stats(library, segment)
+  def stats(%__MODULE__{library: library, reference: reference}), do: Native.Segment.stats(library, reference)
 
-  @spec step(t, Chain.step(), atom | nil) :: Chain.step()
-  def step(%__MODULE__{phase: phase, library: library, segment: segment, cost: cost} = whole, next, instance) do
+  @spec fun(t) :: Policy.fun()
+  def fun(%__MODULE__{kind: kind, library: library, reference: reference, cost: cost} = segment) do
     run = Native.Segment.run(library, cost)
 
-    fn context ->
-      case run.(segment, context) do
-        {:ok, context} when phase != :replace -> next.(context)
+    fn context, next ->
+      case run.(reference, context) do
+        {:ok, context} when kind != :replace -> next.(context)
         {:ok, value} -> value
         {:answer, _index, value} -> value
         {:declined, context} -> next.(context)
-        other -> finish(other, whole, {context, next, instance})
+        other -> finish(other, segment, context, next)
       end
     end
   end
 
-  # `run` is what the segment was called with.
-  defp finish({:circuits, moved, outcome}, whole, {_context, _next, instance} = run) do
+  defp finish({:circuits, moved, outcome}, segment, context, next) do
     for {index, transition, opened} <- moved,
-        do: Circuit.tell(elem(whole.entries, index), transition, opened, instance)
+        do: Policy.Circuit.report(elem(segment.hooks, index), transition, opened)
 
-    finish(outcome, whole, run)
+    finish(outcome, segment, context, next)
   end
 
-  # A replace hook that is skipped leaves its place to the next.
-  defp finish(
-         {:skipped, skipped, {:ok, _unchanged}},
-         %{phase: :replace} = whole,
-         {context, _, instance} = run
-       ) do
-    skip(skipped, whole, instance)
-    finish({:declined, context}, whole, run)
-  end
-
-  defp finish({:skipped, skipped, outcome}, whole, {_context, _next, instance} = run) do
-    skip(skipped, whole, instance)
-    finish(outcome, whole, run)
-  end
-
-  defp finish({:ok, value}, %{phase: :replace}, _run), do: value
-  defp finish({:ok, context}, _whole, {_, next, _}), do: next.(context)
-  defp finish({:answer, _index, value}, _whole, _run), do: value
-  defp finish({:declined, context}, _whole, {_, next, _}), do: next.(context)
-  defp finish({:not_called, index, nil}, whole, _run), do: Failure.circuit_open(elem(whole.entries, index))
-
-  defp finish({outcome, index, reason}, whole, {_context, _next, instance}) do
-    entry = elem(whole.entries, index)
-    {kind, reason} = failure(outcome, entry, reason)
-    {:current_stacktrace, [_ | stacktrace]} = Process.info(self(), :current_stacktrace)
-    Failure.pass_on(entry, kind, reason, stacktrace, instance)
-  end
-
-  defp skip(skipped, whole, instance) do
-    for {index, outcome, reason} <- skipped do
-      entry = elem(whole.entries, index)
-
-      if outcome == :not_called do
-        Circuit.left_out(entry)
-      else
-        {kind, reason} = failure(outcome, entry, reason)
-        Failure.skip(entry, kind, reason, [], instance)
-      end
+  defp finish({:skipped, skipped, outcome}, segment, context, next) do
+    for {index, outcome, reason} <- skipped, outcome != :not_called do
+      hook = elem(segment.hooks, index)
+      {kind, reason} = NativeFailure.of(hook, {outcome, reason})
+      Failure.skip(hook, kind, reason, [])
     end
+
+    # A replace hook that is skipped leaves its place to the next.
+    if match?({{:ok, _unchanged}, %{kind: :replace}}, {outcome, segment}),
+      do: next.(context),
+      else: finish(outcome, segment, context, next)
   end
 
-  defp failure(:refused, _entry, reason), do: {:throw, {:hook_error, reason}}
+  defp finish({:ok, value}, %{kind: :replace}, _context, _next), do: value
+  defp finish({:ok, context}, _segment, _context, next), do: next.(context)
+  defp finish({:answer, _index, value}, _segment, _context, _next), do: value
+  defp finish({:declined, context}, _segment, _context, next), do: next.(context)
+  defp finish({:not_called, index, nil}, segment, _, _), do: Failure.circuit_open(elem(segment.hooks, index))
 
-  defp failure(:failed, %Registration{call: %Native.Hook{library: library, name: name}}, message) do
-    {:error, %NativeError{hook: {library, name}, message: message}}
+  defp finish({outcome, index, reason}, segment, _context, _next) do
+    hook = elem(segment.hooks, index)
+
+    try do
+      NativeFailure.raise!(hook, {outcome, reason})
+    catch
+      kind, reason when not segment.single? -> Failure.pass_on(hook, kind, reason, __STACKTRACE__)
+    end
   end
 end

@@ -1,41 +1,43 @@
 defmodule Pipeline.Hook.Stats do
   @moduledoc false
-  # What `Pipeline.Hook.stats/2` shows.
+  # The map that `Pipeline.Hook.stats/2` returns.
 
-  alias Pipeline.Hook.{Chain, Circuit, HookCounters, NativeStats, PointCounters, Registration, Segment}
+  alias Pipeline.Hook.{Chain, HookCounters, NativeStats, PointCounters, Registration, Segment}
+  alias Pipeline.Hook.Policy.Circuit.Breaker
 
   @spec of(Chain.t()) :: map
   def of(%Chain{} = chain) do
-    native = native(chain.layers)
+    native =
+      for %Segment{} = segment <- chain.stages,
+          {of, known} <- NativeStats.of(segment),
+          into: %{},
+          do: {of, known}
+
+    begun = Chain.begun(chain)
 
     hooks =
-      for %Registration{} = entry <- chain.entries do
-        entry
+      for %Registration{} = hook <- chain.registrations do
+        hook
         |> Registration.describe()
-        |> Map.put(:fun, Registration.function_name(entry))
-        |> Map.merge(HookCounters.read(entry.tally))
-        |> with_native(native[entry.registration])
-        |> with_circuit(entry.circuit)
+        |> Map.put(:fun, Registration.function_name(hook))
+        |> Map.merge(HookCounters.read(hook.counters, begun))
+        |> with_native(native[hook.sequence])
+        |> with_circuit(hook.policies)
       end
 
-    chain.runs |> PointCounters.read() |> Map.merge(%{point: chain.point, mode: chain.mode, hooks: hooks})
+    chain.counters
+    |> PointCounters.read(begun)
+    |> Map.merge(%{point: chain.point, mode: chain.mode, hooks: hooks})
   end
 
   defp with_native(counted, nil), do: counted
 
-  # A segment is called as a whole; some of its hooks are not reached when one before them answers.
+  # A segment is called as a whole. Some of its hooks are not reached when one before them answers.
   defp with_native(counted, known) do
     {reached, known} = Map.pop!(known, :reached)
     counted |> Map.merge(known) |> Map.update!(:runs, &round(&1 * reached))
   end
 
-  defp with_circuit(counted, nil), do: counted
-  defp with_circuit(counted, circuit), do: %{counted | circuit: Circuit.read(circuit)}
-
-  # What the libraries know of their hooks, by the registration of the hook.
-  defp native(layers) do
-    for layer <- layers, %Segment{} = segment <- Chain.readies(layer), reduce: %{} do
-      known -> Map.merge(known, NativeStats.of(segment))
-    end
-  end
+  defp with_circuit(counted, %{circuit: breaker}), do: %{counted | circuit: Breaker.read(breaker)}
+  defp with_circuit(counted, _policies), do: counted
 end

@@ -1,9 +1,8 @@
 defmodule Pipeline.Hook.Trace do
   @moduledoc """
-  A trace that is on, see `Pipeline.Hook.trace/3`.
+  A running trace, see `Pipeline.Hook.trace/3`.
 
-  `:pid` is the process that ends with the trace, so who wants to know when it is over monitors that. `:reference` is in
-  the messages.
+  `:pid` is a process that ends with the trace; monitor it to be told. `:reference` is in the messages.
   """
 
   alias Pipeline.Hook.Trace.Run
@@ -15,14 +14,15 @@ defmodule Pipeline.Hook.Trace do
           pid: pid,
           of: pid | :all,
           to: pid | :tracer,
+          show: :keys | [term] | (term -> term),
           left: :atomics.atomics_ref()
         }
 
-  @enforce_keys [:reference, :instance, :point, :pid, :of, :to, :left]
+  @enforce_keys [:reference, :instance, :point, :pid, :of, :to, :show, :left]
   defstruct @enforce_keys
 
   @doc false
-  # Whether a run of the calling process is one to be told of; counted if it is.
+  # Whether the trace wants this run of the calling process. If so, the run is counted.
   @spec take(t) :: boolean
   def take(%__MODULE__{of: of, pid: tracer, left: left}) do
     (of == self() or (of == :all and tracer != self())) and Process.alive?(tracer) and
@@ -31,13 +31,15 @@ defmodule Pipeline.Hook.Trace do
 
   @doc false
   @spec tell(t, Run.t()) :: :ok
-  def tell(%__MODULE__{to: :tracer, pid: tracer}, run) do
+  def tell(%__MODULE__{show: show} = trace, run), do: send_run(trace, Run.shown(run, show))
+
+  defp send_run(%__MODULE__{to: :tracer, pid: tracer}, run) do
     send(tracer, {:run, run})
     :ok
   end
 
-  # Straight to its process, so that it is there when the run returns.
-  def tell(%__MODULE__{to: to, pid: tracer, reference: reference}, run) do
+  # The run sends the message itself, so that it is there when the run returns.
+  defp send_run(%__MODULE__{to: to, pid: tracer, reference: reference}, run) do
     send(to, {:pipeline_trace, reference, run})
     send(tracer, :told)
     :ok

@@ -35,6 +35,12 @@ defmodule Pipeline.Instance.Names do
     end
   end
 
+  @doc "The instances of this VM."
+  @spec instances() :: [term]
+  def instances do
+    Enum.sort(Registry.select(__MODULE__, [{{{:"$1", :instance}, :_, :_}, [], [:"$1"]}]))
+  end
+
   # From Elixir 1.17 on.
   if function_exported?(Process, :set_label, 1) do
     @doc "Labels the calling process for tools, since they do not show names of this Registry."

@@ -5,8 +5,8 @@ defmodule Pipeline.Native.Background do
   @doc """
   Starts the work with a fresh reference and returns its reply.
 
-  `progress` is called with the items done and the items in all, where the work reports them. Raises if the library
-  panicked.
+  `progress` is called with the items done and the items in all, where the work reports them. Raises if the
+  library panicked.
   """
   @spec await((reference -> :ok), (non_neg_integer, non_neg_integer -> term)) :: term
   def await(start, progress \\ fn _done, _all -> :ok end) do

@@ -11,8 +11,8 @@ defmodule Pipeline.Native.Blocking do
   @doc """
   Starts a hook.
 
-  A blocking hook sends `{reference, outcome}`, an async one `{reference, :finished}`, unless it is cancelled. It is
-  also cancelled when nobody holds the run that this returns.
+  A blocking hook sends `{reference, outcome}`, an async one `{reference, :finished}`, unless it is cancelled.
+  It is also cancelled when nobody holds the run that this returns.
   """
   @spec start(Hook.t(), :before | :after | :replace, term, reference) ::
           {:started, run :: reference} | {:failed, String.t()}

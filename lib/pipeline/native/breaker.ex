@@ -1,7 +1,7 @@
 defmodule Pipeline.Native.Breaker do
   @moduledoc false
-  # The NIFs of `native/pipeline_term/src/circuit/nifs.rs`: the circuit breaker of a hook. A breaker belongs to the
-  # library that made it, and only that library can be asked about it.
+  # The NIFs of `native/pipeline_term/src/circuit/nifs.rs`: the circuit breaker of a hook. A breaker belongs
+  # to the library that made it, and only that library can be asked about it.
 
   @typedoc "A change of state, and its cause."
   @type transition ::

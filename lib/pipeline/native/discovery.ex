@@ -13,7 +13,8 @@ defmodule Pipeline.Native.Discovery do
   end
 
   @doc """
-  Reads the code of a plugin that was found with this digest: its module, and the modules beside it in its archive.
+  Reads the code of a plugin that was found with this digest: its module, and the modules beside it in its
+  archive.
   """
   @spec read_plugin_code(Path.t(), binary) ::
           {:ok, binary, [{Path.t(), binary}]} | {:error, atom, sentence :: String.t()}

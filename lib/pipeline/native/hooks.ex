@@ -1,5 +1,6 @@
 defmodule Pipeline.Native.Hooks do
-  # Written by `mix pipeline.hooks --output`, from what the library says of itself; a test fails when they differ.
+  # Written by `mix pipeline.hooks --output`, from what the library says of itself; a test fails when they
+  # differ.
   @reference Path.join(__DIR__, "hooks.md")
   @external_resource @reference
 
@@ -10,19 +11,20 @@ defmodule Pipeline.Native.Hooks do
 
       hook :before, :execute_node, native: :redact, config: %{field: :prompt, patterns: ["sk-[a-z0-9]+"]}
 
-  The configuration is checked when the plugin loads; an unknown field is refused with the most similar one. A key may be
-  an atom or a string, as `:prompt` or `"prompt"`: these are different fields. `Pipeline.Hook.Manager.run_hook/3`
-  tries a hook out, `all/1` lists those of a library, and `mix pipeline.hooks` prints the following.
+  The configuration is checked when the plugin loads; an unknown field is refused with the most similar one. A
+  key may be an atom or a string, as `:prompt` or `"prompt"`: these are different fields.
+  `Pipeline.Hook.Manager.run_hook/3` tries a hook out, `all/1` lists those of a library, and `mix
+  pipeline.hooks` prints the following.
 
-  A refusal is an answer to the caller, `{:error, reason}`. A failure is a `Pipeline.Hook.Error`, and what becomes of the
-  run is what `on_error:` of the hook says.
+  A refusal is an answer to the caller, `{:error, reason}`. A failure is a `Pipeline.Hook.Error`, and what
+  becomes of the run is what `on_error:` of the hook says.
 
   #{File.read!(@reference)}
   """
 
   @typedoc """
-  A hook as its library describes it. `kinds` are those that it can be declared as; `cost` says where it runs (see
-  `Pipeline.Native.Library`). The texts are Markdown; those of a hook without a description are empty.
+  A hook as its library describes it. `kinds` are those that it can be declared as; `cost` says where it runs
+  (see `Pipeline.Native.Library`). The texts are Markdown; those of a hook without a description are empty.
   """
   @type description :: %{
           name: String.t(),

@@ -12,36 +12,38 @@ defmodule Pipeline.Native.Library do
 
       hook :before, :execute_node, native: {MyApp.NativeHooks, :shout}, config: %{field: :text}
 
-  `mix pipeline.gen.plugin NAME --type TYPE --native` writes all of it. `examples/native_plugin` is a project that does
-  it.
+  `mix pipeline.gen.plugin NAME --type TYPE --native` writes all of it. `examples/native_plugin` is a project
+  that does it.
 
-  `Pipeline.Native.Hooks` documents the hooks that are shipped. A hook of yours documents itself by its `DESCRIPTION`, and
-  `mix pipeline.hooks --library MyApp.NativeHooks` prints that.
+  `Pipeline.Native.Hooks` documents the hooks that are shipped. A hook of yours documents itself by its
+  `DESCRIPTION`, and `mix pipeline.hooks --library MyApp.NativeHooks` prints that.
 
-  Neighbouring hooks of one library run in one native call. A crate that calls `rustler::init!` itself, because it has
-  other functions too, adds `load = pipeline_term::load` to it.
+  Neighbouring hooks of one library run in one native call. A crate that calls `rustler::init!` itself,
+  because it has other functions too, adds `load = pipeline_term::load` to it.
 
   ## Where hooks run
 
-  A call with a hook of `cost: :heavy` in it runs on a dirty scheduler. All others start on the scheduler of the caller; one
-  that takes longer than its budget (`config :pipeline_plugin, hook_budget: 500`, microseconds, or `:hook_budget` of
-  `Pipeline.Plugin.Manager.start_link/1`) goes on on a dirty scheduler with its next hook, and calls that usually take
-  longer start there. A hook that is running is not interrupted: declare it heavy if it alone takes that long, or implement
-  `is_long` if that depends on the context.
+  A call with a hook of `cost: :heavy` in it runs on a dirty scheduler. All others start on the scheduler of
+  the caller; one that takes longer than its budget (`config :pipeline_plugin, hook_budget: 500`,
+  microseconds, or `:hook_budget` of `Pipeline.Plugin.Manager.start_link/1`) goes on on a dirty scheduler with
+  its next hook, and calls that usually take longer start there. A hook that is running is not interrupted:
+  declare it heavy if it alone takes that long, or implement `is_long` if that depends on the context.
 
   A crate has three traits to choose from:
 
-    * `NativeHook` for `:before`, `:after` and `:replace`. With `Cost::Blocking` it may wait for a disk or a network: it
-      then gets a thread of the library's runtime and a copy of the context, and `Cancellation::current()` tells it when
-      nobody waits for it any more. A `:replace` hook that returns `Flow::Decline` leaves its place to the next one
-    * `NativeAround` for `:around`, by `register_arounds!`: `enter` sees the context on its way in, `leave` what came
-      out, a value or a failure as data; it lets that pass, replaces it, or goes in again
-    * `AsyncHook` for what waits among thousands, by `register_async_hooks!`: an `async fn` that is given copies of the
-      fields it names and returns what to change. It must not block
+    * `NativeHook` for `:before`, `:after` and `:replace`. With `Cost::Blocking` it may wait for a disk or a
+      network: it then gets a thread of the library's runtime and a copy of the context, and
+      `Cancellation::current()` tells it when nobody waits for it any more. A `:replace` hook that returns
+      `Flow::Decline` leaves its place to the next one
+    * `NativeAround` for `:around`, by `register_arounds!`: `enter` sees the context on its way in, `leave`
+      what came out, a value or a failure as data; it lets that pass, replaces it, or goes in again
+    * `AsyncHook` for what waits among thousands, by `register_async_hooks!`: an `async fn` that is given
+      copies of the fields it names and returns what to change. It must not block
 
-  A panic of any of them is a failure of that hook in that run. A hook that computes for ever cannot be stopped. On
-  a normal scheduler the VM cannot stop either, until it is killed; a dirty scheduler is lost, and the VM can stop; on a
-  thread (`Cost::Blocking`) the caller is free when its time is up, and one of 64 threads is lost.
+  A panic of any of them is a failure of that hook in that run. A hook that computes for ever cannot be
+  stopped. On a normal scheduler the VM cannot stop either, until it is killed; a dirty scheduler is lost, and
+  the VM can stop; on a thread (`Cost::Blocking`) the caller is free when its time is up, and one of 64
+  threads is lost.
 
   ## Options
 
@@ -154,10 +156,18 @@ defmodule Pipeline.Native.Library do
   @doc false
   @spec not_built(atom) :: any
   def not_built(crate) do
-    :erlang.nif_error(%RuntimeError{
-      message:
-        "the native library #{crate} is not built: in mix.exs, list :pipeline_native under compilers: and " <>
-          "#{crate} under pipeline_native:, then run mix compile"
-    })
+    :erlang.nif_error(%RuntimeError{message: missing(crate, :erlang.module_loaded(Mix))})
+  end
+
+  # In a project, and in a program that was made from one.
+  defp missing(crate, true) do
+    "the native library #{crate} is not built: in mix.exs, list :pipeline_native under compilers: and " <>
+      "#{crate} under pipeline_native:, then run mix compile"
+  end
+
+  defp missing(crate, false) do
+    "the native library #{crate} is missing: this program has no file priv/native/#{crate}.so of the application that it " <>
+      "belongs to. An escript or an archive cannot hold one: run a release (mix release). In an image, copy the priv " <>
+      "directory of the application too"
   end
 end

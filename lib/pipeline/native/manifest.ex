@@ -16,8 +16,8 @@ defmodule Pipeline.Native.Manifest do
   @spec check(map) :: :ok | {:error, sentence :: String.t()}
   def check(manifest), do: if_built(fn -> Native.check_manifest(:erlang.term_to_binary(manifest)) end)
 
-  # While this library itself compiles, the core is missing or an older one. Its own plugins pass then, and are checked
-  # when they are loaded.
+  # While this library itself compiles, the core is missing or an older one. Its own plugins pass then, and
+  # are checked when they are loaded.
   defp if_built(check) do
     check.()
   rescue

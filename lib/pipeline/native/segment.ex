@@ -1,14 +1,15 @@
 defmodule Pipeline.Native.Segment do
   @moduledoc false
-  # The NIFs of `native/pipeline_term/src/segment/nifs.rs`: neighbouring hooks of one library, fused into one call.
+  # The NIFs of `native/pipeline_term/src/segment/nifs.rs`: neighbouring hooks of one library, fused into one
+  # call.
 
   @typedoc """
   Times of the runs that were timed: the first 64 of each hook on each scheduler, then one in 64.
 
     * `:timed` - the number of them
     * `:p50_ns`, `:p99_ns` - nanoseconds, `nil` if none was timed
-    * `:histogram` - `{from, below, count}` with times in nanoseconds, from the shortest, without empty buckets. There
-      are two buckets for each power of two
+    * `:histogram` - `{from, below, count}` with times in nanoseconds, from the shortest, without empty
+      buckets. There are two buckets for each power of two
   """
   @type times :: %{
           optional(atom) => term,
@@ -27,8 +28,8 @@ defmodule Pipeline.Native.Segment do
     * `:starts` - where the next run begins, unless the segment was declared heavy
     * `:average_ns` - the moving average that decides this; 0 before the first run
     * `:budget_ns`
-    * `:hooks` - for each hook, in their order, `t:times/0` and `:name`, `:runs`, `:failures` (which ended a run),
-      `:skips` (which did not) and `:answers`
+    * `:hooks` - for each hook, in their order, `t:times/0` and `:name`, `:runs`, `:failures` (which ended a
+      run), `:skips` (which did not) and `:answers`
   """
   @type stats :: %{
           optional(atom) => term,
@@ -67,8 +68,8 @@ defmodule Pipeline.Native.Segment do
   The function that runs segments of a library, given the segment and the context. Its results are those of
   `native/pipeline_term/src/segment/outcome.rs`.
 
-  A `:light` segment starts on the scheduler that its past runs suggest, and goes on on a dirty one if it exceeds its
-  budget. A `:heavy` one runs on a dirty scheduler.
+  A `:light` segment starts on the scheduler that its past runs suggest, and goes on on a dirty one if it
+  exceeds its budget. A `:heavy` one runs on a dirty scheduler.
   """
   @spec run(module, :light | :heavy) :: (reference, term -> tuple)
   def run(library, :light), do: Function.capture(library, :run_segment, 2)

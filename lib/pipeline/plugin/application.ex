@@ -1,6 +1,6 @@
 defmodule Pipeline.Plugin.Application do
   @moduledoc false
-  # What all instances share, and the default instance:
+  # What all instances share, and the default instance. The environment is that of `Pipeline.Plugin.Manager.start_link/1`:
   #
   #     config :pipeline_plugin,
   #       hooks: MyApp.Hooks,
@@ -9,31 +9,50 @@ defmodule Pipeline.Plugin.Application do
 
   use Application
 
+  alias Pipeline.Options
+  alias Pipeline.Plugin.Manager
+
+  # What else stands in the environment: settings of the whole application, of its build, of this package's own
+  # mix.exs, and of OTP.
+  @settings [
+    :distribution,
+    :included_applications,
+    :native_artefacts,
+    :native_checksums,
+    :native_features,
+    :packages_adapter,
+    :propagate,
+    :trust
+  ]
+
   @impl Application
   def start(_type, _args) do
-    default =
-      Application.get_all_env(:pipeline_plugin)
-      |> Keyword.take([
-        :hooks,
-        :plugins,
-        :store,
-        :events,
-        :hook_budget,
-        :limits,
-        :restart,
-        :sample_interval,
-        :cluster
-      ])
-
     children = [
       Pipeline.Instance.Names,
       Pipeline.Events.Subscriptions,
-      Pipeline.Hook.Epoch,
       Pipeline.Cluster.Scope,
-      {Pipeline.Plugin.Manager, default}
+      Pipeline.Package.Server,
+      {Manager, options!(Application.get_all_env(:pipeline_plugin))}
     ]
+
+    _ = Pipeline.Telemetry.find()
+    :ok = Pipeline.Plugin.RPC.Waiting.open()
+    :ok = Pipeline.Plugin.LogFilter.install()
 
     # Names and subscriptions are what the instances stand on: an instance that outlived them would be unreachable.
     Supervisor.start_link(children, strategy: :rest_for_one, name: Pipeline.Plugin.ApplicationSupervisor)
+  end
+
+  @impl Application
+  def stop(_state) do
+    _ = Pipeline.Plugin.LogFilter.remove()
+    :ok
+  end
+
+  # The name of the default instance is fixed.
+  defp options!(env) do
+    options = Manager.options() -- [:name]
+    Options.validate!(env, options ++ @settings, "config :pipeline_plugin")
+    Keyword.take(env, options)
   end
 end

@@ -9,9 +9,13 @@ defmodule Pipeline.Plugin.Dependents do
   @doc "Returns the direct dependencies of each plugin, optional ones included."
   @spec graph(plugins) :: %{Plugin.plugin_id() => [Plugin.plugin_id()]}
   def graph(plugins) do
-    for {id, %{dependencies: [_ | _] = dependencies}} <- plugins, into: %{} do
-      {id, Enum.flat_map(dependencies, fn {target, _opts} -> targets(target, id, plugins) end)}
-    end
+    for {id, %{dependencies: [_ | _]} = manifest} <- plugins, into: %{}, do: {id, needs(manifest, plugins)}
+  end
+
+  @doc "Returns what a plugin depends on directly, optional dependencies included."
+  @spec needs(map, plugins) :: [Plugin.plugin_id()]
+  def needs(%{id: id, dependencies: dependencies}, plugins) do
+    Enum.flat_map(dependencies, fn {target, _opts} -> targets(target, id, plugins) end)
   end
 
   @doc "Returns the plugins that require this one directly."

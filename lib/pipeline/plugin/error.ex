@@ -14,12 +14,13 @@ defmodule Pipeline.Plugin.Error do
   ## Fields
 
     * `:operation` - `:load`, `:unload`, `:upgrade`, `:disable`, `:enable`, `:hold`, `:restart` or `:configure`; `:find`
-      for `Pipeline.Plugin.Manager.plugin_info!/2`
+      for `Pipeline.Plugin.Manager.plugin_info!/2`; `:install`, `:uninstall` or `:verify` for those of `Pipeline.Package`
     * `:plugin` - the id, `nil` if it is not known or there are several
     * `:reason` - see below
     * `:message` - a sentence
     * `:step` - the step that failed, for operations that load code: `:code`, `:validate`, `:resolve`, `:config`,
-      `:hooks`, `:children`, `:init`, `:register`, `:start`, `:code_change` or `:cluster`; otherwise `nil`
+      `:hooks`, `:application`, `:children`, `:init`, `:register`, `:start`, `:code_change`, `:package` or `:cluster`; otherwise
+      `nil`
     * `:module` - the module that was to be loaded, if there is one
     * `:node` - the node on which it failed, for changes with `nodes: :all`
 
@@ -32,6 +33,7 @@ defmodule Pipeline.Plugin.Error do
   | `{:required_by, ids}` | unload | other plugins need it |
   | `{:still_running, pids}` | unload, disable, hold, upgrade | runs with its hooks took longer than `:drain_timeout` |
   | `{:code_in_use, pids}` | unload, upgrade | processes run its old code; with `purge: true` the plugin is unloaded all the same |
+  | `{:native_code, module}` | unload | with `purge: true`: the module has native functions and stays; the plugin is unloaded all the same |
   | `{:held, id}`, `{:stopped, id}`, `{:failed, id}` | restart, upgrade | the plugin does not run |
   | `{:already_started, id}` | enable | it runs |
   | `%Pipeline.Plugin.Store.Error{}` | disable, enable | the store was not written |
@@ -45,18 +47,35 @@ defmodule Pipeline.Plugin.Error do
   | `:not_a_plugin`, `:module_not_found`, `{:invalid_manifest, sentence}` | load, upgrade (`:validate`) | there is no usable manifest |
   | `{:already_loaded, id}`, `{:duplicate_id, id}`, `{:disabled, id}` | load (`:validate`) | the id is taken, or disabled by an operator |
   | `{:missing_dependencies, …}` and others of `Pipeline.Plugin.ResolutionError` | load, upgrade (`:resolve`) | dependencies are not met |
-  | `{:invalid_config, problems or term}`, `{:invalid_schema, problems}`, `{:schema_failed, term}` | load, upgrade, configure (`:config`) | see `Pipeline.Plugin.ConfigSchema.validate/2` |
-  | `{:invalid_hook, sentence}` | load, upgrade (`:hooks`) | a hook cannot stand on its point |
+  | `{:invalid_config, problems}`, `{:invalid_schema, problems}`, `{:schema_failed, term}` | load, upgrade, configure (`:config`) | see `Pipeline.Plugin.ConfigSchema.validate/2` |
+  | `{:invalid_hook, sentence}` | load, upgrade (`:hooks`), configure | a hook cannot stand on its point, or its configuration is wrong |
+  | `{app, term}` | load (`:application`) | the application of the package did not start |
+  | `{:application, app, term}` | upgrade | the same of the new version; the version before stays |
+  | `{:module_clash, [{module, owner}]}`, `{:used_by, users}`, `{:no_plugin, path}`, `{:several_plugins, modules}` | load, upgrade | the package does not go with what is loaded, see `Pipeline.Package` |
   | `{child, term}`, or any term | load (`:children`) | a child did not start, or `c:Pipeline.Plugin.children/1` raised |
   | any term | load (`:init`, `:start`), upgrade (`:code_change`) | a callback returned `{:error, term}` or raised |
   | `{:not_clustered, instance}`, `:nodedown`, `:timeout`, `{:interrupted, term}` | with `nodes: :all` | see `Pipeline.Cluster` |
+
+  Reasons of the step `:package` are those of `Pipeline.Package`.
   """
 
   alias Pipeline.Foreign
   alias Pipeline.Plugin.{ConfigSchema, ResolutionError, Store}
   alias Pipeline.Sandbox
 
-  @type operation :: :load | :unload | :upgrade | :disable | :enable | :hold | :restart | :configure | :find
+  @type operation ::
+          :load
+          | :unload
+          | :upgrade
+          | :disable
+          | :enable
+          | :hold
+          | :restart
+          | :configure
+          | :find
+          | :install
+          | :uninstall
+          | :verify
 
   @type step ::
           :code
@@ -64,11 +83,13 @@ defmodule Pipeline.Plugin.Error do
           | :resolve
           | :config
           | :hooks
+          | :application
           | :children
           | :init
           | :register
           | :start
           | :code_change
+          | :package
           | :cluster
 
   @type t :: %__MODULE__{
@@ -145,6 +166,10 @@ defmodule Pipeline.Plugin.Error do
       "keep the old file until the upgrade is done and give the path of the new one, or pass rollback: false"
   end
 
+  defp explain(%{step: :application, reason: {app, reason}}),
+    do:
+      "the application #{Foreign.term(app)} of its package did not start: #{Foreign.term(reason)}; it is undone"
+
   defp explain(%{step: :children, reason: {exception, stacktrace} = reason})
        when is_exception(exception) and is_list(stacktrace),
        do: "children/1 failed with #{failure(reason)}; it is undone"
@@ -195,6 +220,10 @@ defmodule Pipeline.Plugin.Error do
 
   def sentence({:cannot_load, path, reason}), do: "#{path} cannot be loaded: #{Foreign.term(reason)}"
 
+  def sentence({:application, app, reason}) do
+    "the application #{Foreign.term(app)} of its package did not start: #{Foreign.term(reason)}; the version before stays"
+  end
+
   def sentence({:not_loaded, id}),
     do: "there is no plugin #{Foreign.term(id)}; list_plugins/1 shows those there are"
 
@@ -207,6 +236,10 @@ defmodule Pipeline.Plugin.Error do
   def sentence({:still_running, pids}) do
     "#{length(pids)} processes are still in runs with its hooks: #{inspect(pids, limit: 5)}; give it a longer " <>
       "drain_timeout:, or end them with force: true"
+  end
+
+  def sentence({:native_code, module}) do
+    "#{Foreign.term(module)} has native functions, which stay in the VM until it ends"
   end
 
   def sentence({:code_in_use, pids}) do
@@ -251,8 +284,6 @@ defmodule Pipeline.Plugin.Error do
   def sentence({:schema_failed, reason}) do
     "its configuration could not be validated, its config_schema/0 failed: #{Sandbox.format_error(reason)}"
   end
-
-  def sentence({:invalid_config, config}), do: "its configuration is a map, got: #{Foreign.term(config)}"
 
   def sentence({:not_clustered, instance}) do
     "the instance #{Foreign.term(instance)} is in no cluster; start it with cluster: true, or leave nodes: :all out"

@@ -115,9 +115,10 @@ defmodule Pipeline.Plugin.Graph do
     spec = opts[:hooks]
     state = %State{spec: spec}
 
-    with {:ok, candidates} <- Candidate.prepare(Enum.map(modules, &{&1, %{}}), %{}),
+    with {:ok, candidates} <- Candidate.prepare(Enum.map(modules, &{&1, %{}})),
+         :ok <- Candidate.check_new(candidates, %{}),
          {:ok, candidates} <- Load.resolve(state, candidates),
-         {:ok, chains} <- Hooks.prepare(candidates, &declared(spec, &1), state) do
+         {:ok, chains} <- Hooks.chains(candidates, &declared(spec, &1), state) do
       {:ok, describe(chains)}
     end
   end
@@ -219,8 +220,8 @@ defmodule Pipeline.Plugin.Graph do
 
   # A chain without hooks was removed meanwhile.
   defp describe(chains) do
-    for {point, %Chain{entries: [_ | _]} = chain} <- Enum.sort_by(chains, &elem(&1, 0)) do
-      %{point: point, mode: chain.mode, hooks: Hook.describe(chain)}
+    for {point, %Chain{registrations: [_ | _]} = chain} <- Enum.sort_by(chains, &elem(&1, 0)) do
+      %{point: point, mode: chain.mode, hooks: Chain.describe(chain)}
     end
   end
 end

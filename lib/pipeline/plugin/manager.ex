@@ -11,26 +11,50 @@ defmodule Pipeline.Plugin.Manager do
   registers it, runs `c:Pipeline.Plugin.start/1` and installs its hooks in one step. A failure at any step undoes the
   steps before it; the `Pipeline.Plugin.Error` names the step.
 
-  Loading and unloading go through one process, one after the other. Reading does not: look-ups and hook runs are
-  done in the caller.
+  Changes go through one process, which waits for no plugin: a change waits for those before it that concern the same
+  plugin, one that it depends on or one that depends on it, and for no other. Reading goes through no process: look-ups
+  and hook runs are done in the caller.
 
   A running plugin can be given another configuration, `update_config/3`. `health/1` tells how all plugins are, and
   `readiness/1` whether those that are wanted run; neither waits for the manager, so both answer while it is busy.
 
   ## Instances
 
-  Several managers can live in one VM, each with its own plugins, registry, hooks and events. The application starts
-  one, which all functions use unless they are given `instance: name`. Its options come from the application's
-  environment:
+  An instance has its own plugins, registry, hooks and events. It belongs into the host's supervision tree, after the
+  processes that plugins use, and before those that use plugins:
+
+      children = [
+        MyApp.Repo,
+        {Pipeline.Plugin.Manager, name: MyApp.Plugins, hooks: MyApp.Hooks, plugins: [MyApp.Greeter]},
+        MyAppWeb.Endpoint
+      ]
+
+  All functions take its name as the option `:instance`. Without that they use the instance that the application
+  `:pipeline_plugin` starts, before the processes of the host. Its options come from the environment, which is checked
+  as those of `start_link/1` are:
 
       config :pipeline_plugin, hooks: MyApp.Hooks, plugins: [MyApp.Greeter], limits: [memory: 100_000_000]
+
+  Elixir merges `plugins: [{A, %{}}]` in one config file with `plugins: [{B, %{}}]` in another, as it merges all lists of
+  pairs with atoms: a plugin that `config.exs` names stays, though `runtime.exs` names others. Name all plugins in one
+  file, or give a function, `plugins: &MyApp.Plugins.list/0`, which replaces what was there.
+
+  An instance that ends stops its plugins, each before those that it depends on.
+
+  ## Log lines
+
+  Loading, enabling, disabling, upgrading and unloading are logged as `:info`; a restart, an exceeded limit, a circuit that
+  opens and a plugin that is too slow to stop as `:warning`; a plugin that has failed or is held for want of another as
+  `:error`. Each line has the metadata `plugin`, `instance` and `version`.
   """
 
   alias Pipeline.{Instance, Options, Plugin}
   alias Pipeline.Instance.Names
-  alias Pipeline.Plugin.{Distribution, Error, Lifecycle, Registry, Restart}
-  alias Pipeline.Plugin.Manager.{Health, Parts, Readiness, Server, Upgrade}
+  alias Pipeline.Plugin.{Config, Distribution, Error, Lifecycle, Packages, Registry, Restart, Store}
+  alias Pipeline.Plugin.Manager.{Candidate, Health, Parts, Readiness, Server, Upgrade}
   alias Pipeline.Plugin.Resources.Limits
+
+  require Logger
 
   @default Instance.default()
   @stop_options [:instance, :reason, :drain_timeout, :force]
@@ -79,12 +103,15 @@ defmodule Pipeline.Plugin.Manager do
 
     * `:name` - any term, such as `MyApp.Plugins` or `{:tenant, 7}`; by default the name of the application's own instance
     * `:hooks` - a `Pipeline.Hook.Spec` with the hook points of the host
-    * `:plugins` - plugins to load at the start, each a module or `{module, config}`. One that cannot be loaded does
-      not stop the start: it is logged and kept, held if it needs what is not there, failed otherwise
+    * `:plugins` - plugins to load at the start, each a module, a package or `{module or package, config}`, none of them
+      twice, or a function that returns them. A package whose code cannot be loaded is logged and left out. A plugin that
+      cannot be loaded does not stop the start: it is logged and kept, held if it needs what is not there, and otherwise
+      failed and tried again
     * `:store` - the path of a file that keeps which plugins an operator disabled, so that they stay disabled when the VM
       starts again; by default this is forgotten with the instance. A crash leaves the old file or the new one, whole. A
       file that is torn, changed or not a store is logged, renamed to `PATH.corrupt-TIME` and never deleted. The instance
       does not start if the path cannot be read or written (`Pipeline.Plugin.Store.Error`). Give each instance its own path
+    * `:packages` - the folder that packages of plugins are installed in, see `Pipeline.Package`; by default there is none
     * `:events` - `[record: n]` keeps the last `n` events for late subscribers, see `Pipeline.Events`; by default none
     * `:hook_budget` - how many microseconds neighbouring native hooks may keep a normal scheduler before they go on
       on a dirty one, or `:infinity`, which leaves them where they start; by default what
@@ -94,38 +121,31 @@ defmodule Pipeline.Plugin.Manager do
     * `:sample_interval` - how often the limits are looked at: milliseconds or `:infinity`, by default 1000
     * `:max_restarts` - how often in 5 seconds the manager, the supervisor of the plugins and what else the instance is
       made of are started again before it ends as a whole, by default 20
+    * `:telemetry` - `[hooks: n]` emits telemetry events for the hooks of one run in `n`, see `Pipeline.Plugin.Telemetry`;
+      by default as `config :pipeline_plugin, telemetry:` says, or for none
     * `:cluster` - `true` or options: instances of this name on connected nodes form a group, see `Pipeline.Cluster`;
       by default they do not
   """
   @spec start_link(keyword) :: Supervisor.on_start()
   def start_link(opts \\ []) do
-    Options.validate!(
-      opts,
-      [
-        :name,
-        :hooks,
-        :plugins,
-        :store,
-        :events,
-        :hook_budget,
-        :limits,
-        :restart,
-        :sample_interval,
-        :max_restarts,
-        :cluster
-      ],
-      "Pipeline.Plugin.Manager.start_link/1"
-    )
-
+    Options.validate!(opts, options(), "Pipeline.Plugin.Manager.start_link/1")
     name = opts |> Keyword.get(:name, @default) |> check_name!()
 
     parts = [
       name: name,
       hooks: check_spec!(opts[:hooks]),
       hook_budget: Pipeline.Hook.Budget.check!(opts[:hook_budget]),
-      plugins: with_configs!(opts[:plugins] || []),
-      store: check_path!(opts[:store]),
+      plugins:
+        opts[:plugins]
+        |> configured()
+        |> load_configured(opts[:packages])
+        |> with_configs!()
+        |> check_once!()
+        |> hidden(),
+      store: check_path!(:store, opts[:store]),
+      packages: check_path!(:packages, opts[:packages]),
       record: record!(opts[:events] || []),
+      telemetry: Pipeline.Hook.Sampling.check!(opts[:telemetry]),
       limits: Limits.check!(opts[:limits] || []),
       restart: Restart.check!(opts[:restart] || []),
       sample_interval: check_interval!(opts[:sample_interval]),
@@ -133,7 +153,39 @@ defmodule Pipeline.Plugin.Manager do
       cluster: Distribution.options!(opts[:cluster])
     ]
 
-    Instance.Supervisor.start_link(name, Parts.of(parts))
+    # A store that cannot be used is not the fault of one of many children.
+    with {:error, {:shutdown, {:failed_to_start_child, Server, %Store.Error{} = error}}} <-
+           Instance.Supervisor.start_link(name, Parts.of(parts)),
+         do: {:error, error}
+  end
+
+  @options [
+    :name,
+    :hooks,
+    :plugins,
+    :store,
+    :packages,
+    :events,
+    :hook_budget,
+    :limits,
+    :restart,
+    :sample_interval,
+    :max_restarts,
+    :telemetry,
+    :cluster
+  ]
+
+  @doc false
+  # The options of `start_link/1`.
+  @spec options() :: [atom]
+  def options, do: @options
+  defp configured(nil), do: []
+  defp configured(plugins) when is_function(plugins, 0), do: plugins.()
+  defp configured(plugins), do: plugins
+
+  # Supervisors report the arguments of what they start. In a function, a configuration is in none of their reports.
+  defp hidden(plugins) do
+    for {module, config} <- plugins, do: {module, if(config == %{}, do: config, else: fn -> config end)}
   end
 
   defp check_interval!(interval)
@@ -172,10 +224,33 @@ defmodule Pipeline.Plugin.Manager do
     end
   end
 
-  defp check_path!(path) when is_nil(path) or is_binary(path), do: path
+  defp check_path!(_option, path) when is_nil(path) or is_binary(path), do: path
 
-  defp check_path!(other),
+  defp check_path!(:store, other),
     do: raise(ArgumentError, "store: takes the path of a file, got: #{inspect(other)}")
+
+  defp check_path!(:packages, other),
+    do: raise(ArgumentError, "packages: takes the path of a folder, got: #{inspect(other)}")
+
+  # The code of the packages among them.
+  defp load_configured(plugins, folder) do
+    if packages?(plugins) do
+      Enum.flat_map(named(plugins), fn plugin ->
+        case Packages.implementation().modules([plugin], folder) do
+          {:ok, modules, _undo} ->
+            modules
+
+          {:error, error} ->
+            Logger.error(Exception.message(error))
+            []
+        end
+      end)
+    else
+      plugins
+    end
+  end
+
+  defp named(plugins), do: for(plugin <- plugins, do: if(is_tuple(plugin), do: plugin, else: {plugin, %{}}))
 
   defp with_configs!(plugins) when is_list(plugins) do
     Enum.map(plugins, fn
@@ -189,9 +264,28 @@ defmodule Pipeline.Plugin.Manager do
     raise ArgumentError, "plugins to load are a list of modules or {module, config}, got: #{inspect(other)}"
   end
 
+  defp check_once!(plugins) do
+    modules = for {module, _config} <- plugins, do: module
+
+    case modules -- Enum.uniq(modules) do
+      [] ->
+        plugins
+
+      [twice | _] ->
+        raise ArgumentError,
+              "plugins: names #{inspect(twice)} more than once; name it once, with one configuration"
+    end
+  end
+
   @doc false
   @spec child_spec(keyword) :: Supervisor.child_spec()
   def child_spec(opts) do
+    opts =
+      case opts[:plugins] do
+        plugins when is_list(plugins) and plugins != [] -> Keyword.put(opts, :plugins, fn -> plugins end)
+        _ -> opts
+      end
+
     %{
       id: {__MODULE__, opts[:name] || @default},
       start: {__MODULE__, :start_link, [opts]},
@@ -201,6 +295,9 @@ defmodule Pipeline.Plugin.Manager do
 
   @doc """
   Loads a plugin with a configuration.
+
+  A plugin is a module, or a package: the name of one that is installed, or the path of one (`Pipeline.Package`). Then all
+  modules of the package are loaded, and its OTP application is started before `c:Pipeline.Plugin.init/1`.
 
   ## Options
 
@@ -213,13 +310,14 @@ defmodule Pipeline.Plugin.Manager do
       nodes that join later load it too. See `Pipeline.Cluster`
     * `:modules` - with `nodes: :all`, further modules to ship
   """
-  @spec load_plugin(module, Plugin.config(), keyword) :: {:ok, Plugin.plugin_id()} | {:error, Error.t()}
+  @spec load_plugin(module | String.t(), Plugin.config(), keyword) ::
+          {:ok, Plugin.plugin_id()} | {:error, Error.t()}
   def load_plugin(module, config \\ %{}, opts \\ []) do
     with {:ok, [id]} <- load_plugins([{module, config}], opts), do: {:ok, id}
   end
 
   @doc "As `load_plugin/3`, but returns the id, and raises the error."
-  @spec load_plugin!(module, Plugin.config(), keyword) :: Plugin.plugin_id()
+  @spec load_plugin!(module | String.t(), Plugin.config(), keyword) :: Plugin.plugin_id()
   def load_plugin!(module, config \\ %{}, opts \\ []), do: module |> load_plugin(config, opts) |> value!()
 
   @doc """
@@ -233,23 +331,57 @@ defmodule Pipeline.Plugin.Manager do
   soon as one is done. None begins before all that it needs are through. When one fails, those under way are waited for,
   then all are stopped, each before what it needs. The error is that of the first in load order.
   """
-  @spec load_plugins([module | {module, Plugin.config()}], keyword) ::
+  @spec load_plugins([module | String.t() | {module | String.t(), Plugin.config()}], keyword) ::
           {:ok, [Plugin.plugin_id()]} | {:error, Error.t()}
   def load_plugins(plugins, opts \\ []) do
+    if packages?(plugins), do: load_packages(plugins, opts), else: load_modules(plugins, opts)
+  end
+
+  defp load_modules(plugins, opts) do
     Options.validate!(opts, [:instance, :timeout, :limits, :restart, :nodes, :modules], "loading plugins")
     plugins = with_configs!(plugins)
     timeout = timeout!(opts, 30_000)
 
     opts
     |> everywhere(& &1.load(&2, plugins, opts[:modules] || [], timeout), fn ->
-      call(opts, {:load, given!(plugins, opts), timeout})
+      load_here(given!(plugins, opts), timeout, opts)
     end)
     |> result(:load)
   end
 
   @doc "As `load_plugins/2`, but returns the ids, and raises the error."
-  @spec load_plugins!([module | {module, Plugin.config()}], keyword) :: [Plugin.plugin_id()]
+  @spec load_plugins!([module | String.t() | {module | String.t(), Plugin.config()}], keyword) :: [
+          Plugin.plugin_id()
+        ]
   def load_plugins!(plugins, opts \\ []), do: plugins |> load_plugins(opts) |> value!()
+
+  defp load_here(plugins, timeout, opts) do
+    with :ok <- check_callable(opts), {:ok, candidates} <- Candidate.prepare(plugins) do
+      call(opts, {:load, candidates, timeout})
+    end
+  end
+
+  defp packages?(plugins) do
+    is_list(plugins) and
+      Enum.any?(plugins, &(is_binary(&1) or match?({package, _} when is_binary(package), &1)))
+  end
+
+  # The code first, which goes again if the plugins do not load.
+  defp load_packages(plugins, opts) do
+    if opts[:nodes],
+      do: raise(ArgumentError, "packages are loaded on one node: leave nodes: out, or load their modules")
+
+    case Packages.implementation().modules(named(plugins), Packages.folder(opts[:instance] || @default)) do
+      {:ok, modules, undo} ->
+        with {:error, _} = error <- load_modules(modules, opts) do
+          undo.()
+          error
+        end
+
+      error ->
+        result(error, :load)
+    end
+  end
 
   defp given!(plugins, opts) do
     given = %{
@@ -269,28 +401,31 @@ defmodule Pipeline.Plugin.Manager do
   nothing has changed:
 
     * `{:refused, reason}` - the plugin does not take it
-    * `{:invalid_config, problems}` - it does not fit the schema, see `Pipeline.Plugin.ConfigSchema.validate/2`;
-      `{:invalid_config, term}` if it is no map
+    * `{:invalid_config, problems}` - it does not fit the schema, see `Pipeline.Plugin.ConfigSchema.validate/2`, or is
+      no map
     * `{:no_update_config, id}` - the plugin has no `c:Pipeline.Plugin.update_config/2`
     * `{:timeout, id}` - it did not answer in time. What it answers later is not taken
     * `{:crashed, id, reason}` - it ended while it was asked, and is restarted with the configuration that it had
     * `{:too_large, id}` - it refused with a reason larger than its limit `:max_heap` (`Pipeline.Plugin.Resources`)
     * `{:not_started, id, state}`, `{:not_loaded, id}`
 
-  The configuration replaces the old one; the two are not merged.
-
   ## Options
 
     * `:instance` - by default the application's own
     * `:timeout` - milliseconds, by default 5000
+    * `:merge` - when `true`, the fields that are given replace those of the present configuration, and the others stay as
+      they are, secrets too. Nested maps are merged in the same way. By default the whole configuration is replaced
   """
   @spec update_config(Plugin.plugin_id(), Plugin.config(), keyword) :: :ok | {:error, Error.t()}
   def update_config(id, config, opts \\ []) do
-    Options.validate!(opts, [:instance, :timeout], "Pipeline.Plugin.Manager.update_config/3")
+    Options.validate!(opts, [:instance, :timeout, :merge], "Pipeline.Plugin.Manager.update_config/3")
 
-    if is_map(config),
-      do: opts |> call({:update_config, id, config, timeout!(opts, 5_000)}) |> result(:configure, id),
-      else: result({:error, {:invalid_config, config}}, :configure, id)
+    if is_map(config) do
+      update = %{config: config, merge?: opts[:merge] == true, timeout: timeout!(opts, 5_000)}
+      opts |> call({:update_config, id, update}) |> result(:configure, id)
+    else
+      result({:error, Config.no_map(config)}, :configure, id)
+    end
   end
 
   @doc "As `update_config/3`, but raises the error."
@@ -311,8 +446,10 @@ defmodule Pipeline.Plugin.Manager do
     * `:drain_timeout` - milliseconds to wait for runs that are under way, by default 5 seconds. A run that unloads a
       plugin of its own chain is not waited for
     * `:force` - when `true`, the processes whose runs take longer are killed
-    * `:purge` - when `true`, the plugin's module is taken out of the VM too. Processes that still run its code keep it
-      there, with `{:error, {:code_in_use, pids}}`; the plugin is unloaded then
+    * `:purge` - when `true`, the plugin's code is taken out of the VM too: its module, or all modules of its package,
+      unless another instance uses them. Processes that still run it keep it there, with
+      `{:error, {:code_in_use, pids}}`; so does native code in it, with `{:error, {:native_code, module}}`. The plugin is
+      unloaded then. With `:force` those processes are killed, if it is a package
     * `:nodes` - `:all` unloads it on all nodes of the instance's cluster or on none, see `Pipeline.Cluster`
   """
   @spec unload_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, Error.t()}
@@ -336,17 +473,12 @@ defmodule Pipeline.Plugin.Manager do
     found = if opts[:purge], do: plugin_info(id, Keyword.take(opts, [:instance]))
 
     with :ok <- call(opts, {:unload, id, opts[:cascade] == true, patience(opts)}) do
-      with {:ok, %{module: module}} <- found, do: purge(module), else: (_ -> :ok)
+      with {:ok, %{module: module}} <- found, do: purge(module, opts[:force] == true), else: (_ -> :ok)
     end
   end
 
-  # Nobody that runs it is ended: first what is old already goes, then what becomes old.
-  defp purge(module) do
-    with true <- :code.soft_purge(module), true <- :code.delete(module), true <- :code.soft_purge(module) do
-      :ok
-    else
-      false -> {:error, {:code_in_use, Upgrade.Code.running_old(module)}}
-    end
+  defp purge(module, force?) do
+    with :none <- Packages.implementation().purge(module, force?), do: Upgrade.Code.purge(module)
   end
 
   defp patience(opts), do: {opts[:drain_timeout] || 5_000, opts[:force] == true}
@@ -407,12 +539,24 @@ defmodule Pipeline.Plugin.Manager do
   Ends the process of a plugin that runs and starts it anew, with its hooks in place all the while.
 
   `c:Pipeline.Plugin.stop/1` runs, then `c:Pipeline.Plugin.init/1` and `c:Pipeline.Plugin.start/1`. A plugin whose
-  process cannot be started again is failed. `{:error, {state, id}}` for a plugin that does not run. Option: `:instance`.
+  process cannot be started again is failed. `{:error, {state, id}}` for a plugin that does not run.
+
+  ## Options
+
+    * `:instance` - by default the application's own
+    * `:runs` - `:wait` has runs of the points on which the plugin has hooks wait until its `c:Pipeline.Plugin.init/1` has
+      returned, for hooks that read what the process owns, such as an ETS table; runs that are under way are not waited
+      for. Such a plugin must not run these points in `c:Pipeline.Plugin.init/1`. By default, `:go_on`, they go on
   """
   @spec restart_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, Error.t()}
   def restart_plugin(id, opts \\ []) do
-    Options.validate!(opts, [:instance], "Pipeline.Plugin.Manager.restart_plugin/2")
-    opts |> call({:restart, id}) |> result(:restart, id)
+    Options.validate!(opts, [:instance, :runs], "Pipeline.Plugin.Manager.restart_plugin/2")
+    runs = Keyword.get(opts, :runs, :go_on)
+
+    unless runs in [:go_on, :wait],
+      do: raise(ArgumentError, "runs: is :go_on or :wait, got: #{inspect(runs)}")
+
+    opts |> call({:restart, id, runs}) |> result(:restart, id)
   end
 
   @doc "As `restart_plugin/2`, but raises the error."
@@ -422,11 +566,15 @@ defmodule Pipeline.Plugin.Manager do
   @doc """
   Puts another version in the place of a plugin that runs, while traffic flows, and returns the version.
 
-  The new version is a module (another one, or the same where its file has changed since), the path of a BEAM file, or
-  the bytes of one. Its manifest has the id of the plugin; it has to be what the plugins that depend on it need, and what
-  it needs itself has to be there. `c:Pipeline.Plugin.code_change/3` takes the state over; what is sent to the plugin
-  meanwhile waits, and is answered by the new version. Hooks, manifest and state change in one step. When anything fails
-  the old version stays, with its code, state and hooks.
+  The new version is a module (another one, or the same where its file has changed since), the path of a BEAM file, the
+  bytes of one, or the path of a package: a directory or an `.ez`. All modules of a package change in one step, and its
+  OTP application is started anew. A plugin whose code was loaded with the modules beside it
+  (`Pipeline.Plugin.Discovery.load_code/1`) is upgraded with those beside the BEAM file.
+
+  The manifest of the new version has the id of the plugin; it has to be what the plugins that depend on it need, and
+  what it needs itself has to be there. `c:Pipeline.Plugin.code_change/3` takes the state over; what is sent to the
+  plugin meanwhile waits, and is answered by the new version. Hooks, manifest and state change in one step. When anything
+  fails the old version stays, with its code, state and hooks.
 
   Where the new version is another module, runs go on meanwhile, each on one version. Where it takes the place of a
   module of its name, runs of the points on which the plugin has Elixir hooks wait until those under way have ended and
@@ -618,12 +766,19 @@ defmodule Pipeline.Plugin.Manager do
   end
 
   defp call(opts, request) do
-    instance = opts[:instance] || @default
+    with :ok <- check_callable(opts) do
+      # In a function, configurations are in no report of this call.
+      GenServer.call(Server.name(opts[:instance] || @default), {:hidden, fn -> request end}, :infinity)
+    end
+  end
 
-    # The manager waits for these callbacks and could not answer.
+  # An operation waits for these callbacks, and could itself be waited for by the one that is asked for.
+  defp check_callable(opts) do
+    _ = running!(opts[:instance] || @default)
+
     case Instance.Caller.callback() do
-      callback when callback != nil -> {:error, {:called_from_callback, callback}}
-      nil -> GenServer.call(instance |> running!() |> Server.name(), request, :infinity)
+      nil -> :ok
+      callback -> {:error, {:called_from_callback, callback}}
     end
   end
 

@@ -12,16 +12,31 @@ defmodule Pipeline.Plugin.Tree do
 
   use Supervisor
 
-  alias Pipeline.Instance.Names
-  alias Pipeline.Plugin.{Registry, Restart, StartPhase, Termination, Wave, Wrapper}
+  alias Pipeline.Instance.{Caller, Names}
+
+  alias Pipeline.Plugin.{
+    Log,
+    LogFilter,
+    Packages,
+    Registry,
+    Restart,
+    Shutdown,
+    StartPhase,
+    Termination,
+    Wave,
+    Wrapper
+  }
+
   alias Pipeline.Plugin.Resources.Limits
+  alias Pipeline.Secrets
 
-  # Milliseconds for stop/1, as many as a supervisor gives a worker, and for the whole tree.
-  @process_patience 5_000
-  @patience 10_000
+  require Caller
 
-  @enforce_keys [:instance, :id, :module, :config, :limits, :restart, :timeout, :phase]
-  defstruct [:instance, :id, :module, :config, :limits, :restart, :timeout, :phase]
+  # Milliseconds that the children of a plugin may take together to end, after its process.
+  @patience 5_000
+
+  @enforce_keys [:instance, :id, :module, :config, :secrets, :limits, :restart, :timeout, :phase]
+  defstruct [:instance, :id, :module, :config, :secrets, :limits, :restart, :timeout, :phase]
 
   @typedoc """
   What the processes of a plugin are started with. Once the plugin is registered with this `phase`, the registry says
@@ -32,6 +47,7 @@ defmodule Pipeline.Plugin.Tree do
           id: Pipeline.Plugin.plugin_id(),
           module: module,
           config: (() -> Pipeline.Plugin.config()),
+          secrets: Secrets.t() | nil,
           limits: Limits.t(),
           restart: Restart.t(),
           # Milliseconds that init/1 may take, at each start.
@@ -39,13 +55,14 @@ defmodule Pipeline.Plugin.Tree do
           phase: StartPhase.t()
         }
 
-  @type error :: {:error, {:children | :init, reason :: term}}
+  @type error :: {:error, {:application | :children | :init, reason :: term}}
 
   @doc "The tree of a plugin as the registry has it, or is to have it."
   @spec new(map, atom, timeout) :: t
   def new(%{config: config} = info, instance, timeout) do
     fields = Map.take(info, [:id, :module, :limits, :restart, :phase])
-    struct!(__MODULE__, Map.merge(fields, %{instance: instance, config: fn -> config end, timeout: timeout}))
+    gets = %{instance: instance, config: fn -> config end, secrets: info[:secrets], timeout: timeout}
+    struct!(__MODULE__, Map.merge(fields, gets))
   end
 
   @doc "Starts a tree with all that is in it, or leaves nothing of it. Returns the plugin's process."
@@ -65,10 +82,10 @@ defmodule Pipeline.Plugin.Tree do
 
     child = %{
       id: id,
-      start: {__MODULE__, :start_link, [instance, id, tree.phase, tree.restart]},
+      start: {__MODULE__, :start_link, [tree]},
       type: :supervisor,
       restart: :temporary,
-      shutdown: @patience
+      shutdown: Shutdown.declared(tree.module) + @patience
     }
 
     with {:error, {:init, {:already_started, pid}}} = error <-
@@ -81,10 +98,19 @@ defmodule Pipeline.Plugin.Tree do
   @doc "Starts the plugin's children and its process. Returns the process once its init/1 has returned."
   @spec fill(t, pid) :: {:ok, pid} | error
   def fill(%__MODULE__{} = tree, supervisor) do
-    with {:ok, children} <- list_children(tree),
+    with :ok <- start_application(tree, supervisor),
+         {:ok, children} <- list_children(tree),
          :ok <- start_children(children, tree, supervisor) do
       start_child(supervisor, :init, process(tree))
+    else
+      {:error, {step, reason}} -> {:error, {step, Secrets.conceal_reason(reason, tree.secrets)}}
     end
+  end
+
+  # The one of the package that the plugin is from, if it is from one.
+  defp start_application(%__MODULE__{module: module}, supervisor) do
+    with {:error, reason} <- Packages.implementation().start(module, supervisor),
+         do: {:error, {:application, reason}}
   end
 
   defp list_children(tree) do
@@ -100,7 +126,7 @@ defmodule Pipeline.Plugin.Tree do
       child = %{child | start: {__MODULE__, :start_again, [tree, id]}}
 
       with {:error, {step, reason}} <- start_child(supervisor, :children, child),
-           do: {:error, {step, {id, reason}}},
+           do: {:error, {step, {id, Secrets.conceal_reason(reason, tree.secrets)}}},
            else: (_ -> nil)
     end)
   end
@@ -124,7 +150,7 @@ defmodule Pipeline.Plugin.Tree do
     %{
       id: Wrapper,
       start: {Wrapper, :start_link, [tree]},
-      shutdown: @process_patience,
+      shutdown: Shutdown.declared(module),
       modules: [Wrapper, module]
     }
   end
@@ -134,16 +160,29 @@ defmodule Pipeline.Plugin.Tree do
   @spec start_again(t, term) :: Supervisor.on_start_child()
   def start_again(%__MODULE__{} = tree, id) do
     case tree |> children() |> Enum.find(&(&1.id == id)) do
-      %{start: {module, function, arguments}} -> apply(module, function, arguments)
-      nil -> :ignore
+      %{start: {module, function, arguments}} ->
+        with {:error, reason} <- apply(module, function, arguments), do: {:error, concealed(reason, tree)}
+
+      nil ->
+        :ignore
     end
+  catch
+    # As the supervisor would have it, but for the arguments, which its report shows.
+    :error, reason -> {:error, concealed({:EXIT, {reason, __STACKTRACE__}}, tree)}
+    :exit, reason -> {:error, concealed({:EXIT, reason}, tree)}
   end
 
+  defp concealed(reason, tree) do
+    Secrets.conceal_reason(reason, Secrets.merge(tree.secrets, now(tree).secrets))
+  end
+
+  defp now(tree), do: current(tree, Registry.info(Registry.owned(tree.instance), tree.id))
+
   defp children(tree) do
-    %{module: module, config: config} = current(tree, Registry.info(Registry.owned(tree.instance), tree.id))
+    %{module: module, config: config} = now(tree)
 
     if function_exported?(module, :children, 1),
-      do: Enum.map(module.children(config), &Supervisor.child_spec(&1, [])),
+      do: Caller.within(tree.instance, do: Enum.map(module.children(config), &Supervisor.child_spec(&1, []))),
       else: []
   end
 
@@ -151,30 +190,35 @@ defmodule Pipeline.Plugin.Tree do
   @spec current(t, map | nil) :: %{
           module: module,
           config: Pipeline.Plugin.config(),
+          secrets: Secrets.t() | nil,
           limits: Limits.t()
         }
   def current(%__MODULE__{phase: phase}, %{phase: phase} = info),
-    do: Map.take(info, [:module, :config, :limits])
+    do: %{module: info.module, config: info.config, secrets: info[:secrets], limits: info.limits}
 
   def current(%__MODULE__{} = tree, _info),
-    do: %{module: tree.module, config: tree.config.(), limits: tree.limits}
+    do: %{module: tree.module, config: tree.config.(), secrets: tree.secrets, limits: tree.limits}
 
-  @spec start_link(atom, Pipeline.Plugin.plugin_id(), StartPhase.t(), Restart.t()) :: Supervisor.on_start()
-  def start_link(instance, id, phase, restart) do
-    Supervisor.start_link(__MODULE__, {instance, id, restart}, name: Names.via(instance, {:tree, id}, phase))
+  @spec start_link(t) :: Supervisor.on_start()
+  def start_link(%__MODULE__{instance: instance, id: id, module: module} = tree) do
+    value = {tree.phase, Shutdown.declared(module)}
+    Supervisor.start_link(__MODULE__, tree, name: Names.via(instance, {:tree, id}, value))
   end
 
   @impl Supervisor
-  def init({instance, id, restart}) do
+  def init(%__MODULE__{instance: instance, id: id} = tree) do
+    # For the children of the plugin.
+    Caller.enter(instance)
     :ok = Names.label(instance, {:tree, id})
-    Supervisor.init([], [strategy: :rest_for_one] ++ Restart.supervisor_options(restart))
+    :ok = LogFilter.note(instance, id, tree.secrets)
+    Supervisor.init([], [strategy: :rest_for_one] ++ Restart.supervisor_options(tree.restart))
   end
 
   @doc "The tree of a plugin, which may be about to end. One whose supervisor has ended is none."
   @spec find(atom, Pipeline.Plugin.plugin_id()) :: {pid, StartPhase.t()} | nil
   def find(instance, id) do
-    with {pid, _phase} = found <- Names.lookup(instance, {:tree, id}),
-         do: if(orphan?(pid), do: nil, else: found)
+    with {pid, {phase, _shutdown}} <- Names.lookup(instance, {:tree, id}),
+         do: if(orphan?(pid), do: nil, else: {pid, phase})
   end
 
   @doc "The plugins that have a tree."
@@ -186,20 +230,39 @@ defmodule Pipeline.Plugin.Tree do
   @doc "Ends a tree: the plugin's process after its stop/1, then its children."
   @spec stop(atom, Pipeline.Plugin.plugin_id()) :: :ok
   def stop(instance, id) do
-    with pid when pid != nil <- Names.whereis(instance, {:tree, id}) do
+    with {pid, {_phase, shutdown}} <- Names.lookup(instance, {:tree, id}) do
       within = Termination.started_by(pid)
+      process = Names.whereis(instance, {:plugin, id})
+      monitor = process && Process.monitor(process)
 
       try do
-        Supervisor.stop(pid, :shutdown, @patience)
+        Supervisor.stop(pid, :shutdown, shutdown + @patience)
       catch
         # It waits for the start of a child, or has ended by itself.
         :exit, _reason -> Process.exit(pid, :kill)
       end
 
       Termination.await([pid | within])
+      if monitor, do: tell_if_killed(monitor, id, instance, shutdown)
+      Packages.implementation().release(pid)
     end
 
     :ok
+  end
+
+  # By its supervisor: that has ended before.
+  defp tell_if_killed(monitor, id, instance, shutdown) do
+    receive do
+      {:DOWN, ^monitor, :process, _pid, :killed} ->
+        Log.warning(
+          id,
+          instance,
+          "did not stop within #{shutdown} ms and was killed: shorten its stop/1, or give it a longer shutdown:"
+        )
+
+      {:DOWN, ^monitor, :process, _pid, _reason} ->
+        :ok
+    end
   end
 
   # A tree ends when its supervisor is killed, and the process when its tree is, some time after.

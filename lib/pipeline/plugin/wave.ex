@@ -8,6 +8,18 @@ defmodule Pipeline.Plugin.Wave do
 
   @doc "What became of each item, in their order. Each has the whole timeout from where it begins."
   @spec run([item], step :: atom, timeout, (item -> outcome)) :: [outcome] when item: term
+  def run([item], _step, :infinity, fun), do: [fun.(item)]
+
+  # Not by a stream, which has a process of its own.
+  def run([item], step, timeout, fun) do
+    task = Task.async(fn -> fun.(item) end)
+
+    case Task.yield(task, timeout) || Task.shutdown(task, :brutal_kill) do
+      {:ok, outcome} -> [outcome]
+      _exit_or_nil -> [{:error, {step, :timeout}}]
+    end
+  end
+
   def run(items, step, timeout, fun) do
     failed = :atomics.new(1, [])
 

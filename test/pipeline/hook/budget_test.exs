@@ -17,18 +17,17 @@ defmodule Pipeline.Hook.BudgetTest do
   end
 
   defp segment(instance, hooks) do
-    entries =
+    registrations =
       for {{name, config}, index} <- Enum.with_index(hooks) do
         {:ok, options} = Definition.check(:before, :step, native: name, config: config)
         {:ok, call} = Pipeline.Native.Hook.configure(options)
-        Registration.new(options, :someone, index, call)
+        %{Registration.new(options, :someone, index, call) | instance: instance}
       end
 
-    [segment] = Segment.fuse(entries, :before, instance)
-    segment
+    Segment.new(registrations)
   end
 
-  defp run(segment, context), do: Segment.step(segment, & &1, nil).(context)
+  defp run(segment, context), do: Segment.fun(segment).(context, & &1)
 
   test "of an instance is that of its segments" do
     assert %{budget_ns: 7_000} = start(7) |> segment(put: %{field: :a, value: 1}) |> Segment.stats()

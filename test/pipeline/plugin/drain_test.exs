@@ -2,6 +2,8 @@ defmodule Pipeline.Plugin.DrainTest do
   # What becomes of runs that are under way when their plugin goes.
   use Pipeline.InstanceCase, async: true
 
+  alias Pipeline.Hook.{ChainStore, Drain}
+
   # Its hook tells the test that it is called, and goes on when told to.
   defp waiting(id, kind \\ :before, point \\ :step) do
     plugin id: id do
@@ -172,7 +174,6 @@ defmodule Pipeline.Plugin.DrainTest do
     assert_receive {:in, :slow, slow}
     assert_receive {:in, :other, other}
 
-    # More than once: what goes on in old code keeps the next epoch from beginning.
     for _ <- 1..3 do
       assert :ok = Manager.unload_plugin(:quick, instance: instance, drain_timeout: 0)
       load(passing(:quick), instance)
@@ -182,7 +183,163 @@ defmodule Pipeline.Plugin.DrainTest do
     assert [{:ok, %{seen: [:slow]}}, {:ok, %{seen: [:other]}}] = Task.await_many([beside, elsewhere])
   end
 
-  test "a run that began while another is still in old code is found too", %{instance: instance} do
+  test "a run that began before another plugin came is waited for", %{instance: instance} do
+    load(waiting(:slow), instance)
+    run = begin_run(instance)
+    assert_receive {:in, :slow, pid}
+    load(passing(:quick), instance)
+    {:ok, trace} = Hook.trace(:step, instance: instance)
+
+    assert {:error, %Error{reason: {:still_running, [^pid]}}} =
+             Manager.unload_plugin(:slow, instance: instance, drain_timeout: 0)
+
+    # It began without the other one.
+    assert :ok = Manager.unload_plugin(:quick, instance: instance, drain_timeout: 0)
+    unload(:slow, instance)
+    refute_received {:unloaded, _}
+    send(pid, :go)
+    assert {:ok, %{seen: [:slow]}} = Task.await(run)
+    assert_receive {:unloaded, :ok}
+    Hook.untrace(trace)
+  end
+
+  test "a run that was killed is not waited for", %{instance: instance} do
+    load(waiting(:slow), instance)
+    Process.flag(:trap_exit, true)
+
+    for _ <- 1..3 do
+      run = begin_run(instance)
+      assert_receive {:in, :slow, pid}
+      Process.exit(pid, :kill)
+      assert {:exit, :killed} = Task.yield(run, :infinity)
+    end
+
+    assert :ok = Manager.unload_plugin(:slow, instance: instance, drain_timeout: 60_000)
+  end
+
+  test "a run that is killed while it is waited for is not waited for any longer", %{instance: instance} do
+    load(waiting(:slow), instance)
+    Process.flag(:trap_exit, true)
+    begin_run(instance)
+    assert_receive {:in, :slow, pid}
+    unload(:slow, instance, drain_timeout: 60_000)
+    refute_received {:unloaded, _}
+    Process.exit(pid, :kill)
+    assert_receive {:unloaded, :ok}, 5_000
+  end
+
+  test "many versions of a chain with killed runs are not kept", %{instance: instance} do
+    load(waiting(:slow), instance)
+    Process.flag(:trap_exit, true)
+
+    for _ <- 1..40 do
+      run = begin_run(instance)
+      assert_receive {:in, :slow, pid}
+      Process.exit(pid, :kill)
+      assert {:exit, :killed} = Task.yield(run, :infinity)
+      load(passing(:quick), instance)
+      assert :ok = Manager.unload_plugin(:quick, instance: instance)
+    end
+
+    assert length(ChainStore.chain(instance, :step).earlier) < 35
+    assert %{runs: 40} = Hook.stats(:step, instance: instance)
+  end
+
+  describe "a run that fails" do
+    setup %{instance: instance} do
+      load(
+        plugin id: :failing do
+          hook :before, :step, on_error: :raise
+          def step(%{fail: fail}, _next), do: fail.()
+          def step(context, next), do: next.(context)
+        end,
+        instance
+      )
+
+      :ok
+    end
+
+    for {kind, fail} <- [
+          error: quote(do: raise("failed")),
+          throw: quote(do: throw(:failed)),
+          exit: quote(do: exit(:failed)),
+          refusal: quote(do: throw({:hook_error, :no}))
+        ],
+        place <- [:hook, :core],
+        times <- [1, 3_000] do
+      test "in its #{place} with #{kind} has ended, after #{times} of them", %{instance: instance} do
+        fail = fn -> unquote(fail) end
+        %{drain: drain} = ChainStore.chain(instance, :step)
+
+        for _ <- 1..unquote(times) do
+          try do
+            case unquote(place) do
+              :hook -> Hook.run(instance, :step, %{fail: fail}, nil)
+              :core -> Hook.run(instance, :step, %{}, fn _ -> fail.() end)
+            end
+          catch
+            _, _ -> :failed
+          end
+        end
+
+        assert :ok = Manager.unload_plugin(:failing, instance: instance)
+        # No process had to be looked at.
+        assert Drain.over?(drain)
+        assert Drain.begun(drain) == unquote(times)
+      end
+    end
+  end
+
+  describe "a run that unloads a plugin of its own chain" do
+    setup %{instance: instance} do
+      load(waiting(:slow), instance)
+
+      load(
+        plugin id: :once do
+          hook :before, :step
+
+          def step(%{again: n} = context, next) when n > 0 do
+            {:ok, _} = Pipeline.Hook.run(context.instance, :step, %{context | again: n - 1}, nil)
+            next.(context)
+          end
+
+          def step(%{instance: instance} = context, next) do
+            send(context.test, :unloads)
+            result = Pipeline.Plugin.Manager.unload_plugin(:once, instance: instance, drain_timeout: 60_000)
+            next.(Map.put(context, :unloaded, result))
+          end
+
+          def step(context, next), do: next.(context)
+        end,
+        instance
+      )
+
+      :ok
+    end
+
+    for {again, what} <- [{0, "once"}, {3, "within runs of itself"}] do
+      test "#{what} waits for the runs of others", %{instance: instance} do
+        other = begin_run(instance)
+        assert_receive {:in, :slow, pid}
+        context = %{test: self(), instance: instance, again: unquote(again)}
+        own = Task.async(fn -> Hook.run(instance, :step, context, nil) end)
+
+        for _ <- 0..unquote(again) do
+          assert_receive {:in, :slow, own}
+          send(own, :go)
+        end
+
+        assert_receive :unloads
+        assert Task.yield(own, 50) == nil
+        send(pid, :go)
+        assert {:ok, _} = Task.await(other)
+        assert {:ok, _} = Task.await(own)
+        assert Manager.plugin_info(:once, instance: instance) == :error
+      end
+    end
+  end
+
+  test "a run that began while another is under way elsewhere is found too", %{instance: instance} do
     load(waiting(:first, :before, :elsewhere), instance)
     load(waiting(:slow), instance)
     load(passing(:quick), instance)
@@ -292,6 +449,15 @@ defmodule Pipeline.Plugin.DrainTest do
       assert :ok = Manager.unload_plugin(:quick, instance: instance, purge: true)
       refute :erlang.module_loaded(module)
       refute :erlang.check_old_code(module)
+    end
+
+    test "leaves native code, since the VM may not live without it" do
+      assert {:module, VmHooks} = Code.ensure_loaded(VmHooks)
+      reason = {:native_code, VmHooks}
+      assert Pipeline.Plugin.Manager.Upgrade.Code.purge(VmHooks) == {:error, reason}
+      assert :erlang.module_loaded(VmHooks)
+      error = %Error{operation: :unload, plugin: :hooks, reason: reason}
+      assert Exception.message(error) =~ "VmHooks has native functions, which stay in the VM until it ends"
     end
 
     test "ends nobody that runs the code", %{instance: instance} do

@@ -32,11 +32,8 @@ defmodule Pipeline.Plugin.LeakTest do
     [first | rest] = measured
     for later <- rest, do: LeakCheck.assert_flat(first, later)
 
-    # On a busy machine a drain may load code.
-    if System.get_env("PIPELINE_LEAK_CYCLES") do
-      refute List.last(measured).code_loaded?,
-             "code was loaded, of which OTP 25 keeps something for ever (docs/decisions/0051)"
-    end
+    assert List.last(measured).reloaded == [],
+           "code was loaded, of which OTP 25 keeps something for ever (docs/decisions/0051)"
 
     for {kind, tolerance} <- @tolerated do
       of_kind = Enum.map(measured, & &1.memory[kind])

@@ -56,12 +56,13 @@ defmodule Pipeline.FaultInjection.Kill do
 
   defp replaced(:keeper, _old, _instance), do: :ok
 
-  # The instance answers once it has restarted what has ended, the manager once it has recovered and done what it was told,
+  # The instance answers once it has restarted what has ended, and the manager has recovered and done what it was told,
   # and each plugin's supervisor once the plugin has its process.
   defp quiet(instance) do
     ask(fn ->
       _ = instance |> Names.whereis(:instance) |> Supervisor.which_children()
       {:error, %Error{reason: {:not_loaded, :nobody}}} = Manager.unload_plugin(:nobody, instance: instance)
+      true = idle?(instance)
       _ = instance |> Names.whereis(:instance) |> Supervisor.which_children()
     end) || quiet(instance)
 
@@ -71,6 +72,22 @@ defmodule Pipeline.FaultInjection.Kill do
        end),
        do: :ok,
        else: quiet(instance)
+  end
+
+  # Once the manager has nothing under way.
+  defp idle?(instance) do
+    case :sys.get_state(Names.whereis(instance, :manager)).operations do
+      %{running: running, waiting: []} when running == %{} ->
+        true
+
+      _ ->
+        for pid <- Task.Supervisor.children(Names.via(instance, :operations)) do
+          monitor = Process.monitor(pid)
+          receive do: ({:DOWN, ^monitor, :process, ^pid, _reason} -> :ok)
+        end
+
+        idle?(instance)
+    end
   end
 
   # `nil` of one that is just ending.

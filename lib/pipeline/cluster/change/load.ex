@@ -8,6 +8,7 @@ defmodule Pipeline.Cluster.Change.Load do
   alias Pipeline.Plugin.{Loader, Error, Manager, Registry}
   alias Pipeline.Plugin.Manager.Candidate
 
+  @derive {Inspect, only: [:timeout]}
   @enforce_keys [:plugins, :code, :beside, :timeout]
   defstruct [:plugins, :code, :beside, :timeout]
 
@@ -41,7 +42,8 @@ defmodule Pipeline.Cluster.Change.Load do
   @impl true
   def prepare(%{plugins: plugins} = change, instance) do
     with {:ok, shipped} <- Code.install(change.beside ++ change.code) do
-      with {:ok, candidates} <- Candidate.prepare(plugins, loaded(instance)),
+      with {:ok, candidates} <- Candidate.prepare(plugins),
+           :ok <- Candidate.check_new(candidates, loaded(instance)),
            {:ok, _waves} <- resolve(Enum.map(candidates, & &1.manifest), instance) do
         {:ok, %{change: __MODULE__, shipped: shipped, ids: ids(change)}, nil}
       else

@@ -1,8 +1,8 @@
 defmodule Pipeline.Hook.Trace.Call do
   @moduledoc """
-  A call of a hook in a run that was traced.
+  A call of a hook in a traced run.
 
-    * `:plugin`, `:kind`, `:tier` - whose hook it is, as in `Pipeline.Hook.chain/2`; the base operation has the kind
+    * `:plugin`, `:kind`, `:tier` - the hook, as in `Pipeline.Hook.chain/2`; the base operation has the kind
       `:core` and no plugin
     * `:fun` - the name of a plugin's function
     * `:native` - library and name of a native hook
@@ -13,12 +13,13 @@ defmodule Pipeline.Hook.Trace.Call do
       * `:failed` - it raised, exited, threw something else or took too long
       * `:skipped` - it failed, and the run went on as if it were not there
       * `:not_called` - its circuit is open
-      * `:left` - what failed further in, or in the base operation, went through it
-    * `:reason` - of a refusal or failure
-    * `:nanoseconds` - its time, without what it waited for behind `next`
+      * `:left` - a failure from further in, or of the base operation, passed through it
+    * `:reason` - of a refusal or failure, without the terms that it failed on, as in the event `:hook_failed`
+    * `:nanoseconds` - its time, without the time behind `next`
   """
 
-  alias Pipeline.Hook.{Chain, Error, Failure, Registration}
+  alias Pipeline.Foreign
+  alias Pipeline.Hook.{Compiler, Failure, Registration}
 
   @type t :: %__MODULE__{
           plugin: Pipeline.Plugin.plugin_id() | nil,
@@ -34,68 +35,48 @@ defmodule Pipeline.Hook.Trace.Call do
   defstruct [:plugin, :kind, :fun, :native, :outcome, :reason, :nanoseconds, tier: :elixir]
 
   @doc false
-  @spec new(Chain.ready() | :core, Pipeline.Hook.Instrument.outcome(), non_neg_integer) :: t
+  @spec new(Compiler.stage() | :core, Pipeline.Hook.Instrument.outcome(), non_neg_integer) :: t
   def new(:core, outcome, nanoseconds) do
     {outcome, reason} =
       case outcome do
-        {:failed, :throw, {:hook_error, reason}, _stacktrace} -> {:refused, reason}
-        {:failed, _kind, reason, _stacktrace} -> {:failed, reason}
+        {:failed, :throw, {:hook_error, reason}, _stacktrace} -> {:refused, Foreign.refusal(reason)}
+        {:failed, _kind, reason, _stacktrace} -> {:failed, Foreign.outline(reason)}
         _returned -> {:answered, nil}
       end
 
     %__MODULE__{kind: :core, outcome: outcome, reason: reason, nanoseconds: nanoseconds}
   end
 
-  def new(ready, outcome, nanoseconds) do
-    # Native hooks are run one by one in a run that is traced.
-    [entry | _] = Chain.hooks(ready)
-    {outcome, reason} = ended(outcome, entry)
-    described = entry |> Registration.describe() |> Map.take([:plugin, :kind, :tier, :native])
+  def new(stage, outcome, nanoseconds) do
+    # A traced run calls native hooks one by one.
+    [hook] = Compiler.hooks(stage)
+    {outcome, reason} = ended(outcome, hook)
+    reason = Registration.conceal(hook, reason)
+    reason = if outcome == :refused, do: Foreign.refusal(reason), else: Foreign.outline(reason)
+    described = hook |> Registration.describe() |> Map.take([:plugin, :kind, :tier, :native])
 
     struct!(
       %__MODULE__{
         outcome: outcome,
         reason: reason,
         nanoseconds: nanoseconds,
-        fun: Registration.function_name(entry)
+        fun: Registration.function_name(hook)
       },
       described
     )
   end
 
-  @doc false
-  @spec skipped(t, Pipeline.Hook.Error.t()) :: t
-  def skipped(call, %Error{reason: :circuit_open}), do: %{call | outcome: :not_called, reason: :circuit_open}
-  def skipped(call, error), do: %{call | outcome: :skipped, reason: error.reason}
-
-  defp ended({:failed, kind, reason, stacktrace}, entry) do
+  defp ended({:failed, kind, reason, stacktrace}, %{sequence: sequence} = hook) do
     case {Failure.owner(kind, reason, stacktrace), kind, reason} do
-      {:core, _, _} ->
-        {:left, nil}
-
-      {{:not_called, %{registration: of}}, _, error} ->
-        if of == entry.registration, do: {:not_called, error.reason}, else: {:left, nil}
-
-      {owner, _, _} when owner != nil and owner.registration != entry.registration ->
-        {:left, nil}
-
-      # A listener's.
-      {nil, :error, %Error{reason: :circuit_open, stacktrace: []} = error} when entry.circuit != nil ->
-        {:not_called, error.reason}
-
-      {_, :throw, {:hook_error, refusal}} when entry.on_error == :halt ->
-        {:refused, refusal}
-
-      # A listener has nobody further in.
-      {nil, _, _} when entry.on_error == :skip ->
-        {:skipped, Failure.term(kind, reason, stacktrace)}
-
-      {_, _, _} ->
-        {:failed, Failure.term(kind, reason, stacktrace)}
+      {{:not_called, %{sequence: ^sequence}}, _, error} -> {:not_called, error.reason}
+      {owner, _, _} when owner != nil -> {:left, nil}
+      {nil, :throw, {:hook_error, refusal}} when hook.on_error == :halt -> {:refused, refusal}
+      {nil, _, _} when hook.on_error == :skip -> {:skipped, Failure.term(kind, reason, stacktrace)}
+      {nil, _, _} -> {:failed, Failure.term(kind, reason, stacktrace)}
     end
   end
 
-  defp ended(returned, _entry), do: {returned, nil}
+  defp ended(returned, _hook), do: {returned, nil}
 
   defimpl String.Chars do
     alias Pipeline.Foreign

@@ -1,6 +1,6 @@
 defmodule Pipeline.Hook.Trace.Duration do
   @moduledoc false
-  # A time as people read it.
+  # Formats a time for people.
 
   @spec text(non_neg_integer) :: String.t()
   def text(nanoseconds) when nanoseconds < 1_000, do: "#{nanoseconds} ns"

@@ -2,17 +2,18 @@ defmodule Pipeline.Plugin.Manager.Candidate do
   @moduledoc false
   # A plugin on its way in: the module and its manifest, checked, what it is to be started with, and how far it has come.
 
-  alias Pipeline.Plugin.{Lifecycle, Error, Manifest, Restart}
+  alias Pipeline.Plugin.{Config, Lifecycle, Error, Manifest, Restart}
   alias Pipeline.Plugin.Resources.Limits
 
   @enforce_keys [:module, :manifest, :config, :info]
-  defstruct [:module, :manifest, :config, :info, limits: %{}, restart: %{}, known?: false, wave: 0]
+  defstruct [:module, :manifest, :config, :info, :secrets, limits: %{}, restart: %{}, known?: false, wave: 0]
 
   @type t :: %__MODULE__{
           module: module,
           manifest: Manifest.t(),
           config: map,
           info: Lifecycle.info(),
+          secrets: Pipeline.Secrets.t() | nil,
           limits: Limits.t(),
           restart: Restart.given(),
           known?: boolean,
@@ -23,21 +24,36 @@ defmodule Pipeline.Plugin.Manager.Candidate do
   @typedoc "What the loader says, which wins over what the plugin declares."
   @type given :: %{optional(:limits) => Limits.t(), optional(:restart) => Restart.given()}
 
-  @spec prepare([{module, term} | {module, term, given}], map) :: {:ok, [t]} | {:error, Error.t()}
-  def prepare(plugins, loaded) do
+  @doc "Checks plugins that are to be loaded. In the caller, since it loads code and asks the plugin for its manifest."
+  @spec prepare([{module, term} | {module, term, given}]) :: {:ok, [t]} | {:error, Error.t()}
+  def prepare(plugins) do
     at = Lifecycle.now()
 
-    Enum.reduce_while(plugins, {[], MapSet.new()}, fn plugin, {candidates, ids} ->
-      with {:ok, candidate} <- prepare_one(plugin, at),
-           :ok <- check_id(candidate, ids, loaded) do
-        {:cont, {[candidate | candidates], MapSet.put(ids, candidate.manifest.id)}}
-      else
+    Enum.reduce_while(plugins, {:ok, []}, fn plugin, {:ok, candidates} ->
+      case prepare_one(plugin, at) do
+        {:ok, candidate} -> {:cont, {:ok, [candidate | candidates]}}
         error -> {:halt, error}
       end
     end)
     |> case do
       {:error, error} -> {:error, error}
-      {candidates, _ids} -> {:ok, Enum.reverse(candidates)}
+      {:ok, candidates} -> {:ok, Enum.reverse(candidates)}
+    end
+  end
+
+  @doc "Checks that no two have one id, and none that of a plugin that is known."
+  @spec check_new([t], map) :: :ok | {:error, Error.t()}
+  def check_new(candidates, known) do
+    candidates
+    |> Enum.reduce_while(MapSet.new(), fn candidate, ids ->
+      case check_id(candidate, ids, known) do
+        :ok -> {:cont, MapSet.put(ids, candidate.manifest.id)}
+        error -> {:halt, error}
+      end
+    end)
+    |> case do
+      {:error, error} -> {:error, error}
+      _ids -> :ok
     end
   end
 
@@ -62,7 +78,9 @@ defmodule Pipeline.Plugin.Manager.Candidate do
          :ok <- check_config(module, manifest, config) do
       limits = Map.merge(Limits.declared(module), Map.get(given, :limits, %{}))
       restart = Restart.merge(Restart.declared(module), Map.get(given, :restart, %{}))
-      info = manifest |> Lifecycle.discovered(:load, at) |> Map.merge(%{module: module, config: config})
+      secrets = Config.unchecked(module, config)
+      gets = %{module: module, config: config, secrets: secrets}
+      info = manifest |> Lifecycle.discovered(:load, at) |> Map.merge(gets)
 
       {:ok,
        %__MODULE__{
@@ -70,6 +88,7 @@ defmodule Pipeline.Plugin.Manager.Candidate do
          manifest: manifest,
          config: config,
          info: info,
+         secrets: secrets,
          limits: limits,
          restart: restart
        }}
@@ -108,7 +127,8 @@ defmodule Pipeline.Plugin.Manager.Candidate do
   end
 
   defp check_config(_module, _manifest, config) when is_map(config), do: :ok
-  defp check_config(module, manifest, config), do: error(module, manifest.id, {:invalid_config, config})
+
+  defp check_config(module, manifest, config), do: error(module, manifest.id, Config.no_map(config))
 
   defp check_id(%{module: module, manifest: %{id: id}}, ids, loaded) do
     cond do

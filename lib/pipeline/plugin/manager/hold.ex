@@ -2,80 +2,54 @@ defmodule Pipeline.Plugin.Manager.Hold do
   @moduledoc false
   # Plugins that cannot do without another are held while that does not run, and start again when it does.
 
-  require Logger
-
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Dependents, Lifecycle, Error, Registry}
-  alias Pipeline.Plugin.Manager.{Candidate, Load, State}
+  alias Pipeline.Plugin.{Dependents, Lifecycle, Loader, Registry}
+  alias Pipeline.Plugin.Manager.{Candidate, Operation, Operations, Start, State}
 
   @doc "The running plugins that cannot stay when some go, each before what it needs, with the reason why."
   @spec dependents(State.t(), [Plugin.plugin_id()]) :: [{Plugin.plugin_id(), :held, reason :: term}]
   def dependents(state, ids) do
-    running = State.running(state)
-    graph = Dependents.graph(running)
-    going = Dependents.all(running, ids)
+    # One that has failed just now does not run any more.
+    plugins = state |> State.running() |> Map.merge(Map.take(state.plugins, ids))
 
-    for id <- going do
-      {id, :held,
-       {:needs, for(target <- Map.get(graph, id, []), target in ids or target in going, do: target)}}
-    end
-  end
+    case Dependents.all(plugins, ids) do
+      [] ->
+        []
 
-  @doc "Starts the held plugins whose needs are met now, and those for which that is what they wait for."
-  @spec release(State.t()) :: State.t()
-  def release(state) do
-    release(Enum.sort(for(id <- State.in_state(state, :held), waits?(state.plugins[id]), do: id)), state)
-  end
+      going ->
+        graph = Dependents.graph(plugins)
 
-  # Not for an operator.
-  defp waits?(%{history: [%{reason: {:needs, _}} | _]}), do: true
-  defp waits?(_info), do: false
-
-  defp release(waiting, state) do
-    {left, state} =
-      Enum.flat_map_reduce(waiting, state, fn id, state ->
-        case start(state, id) do
-          {:ok, state} ->
-            {[], state}
-
-          {:unmet, _error} ->
-            {[id], state}
-
-          {:error, error, state} ->
-            Logger.error("a plugin that was held cannot be started: " <> Exception.message(error))
-            {[], state}
+        for id <- going do
+          {id, :held,
+           {:needs, for(target <- Map.get(graph, id, []), target in ids or target in going, do: target)}}
         end
-      end)
-
-    # One that has started may be what another waits for.
-    if left == [] or length(left) == length(waiting), do: state, else: release(left, state)
-  end
-
-  @doc """
-  Starts a plugin that is known and does not run.
-
-  `{:unmet, error}` changes nothing; a plugin that cannot be started for another reason is failed.
-  """
-  @spec start(State.t(), Plugin.plugin_id()) ::
-          {:ok, State.t()} | {:unmet, Error.t()} | {:error, Error.t(), State.t()}
-  def start(state, id) do
-    with {:ok, candidate} <- Candidate.again(state.plugins[id]),
-         {:ok, candidates} <- Load.resolve(state, [candidate]),
-         {:ok, _ids, state} <- Load.run(state, candidates, 30_000) do
-      {:ok, state}
-    else
-      {:error, %Error{step: :resolve} = error} -> {:unmet, error}
-      {:error, error} -> {:error, error, fail(state, id, error)}
     end
   end
 
-  # Where it was under way already, the registry has it so.
-  defp fail(state, id, error) do
-    case Registry.info(Registry.owned(state.instance), id) do
-      %{state: :failed} = info -> State.put(state, info)
-      _ -> State.enter(state, [id], :failed, error.reason)
-    end
+  @doc "The starts of held plugins whose needs are met now. None unless a plugin has started since the last time."
+  @spec release(State.t()) :: {[Operation.t()], State.t()}
+  def release(%State{news?: false} = state), do: {[], state}
+
+  def release(state) do
+    waiting = for id <- State.in_state(state, :held), waits?(state.plugins[id]), do: id
+    {for(id <- Enum.sort(releasable(waiting, state)), do: Start.release(id)), %{state | news?: false}}
   end
+
+  defp releasable([], _state), do: []
+
+  defp releasable(waiting, state) do
+    running = Map.values(State.running(state))
+
+    Enum.filter(waiting, fn id ->
+      not Operations.busy?(state, id) and
+        match?({:ok, _}, Loader.load_order([state.plugins[id]], loaded: running))
+    end)
+  end
+
+  @doc "Whether a plugin is held for want of another, and not by an operator."
+  @spec waits?(Lifecycle.info()) :: boolean
+  def waits?(%{state: :held, history: [%{reason: {:needs, _}} | _]}), do: true
+  def waits?(_info), do: false
 
   @doc "Keeps a plugin that is not loaded, as one that waits, has failed or was stopped."
   @spec keep(State.t(), Candidate.t(), Lifecycle.state(), reason :: term) :: State.t()

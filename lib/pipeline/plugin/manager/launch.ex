@@ -8,18 +8,24 @@ defmodule Pipeline.Plugin.Manager.Launch do
   alias Pipeline.Plugin.Manager.Candidate
   alias Pipeline.Plugin.Resources.Limits
 
-  @doc "The plugins as they are registered, in load order."
-  @spec run([Candidate.t()], atom, timeout) :: {:ok, [Lifecycle.info()]} | {:error, Error.t()}
+  @doc "The plugins with what is registered of them, in load order."
+  @spec run([Candidate.t()], atom, timeout) :: {:ok, [Candidate.t()]} | {:error, Error.t()}
   def run(candidates, instance, timeout) do
     with {:ok, running} <- candidates |> Enum.chunk_by(& &1.wave) |> init_all([], instance, timeout),
          :ok <- running |> Enum.chunk_by(fn {candidate, _pid} -> candidate.wave end) |> start_all(timeout) do
-      {:ok, for({candidate, _pid} <- running, do: candidate.info)}
+      {:ok, for({candidate, _pid} <- running, do: candidate)}
     else
       # What has been initialised is registered.
       {:error, error, running} ->
-        undo(for({candidate, _pid} <- running, do: {candidate, error.reason}), instance, true)
+        undo(for({candidate, _pid} <- running, do: candidate), error, instance)
         {:error, error}
     end
+  end
+
+  @doc "Undoes the start of plugins that are registered."
+  @spec undo([Candidate.t()], Error.t(), atom) :: :ok
+  def undo(candidates, error, instance) do
+    do_undo(for(candidate <- candidates, do: {candidate, error.reason}), instance, true)
   end
 
   # `done` is in reverse order, as it would have to be undone.
@@ -45,13 +51,13 @@ defmodule Pipeline.Plugin.Manager.Launch do
         wave
         |> Enum.zip(outcomes)
         |> Enum.map(fn {candidate, outcome} -> {candidate, reason(outcome, error)} end)
-        |> undo(instance, false)
+        |> do_undo(instance, false)
 
         {:error, error}
     end
   end
 
-  # All trees, empty. This process makes them, so that a manager after it finds them all.
+  # All trees, empty. A manager after this one finds them all: it ends this task before it looks.
   defp open(wave, instance, timeout) do
     for %{info: info} = candidate <- wave do
       tree = Tree.new(info, instance, timeout)
@@ -74,6 +80,7 @@ defmodule Pipeline.Plugin.Manager.Launch do
 
     gets = %{
       config: candidate.config,
+      secrets: candidate.secrets,
       limits: Limits.effective(instance, candidate.limits),
       loaded_at: at,
       phase: StartPhase.new()
@@ -128,7 +135,7 @@ defmodule Pipeline.Plugin.Manager.Launch do
   defp reason(:not_begun, _error), do: :not_begun
 
   # In reverse order: a plugin goes before what it depends on.
-  defp undo(failed, instance, registered?) do
+  defp do_undo(failed, instance, registered?) do
     for {%{info: info} = candidate, reason} <- Enum.reverse(failed) do
       # A tree of somebody else's, for which there was none, stays.
       if match?({_pid, phase} when phase == info.phase, Tree.find(instance, info.id)),
@@ -136,6 +143,8 @@ defmodule Pipeline.Plugin.Manager.Launch do
 
       if reason != :not_begun, do: give_up(candidate, reason, instance, registered?)
     end
+
+    :ok
   end
 
   # One that was known before it was to run stays so.

@@ -2,12 +2,61 @@ defmodule Pipeline.Plugin.Manager.Load do
   @moduledoc false
   # The steps of loading, each of which leaves nothing behind when it fails.
 
-  alias Pipeline.Hook.ChainStore
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Config, Events, Lifecycle, Loader, Error}
-  alias Pipeline.Plugin.Manager.{BootPending, Candidate, Hooks, Launch, State}
+  alias Pipeline.Plugin.{Config, Dependents, Error, Events, Lifecycle, Loader, Log}
+  alias Pipeline.Plugin.Manager.{BootPending, Candidate, Hooks, Launch, Locks, Operation, State}
 
-  @doc "The candidates in load order."
+  @doc "Loads plugins that are new, all or none. The answer has their ids."
+  @spec operation([Candidate.t()], timeout) :: Operation.t()
+  def operation(candidates, timeout) do
+    fn state ->
+      {locks(candidates, state), &begin(&1, candidates, timeout)}
+    end
+  end
+
+  defp begin(state, candidates, timeout) do
+    with :ok <- Candidate.check_new(candidates, state.plugins),
+         :ok <- check_enabled(candidates, state),
+         :ok <- announce(candidates, state.instance),
+         {:ok, candidates} <- resolve(state, candidates) do
+      {:run, &{run(&1, candidates, timeout), []}, state}
+    else
+      {:error, error} -> {:done, {{:error, error}, []}, state}
+    end
+  end
+
+  @spec announce([Candidate.t()], atom) :: :ok
+  def announce(candidates, instance), do: Lifecycle.announce(Enum.map(candidates, & &1.info), instance)
+
+  defp check_enabled(candidates, state) do
+    case Enum.find(candidates, &State.disabled?(state, &1.manifest.id)) do
+      nil ->
+        :ok
+
+      %{manifest: %{id: id}, module: module} ->
+        {:error, %Error{plugin: id, module: module, step: :validate, reason: {:disabled, id}}}
+    end
+  end
+
+  @doc "What the load of plugins changes, and what it relies on."
+  @spec locks([Candidate.t()], State.t()) :: Locks.wanted()
+  def locks(candidates, state), do: needs(for(candidate <- candidates, do: candidate.manifest), state)
+
+  @doc "The same for manifests."
+  @spec needs([map], State.t()) :: Locks.wanted()
+  def needs(manifests, state) do
+    ids = for %{id: id} <- manifests, do: id
+
+    needs =
+      case Enum.filter(manifests, &(&1.dependencies != [])) do
+        [] -> []
+        needy -> needy |> Enum.flat_map(&Dependents.needs(&1, state.plugins)) |> Enum.uniq()
+      end
+
+    {ids, needs -- ids}
+  end
+
+  @doc "The candidates in load order, with the restarts that they have in this instance."
   @spec resolve(State.t(), [Candidate.t()]) :: {:ok, [Candidate.t()]} | {:error, Error.t()}
   def resolve(%State{} = state, candidates) do
     manifests = Enum.map(candidates, & &1.manifest)
@@ -15,6 +64,7 @@ defmodule Pipeline.Plugin.Manager.Load do
     # A plugin that does not run meets nobody's dependencies.
     case Loader.load_order(manifests, loaded: Map.values(State.running(state))) do
       {:ok, waves} ->
+        candidates = Enum.map(candidates, &Candidate.put_restart(&1, state.restart))
         {:ok, in_order(waves, candidates, state.instance)}
 
       {:error, error} ->
@@ -39,31 +89,48 @@ defmodule Pipeline.Plugin.Manager.Load do
   defp resolved(%{known?: true} = candidate, _at), do: candidate
   defp resolved(candidate, at), do: Candidate.enter(candidate, :resolved, :load, at)
 
-  @doc "Loads candidates that are resolved: starts them, and puts their hooks in place in one step."
-  @spec run(State.t(), [Candidate.t()], timeout) ::
-          {:ok, [Plugin.plugin_id()], State.t()} | {:error, Error.t()}
-  def run(%State{instance: instance} = state, candidates, timeout) do
-    candidates = Enum.map(candidates, &Candidate.put_restart(&1, state.restart))
-
+  @doc "In a task: starts candidates that are resolved, and has their hooks put in place in one step."
+  @spec run(Operation.context(), [Candidate.t()], timeout) ::
+          {:ok, [Plugin.plugin_id()]} | {:error, Error.t()}
+  def run(%{instance: instance} = context, candidates, timeout) do
     with {:ok, candidates} <- Config.complete(candidates, timeout),
-         {:ok, chains} <- Hooks.prepare(candidates, &ChainStore.chain(instance, &1), state),
+         :ok <- Hooks.prepare(candidates, context),
          {:ok, started} <- Launch.run(candidates, instance, timeout) do
-      # Everything has started: from here nothing fails.
-      state = State.publish(state, chains)
-      state = Enum.reduce(started, state, &State.put(&2, &1))
-      ids = for %{id: id} <- started, do: id
-      state = Enum.reduce(ids, state, &State.watch(&2, &1))
-      at = Lifecycle.now()
-      state = State.update(state, ids, &Lifecycle.enter!(&1, :started, :load, at))
-      BootPending.loaded(instance, Enum.map(candidates, & &1.module))
+      infos = for %{info: info} <- started, do: info
 
-      if Events.heard?(:plugin_loaded, instance) do
-        for id <- ids, do: Events.emit(:plugin_loaded, %{id: id}, instance: instance)
+      with {:error, error} <- Operation.step(context, &install(&1, context.reference, infos)) do
+        # While they started, another plugin came whose hooks and theirs contradict each other.
+        Launch.undo(started, error, instance)
+        {:error, error}
       end
-
-      {:ok, ids, state}
     end
   end
+
+  # Everything has started.
+  defp install(%State{instance: instance} = state, reference, infos) do
+    case Hooks.changes(state, reference) do
+      {:ok, chains} ->
+        ids = for %{id: id} <- infos, do: id
+        state = State.publish(state, chains)
+        for info <- infos, not is_map_key(state.plugins, info.id), do: Log.info(info, instance, loaded(info))
+        state = Enum.reduce(infos, state, &State.put(&2, &1))
+        state = Enum.reduce(ids, state, &State.watch(&2, &1))
+        at = Lifecycle.now()
+        state = State.update(state, ids, &Lifecycle.enter!(&1, :started, :load, at))
+        BootPending.loaded(instance, for(%{module: module} <- infos, do: module))
+
+        if Events.heard?(:plugin_loaded, instance) do
+          for id <- ids, do: Events.emit(:plugin_loaded, %{id: id}, instance: instance)
+        end
+
+        {{:ok, ids}, state}
+
+      {:error, error} ->
+        {{:error, error}, state}
+    end
+  end
+
+  defp loaded(%{version: version}), do: "#{version} is loaded"
 
   defp only_id([manifest]), do: manifest.id
   defp only_id(_many), do: nil

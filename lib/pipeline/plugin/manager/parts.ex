@@ -3,10 +3,10 @@ defmodule Pipeline.Plugin.Manager.Parts do
   # The parts that an instance with a plugin manager is made of.
 
   alias Pipeline.Events.Record
-  alias Pipeline.Hook.{Budget, ChainStore}
+  alias Pipeline.Hook.{Budget, ChainStore, Sampling, Selection}
   alias Pipeline.Instance
   alias Pipeline.Instance.Names
-  alias Pipeline.Plugin.{Distribution, Registry, Resources}
+  alias Pipeline.Plugin.{Distribution, Packages, Registry, Resources, Shutdown}
   alias Pipeline.Plugin.Manager.{BootPending, Server}
   alias Pipeline.Plugin.Resources.Limits
 
@@ -20,8 +20,11 @@ defmodule Pipeline.Plugin.Manager.Parts do
       first: first,
       published: [
         {Distribution, opts[:cluster]},
+        {Packages, opts[:packages]},
         {Registry, nil},
         {Budget, opts[:hook_budget]},
+        {Selection, nil},
+        {Sampling, opts[:telemetry]},
         {ChainStore, opts[:hooks]},
         {Limits, opts[:limits] || %{}},
         {BootPending, for({module, _config} <- opts[:plugins] || [], do: module)},
@@ -32,8 +35,12 @@ defmodule Pipeline.Plugin.Manager.Parts do
           # Before the processes whose end must not end a hook that is running.
           {Task.Supervisor, name: Names.via(name, :hook_tasks)},
           {Pipeline.Plugin.Supervisor, instance: name},
+          # Directly after it: stops the plugins in order when it is about to end.
+          {Shutdown, instance: name},
           # Before the manager, so that it sees all plugins start. Its own end restarts the manager and no plugin.
-          {Resources.Monitor, opts},
+          {Resources.Monitor, Keyword.put(opts, :manager, Pipeline.Plugin.Manager)},
+          # What the manager does besides, which ends with it.
+          {Task.Supervisor, name: Names.via(name, :operations)},
           # The manager finds all that it needs where it left it, so its end stops no plugin. The end of the plugin
           # supervisor stops them all, and a new manager starts them again.
           {Server, opts},

@@ -3,70 +3,202 @@ defmodule Pipeline.Plugin.Manager.Retire do
   # Takes plugins that run out of service: first their hooks, all in one step, then, once the runs that have them still
   # are over, the processes, each before those it needs.
 
-  alias Pipeline.Hook.InFlight
-  alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Dependents, Lifecycle}
+  alias Pipeline.Foreign
+  alias Pipeline.Hook.Chain
   alias Pipeline.Instance.Names
-  alias Pipeline.Plugin.Manager.{Hooks, State}
+  alias Pipeline.Plugin
+  alias Pipeline.Plugin.{Dependents, Lifecycle, Log, Tree}
+  alias Pipeline.Plugin.Manager.{Hold, Hooks, Operation, State}
 
   @typedoc "Where they go: `nil` for plugins that are to be forgotten."
   @type target :: :held | :stopped | :failed | nil
 
-  @typedoc "How long (ms) to wait for runs that are under way, which not to wait for, and whether to end the others."
-  @type patience :: %{timeout: non_neg_integer, but: [pid], force: boolean}
+  @typedoc "Each with the reason why, dependents first."
+  @type leaving :: [{Plugin.plugin_id(), target, reason :: term}]
 
-  @doc """
-  Takes plugins out, each with the reason why, once no run is under way in which they have hooks.
+  @typedoc "How long (ms) to wait for runs that are under way, and whether to end those that take longer."
+  @type patience :: {timeout :: non_neg_integer, force :: boolean}
 
-  They are given dependents first, and end in `target`, in which they are known and do not run. When runs take too long
-  the hooks are put back and nothing has changed.
-  """
-  @spec run(State.t(), [{Plugin.plugin_id(), target, reason :: term}], patience) ::
-          {:ok, State.t()} | {:error, {:still_running, [pid]}, State.t()}
-  def run(%State{} = state, leaving, patience) do
-    {state, before} = drain(state, running(state, leaving))
+  @doc "Unloads a plugin, with `cascade?` those that need it too."
+  @spec unload(Plugin.plugin_id(), cascade? :: boolean, patience, caller :: pid) :: Operation.t()
+  def unload(id, cascade?, patience, caller) do
+    fn state ->
+      case unloading(id, cascade?, state) do
+        {:ok, ids} ->
+          leaving = for id <- ids, do: {id, nil, :unload}
+          {{ids, []}, &begin_unload(&1, leaving, patience, caller)}
 
-    case await(before, patience) do
-      :ok ->
-        {:ok, go(state, leaving)}
-
-      {:still_running, pids} ->
-        state = State.publish(state, before)
-        ids = for {id, _, _} <- running(state, leaving), do: id
-
-        {:error, {:still_running, pids},
-         settle(state, for(id <- ids, do: {id, :started, {:still_running, pids}}))}
+        error ->
+          {{[id], []}, &{:done, {error, []}, &1}}
+      end
     end
   end
 
-  @doc "The same at once: runs that are under way end without the plugins' processes."
-  @spec now(State.t(), [{Plugin.plugin_id(), target, reason :: term}]) :: State.t()
-  def now(%State{} = state, leaving) do
-    {state, _before} = drain(state, running(state, leaving))
-    go(state, leaving)
+  defp unloading(id, _cascade?, state) when not is_map_key(state.plugins, id),
+    do: {:error, {:not_loaded, id}}
+
+  defp unloading(id, true, state), do: {:ok, Dependents.all(State.running(state), [id]) ++ [id]}
+
+  defp unloading(id, false, state) do
+    case Dependents.direct(State.running(state), id) do
+      [] -> {:ok, [id]}
+      dependents -> {:error, {:required_by, dependents}}
+    end
   end
 
-  defp running(state, leaving) do
-    Enum.filter(leaving, fn {id, _, _} -> state.plugins[id].state in [:started, :draining] end)
+  defp begin_unload(state, leaving, patience, caller) do
+    case check_caller(caller, leaving, state) do
+      :ok -> begin(state, leaving, patience, caller, & &1)
+      error -> {:done, {error, []}, state}
+    end
   end
 
-  defp await(before, %{timeout: timeout, but: but, force: force}) do
-    marks = for {_point, %{mark: mark}} <- before, do: mark
+  @doc "Stops a plugin, which stays known, and has those that need it held."
+  @spec stop(Plugin.plugin_id(), :held | :stopped, reason :: term, patience, caller :: pid) :: Operation.t()
+  def stop(id, target, reason, patience, caller) do
+    fn state ->
+      leaving = if is_map_key(state.plugins, id), do: Hold.dependents(state, [id]), else: []
+      leaving = leaving ++ [{id, target, reason}]
+      {{for({id, _, _} <- leaving, do: id), []}, &begin_stop(&1, leaving, patience, caller)}
+    end
+  end
 
-    with {:still_running, pids} when force <- InFlight.await(marks, timeout, but: but) do
+  defp begin_stop(state, leaving, patience, caller) do
+    {id, target, reason} = List.last(leaving)
+
+    with :ok <- check_loaded(id, state),
+         :ok <- check_caller(caller, leaving, state),
+         {:ok, state} <- note_stopped(state, id, target, reason) do
+      cond do
+        target == :held -> begin(state, leaving, patience, caller, & &1)
+        state.plugins[id].state == :stopped -> {:done, {:ok, []}, state}
+        true -> begin(state, leaving, patience, caller, &note_enabled(&1, id))
+      end
+    else
+      error -> {:done, {error, []}, state}
+    end
+  end
+
+  defp note_stopped(state, id, :stopped, reason), do: State.note_disabled(state, id, {:disabled, reason})
+  defp note_stopped(state, _id, :held, _reason), do: {:ok, state}
+
+  # A plugin that could not be stopped is not disabled.
+  defp note_enabled(state, id) do
+    case State.note_disabled(state, id, :enabled) do
+      {:ok, state} ->
+        state
+
+      {:error, failure} ->
+        Log.error(
+          id,
+          state.instance,
+          "goes on, and the store has it disabled after a restart all the same: " <>
+            Exception.message(failure)
+        )
+
+        state
+    end
+  end
+
+  defp check_loaded(id, state) do
+    if is_map_key(state.plugins, id), do: :ok, else: {:error, {:not_loaded, id}}
+  end
+
+  # A plugin cannot wait for its own end.
+  defp check_caller(caller, leaving, state) do
+    if caller?(state, for({id, _, _} <- leaving, do: id), caller),
+      do: {:error, {:called_from_callback, :itself}},
+      else: :ok
+  end
+
+  @doc "Whether a process is that of one of the plugins, which cannot wait for its own end."
+  @spec caller?(State.t(), [Plugin.plugin_id()], pid) :: boolean
+  def caller?(state, ids, pid), do: Enum.any?(ids, &(Names.whereis(state.instance, {:plugin, &1}) == pid))
+
+  # When runs take too long the hooks are put back, and `undo` has the rest as it was.
+  defp begin(state, leaving, patience, caller, undo) do
+    {state, before} = drain(state, running(state, leaving))
+    key = make_ref()
+    state = put_in(state.prepared[key], %{before: before, changes: state.changes})
+    ids = for {id, _, _} <- leaving, do: id
+    drains = for {_point, chain} <- before, drain <- Chain.drains(chain, ids), do: drain
+    {:run, draining(leaving, key, drains, patience, caller, undo), state}
+  end
+
+  # The chains from before stay in the manager: they are large.
+  defp draining(leaving, key, drains, patience, caller, undo) do
+    fn context ->
+      # A run whose hook asks for it cannot be waited for.
+      case await(context, drains, patience, caller) do
+        :ok ->
+          for {id, _, _} <- leaving, do: :ok = Tree.stop(context.instance, id)
+          {Operation.step(context, &{:ok, gone(without(&1, key), leaving)}), []}
+
+        {:still_running, pids} ->
+          :ok = Operation.step(context, &{:ok, put_back(&1, leaving, key, pids, undo)})
+          {{:error, {:still_running, pids}}, []}
+      end
+    end
+  end
+
+  defp without(state, key), do: %{state | prepared: Map.delete(state.prepared, key)}
+
+  defp await(context, drains, {timeout, force?}, caller) do
+    with {:still_running, pids} when force? <- Operation.await_runs(context, drains, timeout, caller) do
       for pid <- pids, do: Process.exit(pid, :kill)
       :ok
     end
   end
 
-  defp go(state, leaving) do
+  defp put_back(state, leaving, key, pids, undo) do
+    %{before: before, changes: changes} = state.prepared[key]
+    ids = for {id, _, _} <- running(state, leaving), do: id
+    # Nothing else has changed: the very chains come back.
+    chains = if state.changes == changes, do: before, else: Hooks.put_back(before, ids, state)
+    state = state |> without(key) |> State.publish(chains)
+    state = Enum.reduce(ids, state, &State.watch(&2, &1))
+    undo.(settle(state, for(id <- ids, do: {id, :started, {:still_running, pids}})))
+  end
+
+  @doc "A step at once, for plugins whose runs end without their processes. `finish/2` is to follow."
+  @spec drain_now(State.t(), leaving) :: State.t()
+  def drain_now(state, leaving) do
+    {state, _before} = drain(state, running(state, leaving))
+    state
+  end
+
+  @doc "Called in a task: ends the processes of plugins that are drained or do not run, and says so."
+  @spec finish(Operation.context(), leaving) :: :ok
+  def finish(%{instance: instance} = context, leaving) do
+    for {id, _, _} <- leaving, do: :ok = Tree.stop(instance, id)
+    Operation.step(context, &{:ok, gone(&1, leaving)})
+  end
+
+  defp gone(state, leaving) do
     {draining, idle} = Enum.split_with(leaving, fn {id, _, _} -> state.plugins[id].state == :draining end)
 
-    leaving
-    |> Enum.reduce(state, fn {id, _, _}, state -> State.stop(state, id) end)
+    for {id, target, reason} <- leaving, do: tell(state.plugins[id], target, reason, state.instance)
+
+    state
     |> settle(for({id, target, reason} <- draining, do: {id, target || :stopped, reason}))
     |> settle(for({id, target, reason} <- idle, target, do: {id, target, reason}))
     |> forget(for({id, nil, _reason} <- leaving, do: id))
+  end
+
+  defp tell(info, nil, _reason, instance), do: Log.info(info, instance, "is unloaded")
+  defp tell(info, :stopped, _reason, instance), do: Log.info(info, instance, "is disabled")
+
+  defp tell(info, :held, {:needs, ids}, instance) do
+    needed = Enum.map_join(ids, ", ", &Foreign.term/1)
+    Log.error(info, instance, "is held, since it needs #{needed}; it starts again when that runs")
+  end
+
+  defp tell(info, :held, _asked, instance), do: Log.info(info, instance, "is held")
+  # Said already, with the reason.
+  defp tell(_info, :failed, _reason, _instance), do: :ok
+
+  defp running(state, leaving) do
+    Enum.filter(leaving, fn {id, _, _} -> state.plugins[id].state in [:started, :draining] end)
   end
 
   # What is noted with it tells a manager after this one how to go on.
@@ -75,7 +207,7 @@ defmodule Pipeline.Plugin.Manager.Retire do
 
     state =
       Enum.reduce(leaving, state, fn {id, target, reason}, state ->
-        State.note(state, [id], &leave(&1, target, reason))
+        state |> State.note([id], &leave(&1, target, reason)) |> State.unwatch(id)
       end)
 
     {state, before} = hooks_out(state, ids)
@@ -114,13 +246,10 @@ defmodule Pipeline.Plugin.Manager.Retire do
 
   defp forget(state, ids) do
     Enum.reduce(ids, state, fn id, state ->
+      Plugin.Telemetry.plugin(:unloaded, state.plugins[id], state.instance)
       state = State.delete(state, id)
       Plugin.Events.emit(:plugin_unloaded, %{id: id}, instance: state.instance)
       state
     end)
   end
-
-  @doc "Whether a process is that of one of the plugins, which cannot wait for its own end."
-  @spec caller?(State.t(), [Plugin.plugin_id()], pid) :: boolean
-  def caller?(state, ids, pid), do: Enum.any?(ids, &(Names.whereis(state.instance, {:plugin, &1}) == pid))
 end

@@ -5,7 +5,7 @@ defmodule Pipeline.Plugin.Manager.State do
   alias Pipeline.Hook.{ChainStore, ChainUpdate}
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Lifecycle, Registry, Restart, Store, Tree}
-  alias Pipeline.Plugin.Manager.Retry
+  alias Pipeline.Plugin.Manager.{Hooks, Operations, Retry}
 
   # Milliseconds.
   @settle_after 100
@@ -19,6 +19,10 @@ defmodule Pipeline.Plugin.Manager.State do
     trees: %{},
     retries: %{},
     traces: %{},
+    operations: %Operations{},
+    prepared: %{},
+    changes: 0,
+    news?: false,
     settling?: false
   ]
 
@@ -34,6 +38,13 @@ defmodule Pipeline.Plugin.Manager.State do
           retries: Retry.t(),
           # By the monitor of the process of each.
           traces: %{reference => Pipeline.Hook.Trace.t()},
+          operations: Operations.t(),
+          # Chains that operations are about to publish, or may put back.
+          prepared: %{reference => Hooks.prepared() | %{before: ChainUpdate.t(), changes: non_neg_integer}},
+          # How often chains have been changed.
+          changes: non_neg_integer,
+          # Whether a plugin has started, for which others may wait.
+          news?: boolean,
           # Whether it has told itself to settle the chains that it has changed.
           settling?: boolean
         }
@@ -42,6 +53,12 @@ defmodule Pipeline.Plugin.Manager.State do
   @spec running(t) :: %{Plugin.plugin_id() => Lifecycle.info()}
   def running(%__MODULE__{plugins: plugins}) do
     Map.filter(plugins, fn {_id, info} -> info.state == :started end)
+  end
+
+  @doc "As tools show it, without secrets: what operations have prepared holds configurations."
+  @spec shown(t) :: t
+  def shown(%__MODULE__{plugins: plugins} = state) do
+    %{state | plugins: Map.new(plugins, fn {id, info} -> {id, Registry.public(info)} end), prepared: %{}}
   end
 
   @doc "The ids of the plugins in a state."
@@ -56,7 +73,8 @@ defmodule Pipeline.Plugin.Manager.State do
     %{
       state
       | plugins: Map.put(state.plugins, id, info),
-        retries: Retry.follow(state.retries, info)
+        retries: Retry.follow(state.retries, info),
+        news?: state.news? or info.state == :started
     }
   end
 
@@ -121,8 +139,12 @@ defmodule Pipeline.Plugin.Manager.State do
   @spec publish(t, ChainUpdate.t()) :: t
   def publish(%__MODULE__{} = state, changes) do
     ChainStore.publish(state.instance, changes)
-    settle_later(state)
+    settle_later(changed(state))
   end
+
+  @doc "Notes that chains have changed: what was prepared before is out of date."
+  @spec changed(t) :: t
+  def changed(%__MODULE__{changes: changes} = state), do: %{state | changes: changes + 1}
 
   @doc "Has the chains that were changed put in place alone, not after each of many changes in a row."
   @spec settle_later(t) :: t
@@ -148,16 +170,16 @@ defmodule Pipeline.Plugin.Manager.State do
     put_in(state.trees[id], monitor)
   end
 
-  defp unwatch(state, id) do
+  @doc "No longer is the manager told."
+  @spec unwatch(t, Plugin.plugin_id()) :: t
+  def unwatch(%__MODULE__{} = state, id) do
     {monitor, trees} = Map.pop(state.trees, id)
     if monitor, do: Process.demonitor(monitor, [:flush])
     %{state | trees: trees}
   end
 
-  @doc "Ends the processes of a plugin, if there are any."
-  @spec stop(t, Plugin.plugin_id()) :: t
-  def stop(%__MODULE__{} = state, id) do
-    :ok = Tree.stop(state.instance, id)
-    unwatch(state, id)
+  defimpl Inspect do
+    alias Pipeline.Plugin.Manager.State
+    def inspect(state, opts), do: Inspect.Any.inspect(State.shown(state), opts)
   end
 end

@@ -2,11 +2,11 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   @moduledoc false
   # A plugin that runs becomes another version of itself: code, state, hooks and manifest, or none of them.
 
-  alias Pipeline.Hook.{ChainStore, InFlight}
+  alias Pipeline.Hook.{Chain, ChainStore}
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Config, Events, Lifecycle, Error, Loader, Wrapper}
+  alias Pipeline.Plugin.{Config, Events, Lifecycle, Error, Loader, Log, Wrapper}
   alias Pipeline.Instance.Names
-  alias Pipeline.Plugin.Manager.{Candidate, Hooks, Recovery, State}
+  alias Pipeline.Plugin.Manager.{Candidate, Failure, Hooks, Load, Operation, State}
   alias Pipeline.Plugin.Manager.Upgrade.Code, as: NewCode
   alias Pipeline.Plugin.Manager.UpgradeGuard
   alias Pipeline.Plugin.Resources.Limits
@@ -14,89 +14,142 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   @typedoc "A module, the path of a BEAM file, or what stands in one."
   @type target :: module | binary
 
-  @doc "Upgrades a plugin that runs."
-  @spec run(State.t(), Plugin.plugin_id(), target, map) :: {:ok, State.t()} | {:error, term, State.t()}
-  def run(state, id, target, opts) do
-    old = state.plugins[id]
+  @doc "Upgrades a plugin that runs. The answer has its version."
+  @spec operation(Plugin.plugin_id(), target, map, caller :: pid) :: Operation.t()
+  def operation(id, target, opts, caller) do
+    opts = Map.put(opts, :caller, caller)
 
+    fn state ->
+      {locks(id, state), &begin_operation(&1, id, target, opts)}
+    end
+  end
+
+  # Of two upgrades of plugins that share a point, one closes it after the other.
+  defp locks(id, state) do
+    case state.plugins do
+      %{^id => info} ->
+        {[_id], reads} = Load.needs([info], state)
+        {[id | for(point <- points(id, state.instance), do: {:point, point})], reads}
+
+      _ ->
+        {[id], []}
+    end
+  end
+
+  defp begin_operation(state, id, target, opts) do
+    with :ok <- Failure.check_runs(id, state), :ok <- Failure.check_caller(opts.caller, id, state) do
+      {:run, task(state.plugins[id], target, opts), state}
+    else
+      error -> {:done, {error, []}, state}
+    end
+  end
+
+  defp task(old, target, opts), do: &run(&1, old, target, opts)
+
+  defp run(context, old, target, opts) do
     with {:ok, code} <- NewCode.read(target, old.module, opts.rollback),
          :ok <- check_id(code, old) do
-      keeper = UpgradeGuard.start(state.instance)
-      result = kept(state, old, code, keeper, opts)
+      keeper = UpgradeGuard.start(context.instance)
+      outcome = kept(context, old, code, keeper, opts)
       UpgradeGuard.release(keeper)
-      result
+      outcome
     else
-      {:error, reason} -> {:error, reason, state}
+      {:error, reason} -> {{:error, reason}, []}
     end
   end
 
-  defp kept(state, %{id: id} = old, code, keeper, opts) do
-    case begin(state, id, keeper) do
+  defp kept(context, %{id: id} = old, code, keeper, opts) do
+    case begin(context, id, keeper) do
       {:ok, upgrade} ->
-        # From here until it is taken away again, whoever comes upon an end of this manager goes back.
+        # From here until it is taken away again, whoever comes upon an end of this task goes back.
         note = %{keeper: keeper, way_back: NewCode.way_back(code)}
-        state = State.note(state, [id], &Map.put(&1, :upgrade, note))
-        state |> change(old, code, keeper, upgrade, opts) |> finish(state, old, keeper, upgrade)
+
+        :ok =
+          Operation.step(context, &{:ok, State.note(&1, [id], fn info -> Map.put(info, :upgrade, note) end)})
+
+        context |> change(old, code, keeper, upgrade, opts) |> finish(context, old, keeper, upgrade)
 
       {:error, reason} ->
-        {:error, reason, state}
+        {{:error, reason}, []}
     end
   end
 
-  defp finish({:ok, state}, _before, old, _keeper, upgrade) do
+  defp finish({:ok, version}, context, old, _keeper, upgrade) do
     tell(upgrade, :commit)
-    Events.emit(:plugin_upgraded, event(old, state), instance: state.instance)
-    {:ok, state}
+    Log.info(old.id, context.instance, "is upgraded from #{old.version}")
+    Events.emit(:plugin_upgraded, %{id: old.id, from: old.version, to: version}, instance: context.instance)
+    {{:ok, version}, []}
   end
 
   # Neither version is whole. Its points stay closed until its hooks are out.
-  defp finish({:error, {:stays, reason}}, state, %{id: id}, keeper, upgrade) do
-    state = State.note(state, [id], &Map.delete(&1, :upgrade))
+  defp finish({:error, {:stays, reason}}, context, %{id: id}, keeper, upgrade) do
+    :ok = Operation.step(context, &{:ok, forget_note(&1, id)})
     tell(upgrade, :rollback)
-    state = Recovery.fail(state, id, reason)
-    ChainStore.unlock(state.instance, keeper)
-    {:error, reason, state}
+    Log.error(id, context.instance, "has failed: an upgrade could be neither finished nor taken back")
+    {{:error, reason}, Operation.step(context, &fail(&1, id, keeper, reason))}
   end
 
-  defp finish({:error, reason}, state, %{id: id}, keeper, upgrade) do
-    ChainStore.unlock(state.instance, keeper)
-    state = State.note(state, [id], &Map.delete(&1, :upgrade))
+  defp finish({:error, reason}, context, %{id: id}, keeper, upgrade) do
+    :ok = Operation.step(context, &{:ok, open(&1, id, keeper)})
     tell(upgrade, :rollback)
-    {:error, reason, state}
+    {{:error, reason}, []}
   end
 
-  defp change(state, old, %{in_place?: false} = code, keeper, upgrade, opts) do
-    NewCode.load(code, fn -> swap(state, old, code, keeper, upgrade, opts) end)
+  defp fail(state, id, keeper, reason) do
+    {state, follow_ups} = Failure.fail(state, id, reason)
+    ChainStore.unlock(state.instance, keeper)
+    {follow_ups, State.changed(state)}
+  end
+
+  defp open(state, id, keeper) do
+    ChainStore.unlock(state.instance, keeper)
+    state |> State.changed() |> forget_note(id)
+  end
+
+  defp forget_note(state, id), do: State.note(state, [id], &Map.delete(&1, :upgrade))
+
+  defp change(context, old, %{in_place?: false} = code, keeper, upgrade, opts) do
+    NewCode.load(code, fn -> swap(context, old, code, keeper, upgrade, opts) end)
   end
 
   # The chains call functions of the module, which are those of the new code as soon as it is there. So that no run is on
   # both versions, runs of the plugin's points wait while those under way end and the code changes.
-  defp change(state, %{id: id} = old, code, keeper, upgrade, opts) do
-    points = points(id, state.instance)
-    marks = for point <- points, do: ChainStore.chain(state.instance, point).mark
-    :ok = ChainStore.lock(state.instance, points, keeper)
+  defp change(context, %{id: id} = old, code, keeper, upgrade, opts) do
+    drains = Operation.step(context, &lock(&1, id, keeper))
 
-    with :ok <- await(marks, opts) do
-      NewCode.load(code, fn -> swap(state, old, code, keeper, upgrade, opts) end)
+    with :ok <- await(context, drains, opts) do
+      NewCode.load(code, fn -> swap(context, old, code, keeper, upgrade, opts) end)
     end
+  end
+
+  defp lock(%State{instance: instance} = state, id, keeper) do
+    points = points(id, instance)
+
+    drains = for point <- points, drain <- Chain.drains(ChainStore.chain(instance, point), [id]), do: drain
+
+    :ok = ChainStore.lock(instance, points, keeper)
+    {drains, state}
   end
 
   # Where its own code is called. What native hooks run is not replaced.
   defp points(id, instance) do
     for point <- ChainStore.points(instance),
-        Enum.any?(ChainStore.chain(instance, point).entries, &(&1.plugin == id and is_function(&1.call))),
+        Enum.any?(
+          ChainStore.chain(instance, point).registrations,
+          &(&1.plugin == id and is_function(&1.call))
+        ),
         do: point
   end
 
-  defp await(marks, opts) do
-    with {:still_running, pids} <- InFlight.await(marks, opts.drain_timeout, but: [opts.caller]) do
+  defp await(context, drains, %{drain_timeout: timeout, caller: caller}) do
+    with {:still_running, pids} <- Operation.await_runs(context, drains, timeout, caller) do
       {:error, {:still_running, pids}}
     end
   end
 
   # From here on the plugin's process takes no more calls; they wait for the version that answers them.
-  defp begin(state, id, keeper) do
-    pid = Names.whereis(state.instance, {:plugin, id})
+  defp begin(context, id, keeper) do
+    pid = Names.whereis(context.instance, {:plugin, id})
     {:ok, reference} = GenServer.call(pid, {:begin_upgrade, keeper}, :infinity)
     {:ok, {pid, reference}}
   catch
@@ -106,45 +159,58 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
 
   defp tell({pid, reference}, outcome), do: Wrapper.end_upgrade(pid, reference, outcome)
 
-  # Everything that can fail comes before the one step by which the new version counts, the write to the registry. Runs that
-  # come shortly before it wait, so that none sees less or more of it than who reads the registry.
-  defp swap(state, %{id: id} = old, code, keeper, {pid, reference}, opts) do
+  # Everything that can fail comes before the one step by which the new version counts, the write to the registry.
+  defp swap(context, %{id: id} = old, code, keeper, {pid, reference}, opts) do
     config = opts.config || old.config
 
     with {:ok, candidate} <- Candidate.again(%{old | module: code.module, config: config}),
-         :ok <- resolve(candidate, state),
+         :ok <- Operation.step(context, &{resolve(candidate.manifest, &1), &1}),
          {:ok, [candidate]} <- Config.complete([candidate], opts.timeout),
-         {:ok, chains} <- Hooks.replace(candidate, state),
-         :ok <- Wrapper.change_code(pid, reference, code.module, old.version, opts.extra, opts.timeout) do
-      :ok = ChainStore.prepare(state.instance, chains, keeper)
+         {:ok, hooks} <- Hooks.of(candidate, context.spec),
+         :ok <- Operation.step(context, &{check_hooks(hooks, &1), &1}),
+         :ok <- Wrapper.change_code(pid, reference, code.module, old.version, opts.extra, opts.timeout),
+         :ok <- Operation.step(context, &commit(&1, candidate, hooks, old, keeper, reference)) do
+      {:ok, candidate.manifest.version}
+    else
+      {:error, %Error{} = error} -> {:error, error}
+      {:error, reason} -> {:error, error(id, code.module, :code_change, reason)}
+    end
+  end
+
+  defp check_hooks(hooks, state), do: with({:ok, _chains} <- Hooks.replace(hooks, state), do: :ok)
+
+  # Runs that come shortly before the write to the registry wait, so that none sees less or more of it than who reads the
+  # registry. Other plugins may have come since the first look.
+  defp commit(%State{instance: instance} = state, candidate, hooks, %{id: id} = old, keeper, reference) do
+    with :ok <- resolve(candidate.manifest, state), {:ok, chains} <- Hooks.replace(hooks, state) do
+      :ok = ChainStore.prepare(instance, chains, keeper)
       reason = {:upgrade, reference, old.version, candidate.manifest.version}
 
       state =
         State.update(state, [id], fn _noted -> Lifecycle.enter!(info(candidate, old), :started, reason) end)
 
-      :ok = ChainStore.commit(state.instance, keeper)
-      {:ok, State.settle_later(state)}
+      :ok = ChainStore.commit(instance, keeper)
+      {:ok, state |> State.changed() |> State.settle_later()}
     else
-      {:error, %Error{} = error} -> {:error, error}
-      {:error, reason} -> {:error, error(old, code.module, :code_change, reason)}
+      error -> {error, state}
     end
   end
 
   # What the new version says of its limits counts, and for the rest what the old one had.
   defp info(candidate, old) do
     limits = Map.merge(old.limits, Limits.declared(candidate.module))
-    Map.merge(candidate.info, %{config: candidate.config, limits: limits})
+    Map.merge(candidate.info, %{config: candidate.config, secrets: candidate.secrets, limits: limits})
   end
 
   defp check_id(%{id: id}, %{id: id}), do: :ok
 
   defp check_id(code, old) do
     sentence = "its id is #{inspect(code.id)}, and the plugin to upgrade is #{inspect(old.id)}"
-    {:error, error(old, code.module, :validate, {:invalid_manifest, sentence})}
+    {:error, error(old.id, code.module, :validate, {:invalid_manifest, sentence})}
   end
 
   # What it needs has to be there, and it has to be what others need.
-  defp resolve(%{manifest: manifest}, state) do
+  defp resolve(manifest, state) do
     others = state |> State.running() |> Map.delete(manifest.id) |> Map.values()
 
     case Loader.load_order([manifest | others]) do
@@ -153,9 +219,5 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
     end
   end
 
-  defp event(old, state), do: %{id: old.id, from: old.version, to: state.plugins[old.id].version}
-
-  defp error(old, module, step, reason) do
-    %Error{plugin: old.id, module: module, step: step, reason: reason}
-  end
+  defp error(id, module, step, reason), do: %Error{plugin: id, module: module, step: step, reason: reason}
 end

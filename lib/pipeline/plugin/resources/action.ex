@@ -4,7 +4,7 @@ defmodule Pipeline.Plugin.Resources.Action do
 
   require Logger
 
-  alias Pipeline.Plugin.{Error, Manager}
+  alias Pipeline.Plugin.{Error, Log}
   alias Pipeline.Instance.Names
 
   # Milliseconds, the default shutdown time of a worker.
@@ -24,39 +24,41 @@ defmodule Pipeline.Plugin.Resources.Action do
     "plugin #{inspect(id)} exceeds its limit: #{what} is #{value}, more than #{limit} (#{action})"
   end
 
-  @doc "Starts the action and returns the process that runs it."
-  @spec begin(Pipeline.Plugin.Resources.exceeded(), pid, atom) :: pid | nil
-  def begin(%{action: :warn}, _pid, _instance), do: nil
+  @doc "Starts the action and returns the process that runs it. `manager` is the module that holds and unloads plugins."
+  @spec begin(Pipeline.Plugin.Resources.exceeded(), pid, atom, module) :: pid | nil
+  def begin(%{action: :warn}, _pid, _instance, _manager), do: nil
 
-  def begin(exceeded, pid, instance) do
+  def begin(exceeded, pid, instance, manager) do
     {:ok, task} =
-      Task.Supervisor.start_child(Names.via(instance, :hook_tasks), fn -> run(exceeded, pid, instance) end)
+      Task.Supervisor.start_child(Names.via(instance, :hook_tasks), fn ->
+        run(exceeded, pid, instance, manager)
+      end)
 
     task
   end
 
-  defp run(%{action: :restart, what: what}, pid, _instance) do
+  defp run(%{action: :restart, what: what}, pid, _instance, _manager) do
     GenServer.stop(pid, {:shutdown, {:limit_exceeded, what}}, @patience)
   catch
     # The process is too busy to stop, or is gone.
     :exit, _ -> Process.exit(pid, :kill)
   end
 
-  defp run(%{action: action, id: id} = exceeded, _pid, instance) do
-    case through_manager(action, exceeded, instance) do
+  defp run(%{action: action, id: id} = exceeded, _pid, instance, manager) do
+    case through(manager, action, exceeded, instance) do
       # The plugin was unloaded meanwhile.
       {:error, %Error{reason: {:not_loaded, ^id}}} -> :ok
-      {:error, error} -> Logger.error(Exception.message(error))
+      {:error, error} -> Logger.error(Exception.message(error), Log.metadata(id, instance))
       _done -> :ok
     end
   end
 
-  defp through_manager(:hold, exceeded, instance) do
+  defp through(manager, :hold, exceeded, instance) do
     reason = {:limit_exceeded, Map.take(exceeded, [:what, :limit, :value])}
-    Manager.hold_plugin(exceeded.id, instance: instance, reason: reason)
+    manager.hold_plugin(exceeded.id, instance: instance, reason: reason)
   end
 
-  defp through_manager(:unload, %{id: id}, instance) do
-    Manager.unload_plugin(id, instance: instance, cascade: true)
+  defp through(manager, :unload, %{id: id}, instance) do
+    manager.unload_plugin(id, instance: instance, cascade: true)
   end
 end

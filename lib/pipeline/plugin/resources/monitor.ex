@@ -7,7 +7,7 @@ defmodule Pipeline.Plugin.Resources.Monitor do
 
   require Logger
 
-  alias Pipeline.Plugin.{Events, Registry}
+  alias Pipeline.Plugin.{Events, Log, Recompiled, Registry}
   alias Pipeline.Instance.Names
   alias Pipeline.Plugin.Resources.{Action, Limits, Track, Usage}
 
@@ -56,16 +56,19 @@ defmodule Pipeline.Plugin.Resources.Monitor do
   def init(opts) do
     state = %{
       instance: opts[:name],
+      manager: opts[:manager],
       interval: opts[:sample_interval] || @interval,
       # id => track
       plugins: %{},
       # monitor of a process => {:plugin, track as it began}, or {:action, pid} of the plugin's process that it deals with
       monitors: %{},
       # pids of plugins for which an action is running
-      busy: MapSet.new()
+      busy: MapSet.new(),
+      # Of plugins that run, in development.
+      code: %{}
     }
 
-    {:ok, schedule(find(state))}
+    {:ok, state |> find() |> recompiled() |> schedule()}
   end
 
   # Plugins that an earlier monitor watched. Their start times are unknown.
@@ -84,7 +87,7 @@ defmodule Pipeline.Plugin.Resources.Monitor do
 
   def handle_call(:sample, _from, state) do
     {exceeded, state} = look(state)
-    {:reply, exceeded, state}
+    {:reply, exceeded, recompiled(state)}
   end
 
   def handle_call({:known, ids}, _from, state) do
@@ -96,7 +99,7 @@ defmodule Pipeline.Plugin.Resources.Monitor do
   @impl GenServer
   def handle_info(:sample, state) do
     {_exceeded, state} = look(state)
-    {:noreply, schedule(state)}
+    {:noreply, state |> recompiled() |> schedule()}
   end
 
   def handle_info({:DOWN, monitor, :process, _pid, reason}, state) do
@@ -161,6 +164,12 @@ defmodule Pipeline.Plugin.Resources.Monitor do
   defp keep(state, id, false), do: %{state | plugins: Map.delete(state.plugins, id)}
   defp keep(state, id, track), do: %{state | plugins: Map.put(state.plugins, id, track)}
 
+  defp recompiled(state) do
+    if Recompiled.look?(),
+      do: %{state | code: Recompiled.look(state.code, state.instance)},
+      else: state
+  end
+
   # Sampling
 
   defp look(state) do
@@ -188,7 +197,9 @@ defmodule Pipeline.Plugin.Resources.Monitor do
   defp act(exceeded, pid, state) do
     for one <- exceeded, do: report(one, state)
 
-    case exceeded |> Enum.max_by(&Action.severity(&1.action)) |> Action.begin(pid, state.instance) do
+    case exceeded
+         |> Enum.max_by(&Action.severity(&1.action))
+         |> Action.begin(pid, state.instance, state.manager) do
       nil ->
         state
 
@@ -199,7 +210,7 @@ defmodule Pipeline.Plugin.Resources.Monitor do
   end
 
   defp report(exceeded, state) do
-    Logger.warning(Action.sentence(exceeded))
+    Logger.warning(Action.sentence(exceeded), Log.metadata(exceeded.id, state.instance))
     Events.emit(:plugin_limit_exceeded, exceeded, instance: state.instance)
   end
 

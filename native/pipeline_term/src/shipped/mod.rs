@@ -26,3 +26,4 @@ mod summarise;
 mod template;
 #[cfg(feature = "count_tokens")]
 mod vocabulary;
+mod work_limit;

@@ -5,7 +5,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuardTest do
 
   alias Pipeline.Plugin.Error
 
-  alias Pipeline.Hook.{ChainStore, InFlight}
+  alias Pipeline.Hook.{ChainStore, Drain}
   alias Pipeline.Plugin.Manager.{Hooks, State, Upgrade}
   alias Pipeline.Plugin.Manager.UpgradeGuard
   alias Pipeline.Plugin.{Lifecycle, Wrapper}
@@ -171,18 +171,20 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuardTest do
     assert ChainStore.keepers(instance) == []
   end
 
-  # Kills the manager as soon as it calls a function. The VM tells of the call when it is made.
-  defp kill_at({module, _function, _arity} = step) do
+  # Kills the manager as soon as it, or the task that upgrades, calls a function. The VM tells of the call when it is made.
+  defp kill_at({module, _function, _arity} = step, instance) do
     fn manager ->
       test = self()
+      tasks = Names.whereis(instance, :operations)
 
       {killer, monitor} =
         spawn_monitor(fn ->
           :erlang.trace(manager, true, [:call])
+          :erlang.trace(tasks, true, [:call, :set_on_spawn])
           send(test, :traced)
 
           receive do
-            {:trace, ^manager, :call, _} -> Process.exit(manager, :kill)
+            {:trace, _pid, :call, _} -> Process.exit(manager, :kill)
           end
         end)
 
@@ -205,7 +207,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuardTest do
     {UpgradeGuard, :start, 1},
     {State, :note, 3},
     {ChainStore, :lock, 3},
-    {InFlight, :await, 3},
+    {Drain, :await, 3},
     {Upgrade.Code, :load, 2},
     {Upgrade.Code, :put, 3},
     {Pipeline.Plugin.Loader, :load_order, 1},
@@ -224,7 +226,8 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuardTest do
 
     test "a manager that is killed at #{number}, #{function}, leaves one version of a module", context do
       {module, newer} = in_place(context.tmp_dir)
-      version = upgrade(context.instance, module, newer, kill_at(unquote(Macro.escape(step))))
+      %{instance: instance} = context
+      version = upgrade(instance, module, newer, kill_at(unquote(Macro.escape(step)), instance))
       assert_agree(context.instance, module, version)
       # Nothing is in the way of the next one.
       if version == 1,
@@ -235,14 +238,14 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuardTest do
   end
 
   for {step, number} <- Enum.with_index(@steps),
-      step not in [{ChainStore, :lock, 3}, {InFlight, :await, 3}, {Upgrade.Code, :put, 3}] do
+      step not in [{ChainStore, :lock, 3}, {Drain, :await, 3}, {Upgrade.Code, :put, 3}] do
     {_module, function, _arity} = step
 
     test "a manager that is killed at #{number}, #{function}, leaves one of two modules", %{
       instance: instance
     } do
       {module, newer} = beside()
-      version = upgrade(instance, module, newer, kill_at(unquote(Macro.escape(step))))
+      version = upgrade(instance, module, newer, kill_at(unquote(Macro.escape(step)), instance))
       assert_agree(instance, nil, version)
       if version == 1, do: {:ok, "2.0.0"} = Manager.upgrade_plugin(:changing, newer, instance: instance)
       assert_agree(instance, nil, 2)
