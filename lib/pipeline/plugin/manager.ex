@@ -50,10 +50,11 @@ defmodule Pipeline.Plugin.Manager do
   alias Pipeline.{Instance, Options, Plugin}
   alias Pipeline.Instance.Names
   alias Pipeline.Plugin.{Distribution, Error, Lifecycle, Registry, Restart, Store}
-  alias Pipeline.Plugin.Manager.{Candidate, Health, Parts, Readiness, Server, Upgrade}
+  alias Pipeline.Plugin.Manager.{Candidate, CodeUsers, Health, Parts, Readiness, Server, Upgrade}
   alias Pipeline.Plugin.Resources.Limits
 
   @default Instance.default()
+  @load_options [:instance, :timeout, :limits, :restart, :nodes, :modules]
   @stop_options [:instance, :reason, :drain_timeout, :force]
 
   @typedoc """
@@ -249,13 +250,16 @@ defmodule Pipeline.Plugin.Manager do
       `c:Pipeline.Plugin.start/1` may take each, by default 30 seconds
     * `:limits` - how much the plugin may use, which wins over what it declares, see `Pipeline.Plugin.Resources`
     * `:restart` - how often it is restarted, which wins over what it declares, see `Pipeline.Plugin`
+    * `:as` - the id to load it with, by default its own. So one plugin can be loaded several times
     * `:nodes` - `:all` ships the plugin's code to all nodes of the instance's cluster and loads it everywhere or nowhere;
       nodes that join later load it too. See `Pipeline.Cluster`
     * `:modules` - with `nodes: :all`, further modules to ship
   """
   @spec load_plugin(module, Plugin.config(), keyword) :: {:ok, Plugin.plugin_id()} | {:error, Error.t()}
   def load_plugin(module, config \\ %{}, opts \\ []) do
-    with {:ok, [id]} <- load_plugins([{module, config}], opts), do: {:ok, id}
+    Options.validate!(opts, @load_options ++ [:as], "loading plugins")
+    if opts[:as] && opts[:nodes], do: raise(ArgumentError, "as: cannot be given with nodes:")
+    with {:ok, [id]} <- load([{module, config}], opts), do: {:ok, id}
   end
 
   @doc "As `load_plugin/3`, but returns the id, and raises the error."
@@ -276,7 +280,11 @@ defmodule Pipeline.Plugin.Manager do
   @spec load_plugins([module | {module, Plugin.config()}], keyword) ::
           {:ok, [Plugin.plugin_id()]} | {:error, Error.t()}
   def load_plugins(plugins, opts \\ []) do
-    Options.validate!(opts, [:instance, :timeout, :limits, :restart, :nodes, :modules], "loading plugins")
+    Options.validate!(opts, @load_options, "loading plugins")
+    load(plugins, opts)
+  end
+
+  defp load(plugins, opts) do
     plugins = with_configs!(plugins)
     timeout = timeout!(opts, 30_000)
 
@@ -300,7 +308,8 @@ defmodule Pipeline.Plugin.Manager do
   defp given!(plugins, opts) do
     given = %{
       limits: Limits.check!(opts[:limits] || []),
-      restart: Restart.check!(opts[:restart] || [])
+      restart: Restart.check!(opts[:restart] || []),
+      as: opts[:as]
     }
 
     for {module, config} <- plugins, do: {module, config, given}
@@ -357,7 +366,8 @@ defmodule Pipeline.Plugin.Manager do
     * `:drain_timeout` - milliseconds to wait for runs that are under way, by default 5 seconds. A run that unloads a
       plugin of its own chain is not waited for
     * `:force` - when `true`, the processes whose runs take longer are killed
-    * `:purge` - when `true`, the plugin's module is taken out of the VM too. Processes that still run its code keep it
+    * `:purge` - when `true`, the plugin's module is taken out of the VM too, unless other plugins have it
+      (`{:used_by, [{instance, id}]}`). Processes that still run its code keep it
       there, with `{:error, {:code_in_use, pids}}`; the plugin is unloaded then
     * `:nodes` - `:all` unloads it on all nodes of the instance's cluster or on none, see `Pipeline.Cluster`
   """
@@ -381,10 +391,21 @@ defmodule Pipeline.Plugin.Manager do
   defp unload_here(id, opts) do
     found = if opts[:purge], do: plugin_info(id, Keyword.take(opts, [:instance]))
 
-    with :ok <- call(opts, {:unload, id, opts[:cascade] == true, patience(opts)}) do
+    with :ok <- check_alone(found, opts),
+         :ok <- call(opts, {:unload, id, opts[:cascade] == true, patience(opts)}) do
       with {:ok, %{module: module}} <- found, do: purge(module), else: (_ -> :ok)
     end
   end
+
+  # The module must not go where others have it.
+  defp check_alone({:ok, %{id: id, module: module}}, opts) do
+    case CodeUsers.others(module, {opts[:instance] || @default, id}) do
+      [] -> :ok
+      others -> {:error, {:used_by, others}}
+    end
+  end
+
+  defp check_alone(_not_to_be_purged, _opts), do: :ok
 
   # Nobody that runs it is ended: first what is old already goes, then what becomes old.
   defp purge(module) do
@@ -476,7 +497,8 @@ defmodule Pipeline.Plugin.Manager do
 
   Where the new version is another module, runs go on meanwhile, each on one version. Where it takes the place of a
   module of its name, runs of the points on which the plugin has Elixir hooks wait until those under way have ended and
-  the code is replaced.
+  the code is replaced. That is refused with `{:used_by, [{instance, id}]}` where other plugins have the module, in this
+  instance or in others: they would run the new code with their old state.
 
   ## Options
 

@@ -47,6 +47,7 @@ defmodule Pipeline.Plugin.Registry do
   defguardp is_readable(source)
             when is_struct(source, __MODULE__) or is_struct(source, ReadOnly) or is_struct(source, Snapshot)
 
+  # What an instance's manager notes of a plugin. It is kept beside the rest, so that reads for others leave it out at no cost.
   @bookkeeping [:phase, :leaves_for, :order, :upgrade]
 
   @enforce_keys [:handle]
@@ -112,7 +113,7 @@ defmodule Pipeline.Plugin.Registry do
   def register(%__MODULE__{handle: handle} = registry, %{id: id} = info) do
     info = Map.put_new(info, :capabilities, [])
 
-    case Native.Registry.register(handle, id, capabilities(info), providers(info), info) do
+    case Native.Registry.register(handle, id, capabilities(info), providers(info), kept(info)) do
       :ok -> {:ok, registry}
       :duplicate -> {:error, {:duplicate_id, id}}
     end
@@ -136,7 +137,7 @@ defmodule Pipeline.Plugin.Registry do
     info = Map.put_new(info, :capabilities, [])
 
     # Not through `replace_all`, which runs on a dirty scheduler and takes ten times as long for one plugin.
-    case Native.Registry.replace(handle, id, capabilities(info), providers(info), info) do
+    case Native.Registry.replace(handle, id, capabilities(info), providers(info), kept(info)) do
       :ok -> {:ok, registry}
       :unknown -> {:error, {:not_registered, id}}
     end
@@ -174,7 +175,7 @@ defmodule Pipeline.Plugin.Registry do
   @doc "Returns the plugin with an id."
   @spec get(source, Pipeline.Plugin.plugin_id()) :: {:ok, info} | :error
   def get(%{handle: handle} = source, id) when is_readable(source) do
-    with {:ok, info} <- Native.Registry.get(handle, id), do: {:ok, public(info, source)}
+    with {:ok, kept} <- Native.Registry.get(handle, id), do: {:ok, shown(kept, source)}
   end
 
   @doc "Returns the plugin with an id, or raises `KeyError`."
@@ -191,7 +192,7 @@ defmodule Pipeline.Plugin.Registry do
   @spec info(t, Pipeline.Plugin.plugin_id()) :: info | nil
   def info(%__MODULE__{handle: handle}, id) do
     case Native.Registry.get(handle, id) do
-      {:ok, info} -> info
+      {:ok, {info, bookkeeping}} -> Map.merge(info, bookkeeping)
       :error -> nil
     end
   end
@@ -221,7 +222,7 @@ defmodule Pipeline.Plugin.Registry do
   @doc "Returns all plugins, in the order of registration."
   @spec list(source) :: [info]
   def list(%{handle: handle} = source) when is_readable(source) do
-    for info <- Native.Registry.list(handle), do: public(info, source)
+    for kept <- Native.Registry.list(handle), do: shown(kept, source)
   end
 
   @doc "Returns the registry as it is now, for several reads that must agree."
@@ -254,14 +255,15 @@ defmodule Pipeline.Plugin.Registry do
     end
   end
 
-  # The manager's bookkeeping is not for the readers of an instance.
-  defp public(info, %__MODULE__{}), do: info
-  defp public(info, %Snapshot{of: __MODULE__}), do: info
-  defp public(info, _source), do: Map.drop(info, @bookkeeping)
+  defp kept(info), do: {Map.drop(info, @bookkeeping), Map.take(info, @bookkeeping)}
+
+  defp shown({info, bookkeeping}, %{of: __MODULE__}), do: Map.merge(info, bookkeeping)
+  defp shown({info, bookkeeping}, %__MODULE__{}), do: Map.merge(info, bookkeeping)
+  defp shown({info, _bookkeeping}, _source), do: info
 
   defp entry(%{id: id} = info) do
     info = Map.put_new(info, :capabilities, [])
-    {id, capabilities(info), providers(info), info}
+    {id, capabilities(info), providers(info), kept(info)}
   end
 
   # A plugin that does not run is listed, but no capability leads to it.

@@ -115,6 +115,8 @@ defmodule Pipeline.Plugin.Wrapper do
     Caller.enter(instance)
     HeapLimit.note()
     :ok = Names.label(instance, {:plugin, id})
+    # What the plugin logs, and how it crashes.
+    Logger.metadata(plugin: id, instance: instance, version: module.__plugin__().version)
     Monitor.watch(instance, id, limits)
     %{module: module, id: id, instance: instance, phase: nil, state: nil}
   end
@@ -158,6 +160,10 @@ defmodule Pipeline.Plugin.Wrapper do
       {:ok, data} ->
         Log.warning(data.id, data.instance, "was restarted")
         Pipeline.Plugin.Events.emit(:plugin_restarted, %{id: data.id}, instance: data.instance)
+        # For the plugins that restart with it.
+        with manager when manager != nil <- Names.whereis(data.instance, :manager),
+             do: send(manager, {:restarted, data.id})
+
         {:noreply, data}
 
       {:error, reason} ->
@@ -205,6 +211,7 @@ defmodule Pipeline.Plugin.Wrapper do
     GenServer.reply(from, {:ok, upgrade})
     data = await_upgrade(upgrade, manager, data, data, :infinity)
     Process.demonitor(upgrade, [:flush])
+    Logger.metadata(version: data.module.__plugin__().version)
     {:noreply, data}
   end
 
