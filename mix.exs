@@ -21,9 +21,10 @@ defmodule Pipeline.Plugin.MixProject do
 
   def application do
     [
-      extra_applications: [:logger],
-      # Who answers the option cluster: of an instance, which no module before that layer may name.
-      env: [distribution: Pipeline.Cluster.Adapter],
+      # inets and ssl for packages that are fetched.
+      extra_applications: [:logger, :crypto, :inets, :ssl],
+      # Who answers the options cluster: and packages: of an instance, which no module before those layers may name.
+      env: [distribution: Pipeline.Cluster.Adapter, packages_adapter: Pipeline.Package.Adapter],
       mod: {Pipeline.Plugin.Application, []}
     ]
   end

@@ -66,6 +66,9 @@ defmodule Pipeline.Cluster do
   The entries live as long as one of the nodes. Put plugins that must survive a restart of all nodes into the
   configuration.
 
+  Configurations travel to all nodes with their secrets (`Pipeline.Plugin.ConfigSchema`), since each node starts the plugin
+  with its own copy. Use distribution over TLS where the network is not trusted.
+
   ## Events of the system
 
     * `:node_joined`, `:node_left` - with `%{node: node}`
@@ -119,7 +122,8 @@ defmodule Pipeline.Cluster do
 
   @doc """
   Compares the entries of this node with those of each other node, and waits until both sides have carried out what they
-  missed.
+  missed. It asks every node that is connected, also one that has only just been: `Node.connect/1` and then `sync/1` is
+  enough to know.
 
   Nodes do this by themselves when they meet; call it to know that it is done. `{:pending, ids}` are the plugins that this
   node could not bring to their state. Options: `:instance`, and `:timeout` in milliseconds for each step, by default

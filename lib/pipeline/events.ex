@@ -95,7 +95,11 @@ defmodule Pipeline.Events do
 
   ## Errors
 
-  Errors occur only with `:replay`. They leave the subscriptions of the process as they were:
+  They leave the subscriptions of the process as they were:
+
+    * `:too_many_subscriptions` - the process has 1,000 subscriptions, in all instances together; use a pattern
+
+  The others occur only with `:replay`:
 
     * `:not_recording` - the instance records no events, see `Pipeline.Plugin.Manager.start_link/1`
     * `:already_subscribed` - unsubscribe first: which events the old subscription delivered is not known
@@ -103,7 +107,8 @@ defmodule Pipeline.Events do
     * `:ahead` - no event has that number yet: it comes from an earlier run of the instance
   """
   @spec subscribe(event, keyword) ::
-          :ok | {:error, :not_recording | :already_subscribed | :too_old | :ahead}
+          :ok
+          | {:error, :too_many_subscriptions | :not_recording | :already_subscribed | :too_old | :ahead}
   def subscribe(event, opts \\ []) do
     event |> Subscription.new!(opts, "Pipeline.Events.subscribe/2") |> Subscription.add()
   end

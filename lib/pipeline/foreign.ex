@@ -6,7 +6,7 @@ defmodule Pipeline.Foreign do
   #
   # So an exception is shown by its field `message`, or else by its fields.
 
-  alias Pipeline.Foreign.{Stacktrace, Text}
+  alias Pipeline.Foreign.{Outline, Stacktrace, Text}
 
   # Exceptions of this library that render with this module all that is in them, since anybody can make such a struct.
   # Named as plain atoms: they belong to later layers.
@@ -33,6 +33,14 @@ defmodule Pipeline.Foreign do
   @doc "A function by its name and its arity, or its arguments."
   @spec function(term, term, term) :: String.t()
   def function(module, function, args), do: module |> Stacktrace.function(function, args) |> line()
+
+  @doc "The reason of a failure without the terms that it failed on."
+  @spec outline(term) :: term
+  defdelegate outline(reason), to: Outline, as: :of
+
+  @doc "The reason that a hook refuses with, without what is large in it."
+  @spec refusal(term) :: term
+  defdelegate refusal(reason), to: Outline
 
   @doc "The message of an exception."
   @spec message(Exception.t()) :: String.t()

@@ -317,6 +317,9 @@ defmodule Pipeline.Hook do
     * `:pid` - the process whose runs are traced, or `:all`; by default the calling process
     * `:limit` - how many runs, by default 100
     * `:for` - how many milliseconds, by default 60,000
+    * `:show` - how much a trace shows of the value that a run returns, which is often the context: `:keys` (default) of a
+      map its keys, of a struct its module and keys, of another value atoms and numbers; a list of fields; or a function of
+      the value, called in the process of the run
   """
   @spec trace(hook_name, (Trace.Run.t() -> term) | keyword, keyword) ::
           {:ok, Trace.t()} | {:error, {:called_from_callback, atom}}

@@ -155,6 +155,13 @@ defmodule Pipeline.Plugin do
   """
   @callback health(state) :: :ok | {:ok, details :: term} | {:error, reason :: term}
 
+  @doc """
+  Returns the state as tools show it, in `:sys.get_status/1` and in crash reports.
+
+  Secret values of the configuration are replaced in what it returns, as they are in the state without this callback.
+  """
+  @callback format_status(state) :: term
+
   @optional_callbacks children: 1,
                       init: 1,
                       start: 1,
@@ -165,7 +172,8 @@ defmodule Pipeline.Plugin do
                       code_change: 3,
                       config_schema: 0,
                       update_config: 2,
-                      health: 1
+                      health: 1,
+                      format_status: 1
 
   @doc false
   defmacro __using__(opts) do
@@ -214,7 +222,8 @@ defmodule Pipeline.Plugin do
       def child_spec(opts) do
         %{
           id: __MODULE__,
-          start: {Pipeline.Plugin.Wrapper, :start_link, [{__MODULE__, opts}]},
+          start:
+            {Pipeline.Plugin.Wrapper, :start_link, [{__MODULE__, Pipeline.Plugin.Wrapper.hide_config(opts)}]},
           type: :worker,
           restart: :permanent
         }

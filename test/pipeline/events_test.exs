@@ -94,6 +94,20 @@ defmodule Pipeline.EventsTest do
     assert Events.unsubscribe(:nobody, :news, instance: instance) == {:error, {:not_loaded, :nobody}}
   end
 
+  test "have at most 1,000 subscriptions of one process", %{instance: instance} do
+    for n <- 1..1_000, do: :ok = Pipeline.Events.subscribe({:many, n}, instance: instance)
+    :ok = Pipeline.Events.subscribe({:many, 1}, instance: instance)
+    refused = {:error, :too_many_subscriptions}
+    assert Pipeline.Events.subscribe({:many, 0}, instance: instance) == refused
+    assert Pipeline.Events.subscribe(:_, match: :pattern, instance: instance) == refused
+    assert Events.subscribe(self(), :many, instance: instance) == refused
+    :ok = Pipeline.Events.emit({:many, 0}, 0, instance: instance)
+    refute_received {:pipeline_event, _, _}
+    :ok = Pipeline.Events.unsubscribe({:many, 1}, instance: instance)
+    assert Pipeline.Events.subscribe({:many, 0}, instance: instance) == :ok
+    assert Pipeline.Events.subscribe({:many, 1}, instance: instance) == refused
+  end
+
   describe "of a pattern" do
     test "are all, or begin alike, or match", %{instance: instance} do
       seen = fn subscription, opts, events ->

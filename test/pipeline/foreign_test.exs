@@ -25,7 +25,7 @@ defmodule Pipeline.ForeignTest do
             "text \" \n",
             <<1, 2, 255>>,
             <<1::3>>,
-            'charlist',
+            String.to_charlist("charlist"),
             [1, "two", {:three, 4}],
             [a: 1, b: [c: {}]],
             [1 | 2],

@@ -143,6 +143,29 @@ defmodule Pipeline.ClusterCase do
     await_members(others, name)
   end
 
+  @doc "Cuts two nodes off from each other, and waits until both have noticed."
+  def disconnect(one, two) do
+    call(one, :erlang, :disconnect_node, [two.node])
+
+    for {here, there} <- [{one, two}, {two, one}],
+        do: :ok = call(here, __MODULE__, :await_down_here, [there.node])
+
+    :ok
+  end
+
+  @doc false
+  def await_down_here(node) do
+    :ok = :net_kernel.monitor_nodes(true)
+    look(fn -> node not in Node.list() end)
+  end
+
+  @doc false
+  # Nothing in between.
+  def connect_and_sync_here(node, opts) do
+    true = Node.connect(node)
+    Pipeline.Cluster.sync(opts)
+  end
+
   @doc "Connects them again, and waits until all see all."
   def heal(ones, others, name) do
     connect(ones, others)

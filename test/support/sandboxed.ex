@@ -6,6 +6,7 @@ defmodule Pipeline.Sandboxed do
   def captured(list), do: fn -> Enum.each(list, &File.rm/1) end
   def calling(fun), do: fn -> fun.(1) end
   def adding(n), do: fn m -> n + m end
+  def allowed(paths), do: fn -> Enum.map(paths, &File.read/1) end
   def by_name(module), do: fn -> module.cwd() end
   def by_field(value), do: fn -> value.cwd end
   def applying(module), do: fn -> apply(module, :cwd, []) end
@@ -28,6 +29,78 @@ defmodule Pipeline.Sandboxed do
       end
     end
   end
+
+  # Each tries to reach a file, a process or what is shared, other than by a call that names it.
+  def around(:comprehension), do: fn -> for x <- [1], into: %{}, do: {x, x} end
+  def around(:default), do: fn -> update_in(%{a: 1}[:a], &{&1, 1}) end
+  def around(:fun_info), do: fn -> :erlang.fun_info(&File.cwd/0, :module) end
+  def around(:protocol), do: fn -> "#{%{term() | a: 2}}" end
+  def around(:apply_list), do: fn -> :erlang.apply(term(), Map.keys(term())) end
+  def around(:apply_three), do: fn -> :erlang.apply(term(), :cwd, []) end
+  def around(:static_apply), do: fn -> :erlang.apply(File, :cwd, []) end
+  def around(:match_spec), do: fn -> :erlang.match_spec_test({1}, [{{:"$1"}, [], [:"$1"]}], :table) end
+  def around(:persistent_term), do: fn -> :persistent_term.put(:around, 1) end
+  def around(:atomics), do: fn -> :atomics.put(term(), 1, 1) end
+  def around(:dictionary), do: fn -> :erlang.put(:around, 1) end
+  def around(:from_bytes), do: fn -> :erlang.binary_to_term(<<131, 106>>) end
+  def around(:hibernation), do: fn -> :erlang.hibernate(File, :cwd, []) end
+  def around(:struct_of_module), do: fn -> struct(term(), a: 1) end
+  def around(:literal), do: fn -> {self(), %{[&File.cwd/0] => 1}} end
+  def around(:tuple_call), do: fn -> {File, 1} |> elem(0) |> then(& &1.cwd()) end
+  def around(:guard), do: fn -> if self() in [term()], do: send(self(), 1) end
+  def around(:flag), do: fn -> :erlang.process_flag(:trap_exit, true) end
+  def around(:group_leader), do: fn -> :erlang.group_leader() end
+  def around(:signal), do: fn -> :erlang.exit(self(), :kill) end
+  def around(:alias), do: fn -> :erlang.alias() end
+  def around(:trace), do: fn -> :erlang.trace(:all, true, [:call]) end
+
+  def around(:restacked) do
+    fn ->
+      try do
+        hd(nothing())
+      rescue
+        _ ->
+          :erlang.raise(:error, :badarg, [
+            {:m, :f, 0, [error_info: %{module: __MODULE__, function: :escape}]} | __STACKTRACE__
+          ])
+      end
+    end
+  end
+
+  defp term, do: %{a: 1}
+
+  # What only computes.
+  def computing(:binary_generator), do: fn -> for <<byte <- "abc">>, do: byte + 1 end
+  def computing(:bits), do: fn -> for <<(bit::1 <- <<5>>)>>, into: "", do: <<bit>> end
+  def computing(:struct_update), do: fn -> %{%{a: 1, b: 2} | a: 3} end
+
+  def computing(:receive) do
+    fn ->
+      receive do
+        fun when is_function(fun) -> fun.()
+      after
+        0 -> :nothing
+      end
+    end
+  end
+
+  def computing(:reraised) do
+    fn ->
+      try do
+        try do
+          hd(nothing())
+        catch
+          :error, _ -> :erlang.raise(:error, :again, __STACKTRACE__)
+        end
+      catch
+        :error, reason -> {:again, reason}
+      end
+    end
+  end
+
+  def computing(:guards), do: fn -> (fn x when x * x * x > 0 and x != 7 -> :yes end).(map_size(term())) end
+
+  defp nothing, do: []
 
   def explained,
     do: fn -> :erlang.error(:badarg, [], error_info: %{module: __MODULE__, function: :escape}) end

@@ -25,6 +25,7 @@ defmodule Mix.Tasks.Pipeline.Graph do
   use Mix.Task
 
   alias Mix.Tasks.Pipeline.Plugins
+  alias Pipeline.Foreign
   alias Pipeline.Plugin.{Discovery, Graph}
   alias Pipeline.Plugin.Graph.Label
 
@@ -37,7 +38,9 @@ defmodule Mix.Tasks.Pipeline.Graph do
     only = only!(opts[:only])
 
     {found, unreadable} = Plugins.discover(paths)
-    for %{path: path, message: message} <- unreadable, do: warn("no plugin in #{path}: #{message}")
+
+    for %{path: path, message: message} <- unreadable,
+        do: warn("no plugin in #{Foreign.path(path)}: #{message}")
 
     manifests = if only == "chains", do: [], else: Enum.map(found, & &1.manifest)
     chains = if only == "dependencies", do: [], else: chains(found, only)

@@ -20,6 +20,7 @@ defmodule Mix.Tasks.Pipeline.Plugins do
 
   use Mix.Task
 
+  alias Pipeline.Foreign
   alias Pipeline.Plugin.Discovery
   alias Pipeline.Plugin.Graph.Label
 
@@ -113,7 +114,7 @@ defmodule Mix.Tasks.Pipeline.Plugins do
 
   defp row(name, text), do: "  #{String.pad_trailing(name, 12)}  #{text}"
 
-  defp shown_path(path), do: path |> Path.relative_to_cwd() |> Label.plain()
+  defp shown_path(path), do: path |> Path.relative_to_cwd() |> Foreign.path()
 
   defp summary(diagnosed, unreadable) do
     loadable = Enum.count(diagnosed, fn {_, verdict} -> verdict == :loadable end)

@@ -8,7 +8,7 @@ defmodule Pipeline.Cluster.CatchUp do
 
   alias Pipeline.Cluster.Change.Upgrade
   alias Pipeline.Cluster.{Advice, Code, Entry, Table}
-  alias Pipeline.Plugin.{Dependents, Events, Error, Manager}
+  alias Pipeline.Plugin.{Dependents, Events, Error, Manager, Registry}
 
   @spec run(atom) :: :ok
   def run(instance) do
@@ -190,9 +190,8 @@ defmodule Pipeline.Cluster.CatchUp do
     Manager.upgrade_plugin(id, own.binary, [instance: instance] ++ config ++ Upgrade.rollback(runs, own))
   end
 
-  defp info(%{id: id}, instance) do
-    with {:ok, info} <- Manager.plugin_info(id, instance: instance), do: info, else: (:error -> nil)
-  end
+  # Not as `plugin_info/2` shows it, without secrets.
+  defp info(%{id: id}, instance), do: Registry.info(Registry.owned(instance), id)
 
   defp report({{%{id: id} = entry, here}, reason}, instance) do
     if here.failed != reason do

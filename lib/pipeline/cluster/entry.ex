@@ -9,6 +9,7 @@ defmodule Pipeline.Cluster.Entry do
   alias Pipeline.Plugin
   alias Pipeline.Cluster.Code
 
+  @derive {Inspect, only: [:id, :clock, :state, :module, :upgraded?]}
   @enforce_keys [:id, :clock, :state]
   defstruct [:id, :clock, :state, :module, :config, code: [], upgraded?: false]
 

@@ -1,6 +1,9 @@
 defmodule Pipeline.Cluster.Sync do
   @moduledoc false
   # Compares the table of this node with all others, and has both sides carry out the entries that they missed.
+  #
+  # Nodes that have only just been connected are asked themselves whether they are in the cluster: their groups of :pg
+  # arrive some time after the connection stands.
 
   alias Pipeline.Plugin
   alias Pipeline.Cluster.{Scope, Table}
@@ -15,9 +18,33 @@ defmodule Pipeline.Cluster.Sync do
   def run(instance, timeout) do
     case Names.whereis(instance, :cluster_member) do
       nil -> {:error, {:not_clustered, instance}}
-      here -> run(here, Scope.others({instance, :members}), instance, timeout)
+      here -> with {:ok, others} <- others(instance, timeout), do: run(here, others, instance, timeout)
     end
   end
+
+  defp others(instance, timeout) do
+    known = Scope.others({instance, :members})
+    nodes = Node.list() -- Enum.map(known, &node/1)
+    answers = :erpc.multicall(nodes, __MODULE__, :member, [instance], timeout)
+
+    nodes
+    |> Enum.zip(answers)
+    |> Enum.reduce_while({:ok, known}, fn {node, answer}, {:ok, others} ->
+      case answer do
+        {:ok, member} when is_pid(member) -> {:cont, {:ok, others ++ [member]}}
+        {:error, {:erpc, reason}} when reason in [:timeout, :noconnection] -> {:halt, on_node(node, reason)}
+        # Without the instance, or without this library.
+        _none -> {:cont, {:ok, others}}
+      end
+    end)
+  end
+
+  defp on_node(node, :timeout), do: {:error, {:on_node, node, :timeout}}
+  defp on_node(node, :noconnection), do: {:error, {:on_node, node, :nodedown}}
+
+  @doc "The process of this node that takes part in changes. It is there before its group is known elsewhere."
+  @spec member(atom) :: pid | nil
+  def member(instance), do: Names.whereis(instance, :cluster_member)
 
   defp run(here, others, instance, timeout) do
     with :ok <- each(others, &pull(here, &1, instance, timeout)),

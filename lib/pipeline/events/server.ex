@@ -9,6 +9,10 @@ defmodule Pipeline.Events.Server do
 
   @table Pipeline.Events.Subscribers
 
+  # Subscriptions of one process. This server, which all instances share, walks over those of a process for each change,
+  # and every emitter over all patterns.
+  @most 1_000
+
   @spec create_table() :: :ok
   def create_table do
     :ets.new(@table, [:named_table, :public, read_concurrency: true])
@@ -18,8 +22,8 @@ defmodule Pipeline.Events.Server do
   @spec start_link(term) :: GenServer.on_start()
   def start_link(_opts), do: GenServer.start_link(__MODULE__, [], name: __MODULE__)
 
-  @doc "Subscribes the calling process, unless it is subscribed already."
-  @spec subscribe(Subscription.t(), nil | Replay.t()) :: :ok | :already
+  @doc "Subscribes the calling process, unless it is subscribed already or has too many subscriptions."
+  @spec subscribe(Subscription.t(), nil | Replay.t()) :: :ok | :already | :too_many
   def subscribe(subscription, replay) do
     GenServer.call(__MODULE__, {:subscribe, subscription, replay}, :infinity)
   end
@@ -59,14 +63,19 @@ defmodule Pipeline.Events.Server do
     {credit, rows, state} = subscriber(pid, subscription.max_queue, state)
     row = Subscriptions.row(subscription, pid, credit, replay)
 
-    if Enum.any?(rows, &same?(&1, row)) do
-      {:reply, :already, state}
-    else
-      # In this order, a restarted server finds every row that it may have to remove.
-      :ets.insert(@table, {pid, credit, [row | rows]})
-      if replay, do: Replay.open(replay)
-      Subscriptions.insert(row)
-      {:reply, :ok, state}
+    cond do
+      Enum.any?(rows, &same?(&1, row)) ->
+        {:reply, :already, state}
+
+      length(rows) >= @most ->
+        {:reply, :too_many, state}
+
+      true ->
+        # In this order, a restarted server finds every row that it may have to remove.
+        :ets.insert(@table, {pid, credit, [row | rows]})
+        if replay, do: Replay.open(replay)
+        Subscriptions.insert(row)
+        {:reply, :ok, state}
     end
   end
 

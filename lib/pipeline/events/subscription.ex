@@ -18,7 +18,7 @@ defmodule Pipeline.Events.Subscription do
           meta?: boolean
         }
 
-  @type error :: :not_recording | :already_subscribed | :too_old | :ahead
+  @type error :: :too_many_subscriptions | :not_recording | :already_subscribed | :too_old | :ahead
 
   @doc "Raises `ArgumentError` for wrong options. With a `tag`, the event is the second element of `{tag, event}`."
   @spec new!(term, keyword, String.t(), nil | :plugin) :: t
@@ -49,8 +49,9 @@ defmodule Pipeline.Events.Subscription do
   @spec add(t) :: :ok | {:error, error}
   def add(%{replay: nil} = subscription) do
     # Without a replay, subscribing twice is no error.
-    _ = Server.subscribe(subscription, nil)
-    :ok
+    with :too_many <- Server.subscribe(subscription, nil),
+         do: {:error, :too_many_subscriptions},
+         else: (_ -> :ok)
   end
 
   def add(%{instance: instance} = subscription) do
@@ -69,6 +70,9 @@ defmodule Pipeline.Events.Subscription do
 
       :already ->
         {:error, :already_subscribed}
+
+      :too_many ->
+        {:error, :too_many_subscriptions}
     end
   end
 

@@ -20,6 +20,50 @@ defmodule Pipeline.Foreign.Stacktrace do
 
   def bare_reason(reason), do: reason
 
+  @doc "With the arity of each function in place of its arguments, which can be anything that the code worked on."
+  @spec arities(Exception.stacktrace()) :: Exception.stacktrace()
+  def arities([{module, function, args, location} | rest]) when is_list(args) do
+    [{module, function, arity(args), location} | arities(rest)]
+  end
+
+  def arities([entry | rest]), do: [entry | arities(rest)]
+  def arities(_end), do: []
+
+  @doc "The same with nothing in a location but file and line, for others: a location can hold terms of any kind."
+  @spec told(Exception.stacktrace()) :: Exception.stacktrace()
+  def told(stacktrace) do
+    for entry <- arities(stacktrace) do
+      case entry do
+        {module, function, arity, location} when is_list(location) ->
+          {module, function, arity, place_only(location)}
+
+        other ->
+          other
+      end
+    end
+  end
+
+  defp place_only([{key, _} = info | rest]) when key in [:file, :line], do: [info | place_only(rest)]
+  defp place_only([_other | rest]), do: place_only(rest)
+  defp place_only(_end), do: []
+
+  defp arity(args), do: if(List.improper?(args), do: 0, else: length(args))
+
+  @doc "A reason in which stacktraces have arities: `{error, stacktrace}`, also as the reason of a call that failed."
+  @spec without_arguments(term) :: term
+  def without_arguments({reason, [{_module, _function, _args, location} | _] = stacktrace})
+      when is_list(location),
+      do: {without_arguments(reason), told(stacktrace)}
+
+  def without_arguments({reason, {module, function, args}})
+      when is_atom(module) and is_atom(function) and is_list(args),
+      do: {without_arguments(reason), {module, function, arity(args)}}
+
+  def without_arguments({kind, reason}) when kind in [:shutdown, :error, :EXIT],
+    do: {kind, without_arguments(reason)}
+
+  def without_arguments(reason), do: reason
+
   @doc "With no others than those of OTP, which say what is wrong with an argument."
   @spec explained_by_otp(Exception.stacktrace()) :: Exception.stacktrace()
   def explained_by_otp(stacktrace), do: filter(stacktrace, &otp?/1)

@@ -2,10 +2,21 @@ defmodule Pipeline.Hook.Chain do
   @moduledoc false
   # The hooks of one point in the order that the core gave them, and the closures that they are compiled into.
 
-  alias Pipeline.Hook.{Compiler, Drain, HookCounters, Listeners, PointCounters, Registration, Segment, Spec}
+  alias Pipeline.Hook.{
+    Compiler,
+    Drain,
+    HookCounters,
+    Listeners,
+    PointCounters,
+    Registration,
+    Sampling,
+    Segment,
+    Spec
+  }
 
   @enforce_keys [:point, :instance, :mode, :registrations, :stages, :call, :around, :counters, :new?]
-  defstruct @enforce_keys ++ [:drain, earlier: [], begun: 0, single: [], traces: [], declared?: false]
+  defstruct @enforce_keys ++
+              [:drain, :sampled, earlier: [], begun: 0, single: [], traces: [], declared?: false]
 
   @type result :: Compiler.result() | :ok
 
@@ -28,6 +39,7 @@ defmodule Pipeline.Hook.Chain do
           begun: non_neg_integer,
           # Whether it has hooks that no published version has had.
           new?: boolean,
+          sampled: Sampling.rate(),
           traces: [Pipeline.Hook.Trace.t()],
           declared?: boolean
         }
@@ -61,6 +73,7 @@ defmodule Pipeline.Hook.Chain do
         call: call,
         around: around,
         counters: counters,
+        sampled: Sampling.of(instance),
         new?: old == nil or old.new? or new?
       }
       |> follow(old),
@@ -72,7 +85,12 @@ defmodule Pipeline.Hook.Chain do
   defp follow(chain, old), do: Map.merge(chain, Map.take(old, [:drain, :earlier, :begun, :declared?]))
 
   defp join(%Registration{counters: nil} = hook, instance, counters, begun),
-    do: %{hook | instance: instance, counters: HookCounters.new(counters, begun)}
+    do: %{
+      hook
+      | instance: instance,
+        handle: hook.handle && %{hook.handle | instance: instance},
+        counters: HookCounters.new(counters, begun)
+    }
 
   defp join(hook, _instance, _counters, _begun), do: hook
 

@@ -103,6 +103,17 @@ defmodule Pipeline.Hook.ChainUpdate do
     end)
   end
 
+  @doc "Changes hooks where they are. The chains in which none changes stay."
+  @spec map(term, (Registration.t() -> Registration.t())) :: t
+  def map(instance, change) do
+    for point <- ChainStore.points(instance),
+        chain = ChainStore.chain(instance, point),
+        registrations = Enum.map(chain.registrations, change),
+        registrations != chain.registrations,
+        into: %{},
+        do: {point, Chain.new(point, instance, chain.mode, registrations, chain)}
+  end
+
   defp plugins(chain), do: Enum.map(chain.registrations, & &1.plugin)
 
   defp unconstrained(chain), do: %{chain | registrations: without_constraints(chain.registrations)}

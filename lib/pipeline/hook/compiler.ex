@@ -12,11 +12,11 @@ defmodule Pipeline.Hook.Compiler do
   # run.
   #
   # An instrument is a function `(stage, place, fun)` that wraps the function of each stage, and of the base
-  # operation (`:core`). It sees each call as the hook makes it: inside of `on_error: :skip` and around
-  # everything else.
+  # operation (`:core`). It sees each call as the hook makes it: inside of `when:` and
+  # `on_error: :skip`, and around everything else.
 
   alias Pipeline.Hook.{Blocking, Failure, NativeAround, NativeFailure, Policy, Registration, Segment}
-  alias Pipeline.Hook.Policy.{Circuit, MaxHeap, Skip, Timeout}
+  alias Pipeline.Hook.Policy.{Circuit, MaxHeap, Skip, Timeout, When}
   alias Pipeline.Native
 
   # The policies around the call of a hook, the innermost first. A native hook that waits keeps its own time.
@@ -66,22 +66,24 @@ defmodule Pipeline.Hook.Compiler do
   def stages(registrations) do
     registrations
     |> Enum.chunk_by(&neighbourhood/1)
-    |> Enum.flat_map(fn [first | _] = neighbours ->
-      if NativeFailure.fusible?(first), do: [Segment.new(neighbours)], else: neighbours
+    |> Enum.map(fn
+      [%Registration{policies: %{when: _}} = hook] -> single_stage(hook)
+      [first | _] = neighbours -> if NativeFailure.fusible?(first), do: Segment.new(neighbours), else: first
     end)
   end
 
-  # Of replace hooks only the first runs, so each is a stage of its own.
+  # Of replace hooks only the first runs, and a condition is tested here, so each of these is a stage of its own.
   defp neighbourhood(%Registration{kind: :replace} = hook), do: hook
+  defp neighbourhood(%Registration{policies: %{when: _}} = hook), do: hook
 
   defp neighbourhood(%Registration{kind: kind} = hook),
     do: if(NativeFailure.fusible?(hook), do: {kind, hook.call.library}, else: hook)
 
   @doc "The same with each native hook in a stage of its own."
   @spec single_stages([Registration.t()]) :: [stage]
-  def single_stages(registrations) do
-    for hook <- registrations, do: if(NativeFailure.fusible?(hook), do: Segment.single(hook), else: hook)
-  end
+  def single_stages(registrations), do: Enum.map(registrations, &single_stage/1)
+
+  defp single_stage(hook), do: if(NativeFailure.fusible?(hook), do: Segment.single(hook), else: hook)
 
   @doc "The hooks of a stage."
   @spec hooks(stage) :: [Registration.t()]
@@ -155,12 +157,18 @@ defmodule Pipeline.Hook.Compiler do
   end
 
   defp ready({%Segment{hooks: {hook}} = segment, place}, instrument) do
-    fun = segment |> Segment.fun() |> instrument(segment, place, instrument) |> skip(hook)
+    fun = segment |> Segment.fun() |> instrument(segment, place, instrument) |> condition(hook) |> skip(hook)
     {blamed(hook), fun}
   end
 
+  # Nothing is around it that a function of two arguments would have to be made for.
+  defp ready({%Registration{call: fun, policies: policies, on_error: on_error} = hook, _place}, nil)
+       when is_function(fun, 3) and policies == %{} and on_error != :skip,
+       do: {hook, fun}
+
   defp ready({%Registration{} = hook, place}, instrument) do
-    {blamed(hook), hook |> fun() |> govern(hook) |> instrument(hook, place, instrument) |> skip(hook)}
+    {blamed(hook),
+     hook |> fun() |> govern(hook) |> instrument(hook, place, instrument) |> condition(hook) |> skip(hook)}
   end
 
   defp govern(fun, %Registration{call: call, policies: settings} = hook) do
@@ -169,6 +177,9 @@ defmodule Pipeline.Hook.Compiler do
         reduce: fun,
         do: (fun -> policy.wrap(fun, setting, hook))
   end
+
+  defp condition(fun, %Registration{policies: %{when: condition}} = hook), do: When.wrap(fun, condition, hook)
+  defp condition(fun, _hook), do: fun
 
   defp skip(fun, %Registration{on_error: :skip} = hook), do: Skip.wrap(fun, nil, hook)
   defp skip(fun, _hook), do: fun
@@ -181,6 +192,11 @@ defmodule Pipeline.Hook.Compiler do
 
   defp fun(%Registration{kind: :around, call: %Native.Hook{}} = hook), do: NativeAround.fun(hook)
   defp fun(%Registration{call: %Native.Hook{}} = hook), do: Blocking.fun(hook)
+  defp fun(%Registration{call: fun, handle: handle}) when is_function(fun, 3), do: &fun.(&1, &2, handle)
+
+  defp fun(%Registration{kind: :listen, call: fun, handle: handle}) when is_function(fun, 2),
+    do: fn context, _next -> fun.(context, handle) end
+
   defp fun(%Registration{kind: :listen, call: fun}), do: fn context, _next -> fun.(context) end
   defp fun(%Registration{call: fun}), do: fun
 
@@ -197,6 +213,13 @@ defmodule Pipeline.Hook.Compiler do
   # One clause for runs without a base operation (`:call`), one for those with one (`:around`).
   defp step(:call, {nil, fun}, next), do: fn context -> fun.(context, next) end
   defp step(:around, {nil, fun}, next), do: fn context, core -> fun.(context, &next.(&1, core)) end
+
+  defp step(:call, {%{handle: handle} = hook, fun}, next) when is_function(fun, 3),
+    do: fn context -> called(hook, fun.(context, next, handle)) end
+
+  defp step(:around, {%{handle: handle} = hook, fun}, next) when is_function(fun, 3),
+    do: fn context, core -> called(hook, fun.(context, &next.(&1, core), handle)) end
+
   defp step(:call, {hook, fun}, next), do: fn context -> called(hook, fun.(context, next)) end
 
   defp step(:around, {hook, fun}, next),
@@ -208,6 +231,12 @@ defmodule Pipeline.Hook.Compiler do
 
   defp result(:around, {nil, fun}, next),
     do: fn context, core -> finished(fun.(context, &next.(&1, core))) end
+
+  defp result(:call, {%{handle: handle} = hook, fun}, next) when is_function(fun, 3),
+    do: fn context -> finished(hook, fun.(context, next, handle)) end
+
+  defp result(:around, {%{handle: handle} = hook, fun}, next) when is_function(fun, 3),
+    do: fn context, core -> finished(hook, fun.(context, &next.(&1, core), handle)) end
 
   defp result(:call, {hook, fun}, next), do: fn context -> finished(hook, fun.(context, next)) end
 

@@ -4,6 +4,7 @@ defmodule Pipeline.Hook.Definition do
 
   alias Pipeline.HeapLimit
   alias Pipeline.Hook.Policy.Circuit.Settings
+  alias Pipeline.Hook.Policy.When
   alias Pipeline.{Native, Options}
 
   @kinds [:before, :after, :around, :replace, :listen]
@@ -17,6 +18,7 @@ defmodule Pipeline.Hook.Definition do
     :timeout,
     :max_heap,
     :circuit,
+    :when,
     :native,
     :config,
     :cost
@@ -33,6 +35,8 @@ defmodule Pipeline.Hook.Definition do
           timeout: pos_integer | nil,
           max_heap: pos_integer | nil,
           circuit: Settings.t() | nil,
+          # An atom names a function of the plugin.
+          when: When.condition() | atom,
           native: {module, atom} | nil,
           config: term,
           cost: :light | :heavy | :blocking | nil
@@ -50,14 +54,24 @@ defmodule Pipeline.Hook.Definition do
     end
   end
 
-  @doc "How many arguments a hook of this kind takes."
+  @doc "The number of arguments of a hook of this kind that takes no handle of its plugin."
   @spec arity(Pipeline.Hook.kind()) :: 1 | 2
   def arity(:listen), do: 1
   def arity(_kind), do: 2
 
+  @doc "The numbers of arguments that the function of a plugin can have: without and with the handle."
+  @spec arities(Pipeline.Hook.kind()) :: [1..3]
+  def arities(kind), do: [arity(kind), arity(kind) + 1]
+
+  @doc "How a hook is called that takes no handle."
   @spec form(Pipeline.Hook.kind()) :: String.t()
   def form(:listen), do: "called as (context)"
   def form(_kind), do: "called as (context, next)"
+
+  @doc "How the hook of a plugin is called."
+  @spec forms(Pipeline.Hook.kind()) :: String.t()
+  def forms(:listen), do: form(:listen) <> " or (context, plugin)"
+  def forms(kind), do: form(kind) <> " or (context, next, plugin)"
 
   defp check_kind(kind) when kind in @kinds, do: :ok
 
@@ -82,6 +96,7 @@ defmodule Pipeline.Hook.Definition do
       timeout: opts[:timeout],
       max_heap: opts[:max_heap],
       circuit: nil,
+      when: opts[:when],
       native: native(opts[:native]),
       config: Keyword.get(opts, :config, %{}),
       cost: opts[:cost]
@@ -106,8 +121,21 @@ defmodule Pipeline.Hook.Definition do
         {:error, "fun: names a function of the plugin, got: #{inspect(options.fun)}"}
 
       true ->
-        with :ok <- check_timeout(options), :ok <- check_max_heap(options), do: check_native(options, opts)
+        with :ok <- check_when(options),
+             :ok <- check_timeout(options),
+             :ok <- check_max_heap(options),
+             do: check_native(options, opts)
     end
+  end
+
+  defp check_when(%{when: condition})
+       when is_atom(condition) or is_function(condition, 1) or
+              (is_map(condition) and not is_struct(condition)),
+       do: :ok
+
+  defp check_when(%{when: condition}) do
+    {:error,
+     "when: takes a function of the context or a map of fields with their values, got: #{inspect(condition)}"}
   end
 
   defp check_timeout(%{timeout: nil}), do: :ok
@@ -117,8 +145,8 @@ defmodule Pipeline.Hook.Definition do
       not (is_integer(timeout) and timeout > 0) ->
         {:error, "timeout: is a positive number of milliseconds, got: #{inspect(timeout)}"}
 
-      kind not in [:before, :after, :replace] ->
-        {:error, "timeout: is for :before, :after and :replace hooks, not for #{inspect(kind)}"}
+      native != nil and kind == :around ->
+        {:error, "timeout: does not reach into a native :around hook; leave it out"}
 
       native != nil and cost in [:light, :heavy] ->
         {:error, Native.Hook.no_timeout(cost)}

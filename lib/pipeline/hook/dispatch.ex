@@ -4,12 +4,16 @@ defmodule Pipeline.Hook.Dispatch do
   #
   # The counts say how many runs are on a version of a chain (`Pipeline.Hook.Drain`). Their reference stays on the stack
   # of a run from its first count to its last.
+  #
+  # The process of a run works for the instance of the run (`Pipeline.Instance.Caller`).
 
   import Bitwise
 
   require Pipeline.Hook.Drain
+  require Pipeline.Instance.Caller
 
   alias Pipeline.Hook.{Chain, ChainStore, Compiler, Drain, Instrumented}
+  alias Pipeline.Instance.Caller
 
   @default Pipeline.Instance.default()
 
@@ -31,24 +35,46 @@ defmodule Pipeline.Hook.Dispatch do
 
   @doc "Runs a point of the default instance without a base operation."
   @spec run(atom, term) :: Chain.result()
-  def run(point, context), do: call(:persistent_term.get([@default | point], nil), context, @default)
+  def run(point, context) do
+    found = :persistent_term.get([@default | point], nil)
+
+    if Caller.in_default?(),
+      do: call(found, context, @default),
+      else: Caller.within(@default, fn -> call(found, context, @default) end)
+  end
 
   @doc "Runs a point of the default instance around a base operation."
   @spec run_around(atom, term, Compiler.step()) :: Chain.result()
   def run_around(point, context, core) do
-    around(:persistent_term.get([@default | point], nil), context, core, @default)
+    found = :persistent_term.get([@default | point], nil)
+
+    if Caller.in_default?(),
+      do: around(found, context, core, @default),
+      else: Caller.within(@default, fn -> around(found, context, core, @default) end)
   end
 
   @doc "Runs a point without a base operation."
-  @spec run_of(atom, atom, term) :: Chain.result()
+  @spec run_of(term, atom, term) :: Chain.result()
+  def run_of(@default, point, context), do: run(point, context)
+
   def run_of(instance, point, context) do
-    call(:persistent_term.get([instance | point], nil), context, instance)
+    found = :persistent_term.get([instance | point], nil)
+
+    if Caller.in?(instance),
+      do: call(found, context, instance),
+      else: Caller.within(instance, fn -> call(found, context, instance) end)
   end
 
   @doc "Runs a point around a base operation."
-  @spec run_around_of(atom, atom, term, Compiler.step()) :: Chain.result()
+  @spec run_around_of(term, atom, term, Compiler.step()) :: Chain.result()
+  def run_around_of(@default, point, context, core), do: run_around(point, context, core)
+
   def run_around_of(instance, point, context, core) do
-    around(:persistent_term.get([instance | point], nil), context, core, instance)
+    found = :persistent_term.get([instance | point], nil)
+
+    if Caller.in?(instance),
+      do: around(found, context, core, instance),
+      else: Caller.within(instance, fn -> around(found, context, core, instance) end)
   end
 
   defp call({drain, call, _around, chain}, context, instance) do

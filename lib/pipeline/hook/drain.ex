@@ -93,15 +93,17 @@ defmodule Pipeline.Hook.Drain do
   @doc """
   Closes versions and waits until no run is on them, or the time (ms) is up.
 
-  Returns the processes that are still in such runs. Runs of the processes of `:but` are left out.
+  Returns the processes that are still in such runs. Runs of the processes of `:but` are left out. Those of `:outside`
+  are in no run, whatever they have on their stacks.
   """
-  @spec await([t], timeout :: non_neg_integer, but: [pid]) :: :ok | {:still_running, [pid]}
+  @spec await([t], timeout :: non_neg_integer, but: [pid], outside: [pid]) :: :ok | {:still_running, [pid]}
   def await(drains, timeout, opts) do
     Enum.each(drains, &close/1)
     started = now()
 
     wait(drains, %{
       but: opts[:but] || [],
+      outside: opts[:outside] || [],
       deadline: started + timeout,
       search_at: started + min(@patience, timeout),
       found: nil,
@@ -125,7 +127,7 @@ defmodule Pipeline.Hook.Drain do
 
   # No run begins on a closed version, so that nobody is in one who was not found at first.
   defp look(open, now, waiting) do
-    case in_runs(waiting.found || Process.list() -- [self() | waiting.but], open) do
+    case in_runs(waiting.found || Process.list() -- [self() | waiting.but ++ waiting.outside], open) do
       [] -> :ok
       found when now >= waiting.deadline -> {:still_running, found}
       found -> pause(open, now, %{waiting | found: found})

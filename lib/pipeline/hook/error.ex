@@ -6,8 +6,12 @@ defmodule Pipeline.Hook.Error do
   threw, or `:timeout` or `:max_heap`, or `:circuit_open` if the hook was not called. A refusal (`throw
   {:hook_error, reason}`) is not a failure: `Pipeline.Hook.run/2` returns its reason as it is.
 
-  The message calls no code of the plugin. It shows an exception by its field `:message`, or else by its
-  fields. `Exception.message(error.reason)` runs the `message/1` of the plugin's exception.
+  In `stacktrace`, arities stand for the arguments of calls, and no field has secrets of the plugin's configuration. The
+  event `:hook_failed` has an error whose `reason` is also without the terms that the hook failed on: `:...` stands for
+  what is neither an atom nor a number nor the message of an exception. So it is small for any context.
+
+  The message shows no such terms either, and calls no code of the plugin. It shows an exception by its field `:message`,
+  or else by its fields. `Exception.message(error.reason)` runs the `message/1` of the plugin's exception.
   """
 
   @type t :: %__MODULE__{
@@ -21,6 +25,11 @@ defmodule Pipeline.Hook.Error do
   alias Pipeline.Foreign
 
   defexception [:plugin, :point, :kind, :reason, stacktrace: []]
+
+  @doc false
+  # As others are told of it.
+  @spec outline(t) :: t
+  def outline(%__MODULE__{reason: reason} = error), do: %{error | reason: Foreign.outline(reason)}
 
   @impl Exception
   def message(%__MODULE__{reason: :circuit_open} = error) do
@@ -41,6 +50,11 @@ defmodule Pipeline.Hook.Error do
   defp describe(:timeout), do: "it took longer than its timeout"
   defp describe(:max_heap), do: "it needed more memory than its max_heap"
 
-  defp describe(reason) when is_exception(reason), do: Foreign.exception(reason)
-  defp describe(reason), do: Foreign.term(reason)
+  # Whoever logs the message has no use for the context in it.
+  defp describe(reason) do
+    case Foreign.outline(reason) do
+      exception when is_exception(exception) -> Foreign.exception(exception)
+      reason -> Foreign.term(reason)
+    end
+  end
 end

@@ -8,9 +8,9 @@ defmodule Pipeline.Hook.Failure do
   # failure goes. It contains kind and reason of the failure, since a hook may raise another failure with the
   # stacktrace of one that it caught. See docs/decisions/0003-who-failed.md.
 
-  alias Pipeline.Foreign
+  alias Pipeline.{Events, Foreign, Telemetry}
   alias Pipeline.Foreign.Stacktrace
-  alias Pipeline.Hook.{Error, HookCounters, Registration, SkipLog}
+  alias Pipeline.Hook.{Error, HookCounters, Registration, Sampling, SkipLog}
 
   @mark :pipeline_hook
 
@@ -65,8 +65,11 @@ defmodule Pipeline.Hook.Failure do
   defp result({:not_called, %{on_error: on_error}}, _kind, error, _stacktrace) when on_error != :raise,
     do: {:error, error}
 
-  defp result(%Registration{on_error: :raise}, kind, reason, stacktrace),
-    do: :erlang.raise(kind, reason, stacktrace)
+  defp result(%Registration{on_error: :raise} = hook, kind, reason, stacktrace),
+    do: Registration.raise(hook, kind, reason, stacktrace)
+
+  defp result(%Registration{} = hook, :throw, {:hook_error, refusal}, _stacktrace),
+    do: {:error, Registration.conceal(hook, refusal)}
 
   defp result(_owner, :throw, {:hook_error, refusal}, _stacktrace), do: {:error, refusal}
 
@@ -95,9 +98,21 @@ defmodule Pipeline.Hook.Failure do
   defp report(%Registration{instance: instance} = hook, kind, reason, stacktrace) do
     HookCounters.failed(hook.counters)
 
-    if instance do
-      error = error(hook, kind, reason, unmark(stacktrace))
-      Pipeline.Events.emit({:plugin, :hook_failed}, %{error: error}, instance: instance)
+    if instance, do: tell(hook, kind, reason, stacktrace), else: :ok
+  end
+
+  # Others get copies, so they are told nothing that grows with the context.
+  defp tell(%Registration{instance: instance} = hook, kind, reason, stacktrace) do
+    heard? = Events.heard?({:plugin, :hook_failed}, instance)
+
+    if heard? or Telemetry.there?() do
+      error = Error.outline(error(hook, kind, reason, unmark(stacktrace)))
+      if heard?, do: Events.emit({:plugin, :hook_failed}, %{error: error}, instance: instance)
+
+      Telemetry.emit([:hook, :exception], fn ->
+        told = %{reason: error.reason, stacktrace: error.stacktrace}
+        {%{count: 1}, Map.merge(Sampling.metadata(hook, instance), told)}
+      end)
     end
 
     :ok
@@ -126,8 +141,9 @@ defmodule Pipeline.Hook.Failure do
       plugin: hook.plugin,
       point: hook.point,
       kind: hook.kind,
-      reason: term(kind, reason, stacktrace),
-      stacktrace: Stacktrace.explained_by_otp(stacktrace)
+      reason: Registration.conceal(hook, term(kind, reason, stacktrace)),
+      # Arguments can be the context, and the configuration of the plugin.
+      stacktrace: Stacktrace.told(stacktrace)
     }
   end
 

@@ -85,8 +85,14 @@ defmodule Pipeline.Hook.Manager do
 
   defp options!(kind, point, opts) do
     case Definition.check(kind, point, opts) do
-      {:ok, options} -> options
-      {:error, message} -> raise ArgumentError, message
+      {:ok, %{when: name}} when is_atom(name) and name != nil ->
+        raise ArgumentError, "when: is a function or a map of fields here, got: #{inspect(name)}"
+
+      {:ok, options} ->
+        options
+
+      {:error, message} ->
+        raise ArgumentError, message
     end
   end
 

@@ -17,8 +17,8 @@ defmodule Pipeline.Hook.Published do
   def of(%Chain{} = chain, standing) do
     chain = version(chain, standing || chain)
 
-    case chain.traces do
-      [] ->
+    case {chain.traces, chain.sampled} do
+      {[], nil} ->
         {chain.drain, chain.call, chain.around, chain}
 
       _ ->

@@ -4,10 +4,12 @@ defmodule Pipeline.Hook.Registration do
 
   alias Pipeline.Hook.{Definition, HookCounters, SkipLog}
   alias Pipeline.Hook.Policy.Circuit.Breaker
-  alias Pipeline.Native
+  alias Pipeline.Foreign.Stacktrace
+  alias Pipeline.Hook.Policy.When
+  alias Pipeline.{Native, Secrets}
 
   @enforce_keys [:plugin, :point, :kind, :priority, :sequence, :before, :after, :on_error, :policies, :call]
-  defstruct [:instance, :counters, :version, :skip_log | @enforce_keys]
+  defstruct [:handle, :instance, :counters, :version, :skip_log, :secrets | @enforce_keys]
 
   @typedoc "An Elixir function, or a hook of a native library."
   @type call :: function | Native.Hook.t()
@@ -16,7 +18,8 @@ defmodule Pipeline.Hook.Registration do
   @type policies :: %{
           optional(:timeout) => milliseconds :: pos_integer,
           optional(:max_heap) => bytes :: pos_integer,
-          optional(:circuit) => Breaker.t()
+          optional(:circuit) => Breaker.t(),
+          optional(:when) => When.condition()
         }
 
   @type t :: %__MODULE__{
@@ -31,17 +34,21 @@ defmodule Pipeline.Hook.Registration do
           on_error: :halt | :skip | :raise,
           policies: policies,
           call: call,
+          # What a function of three arguments gets, two of a listener.
+          handle: term,
           # Both `nil` in a chain that belongs to no instance.
           instance: term,
           counters: HookCounters.t(),
           # Of the plugin, for log lines.
           version: Pipeline.Plugin.version() | nil,
           # Of a hook with `on_error: :skip`.
-          skip_log: SkipLog.t() | nil
+          skip_log: SkipLog.t() | nil,
+          # Returns the secrets that a plugin of an instance has now.
+          secrets: (term, Pipeline.Plugin.plugin_id() -> Secrets.t() | nil) | nil
         }
 
-  @spec new(Definition.t(), Pipeline.Plugin.plugin_id() | nil, non_neg_integer, call) :: t
-  def new(definition, plugin, sequence, call) do
+  @spec new(Definition.t(), Pipeline.Plugin.plugin_id() | nil, non_neg_integer, call, handle :: term) :: t
+  def new(definition, plugin, sequence, call, handle \\ nil) do
     %__MODULE__{
       plugin: plugin,
       point: definition.point,
@@ -53,14 +60,38 @@ defmodule Pipeline.Hook.Registration do
       on_error: definition.on_error,
       policies: policies(definition, call),
       call: call,
+      handle: handle,
       skip_log: if(definition.on_error == :skip, do: SkipLog.new())
     }
   end
 
   defp policies(definition, call) do
     circuit = definition.circuit && Breaker.new(definition.circuit, call)
-    settings = %{timeout: definition.timeout, max_heap: definition.max_heap, circuit: circuit}
+
+    settings = %{
+      timeout: definition.timeout,
+      max_heap: definition.max_heap,
+      circuit: circuit,
+      when: definition.when
+    }
+
     Map.reject(settings, fn {_policy, setting} -> setting == nil end)
+  end
+
+  @doc "A reason of a failure of it, without the secrets of its plugin."
+  @spec conceal(t, term) :: term
+  def conceal(%__MODULE__{} = hook, reason), do: Secrets.conceal(reason, secrets(hook))
+
+  defp secrets(%{secrets: secrets, instance: instance}) when secrets == nil or instance == nil, do: nil
+  defp secrets(%{secrets: secrets, instance: instance, plugin: plugin}), do: secrets.(instance, plugin)
+
+  @doc "Raises a failure on to the caller of the run."
+  @spec raise(t, :error | :exit | :throw, term, Exception.stacktrace()) :: no_return
+  def raise(%__MODULE__{} = hook, kind, reason, stacktrace) do
+    case secrets(hook) do
+      nil -> :erlang.raise(kind, reason, stacktrace)
+      secrets -> :erlang.raise(kind, Secrets.conceal(reason, secrets), Stacktrace.told(stacktrace))
+    end
   end
 
   @doc "The hook as `Pipeline.Hook.chain/2` shows it."

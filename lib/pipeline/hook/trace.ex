@@ -14,10 +14,11 @@ defmodule Pipeline.Hook.Trace do
           pid: pid,
           of: pid | :all,
           to: pid | :tracer,
+          show: :keys | [term] | (term -> term),
           left: :atomics.atomics_ref()
         }
 
-  @enforce_keys [:reference, :instance, :point, :pid, :of, :to, :left]
+  @enforce_keys [:reference, :instance, :point, :pid, :of, :to, :show, :left]
   defstruct @enforce_keys
 
   @doc false
@@ -30,13 +31,15 @@ defmodule Pipeline.Hook.Trace do
 
   @doc false
   @spec tell(t, Run.t()) :: :ok
-  def tell(%__MODULE__{to: :tracer, pid: tracer}, run) do
+  def tell(%__MODULE__{show: show} = trace, run), do: send_run(trace, Run.shown(run, show))
+
+  defp send_run(%__MODULE__{to: :tracer, pid: tracer}, run) do
     send(tracer, {:run, run})
     :ok
   end
 
   # The run sends the message itself, so that it is there when the run returns.
-  def tell(%__MODULE__{to: to, pid: tracer, reference: reference}, run) do
+  defp send_run(%__MODULE__{to: to, pid: tracer, reference: reference}, run) do
     send(to, {:pipeline_trace, reference, run})
     send(tracer, :told)
     :ok

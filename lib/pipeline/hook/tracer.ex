@@ -13,7 +13,7 @@ defmodule Pipeline.Hook.Tracer do
   alias Pipeline.Instance.{Caller, Names}
   alias Pipeline.Options
 
-  @options [:instance, :to, :pid, :limit, :for]
+  @options [:instance, :to, :pid, :limit, :for, :show]
   # Milliseconds.
   @time 60_000
   @limit 100
@@ -70,6 +70,7 @@ defmodule Pipeline.Hook.Tracer do
       pid: pid,
       of: of,
       to: if(is_pid(to), do: to, else: :tracer),
+      show: opts[:show],
       left: left
     }
 
@@ -104,7 +105,10 @@ defmodule Pipeline.Hook.Tracer do
     Options.validate!(opts, @options, "Pipeline.Hook.trace/3")
 
     opts =
-      Keyword.merge([instance: Instance.default(), to: self(), pid: self(), limit: @limit, for: @time], opts)
+      Keyword.merge(
+        [instance: Instance.default(), to: self(), pid: self(), limit: @limit, for: @time, show: :keys],
+        opts
+      )
 
     cond do
       not is_atom(point) ->
@@ -115,6 +119,10 @@ defmodule Pipeline.Hook.Tracer do
 
       not (opts[:pid] == :all or is_pid(opts[:pid])) ->
         raise ArgumentError, "pid: is a pid or :all, got: #{inspect(opts[:pid])}"
+
+      not (opts[:show] == :keys or is_list(opts[:show]) or is_function(opts[:show], 1)) ->
+        raise ArgumentError,
+              "show: is :keys, a list of fields or a function of one argument, got: #{inspect(opts[:show])}"
 
       not positive?(opts[:limit]) ->
         raise ArgumentError, "limit: is a positive number of runs, got: #{inspect(opts[:limit])}"

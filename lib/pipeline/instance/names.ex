@@ -35,10 +35,11 @@ defmodule Pipeline.Instance.Names do
     end
   end
 
-  @doc "The instances that have a process in a role."
-  @spec instances(role :: term) :: [term]
-  def instances(role),
-    do: Registry.select(__MODULE__, [{{{:"$1", :"$2"}, :_, :_}, [{:"=:=", :"$2", {:const, role}}], [:"$1"]}])
+  @doc "The instances of this VM."
+  @spec instances() :: [term]
+  def instances do
+    Enum.sort(Registry.select(__MODULE__, [{{{:"$1", :instance}, :_, :_}, [], [:"$1"]}]))
+  end
 
   # From Elixir 1.17 on.
   if function_exported?(Process, :set_label, 1) do

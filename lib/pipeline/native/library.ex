@@ -156,10 +156,18 @@ defmodule Pipeline.Native.Library do
   @doc false
   @spec not_built(atom) :: any
   def not_built(crate) do
-    :erlang.nif_error(%RuntimeError{
-      message:
-        "the native library #{crate} is not built: in mix.exs, list :pipeline_native under compilers: and " <>
-          "#{crate} under pipeline_native:, then run mix compile"
-    })
+    :erlang.nif_error(%RuntimeError{message: missing(crate, :erlang.module_loaded(Mix))})
+  end
+
+  # In a project, and in a program that was made from one.
+  defp missing(crate, true) do
+    "the native library #{crate} is not built: in mix.exs, list :pipeline_native under compilers: and " <>
+      "#{crate} under pipeline_native:, then run mix compile"
+  end
+
+  defp missing(crate, false) do
+    "the native library #{crate} is missing: this program has no file priv/native/#{crate}.so of the application that it " <>
+      "belongs to. An escript or an archive cannot hold one: run a release (mix release). In an image, copy the priv " <>
+      "directory of the application too"
   end
 end

@@ -16,10 +16,8 @@ defmodule Pipeline.Plugin.Application do
   @settings [
     :distribution,
     :included_applications,
-    :packages,
     :packages_adapter,
     :propagate,
-    :telemetry,
     :trust
   ]
 
@@ -32,8 +30,18 @@ defmodule Pipeline.Plugin.Application do
       {Manager, options!(Application.get_all_env(:pipeline_plugin))}
     ]
 
+    _ = Pipeline.Telemetry.find()
+    :ok = Pipeline.Plugin.RPC.Waiting.open()
+    :ok = Pipeline.Plugin.LogFilter.install()
+
     # Names and subscriptions are what the instances stand on: an instance that outlived them would be unreachable.
     Supervisor.start_link(children, strategy: :rest_for_one, name: Pipeline.Plugin.ApplicationSupervisor)
+  end
+
+  @impl Application
+  def stop(_state) do
+    _ = Pipeline.Plugin.LogFilter.remove()
+    :ok
   end
 
   # The name of the default instance is fixed.

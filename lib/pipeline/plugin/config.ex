@@ -5,7 +5,7 @@ defmodule Pipeline.Plugin.Config do
 
   alias Pipeline.Plugin.{ConfigSchema, Error}
   alias Pipeline.Plugin.Manager.Candidate
-  alias Pipeline.Sandbox
+  alias Pipeline.{Sandbox, Secrets}
 
   @type error :: ConfigSchema.error() | {:schema_failed, Sandbox.reason()}
 
@@ -22,8 +22,11 @@ defmodule Pipeline.Plugin.Config do
   defp complete_each(candidates, timeout) do
     Enum.reduce_while(candidates, {:ok, []}, fn candidate, {:ok, done} ->
       case check(candidate.module, candidate.config, timeout) do
-        {:ok, config} -> {:cont, {:ok, [%{candidate | config: config} | done]}}
-        {:error, reason} -> {:halt, {:error, error(candidate, reason)}}
+        {:ok, config, secrets} ->
+          {:cont, {:ok, [%{candidate | config: config, secrets: secrets} | done]}}
+
+        {:error, reason} ->
+          {:halt, {:error, error(candidate, reason)}}
       end
     end)
     |> case do
@@ -32,17 +35,33 @@ defmodule Pipeline.Plugin.Config do
     end
   end
 
-  @doc "Returns the configuration with its defaults. A module without a schema takes any map."
-  @spec check(module, map, timeout) :: {:ok, map} | {:error, error}
+  @doc "Returns the configuration with its defaults, and its secrets. A module without a schema takes any map."
+  @spec check(module, map, timeout) :: {:ok, map, Secrets.t() | nil} | {:error, error}
   def check(module, config, timeout) do
     if schema?(module) do
-      case Sandbox.run(fn -> ConfigSchema.validate(config, module.config_schema()) end, timeout: timeout) do
+      case Sandbox.run(fn -> validate(config, module.config_schema()) end, timeout: timeout) do
         {:ok, result} -> result
-        {:error, reason} -> {:error, {:schema_failed, reason}}
+        {:error, reason} -> {:error, {:schema_failed, Secrets.conceal_reason(reason, Secrets.all(config))}}
       end
     else
-      {:ok, config}
+      {:ok, config, nil}
     end
+  end
+
+  defp validate(config, schema) do
+    with {:ok, config} <- ConfigSchema.validate(config, schema),
+         do: {:ok, config, ConfigSchema.secrets(config, schema)}
+  end
+
+  @doc "What is secret in a configuration that is not checked: all of it, where a schema may say so."
+  @spec unchecked(module, map) :: Secrets.t() | nil
+  def unchecked(module, config), do: if(schema?(module), do: Secrets.all(config))
+
+  @doc "The error of a configuration that is no map. It does not show it: what is secret in it is not known."
+  @spec no_map(term) :: {:invalid_config, [ConfigSchema.Problem.t()]}
+  def no_map(config) do
+    got = if is_list(config), do: "a list", else: "another term"
+    {:invalid_config, [ConfigSchema.Problem.new([], :type, "a configuration is a map, got #{got}")]}
   end
 
   defp error(candidate, reason) do

@@ -45,7 +45,7 @@ defmodule Pipeline.Plugin.ConfigSchema do
     * `:default` - the value of a field that is not given. It must fit the type. Without a default, the result
       has no such field; so give a nested map `default: %{}` to get its defaults in every case
     * `:keys` - the schema of a nested `:map` or `:keyword_list`
-    * `:secret` - when `true`, no message shows the value
+    * `:secret` - when `true`, the value is shown nowhere, see "Secrets"
     * `:doc` - a text for `docs/1`; `false` leaves the field out
 
   ## Types
@@ -67,9 +67,20 @@ defmodule Pipeline.Plugin.ConfigSchema do
   and an atom among the choices of `:in`; the result holds the atom. Only declared names are compared, so no
   atom is made. A field given both as a string and as an atom is an error. The type `:atom` refuses strings. A
   keyword list can be given for a nested map, and a map for a nested keyword list.
+
+  ## Secrets
+
+  The value of a field with `secret: true` reaches the plugin's callbacks and nobody else. `"[FILTERED]"` stands in its
+  place in `Pipeline.Plugin.Manager.plugin_info/2` and `Pipeline.Plugin.Registry`, in errors, events, traces, log messages
+  and crash reports, and in `:sys.get_status/1` of the plugin's process; there it is replaced also within other texts and
+  terms, such as a reason that contains it. Text of fewer than four bytes is replaced only where it is a whole string, and
+  atoms are not replaced at all. Until a configuration is validated, all its values count as secret.
+
+  The plugin's process and those of its `children/1` cannot log it either, nor what these start. Answers to RPC calls and
+  events are the plugin's own business: put no secret there.
   """
 
-  alias Pipeline.Plugin.ConfigSchema.{Definition, Documentation, Fields, Problem}
+  alias Pipeline.Plugin.ConfigSchema.{Definition, Documentation, Fields, Problem, Secret}
 
   @type t :: [{field :: atom, [field_option]}]
   @type field_option ::
@@ -97,6 +108,11 @@ defmodule Pipeline.Plugin.ConfigSchema do
       end
     end
   end
+
+  @doc false
+  # The secrets of a configuration that `validate/2` returned.
+  @spec secrets(map, t) :: Pipeline.Secrets.t() | nil
+  defdelegate secrets(config, schema), to: Secret, as: :of
 
   @doc """
   Validates a schema.

@@ -116,6 +116,7 @@ defmodule Pipeline.Plugin.Declaration do
     hooks = declared(env, :pipeline_hooks)
     defaults = hooks |> Enum.reject(& &1.native) |> Enum.flat_map(&check_function!(env, &1))
     check_shared!(env, hooks)
+    Enum.each(hooks, &check_condition!(env, &1))
 
     manifest = %{
       id: options[:id],
@@ -142,35 +143,50 @@ defmodule Pipeline.Plugin.Declaration do
   end
 
   defp check_function!(env, hook) do
-    arity = Definition.arity(hook.kind)
+    [arity | _] = arities = Definition.arities(hook.kind)
     at = %{env | line: hook.line, file: hook.file}
 
     others = for {name, other} <- Module.definitions_in(env.module, :def), name == hook.fun, do: other
 
     cond do
-      arity in others ->
+      Enum.any?(arities, &(&1 in others)) ->
         []
 
       others != [] ->
         fail!(
           at,
           "the #{inspect(hook.kind)} hook on #{inspect(hook.point)} is #{hook.fun}/#{arity}, " <>
-            "#{Definition.form(hook.kind)}, but the module defines #{hook.fun}/#{hd(others)}"
+            "#{Definition.forms(hook.kind)}, but the module defines #{hook.fun}/#{hd(others)}"
         )
 
-      Module.defines?(env.module, {hook.fun, arity}, :defp) ->
-        fail!(at, "the hook function #{hook.fun}/#{arity} is private: define it with def")
+      private = Enum.find(arities, &Module.defines?(env.module, {hook.fun, &1}, :defp)) ->
+        fail!(at, "the hook function #{hook.fun}/#{private} is private: define it with def")
 
       hook.kind == :listen or hook.fun != hook.point ->
         fail!(
           at,
-          "the hook on #{inspect(hook.point)} has no function: define #{hook.fun}/#{arity}, #{Definition.form(hook.kind)}"
+          "the hook on #{inspect(hook.point)} has no function: define #{hook.fun}/#{arity}, #{Definition.forms(hook.kind)}"
         )
 
       true ->
         [hook.fun]
     end
   end
+
+  @doc "The name of the function that the condition of the next hook becomes."
+  @spec condition_name(module) :: atom
+  def condition_name(module), do: :"__when_#{length(Module.get_attribute(module, :pipeline_hooks))}__"
+
+  defp check_condition!(env, %{when: name} = hook) when is_atom(name) and name != nil do
+    unless Module.defines?(env.module, {name, 1}, :def) do
+      fail!(
+        %{env | line: hook.line, file: hook.file},
+        "when: of the hook on #{inspect(hook.point)} names a function: define #{name}/1, called as (context)"
+      )
+    end
+  end
+
+  defp check_condition!(_env, _hook), do: :ok
 
   # Two blocks that define the same function would become its clauses, called for both hooks.
   defp check_shared!(env, hooks) do

@@ -12,7 +12,7 @@ defmodule Pipeline.Plugin.Discovery do
   """
 
   alias Pipeline.Native
-  alias Pipeline.Plugin.Discovery.{Code, Diagnosis}
+  alias Pipeline.Plugin.Discovery.{Code, Diagnosis, Stripped}
   alias Pipeline.{Foreign, Options}
   alias Pipeline.Plugin.{Error, Manifest}
 
@@ -69,7 +69,9 @@ defmodule Pipeline.Plugin.Discovery do
 
     on_unreadable = opts[:on_unreadable] || (&warn/1)
     unreadable = for {path, reason, message} <- failed, do: %{path: path, reason: reason, message: message}
-    for file <- Enum.sort_by(unreadable ++ unusable, & &1.path), do: on_unreadable.(file)
+    seen = for %{path: path} <- found ++ unusable ++ unreadable, do: path
+    stripped = Stripped.find(paths, seen)
+    for file <- Enum.sort_by(unreadable ++ unusable ++ stripped, & &1.path), do: on_unreadable.(file)
 
     {:ok, found}
   end

@@ -57,8 +57,9 @@ defmodule Pipeline.Plugin.DSL do
   @doc """
   Declares a hook on a hook point.
 
-  The hook is a function with the name of the point. It takes `(context, next)`, or `(context)` for the kind
-  `:listen`. Define it in the `do` block or anywhere in the module. Without a function, a hook passes the
+  The hook is a function with the name of the point. It takes `(context, next)`, or `(context, next, plugin)` with
+  the `Pipeline.Plugin.Handle` of its plugin; for the kind `:listen`, `(context)` or `(context, plugin)`. Define it
+  in the `do` block or anywhere in the module. Without a function, a hook passes the
   context on; the kind `:listen` and the option `:fun` require one.
 
   ## Options
@@ -68,15 +69,25 @@ defmodule Pipeline.Plugin.DSL do
       this kind. These options win over priorities, and apply while the named plugin is loaded
     * `:fun` - the name of the function, needed when two hooks of the plugin share a point
     * `:on_error` - `:halt` (default), `:skip` or `:raise`, see `Pipeline.Hook`
-    * `:timeout` - milliseconds after which the hook fails, for `:before`, `:after` and `:replace`. Of native
-      hooks, only those that wait take one, 5,000 by default
+    * `:when` - calls the hook only in runs that meet a condition: a function of the context, the name of such a
+      function of the plugin, or a map of fields with the values that they must have, `when: %{type: :llm}`. An
+      `:after` hook is asked with the result. In other runs it is as if the hook were not there. A native hook with
+      `:when` is not fused with its neighbours
+    * `:timeout` - milliseconds after which the hook fails. It runs in a task, which has the caller's instance,
+      Logger metadata and level, `$callers`, OpenTelemetry context, and the entries of the process dictionary that
+      `config :pipeline_plugin, propagate: [key]` names. Whatever else belongs to the caller's process does not
+      reach it, such as an open database transaction. Of native hooks, only those that wait take a timeout, 5,000 by
+      default
     * `:max_heap` - the bytes that a hook with a `:timeout` may use; beyond them it fails with the reason
       `:max_heap`. The limit also holds for its result, and for the context that it passes to `next`, when
       they are copied to the caller with their binaries. Without it, copies are not limited
     * `:circuit` - skips a hook for a while after it failed too often, see `Pipeline.Hook`. The defaults are
       `[failures: 5, window: 10_000, cool_down: 5_000, trials: 1]`, times in milliseconds
     * `:native` - the name of a native hook, or `{library, name}`, in place of a function
-    * `:config` - the configuration of a native hook, validated when the plugin is loaded
+    * `:config` - the configuration of a native hook, validated when the plugin is loaded. `{:config, path}` in it
+      stands for a value of the plugin's configuration, a key or a list of keys:
+      `config: %{limit: {:config, [:rate, :limit]}, per_ms: 1000}`. It is validated again at
+      `Pipeline.Plugin.Manager.update_config/3`, which then gives the hook the new value
     * `:cost` - where a native hook runs: `:light` on the caller's scheduler, `:heavy` on a dirty scheduler,
       `:blocking` on a thread of the library's runtime. By default as its library says
 
@@ -143,7 +154,11 @@ defmodule Pipeline.Plugin.DSL do
   end
 
   defp declare_hook(kind, point, opts, block) do
+    {condition, opts} = condition(opts)
+
     quote do
+      unquote(condition)
+
       @pipeline_hooks Declaration.hook!(
                         __ENV__,
                         unquote(kind),
@@ -152,6 +167,24 @@ defmodule Pipeline.Plugin.DSL do
                         unquote(block != [])
                       )
       unquote(block[:do])
+    end
+  end
+
+  # A function cannot be kept in an attribute, so the one under `when:` becomes a function of the plugin.
+  defp condition(opts) do
+    case Keyword.keyword?(opts) && opts[:when] do
+      {form, _, _} = fun when form not in [:%{}, :%] ->
+        name = quote do: Declaration.condition_name(__MODULE__)
+
+        definition =
+          quote do
+            def unquote({:unquote, [], [name]})(context), do: unquote(fun).(context)
+          end
+
+        {definition, Keyword.put(opts, :when, name)}
+
+      _name_or_fields ->
+        {nil, opts}
     end
   end
 end

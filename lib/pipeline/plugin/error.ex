@@ -14,12 +14,13 @@ defmodule Pipeline.Plugin.Error do
   ## Fields
 
     * `:operation` - `:load`, `:unload`, `:upgrade`, `:disable`, `:enable`, `:hold`, `:restart` or `:configure`; `:find`
-      for `Pipeline.Plugin.Manager.plugin_info!/2`
+      for `Pipeline.Plugin.Manager.plugin_info!/2`; `:install`, `:uninstall` or `:verify` for those of `Pipeline.Package`
     * `:plugin` - the id, `nil` if it is not known or there are several
     * `:reason` - see below
     * `:message` - a sentence
     * `:step` - the step that failed, for operations that load code: `:code`, `:validate`, `:resolve`, `:config`,
-      `:hooks`, `:children`, `:init`, `:register`, `:start`, `:code_change` or `:cluster`; otherwise `nil`
+      `:hooks`, `:children`, `:init`, `:register`, `:start`, `:code_change`, `:package` or `:cluster`; otherwise
+      `nil`
     * `:module` - the module that was to be loaded, if there is one
     * `:node` - the node on which it failed, for changes with `nodes: :all`
 
@@ -33,6 +34,7 @@ defmodule Pipeline.Plugin.Error do
   | `{:still_running, pids}` | unload, disable, hold, upgrade | runs with its hooks took longer than `:drain_timeout` |
   | `{:used_by, [{instance, id}]}` | unload, upgrade | other plugins run the code of the module |
   | `{:code_in_use, pids}` | unload, upgrade | processes run its old code; with `purge: true` the plugin is unloaded all the same |
+  | `{:native_code, module}` | unload | with `purge: true`: the module has native functions and stays; the plugin is unloaded all the same |
   | `{:held, id}`, `{:stopped, id}`, `{:failed, id}` | restart, upgrade | the plugin does not run |
   | `{:already_started, id}` | enable | it runs |
   | `%Pipeline.Plugin.Store.Error{}` | disable, enable | the store was not written |
@@ -46,18 +48,32 @@ defmodule Pipeline.Plugin.Error do
   | `:not_a_plugin`, `:module_not_found`, `{:invalid_manifest, sentence}` | load, upgrade (`:validate`) | there is no usable manifest |
   | `{:already_loaded, id}`, `{:duplicate_id, id}`, `{:disabled, id}` | load (`:validate`) | the id is taken, or disabled by an operator |
   | `{:missing_dependencies, …}` and others of `Pipeline.Plugin.ResolutionError` | load, upgrade (`:resolve`) | dependencies are not met |
-  | `{:invalid_config, problems or term}`, `{:invalid_schema, problems}`, `{:schema_failed, term}` | load, upgrade, configure (`:config`) | see `Pipeline.Plugin.ConfigSchema.validate/2` |
-  | `{:invalid_hook, sentence}` | load, upgrade (`:hooks`) | a hook cannot stand on its point |
+  | `{:invalid_config, problems}`, `{:invalid_schema, problems}`, `{:schema_failed, term}` | load, upgrade, configure (`:config`) | see `Pipeline.Plugin.ConfigSchema.validate/2` |
+  | `{:invalid_hook, sentence}` | load, upgrade (`:hooks`), configure | a hook cannot stand on its point, or its configuration is wrong |
   | `{child, term}`, or any term | load (`:children`) | a child did not start, or `c:Pipeline.Plugin.children/1` raised |
   | any term | load (`:init`, `:start`), upgrade (`:code_change`) | a callback returned `{:error, term}` or raised |
   | `{:not_clustered, instance}`, `:nodedown`, `:timeout`, `{:interrupted, term}` | with `nodes: :all` | see `Pipeline.Cluster` |
+
+  Reasons of the step `:package` are those of `Pipeline.Package`.
   """
 
   alias Pipeline.{Foreign, Native}
   alias Pipeline.Plugin.{ConfigSchema, ResolutionError, Store}
   alias Pipeline.Sandbox
 
-  @type operation :: :load | :unload | :upgrade | :disable | :enable | :hold | :restart | :configure | :find
+  @type operation ::
+          :load
+          | :unload
+          | :upgrade
+          | :disable
+          | :enable
+          | :hold
+          | :restart
+          | :configure
+          | :find
+          | :install
+          | :uninstall
+          | :verify
 
   @type step ::
           :code
@@ -70,6 +86,7 @@ defmodule Pipeline.Plugin.Error do
           | :register
           | :start
           | :code_change
+          | :package
           | :cluster
 
   @type t :: %__MODULE__{
@@ -218,6 +235,10 @@ defmodule Pipeline.Plugin.Error do
       "or upgrade to a module of another name"
   end
 
+  def sentence({:native_code, module}) do
+    "#{Foreign.term(module)} has native functions, which stay in the VM until it ends"
+  end
+
   def sentence({:code_in_use, pids}) do
     "#{length(pids)} processes still run its old code, which stays until they are done: #{inspect(pids, limit: 5)}"
   end
@@ -257,8 +278,6 @@ defmodule Pipeline.Plugin.Error do
   def sentence({:schema_failed, reason}) do
     "its configuration could not be validated, its config_schema/0 failed: #{Sandbox.format_error(reason)}"
   end
-
-  def sentence({:invalid_config, config}), do: "its configuration is a map, got: #{Foreign.term(config)}"
 
   def sentence({:not_clustered, instance}) do
     "the instance #{Foreign.term(instance)} is in no cluster; start it with cluster: true, or leave nodes: :all out"

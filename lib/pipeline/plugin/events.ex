@@ -53,31 +53,36 @@ defmodule Pipeline.Plugin.Events do
     * `:events_dropped` - with `%{id: id, count: n}`: a slow plugin missed `n` events and has caught up
   """
 
-  alias Pipeline.{Events, HeapLimit, Instance, Options}
+  alias Pipeline.{Events, HeapLimit, Options}
   alias Pipeline.Events.Subscription
   alias Pipeline.Instance.Names
-  alias Pipeline.Plugin.Distribution
+  alias Pipeline.Plugin.{Distribution, Handle}
 
   @doc """
-  Sends an event to all plugins and processes that subscribed to its type.
+  Sends an event to all plugins and processes that subscribed to its type. `emit(handle, type, payload)` sends it in the
+  instance of a `Pipeline.Plugin.Handle`.
 
   A plugin with the limit `:max_heap` (`Pipeline.Plugin.Resources`) exits with `:max_heap` if a copy of the payload
   would be larger than that.
 
   ## Options
 
-    * `:instance` - by default the instance of the calling plugin, or the one that the application starts
+    * `:instance` - by default the instance of the hook point or plugin that the calling process runs, or the one that
+      the application starts
     * `:nodes` - `:all` sends the event to subscribers on all nodes of the instance's cluster, see
       `Pipeline.Cluster`. By default only the types that the instance's `cluster:` option names leave the node
   """
-  @spec emit(type :: term, payload :: term, keyword) :: :ok
-  def emit(type, payload, opts \\ []) do
+  @spec emit((type :: term) | Handle.t(), payload :: term, keyword | (payload :: term)) :: :ok
+  def emit(type, payload, opts \\ [])
+  def emit(%Handle{} = handle, type, payload), do: emit(type, payload, instance: handle)
+
+  def emit(type, payload, opts) do
     if opts != [],
       do: Options.validate!(opts, [:instance, :nodes], "Pipeline.Plugin.Events.emit/3")
 
     # As if the VM had looked: copies go to subscribers, where no limit of the plugin holds.
     unless HeapLimit.fits?(payload), do: exit(:max_heap)
-    instance = instance(opts)
+    instance = Handle.instance(opts)
     nodes = nodes!(opts[:nodes])
     Events.emit({:plugin, type}, payload, instance: instance)
     Distribution.of(instance).forward(instance, type, payload, nodes)
@@ -96,28 +101,31 @@ defmodule Pipeline.Plugin.Events do
   Subscribes a plugin, or the calling process by its pid, to events of a type.
 
   The options are those of `Pipeline.Events.subscribe/2`. `:instance` is by default the instance of the
-  calling plugin, or the one that the application starts. With `meta: true` a plugin gets its events in
+  hook point or plugin that the calling process runs, or the one that the application starts. With `meta: true` a plugin gets its events in
   `c:Pipeline.Plugin.handle_message/2`.
   """
-  @spec subscribe(Pipeline.Plugin.plugin_id() | pid, type :: term, keyword) ::
+  @spec subscribe(Pipeline.Plugin.plugin_id() | Handle.t() | pid, type :: term, keyword) ::
           :ok
           | {:error,
              {:not_loaded | :timeout, Pipeline.Plugin.plugin_id()}
+             | :too_many_subscriptions
              | :not_recording
              | :already_subscribed
              | :too_old
              | :ahead}
   def subscribe(subscriber, type, opts \\ []) do
     function = "Pipeline.Plugin.Events.subscribe/3"
-    change(subscriber, Subscription.new!(type, with_instance(opts), function, :plugin), :add, function)
+    {subscriber, opts} = target(subscriber, opts)
+    change(subscriber, Subscription.new!(type, opts, function, :plugin), :add, function)
   end
 
   @doc "Ends a subscription. Options: `:instance`, and `:match` as given to `subscribe/3`."
-  @spec unsubscribe(Pipeline.Plugin.plugin_id() | pid, type :: term, keyword) ::
+  @spec unsubscribe(Pipeline.Plugin.plugin_id() | Handle.t() | pid, type :: term, keyword) ::
           :ok | {:error, {:not_loaded | :timeout, Pipeline.Plugin.plugin_id()}}
   def unsubscribe(subscriber, type, opts \\ []) do
     function = "Pipeline.Plugin.Events.unsubscribe/3"
-    change(subscriber, Subscription.of!(type, with_instance(opts), function, :plugin), :remove, function)
+    {subscriber, opts} = target(subscriber, opts)
+    change(subscriber, Subscription.of!(type, opts, function, :plugin), :remove, function)
   end
 
   @doc """
@@ -125,12 +133,13 @@ defmodule Pipeline.Plugin.Events do
 
   Option: `:instance`. See `Pipeline.Events.dropped/1`.
   """
-  @spec dropped(Pipeline.Plugin.plugin_id() | pid, keyword) ::
+  @spec dropped(Pipeline.Plugin.plugin_id() | Handle.t() | pid, keyword) ::
           non_neg_integer | {:error, {:not_loaded, Pipeline.Plugin.plugin_id()}}
   def dropped(subscriber, opts \\ []) do
     Options.validate!(opts, [:instance], "Pipeline.Plugin.Events.dropped/2")
+    {subscriber, instance} = Handle.target(subscriber, opts)
 
-    case process(subscriber, instance(opts)) do
+    case process(subscriber, instance) do
       nil -> {:error, {:not_loaded, subscriber}}
       pid -> Events.dropped(pid)
     end
@@ -166,9 +175,12 @@ defmodule Pipeline.Plugin.Events do
   defp process(subscriber, instance), do: Names.whereis(instance, {:plugin, subscriber})
 
   # `Subscription` refuses options that are not a keyword list.
-  defp with_instance(opts) do
-    if Keyword.keyword?(opts), do: Keyword.put(opts, :instance, instance(opts)), else: opts
+  defp target(subscriber, opts) do
+    if Keyword.keyword?(opts) do
+      {subscriber, instance} = Handle.target(subscriber, opts)
+      {subscriber, Keyword.put(opts, :instance, instance)}
+    else
+      {subscriber, opts}
+    end
   end
-
-  defp instance(opts), do: opts[:instance] || Instance.Caller.instance() || Instance.default()
 end

@@ -4,7 +4,7 @@ defmodule Pipeline.Plugin.Lifecycle do
   # The Rust core decides which state may follow which.
 
   alias Pipeline.Native
-  alias Pipeline.Plugin.Events
+  alias Pipeline.Plugin.{Events, Telemetry}
 
   @kept 50
 
@@ -48,6 +48,8 @@ defmodule Pipeline.Plugin.Lifecycle do
   # Emits the last transitions as events `:plugin_state`. Without an instance there is no subscriber.
   @spec announce([info], atom | nil) :: :ok
   def announce(infos, instance) do
+    Enum.each(infos, &Telemetry.state_changed(&1, instance))
+
     if instance != nil and Events.heard?(:plugin_state, instance),
       do: Enum.each(infos, &announce_one(&1, instance)),
       else: :ok

@@ -36,7 +36,8 @@ defmodule Pipeline.Plugin.Manager do
       config :pipeline_plugin, hooks: MyApp.Hooks, plugins: [MyApp.Greeter], limits: [memory: 100_000_000]
 
   Elixir merges `plugins: [{A, %{}}]` in one config file with `plugins: [{B, %{}}]` in another, as it merges all lists of
-  pairs with atoms: both are loaded. A list with a module alone in it, such as `[A, {B, %{}}]`, replaces the other.
+  pairs with atoms: a plugin that `config.exs` names stays, though `runtime.exs` names others. Name all plugins in one
+  file, or give a function, `plugins: &MyApp.Plugins.list/0`, which replaces what was there.
 
   An instance that ends stops its plugins, each before those that it depends on.
 
@@ -49,7 +50,7 @@ defmodule Pipeline.Plugin.Manager do
 
   alias Pipeline.{Instance, Options, Plugin}
   alias Pipeline.Instance.Names
-  alias Pipeline.Plugin.{Distribution, Error, Lifecycle, Registry, Restart, Store}
+  alias Pipeline.Plugin.{Config, Distribution, Error, Lifecycle, Registry, Restart, Store}
   alias Pipeline.Plugin.Manager.{Candidate, CodeUsers, Health, Parts, Readiness, Server, Upgrade}
   alias Pipeline.Plugin.Resources.Limits
 
@@ -101,13 +102,14 @@ defmodule Pipeline.Plugin.Manager do
 
     * `:name` - any term, such as `MyApp.Plugins` or `{:tenant, 7}`; by default the name of the application's own instance
     * `:hooks` - a `Pipeline.Hook.Spec` with the hook points of the host
-    * `:plugins` - plugins to load at the start, each a module or `{module, config}`, none of them twice. One that cannot
-      be loaded does not stop the start: it is logged and kept, held if it needs what is not there, and otherwise failed
-      and tried again
+    * `:plugins` - plugins to load at the start, each a module or `{module, config}`, none of them twice, or a function that
+      returns them. One that cannot be loaded does not stop the start: it is logged and kept, held if it needs what is not
+      there, and otherwise failed and tried again
     * `:store` - the path of a file that keeps which plugins an operator disabled, so that they stay disabled when the VM
       starts again; by default this is forgotten with the instance. A crash leaves the old file or the new one, whole. A
       file that is torn, changed or not a store is logged, renamed to `PATH.corrupt-TIME` and never deleted. The instance
       does not start if the path cannot be read or written (`Pipeline.Plugin.Store.Error`). Give each instance its own path
+    * `:packages` - the folder that packages of plugins are installed in, see `Pipeline.Package`; by default there is none
     * `:events` - `[record: n]` keeps the last `n` events for late subscribers, see `Pipeline.Events`; by default none
     * `:hook_budget` - how many microseconds neighbouring native hooks may keep a normal scheduler before they go on
       on a dirty one, or `:infinity`, which leaves them where they start; by default what
@@ -117,6 +119,8 @@ defmodule Pipeline.Plugin.Manager do
     * `:sample_interval` - how often the limits are looked at: milliseconds or `:infinity`, by default 1000
     * `:max_restarts` - how often in 5 seconds the manager, the supervisor of the plugins and what else the instance is
       made of are started again before it ends as a whole, by default 20
+    * `:telemetry` - `[hooks: n]` emits telemetry events for the hooks of one run in `n`, see `Pipeline.Plugin.Telemetry`;
+      by default as `config :pipeline_plugin, telemetry:` says, or for none
     * `:cluster` - `true` or options: instances of this name on connected nodes form a group, see `Pipeline.Cluster`;
       by default they do not
   """
@@ -129,9 +133,11 @@ defmodule Pipeline.Plugin.Manager do
       name: name,
       hooks: check_spec!(opts[:hooks]),
       hook_budget: Pipeline.Hook.Budget.check!(opts[:hook_budget]),
-      plugins: (opts[:plugins] || []) |> with_configs!() |> check_once!(),
-      store: check_path!(opts[:store]),
+      plugins: opts[:plugins] |> configured() |> with_configs!() |> check_once!() |> hidden(),
+      store: check_path!(:store, opts[:store]),
+      packages: check_path!(:packages, opts[:packages]),
       record: record!(opts[:events] || []),
+      telemetry: Pipeline.Hook.Sampling.check!(opts[:telemetry]),
       limits: Limits.check!(opts[:limits] || []),
       restart: Restart.check!(opts[:restart] || []),
       sample_interval: check_interval!(opts[:sample_interval]),
@@ -150,12 +156,14 @@ defmodule Pipeline.Plugin.Manager do
     :hooks,
     :plugins,
     :store,
+    :packages,
     :events,
     :hook_budget,
     :limits,
     :restart,
     :sample_interval,
     :max_restarts,
+    :telemetry,
     :cluster
   ]
 
@@ -163,6 +171,14 @@ defmodule Pipeline.Plugin.Manager do
   # The options of `start_link/1`.
   @spec options() :: [atom]
   def options, do: @options
+  defp configured(nil), do: []
+  defp configured(plugins) when is_function(plugins, 0), do: plugins.()
+  defp configured(plugins), do: plugins
+
+  # Supervisors report the arguments of what they start. In a function, a configuration is in none of their reports.
+  defp hidden(plugins) do
+    for {module, config} <- plugins, do: {module, if(config == %{}, do: config, else: fn -> config end)}
+  end
 
   defp check_interval!(interval)
        when interval in [nil, :infinity] or (is_integer(interval) and interval > 0),
@@ -200,10 +216,13 @@ defmodule Pipeline.Plugin.Manager do
     end
   end
 
-  defp check_path!(path) when is_nil(path) or is_binary(path), do: path
+  defp check_path!(_option, path) when is_nil(path) or is_binary(path), do: path
 
-  defp check_path!(other),
+  defp check_path!(:store, other),
     do: raise(ArgumentError, "store: takes the path of a file, got: #{inspect(other)}")
+
+  defp check_path!(:packages, other),
+    do: raise(ArgumentError, "packages: takes the path of a folder, got: #{inspect(other)}")
 
   defp with_configs!(plugins) when is_list(plugins) do
     Enum.map(plugins, fn
@@ -233,6 +252,12 @@ defmodule Pipeline.Plugin.Manager do
   @doc false
   @spec child_spec(keyword) :: Supervisor.child_spec()
   def child_spec(opts) do
+    opts =
+      case opts[:plugins] do
+        plugins when is_list(plugins) and plugins != [] -> Keyword.put(opts, :plugins, fn -> plugins end)
+        _ -> opts
+      end
+
     %{
       id: {__MODULE__, opts[:name] || @default},
       start: {__MODULE__, :start_link, [opts]},
@@ -324,28 +349,31 @@ defmodule Pipeline.Plugin.Manager do
   nothing has changed:
 
     * `{:refused, reason}` - the plugin does not take it
-    * `{:invalid_config, problems}` - it does not fit the schema, see `Pipeline.Plugin.ConfigSchema.validate/2`;
-      `{:invalid_config, term}` if it is no map
+    * `{:invalid_config, problems}` - it does not fit the schema, see `Pipeline.Plugin.ConfigSchema.validate/2`, or is
+      no map
     * `{:no_update_config, id}` - the plugin has no `c:Pipeline.Plugin.update_config/2`
     * `{:timeout, id}` - it did not answer in time. What it answers later is not taken
     * `{:crashed, id, reason}` - it ended while it was asked, and is restarted with the configuration that it had
     * `{:too_large, id}` - it refused with a reason larger than its limit `:max_heap` (`Pipeline.Plugin.Resources`)
     * `{:not_started, id, state}`, `{:not_loaded, id}`
 
-  The configuration replaces the old one; the two are not merged.
-
   ## Options
 
     * `:instance` - by default the application's own
     * `:timeout` - milliseconds, by default 5000
+    * `:merge` - when `true`, the fields that are given replace those of the present configuration, and the others stay as
+      they are, secrets too. Nested maps are merged in the same way. By default the whole configuration is replaced
   """
   @spec update_config(Plugin.plugin_id(), Plugin.config(), keyword) :: :ok | {:error, Error.t()}
   def update_config(id, config, opts \\ []) do
-    Options.validate!(opts, [:instance, :timeout], "Pipeline.Plugin.Manager.update_config/3")
+    Options.validate!(opts, [:instance, :timeout, :merge], "Pipeline.Plugin.Manager.update_config/3")
 
-    if is_map(config),
-      do: opts |> call({:update_config, id, config, timeout!(opts, 5_000)}) |> result(:configure, id),
-      else: result({:error, {:invalid_config, config}}, :configure, id)
+    if is_map(config) do
+      update = %{config: config, merge?: opts[:merge] == true, timeout: timeout!(opts, 5_000)}
+      opts |> call({:update_config, id, update}) |> result(:configure, id)
+    else
+      result({:error, Config.no_map(config)}, :configure, id)
+    end
   end
 
   @doc "As `update_config/3`, but raises the error."
@@ -367,8 +395,9 @@ defmodule Pipeline.Plugin.Manager do
       plugin of its own chain is not waited for
     * `:force` - when `true`, the processes whose runs take longer are killed
     * `:purge` - when `true`, the plugin's module is taken out of the VM too, unless other plugins have it
-      (`{:used_by, [{instance, id}]}`). Processes that still run its code keep it
-      there, with `{:error, {:code_in_use, pids}}`; the plugin is unloaded then
+      (`{:error, {:used_by, [{instance, id}]}}`). Processes that still run its code keep it there, with
+      `{:error, {:code_in_use, pids}}`; so does native code in it, with `{:error, {:native_code, module}}`. The plugin
+      is unloaded then
     * `:nodes` - `:all` unloads it on all nodes of the instance's cluster or on none, see `Pipeline.Cluster`
   """
   @spec unload_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, Error.t()}
@@ -393,7 +422,7 @@ defmodule Pipeline.Plugin.Manager do
 
     with :ok <- check_alone(found, opts),
          :ok <- call(opts, {:unload, id, opts[:cascade] == true, patience(opts)}) do
-      with {:ok, %{module: module}} <- found, do: purge(module), else: (_ -> :ok)
+      with {:ok, %{module: module}} <- found, do: Upgrade.Code.purge(module), else: (_ -> :ok)
     end
   end
 
@@ -406,15 +435,6 @@ defmodule Pipeline.Plugin.Manager do
   end
 
   defp check_alone(_not_to_be_purged, _opts), do: :ok
-
-  # Nobody that runs it is ended: first what is old already goes, then what becomes old.
-  defp purge(module) do
-    with true <- :code.soft_purge(module), true <- :code.delete(module), true <- :code.soft_purge(module) do
-      :ok
-    else
-      false -> {:error, {:code_in_use, Upgrade.Code.running_old(module)}}
-    end
-  end
 
   defp patience(opts), do: {opts[:drain_timeout] || 5_000, opts[:force] == true}
 
@@ -474,12 +494,24 @@ defmodule Pipeline.Plugin.Manager do
   Ends the process of a plugin that runs and starts it anew, with its hooks in place all the while.
 
   `c:Pipeline.Plugin.stop/1` runs, then `c:Pipeline.Plugin.init/1` and `c:Pipeline.Plugin.start/1`. A plugin whose
-  process cannot be started again is failed. `{:error, {state, id}}` for a plugin that does not run. Option: `:instance`.
+  process cannot be started again is failed. `{:error, {state, id}}` for a plugin that does not run.
+
+  ## Options
+
+    * `:instance` - by default the application's own
+    * `:runs` - `:wait` has runs of the points on which the plugin has hooks wait until its `c:Pipeline.Plugin.init/1` has
+      returned, for hooks that read what the process owns, such as an ETS table; runs that are under way are not waited
+      for. Such a plugin must not run these points in `c:Pipeline.Plugin.init/1`. By default, `:go_on`, they go on
   """
   @spec restart_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, Error.t()}
   def restart_plugin(id, opts \\ []) do
-    Options.validate!(opts, [:instance], "Pipeline.Plugin.Manager.restart_plugin/2")
-    opts |> call({:restart, id}) |> result(:restart, id)
+    Options.validate!(opts, [:instance, :runs], "Pipeline.Plugin.Manager.restart_plugin/2")
+    runs = Keyword.get(opts, :runs, :go_on)
+
+    unless runs in [:go_on, :wait],
+      do: raise(ArgumentError, "runs: is :go_on or :wait, got: #{inspect(runs)}")
+
+    opts |> call({:restart, id, runs}) |> result(:restart, id)
   end
 
   @doc "As `restart_plugin/2`, but raises the error."
@@ -687,7 +719,8 @@ defmodule Pipeline.Plugin.Manager do
 
   defp call(opts, request) do
     with :ok <- check_callable(opts) do
-      GenServer.call(Server.name(opts[:instance] || @default), request, :infinity)
+      # In a function, configurations are in no report of this call.
+      GenServer.call(Server.name(opts[:instance] || @default), {:hidden, fn -> request end}, :infinity)
     end
   end
 

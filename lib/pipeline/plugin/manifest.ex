@@ -5,7 +5,8 @@ defmodule Pipeline.Plugin.Manifest do
   It comes from a module that is loaded or from a BEAM file that is not (`Pipeline.Plugin.Discovery`).
   """
 
-  alias Pipeline.{Foreign, Native, Plugin}
+  alias Pipeline.{CopiedSize, Foreign, Native, Plugin}
+  alias Pipeline.Plugin.Capabilities
 
   @typedoc """
   A manifest.
@@ -26,9 +27,8 @@ defmodule Pipeline.Plugin.Manifest do
 
   @keys [:id, :version, :capabilities, :dependencies]
 
-  # Bytes of an id that is a string, and of the name of an unknown atom: 255 characters. The core has the same numbers.
-
-  # What the core can hold.
+  # Bytes of a manifest in a process. A copy of it goes to the core, and shares nothing.
+  @most_bytes 8 * 1024 * 1024
 
   # All atoms that stand in manifests whatever the plugin.
   @words @keys ++
@@ -52,7 +52,7 @@ defmodule Pipeline.Plugin.Manifest do
   @spec check(term) :: :ok | {:error, String.t()}
   def check(manifest) when is_map(manifest) do
     case Enum.find(@keys, &(not is_map_key(manifest, &1))) do
-      nil -> Enum.find_value(@keys ++ [:hooks], :ok, &field_error(&1, manifest[&1]))
+      nil -> size_error(manifest) || Enum.find_value(@keys ++ [:hooks], :ok, &field_error(&1, manifest[&1]))
       key -> {:error, "its manifest has no #{inspect(key)}"}
     end
   end
@@ -67,6 +67,12 @@ defmodule Pipeline.Plugin.Manifest do
   def providers(%{capabilities: capabilities}) do
     for {type, value} <- capabilities, Keyword.keyword?(value), module = value[:module] do
       {type, module, Keyword.delete(value, :module)}
+    end
+  end
+
+  defp size_error(manifest) do
+    unless CopiedSize.within?(manifest, @most_bytes) do
+      {:error, "its manifest takes more than #{div(@most_bytes, 1024 * 1024)} MiB; shorten it"}
     end
   end
 
@@ -92,10 +98,16 @@ defmodule Pipeline.Plugin.Manifest do
   end
 
   defp field_error(:capabilities, capabilities) do
-    if proper_list?(capabilities) and Enum.all?(capabilities, &capability?/1) do
-      %{capabilities: capabilities} |> providers() |> Enum.find_value(&provider_error/1)
-    else
-      {:error, "its capabilities are #{Foreign.term(capabilities)}, where a list of {name, value} belongs"}
+    cond do
+      not (proper_list?(capabilities) and Enum.all?(capabilities, &capability?/1)) ->
+        {:error, "its capabilities are #{Foreign.term(capabilities)}, where a list of {name, value} belongs"}
+
+      Capabilities.index(capabilities) == :too_many ->
+        {:error,
+         "its capabilities are too many or too large, and #{Capabilities.bounds()}; shorten their lists"}
+
+      true ->
+        %{capabilities: capabilities} |> providers() |> Enum.find_value(&provider_error/1)
     end
   end
 

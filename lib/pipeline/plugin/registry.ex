@@ -21,6 +21,11 @@ defmodule Pipeline.Plugin.Registry do
   An id is an atom or a string. Ids are compared as terms: `:a` and `"a"` are different plugins, as they are
   different keys of a map. Strings are never turned into atoms. The same holds for the values of capabilities.
 
+  ## Bounds
+
+  The capabilities of a plugin may have 20,000 values together, where a list counts by its elements, and take
+  4 MiB. More is `{:error, {:too_many_capabilities, id}}`: each value is indexed, and a writer is busy for as long.
+
   ## Several reads
 
   Each read sees a change whole or not at all. The registry may change between two reads. Where several reads
@@ -37,18 +42,21 @@ defmodule Pipeline.Plugin.Registry do
       {:ok, %{generation: 3, changed: [:b], removed: [:a]}}
   """
 
-  alias Pipeline.Instance
-  alias Pipeline.Native
-  alias Pipeline.Plugin.Manifest
+  alias Pipeline.{Instance, Native}
+  alias Pipeline.Plugin.{Capabilities, Manifest}
   alias Pipeline.Plugin.Registry.{ReadOnly, Snapshot}
+  alias Pipeline.Secrets
 
   @behaviour Pipeline.Instance.Published
 
   defguardp is_readable(source)
             when is_struct(source, __MODULE__) or is_struct(source, ReadOnly) or is_struct(source, Snapshot)
 
+  # Above so many values of capabilities, they are indexed on a dirty scheduler.
+  @few_values 200
+
   # What an instance's manager notes of a plugin. It is kept beside the rest, so that reads for others leave it out at no cost.
-  @bookkeeping [:phase, :leaves_for, :order, :upgrade]
+  @bookkeeping [:phase, :leaves_for, :order, :upgrade, :secrets]
 
   @enforce_keys [:handle]
   defstruct [:handle]
@@ -74,6 +82,9 @@ defmodule Pipeline.Plugin.Registry do
   In an instance it is the manifest with the fields that the manager adds, `t:Pipeline.Plugin.Manager.info/0`.
   """
   @type info :: %{required(:id) => Pipeline.Plugin.plugin_id(), optional(atom) => term}
+
+  @typedoc "Capabilities that are beyond the bounds above."
+  @type too_many :: {:too_many_capabilities, Pipeline.Plugin.plugin_id()}
 
   @doc "Returns an empty registry."
   @spec new() :: t
@@ -109,42 +120,62 @@ defmodule Pipeline.Plugin.Registry do
   end
 
   @doc "Registers a plugin. An id that is registered already is an error."
-  @spec register(t, info) :: {:ok, t} | {:error, {:duplicate_id, Pipeline.Plugin.plugin_id()}}
+  @spec register(t, info) :: {:ok, t} | {:error, {:duplicate_id, Pipeline.Plugin.plugin_id()} | too_many}
   def register(%__MODULE__{handle: handle} = registry, %{id: id} = info) do
-    info = Map.put_new(info, :capabilities, [])
+    case entry(info) do
+      {:few, {id, capabilities, providers, info}} ->
+        case Native.Registry.register(handle, id, capabilities, providers, info) do
+          :ok -> {:ok, registry}
+          :duplicate -> {:error, {:duplicate_id, id}}
+        end
 
-    case Native.Registry.register(handle, id, capabilities(info), providers(info), kept(info)) do
-      :ok -> {:ok, registry}
-      :duplicate -> {:error, {:duplicate_id, id}}
+      {:many, entry} ->
+        registered(Native.Registry.register_all(handle, [entry]), registry)
+
+      :too_many ->
+        {:error, {:too_many_capabilities, id}}
     end
   end
 
   @doc "Registers several plugins in their order, in one step: all or none."
-  @spec register_all(t, [info]) :: {:ok, t} | {:error, {:duplicate_id, Pipeline.Plugin.plugin_id()}}
+  @spec register_all(t, [info]) ::
+          {:ok, t} | {:error, {:duplicate_id, Pipeline.Plugin.plugin_id()} | too_many}
   def register_all(%__MODULE__{} = registry, []), do: {:ok, registry}
   def register_all(%__MODULE__{} = registry, [info]), do: register(registry, info)
 
   def register_all(%__MODULE__{handle: handle} = registry, infos) do
-    case Native.Registry.register_all(handle, Enum.map(infos, &entry/1)) do
-      :ok -> {:ok, registry}
-      {:duplicate, id} -> {:error, {:duplicate_id, id}}
-    end
+    with {:ok, entries} <- entries(infos),
+         do: registered(Native.Registry.register_all(handle, entries), registry)
   end
 
-  @doc "Replaces the plugin with this id. It keeps its place in the order."
-  @spec replace(t, info) :: {:ok, t} | {:error, {:not_registered, Pipeline.Plugin.plugin_id()}}
-  def replace(%__MODULE__{handle: handle} = registry, %{id: id} = info) do
-    info = Map.put_new(info, :capabilities, [])
+  defp registered(:ok, registry), do: {:ok, registry}
+  defp registered({:duplicate, id}, _registry), do: {:error, {:duplicate_id, id}}
 
-    # Not through `replace_all`, which runs on a dirty scheduler and takes ten times as long for one plugin.
-    case Native.Registry.replace(handle, id, capabilities(info), providers(info), kept(info)) do
+  @doc "Replaces the plugin with this id. It keeps its place in the order."
+  @spec replace(t, info) :: {:ok, t} | {:error, {:not_registered, Pipeline.Plugin.plugin_id()} | too_many}
+  def replace(%__MODULE__{handle: handle} = registry, %{id: id} = info) do
+    # Few of them not through `replace_all`, which runs on a dirty scheduler and takes ten times as long for one plugin.
+    outcome =
+      case entry(info) do
+        {:few, {id, capabilities, providers, info}} ->
+          Native.Registry.replace(handle, id, capabilities, providers, info)
+
+        {:many, entry} ->
+          Native.Registry.replace_all(handle, [entry])
+
+        :too_many ->
+          :too_many
+      end
+
+    case outcome do
       :ok -> {:ok, registry}
       :unknown -> {:error, {:not_registered, id}}
+      :too_many -> {:error, {:too_many_capabilities, id}}
     end
   end
 
   @doc "Replaces several plugins in one step, or none if one of them is not registered."
-  @spec replace_all(t, [info]) :: {:ok, t} | {:error, :not_registered}
+  @spec replace_all(t, [info]) :: {:ok, t} | {:error, :not_registered | too_many}
   def replace_all(%__MODULE__{} = registry, []), do: {:ok, registry}
 
   def replace_all(%__MODULE__{} = registry, [info]) do
@@ -152,9 +183,11 @@ defmodule Pipeline.Plugin.Registry do
   end
 
   def replace_all(%__MODULE__{handle: handle} = registry, infos) do
-    case Native.Registry.replace_all(handle, Enum.map(infos, &entry/1)) do
-      :ok -> {:ok, registry}
-      :unknown -> {:error, :not_registered}
+    with {:ok, entries} <- entries(infos) do
+      case Native.Registry.replace_all(handle, entries) do
+        :ok -> {:ok, registry}
+        :unknown -> {:error, :not_registered}
+      end
     end
   end
 
@@ -255,38 +288,49 @@ defmodule Pipeline.Plugin.Registry do
     end
   end
 
-  defp kept(info), do: {Map.drop(info, @bookkeeping), Map.take(info, @bookkeeping)}
+  # A plugin as readers see it, and what its manager has besides or otherwise.
+  defp kept(info), do: {public(info), Map.take(info, [:config | @bookkeeping])}
 
-  defp shown({info, bookkeeping}, %{of: __MODULE__}), do: Map.merge(info, bookkeeping)
-  defp shown({info, bookkeeping}, %__MODULE__{}), do: Map.merge(info, bookkeeping)
-  defp shown({info, _bookkeeping}, _source), do: info
+  defp shown({info, own}, %__MODULE__{}), do: Map.merge(info, own)
+  defp shown({info, own}, %Snapshot{of: __MODULE__}), do: Map.merge(info, own)
+  defp shown({info, _own}, _source), do: info
 
-  defp entry(%{id: id} = info) do
-    info = Map.put_new(info, :capabilities, [])
-    {id, capabilities(info), providers(info), kept(info)}
+  @doc false
+  # A plugin as readers of an instance see it.
+  @spec public(info) :: info
+  def public(%{secrets: %Secrets{} = secrets, config: config} = info),
+    do: %{Map.drop(info, @bookkeeping) | config: Secrets.shown(config, secrets)}
+
+  def public(info), do: Map.drop(info, @bookkeeping)
+
+  defp entries(infos) do
+    Enum.reduce_while(infos, {:ok, []}, fn %{id: id} = info, {:ok, entries} ->
+      case entry(info) do
+        :too_many -> {:halt, {:error, {:too_many_capabilities, id}}}
+        {_amount, entry} -> {:cont, {:ok, [entry | entries]}}
+      end
+    end)
+    |> case do
+      {:ok, entries} -> {:ok, Enum.reverse(entries)}
+      error -> error
+    end
   end
 
-  # A plugin that does not run is listed, but no capability leads to it.
-  defp runs?(info), do: Map.get(info, :state) not in Native.Lifecycle.idle()
+  # What the core registers, and whether a normal scheduler may do it. A plugin that does not run is listed, but no
+  # capability leads to it.
+  defp entry(%{id: id} = info) do
+    info = Map.put_new(info, :capabilities, [])
+    runs? = Map.get(info, :state) not in Native.Lifecycle.idle()
 
-  # A list is indexed by each of its elements and as a whole.
-  defp capabilities(%{capabilities: capabilities} = info) do
-    for capability <- capabilities, runs?(info) do
-      case capability do
-        {name, values} when is_list(values) ->
-          {name, if(List.improper?(values), do: [values], else: [values | values])}
-
-        {name, value} ->
-          {name, [value]}
-
-        name ->
-          {name, []}
-      end
+    with {:ok, capabilities, count} <- Capabilities.index(info.capabilities) do
+      kept = kept(info)
+      entry = if runs?, do: {id, capabilities, providers(info), kept}, else: {id, [], [], kept}
+      {if(count > @few_values, do: :many, else: :few), entry}
     end
   end
 
   defp providers(info) do
-    for {type, module, opts} <- Manifest.providers(info), runs?(info) do
+    for {type, module, opts} <- Manifest.providers(info) do
       {type, module, opts[:priority] || Native.HookOrder.default_priority(), opts[:default] == true}
     end
   end

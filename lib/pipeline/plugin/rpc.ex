@@ -16,11 +16,14 @@ defmodule Pipeline.Plugin.RPC do
 
   A plugin answers in `c:Pipeline.Plugin.handle_rpc/2`. If the plugin is missing, crashes or is too slow, the
   caller gets an error value and does not exit. An answer that comes too late is dropped.
+
+  A `Pipeline.Plugin.Handle`, as hooks get it, stands for the id and the instance of its plugin. Under `:instance` it
+  stands for the instance.
   """
 
-  alias Pipeline.{Instance, Options}
-  alias Pipeline.Plugin.Distribution
-  alias Pipeline.Plugin.RPC.Target
+  alias Pipeline.Options
+  alias Pipeline.Plugin.{Distribution, Handle}
+  alias Pipeline.Plugin.RPC.{Target, Waiting}
 
   @type reason ::
           {:not_loaded, Pipeline.Plugin.plugin_id()}
@@ -30,6 +33,7 @@ defmodule Pipeline.Plugin.RPC do
           | {:timeout, Pipeline.Plugin.plugin_id()}
           | {:crashed, Pipeline.Plugin.plugin_id(), term}
           | {:calling_self, Pipeline.Plugin.plugin_id()}
+          | {:cycle, [Pipeline.Plugin.plugin_id()]}
           | {:too_large, Pipeline.Plugin.plugin_id()}
           | term
 
@@ -51,12 +55,15 @@ defmodule Pipeline.Plugin.RPC do
     * `{:timeout, id}` - it did not answer in time; it may still execute the request
     * `{:crashed, id, reason}` - it ended before it answered; it may have executed the request
     * `{:calling_self, id}` - it is the caller
+    * `{:cycle, ids}` - it waits, itself or by others, for the answer of the caller: `[:a, :b, :a]`. It did not get the
+      request. Have one of them answer later, by `cast/2`, or ask from a process of its own
     * `{:too_large, id}` - its answer, once copied, would take more than its limit `:max_heap`
       (`Pipeline.Plugin.Resources`)
 
   ## Options
 
-    * `:instance` - by default the instance of the calling plugin, or the one that the application starts
+    * `:instance` - by default the instance of the hook point or plugin that the calling process runs, or the one that
+      the application starts
     * `:node` - in a cluster (`Pipeline.Cluster`), the name of the node to call, or `:any`: this node if the
       plugin runs here, otherwise another one. By default this node, or `:any` for an instance with
       `cluster: [rpc: :any]`
@@ -66,9 +73,10 @@ defmodule Pipeline.Plugin.RPC do
     * `{:nodedown, node}` - there is no connection, or it was lost; the plugin may have executed the request
     * `{:no_instance, node}` - the node has no such instance in its cluster
   """
-  @spec call(Pipeline.Plugin.plugin_id(), term, timeout, keyword) :: {:ok, term} | {:error, reason}
-  def call(id, request, timeout \\ 5000, opts \\ []) do
-    {instance, node} = target(opts, "Pipeline.Plugin.RPC.call/4")
+  @spec call(Pipeline.Plugin.plugin_id() | Handle.t(), term, timeout, keyword) ::
+          {:ok, term} | {:error, reason}
+  def call(id_or_handle, request, timeout \\ 5000, opts \\ []) do
+    {id, instance, node} = target(id_or_handle, opts, "Pipeline.Plugin.RPC.call/4")
     deadline = timeout |> check_timeout!() |> deadline()
 
     cond do
@@ -93,12 +101,13 @@ defmodule Pipeline.Plugin.RPC do
   defp call_until(instance, id, request, deadline) do
     case Target.await(instance, id, deadline) do
       {:ok, pid} ->
-        case ask(pid, request, deadline) do
+        case Waiting.call({instance, id}, fn -> ask(pid, request, deadline) end) do
           # It ended before the request arrived.
           :noproc -> call_until(instance, id, request, deadline)
           {:ended, reason} -> {:error, Target.ended(instance, id, reason)}
           {:error, :timeout} -> {:error, {:timeout, id}}
           {:error, :calling_self} -> {:error, {:calling_self, id}}
+          {:error, {:cycle, ids}} -> {:error, {:cycle, ids}}
           {:answer, answer} -> answer
         end
 
@@ -127,11 +136,11 @@ defmodule Pipeline.Plugin.RPC do
   `:ok` means that the message was sent, and `{:error, {:busy, node}}` that the node takes no messages at
   present.
   """
-  @spec cast(Pipeline.Plugin.plugin_id(), term, keyword) :: :ok | {:error, reason}
-  def cast(id, message, opts \\ []) do
-    case target(opts, "Pipeline.Plugin.RPC.cast/3") do
-      {instance, node} when node in [node(), :any] -> cast_here(instance, id, message)
-      {instance, node} -> Distribution.of(instance).cast(instance, node, id, message)
+  @spec cast(Pipeline.Plugin.plugin_id() | Handle.t(), term, keyword) :: :ok | {:error, reason}
+  def cast(id_or_handle, message, opts \\ []) do
+    case target(id_or_handle, opts, "Pipeline.Plugin.RPC.cast/3") do
+      {id, instance, node} when node in [node(), :any] -> cast_here(instance, id, message)
+      {id, instance, node} -> Distribution.of(instance).cast(instance, node, id, message)
     end
   end
 
@@ -142,10 +151,10 @@ defmodule Pipeline.Plugin.RPC do
     end
   end
 
-  defp target(opts, function) do
+  defp target(id_or_handle, opts, function) do
     Options.validate!(opts, [:instance, :node], function)
-    instance = opts[:instance] || Instance.Caller.instance() || Instance.default()
-    {instance, node!(opts[:node] || Distribution.of(instance).default_node(instance) || node())}
+    {id, instance} = Handle.target(id_or_handle, opts)
+    {id, instance, node!(opts[:node] || Distribution.of(instance).default_node(instance) || node())}
   end
 
   defp node!(node) when is_atom(node), do: node

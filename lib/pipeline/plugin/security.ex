@@ -18,8 +18,8 @@ defmodule Pipeline.Plugin.Security do
   `Pipeline.Sandbox` for what it guards against, and what not. The plugin itself is trusted code.
   """
 
-  alias Pipeline.Plugin.Registry
-  alias Pipeline.{Instance, Options}
+  alias Pipeline.Options
+  alias Pipeline.Plugin.{Handle, Registry}
   alias Pipeline.Sandbox
 
   @capability :sandbox
@@ -28,13 +28,17 @@ defmodule Pipeline.Plugin.Security do
   Whether a loaded plugin has a capability, or a capability with a value: `{name, value}`.
 
   A value is met by itself and by a list that it is an element of. A plugin that is not loaded, or is not
-  `:started`, has none. Option: `:instance`, by default that of the calling plugin, or the application's own.
+  `:started`, has none. Option: `:instance`, by default the instance
+  of the hook point or plugin that the calling process runs, or the application's own.
   """
-  @spec check_capability(Pipeline.Plugin.plugin_id(), atom | {atom, value :: term}, keyword) :: boolean
-  def check_capability(plugin_id, capability, opts \\ []) do
+  @spec check_capability(Pipeline.Plugin.plugin_id() | Handle.t(), atom | {atom, value :: term}, keyword) ::
+          boolean
+  def check_capability(plugin, capability, opts \\ []) do
     Options.validate!(opts, [:instance], "Pipeline.Plugin.Security.check_capability/3")
 
-    case get(plugin_id, opts) do
+    {plugin_id, instance} = Handle.target(plugin, opts)
+
+    case get(plugin_id, instance) do
       %{state: :started, capabilities: capabilities} -> Enum.any?(capabilities, &meets?(&1, capability))
       _ -> false
     end
@@ -57,21 +61,23 @@ defmodule Pipeline.Plugin.Security do
     * `:timeout`, `:max_heap` - as for the sandbox
     * `:instance` - as for `check_capability/3`
   """
-  @spec sandbox_call(Pipeline.Plugin.plugin_id(), (() -> value), keyword) ::
+  @spec sandbox_call(Pipeline.Plugin.plugin_id() | Handle.t(), (() -> value), keyword) ::
           {:ok, value}
           | {:error,
              Sandbox.reason()
              | {:not_loaded, Pipeline.Plugin.plugin_id()}
              | {:not_started, Pipeline.Plugin.plugin_id(), state :: atom}}
         when value: term
-  def sandbox_call(plugin_id, fun, opts \\ []) when is_function(fun, 0) do
+  def sandbox_call(plugin, fun, opts \\ []) when is_function(fun, 0) do
     Options.validate!(
       opts,
       [:timeout, :max_heap, :instance],
       "Pipeline.Plugin.Security.sandbox_call/3"
     )
 
-    case get(plugin_id, opts) do
+    {plugin_id, instance} = Handle.target(plugin, opts)
+
+    case get(plugin_id, instance) do
       nil -> {:error, {:not_loaded, plugin_id}}
       %{state: :started} = info -> Sandbox.run(fun, [{:allowed_modules, allowed(info)} | limits(opts)])
       %{state: state} -> {:error, {:not_started, plugin_id, state}}
@@ -93,10 +99,5 @@ defmodule Pipeline.Plugin.Security do
 
   defp limits(opts), do: Keyword.take(opts, [:timeout, :max_heap])
 
-  defp get(plugin_id, opts) do
-    Registry.info(
-      Registry.owned(opts[:instance] || Instance.Caller.instance() || Instance.default()),
-      plugin_id
-    )
-  end
+  defp get(plugin_id, instance), do: Registry.info(Registry.owned(instance), plugin_id)
 end

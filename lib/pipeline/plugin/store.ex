@@ -4,6 +4,8 @@ defmodule Pipeline.Plugin.Store do
   #
   # The file is `magic <> md5 <> term`, where the term is `%{version: 1, plugins: %{id => %{disabled: …}}}`.
   # An id is kept as text with its type, and the term is read with `:safe`, so a file never makes an atom.
+  # A file is checked before anything is taken from it: its kind, its size, and the shape of the term, which
+  # may not be compressed.
   #
   # A store is a value. It is read once, and each change replaces the whole file before it returns. Give a
   # path to one instance only: with two, the file stays whole, but the last writer wins.
@@ -15,6 +17,9 @@ defmodule Pipeline.Plugin.Store do
 
   @magic "pipeline plugins\n"
   @version 1
+
+  # Bytes of a reason that is text. A longer one is cut.
+  @reason 1_000
 
   @enforce_keys [:path]
   defstruct [:path, plugins: %{}]
@@ -32,16 +37,18 @@ defmodule Pipeline.Plugin.Store do
   @doc """
   Reads the store at a path. A missing file is an empty store.
 
-  A torn, foreign or changed file is renamed to `PATH.corrupt-TIME` and logged; the store is empty then.
+  A torn, foreign or changed file is renamed to `PATH.corrupt-TIME` and logged; the store is empty then. So is
+  one of more than 64 MiB. What is not a regular file, such as a device or a pipe, is an error.
   """
   @spec open(Path.t()) :: {:ok, t} | {:error, Error.t()}
   def open(path) do
     path = Path.expand(path)
 
-    case File.read(path) do
+    case Disk.read(path) do
       {:ok, binary} -> decode(binary, %__MODULE__{path: path})
-      {:error, :enoent} -> {:ok, %__MODULE__{path: path}}
-      {:error, posix} -> or_error({:error, {:read, posix}}, path)
+      {:too_large, most} -> set_aside(%__MODULE__{path: path}, "has more than #{most} bytes")
+      {:error, {:read, :enoent}} -> {:ok, %__MODULE__{path: path}}
+      error -> or_error(error, path)
     end
   end
 
@@ -54,11 +61,14 @@ defmodule Pipeline.Plugin.Store do
   @spec disabled?(t, Plugin.plugin_id()) :: boolean
   def disabled?(%__MODULE__{} = store, id), do: disabled(store, id) != :error
 
-  @doc "Records that a plugin is disabled from now on. A reason that is not text is kept as one line that shows it."
+  @doc """
+  Records that a plugin is disabled from now on.
+
+  A reason that is not text is kept as one line that shows it, and one of more than #{@reason} bytes is cut.
+  """
   @spec put(t, Plugin.plugin_id(), reason :: term) :: {:ok, t} | {:error, Error.t()}
   def put(%__MODULE__{plugins: plugins} = store, id, reason \\ nil) do
-    reason = if reason == nil or is_binary(reason), do: reason, else: Foreign.term(reason)
-    entry = %{since: System.system_time(:microsecond), reason: reason}
+    entry = %{since: System.system_time(:microsecond), reason: text(reason)}
     write(store, Map.update(plugins, key(id), %{disabled: entry}, &Map.put(&1, :disabled, entry)))
   end
 
@@ -66,6 +76,20 @@ defmodule Pipeline.Plugin.Store do
   @spec delete(t, Plugin.plugin_id()) :: {:ok, t} | {:error, Error.t()}
   def delete(%__MODULE__{plugins: plugins} = store, id) do
     if disabled?(store, id), do: write(store, Map.delete(plugins, key(id))), else: {:ok, store}
+  end
+
+  defp text(nil), do: nil
+  defp text(text) when is_binary(text) and byte_size(text) <= @reason, do: text
+
+  defp text(text) when is_binary(text), do: text |> Foreign.line() |> cut(@reason - 3) |> Kernel.<>("...")
+  defp text(term), do: term |> Foreign.term() |> text()
+
+  # Valid text is so again once it is up to three bytes shorter.
+  defp cut(text, bytes) when byte_size(text) <= bytes, do: text
+
+  defp cut(text, bytes) do
+    part = binary_part(text, 0, bytes)
+    if String.valid?(part), do: part, else: cut(text, bytes - 1)
   end
 
   defp write(%{path: path} = store, plugins) do
@@ -88,11 +112,17 @@ defmodule Pipeline.Plugin.Store do
     set_aside(store, if(torn?, do: "is torn or was changed", else: "is not a plugin store"))
   end
 
+  # Compressed, a small file could hold gigabytes.
+  defp decode_term(<<131, 80, _::binary>>, store),
+    do: set_aside(store, "has content that this release cannot read")
+
   # `safe` refuses atoms that this VM does not know, as those of a later version can be.
   defp decode_term(term, store) do
     case :erlang.binary_to_term(term, [:safe]) do
       %{version: @version, plugins: %{} = plugins} ->
-        {:ok, %{store | plugins: plugins}}
+        if Enum.all?(plugins, &entry?/1),
+          do: {:ok, %{store | plugins: plugins}},
+          else: set_aside(store, "has content that this release cannot read")
 
       %{version: version} ->
         set_aside(store, "has the version #{Foreign.term(version)}, and this release reads #{@version}")
@@ -104,10 +134,19 @@ defmodule Pipeline.Plugin.Store do
     ArgumentError -> set_aside(store, "has content that this release cannot read")
   end
 
+  defp entry?({{kind, id}, %{disabled: %{since: since, reason: reason} = disabled} = plugin}) do
+    kind in [:atom, :string] and is_binary(id) and is_integer(since) and
+      (reason == nil or (is_binary(reason) and byte_size(reason) <= @reason)) and
+      map_size(disabled) == 2 and map_size(plugin) == 1
+  end
+
+  defp entry?(_other), do: false
+
   defp set_aside(%{path: path} = store, why) do
     with {:ok, aside} <- path |> Disk.set_aside() |> or_error(path) do
       Logger.error(
-        "the plugin store #{path} #{why}; it was moved to #{aside}, and no plugin is disabled by it"
+        "the plugin store #{Foreign.path(path)} #{why}; it was moved to #{Foreign.path(aside)}, and no plugin is " <>
+          "disabled by it"
       )
 
       {:ok, store}

@@ -12,15 +12,16 @@ defmodule Pipeline.Plugin.Tree do
 
   use Supervisor
 
-  alias Pipeline.Instance.Names
-  alias Pipeline.Plugin.{Log, Registry, Restart, Shutdown, StartPhase, Termination, Wave, Wrapper}
+  alias Pipeline.Instance.{Caller, Names}
+  alias Pipeline.Plugin.{Log, LogFilter, Registry, Restart, Shutdown, StartPhase, Termination, Wave, Wrapper}
   alias Pipeline.Plugin.Resources.Limits
+  alias Pipeline.Secrets
 
   # Milliseconds that the children of a plugin may take together to end, after its process.
   @patience 5_000
 
-  @enforce_keys [:instance, :id, :module, :config, :limits, :restart, :timeout, :phase]
-  defstruct [:instance, :id, :module, :config, :limits, :restart, :timeout, :phase]
+  @enforce_keys [:instance, :id, :module, :config, :secrets, :limits, :restart, :timeout, :phase]
+  defstruct [:instance, :id, :module, :config, :secrets, :limits, :restart, :timeout, :phase]
 
   @typedoc """
   What the processes of a plugin are started with. Once the plugin is registered with this `phase`, the registry says
@@ -31,6 +32,7 @@ defmodule Pipeline.Plugin.Tree do
           id: Pipeline.Plugin.plugin_id(),
           module: module,
           config: (() -> Pipeline.Plugin.config()),
+          secrets: Secrets.t() | nil,
           limits: Limits.t(),
           restart: Restart.t(),
           # Milliseconds that init/1 may take, at each start.
@@ -44,7 +46,8 @@ defmodule Pipeline.Plugin.Tree do
   @spec new(map, atom, timeout) :: t
   def new(%{config: config} = info, instance, timeout) do
     fields = Map.take(info, [:id, :module, :limits, :restart, :phase])
-    struct!(__MODULE__, Map.merge(fields, %{instance: instance, config: fn -> config end, timeout: timeout}))
+    gets = %{instance: instance, config: fn -> config end, secrets: info[:secrets], timeout: timeout}
+    struct!(__MODULE__, Map.merge(fields, gets))
   end
 
   @doc "Starts a tree with all that is in it, or leaves nothing of it. Returns the plugin's process."
@@ -83,6 +86,8 @@ defmodule Pipeline.Plugin.Tree do
     with {:ok, children} <- list_children(tree),
          :ok <- start_children(children, tree, supervisor) do
       start_child(supervisor, :init, process(tree))
+    else
+      {:error, {step, reason}} -> {:error, {step, Secrets.conceal_reason(reason, tree.secrets)}}
     end
   end
 
@@ -99,7 +104,7 @@ defmodule Pipeline.Plugin.Tree do
       child = %{child | start: {__MODULE__, :start_again, [tree, id]}}
 
       with {:error, {step, reason}} <- start_after_orphan(supervisor, child),
-           do: {:error, {step, {id, reason}}},
+           do: {:error, {step, {id, Secrets.conceal_reason(reason, tree.secrets)}}},
            else: (_ -> nil)
     end)
   end
@@ -146,13 +151,26 @@ defmodule Pipeline.Plugin.Tree do
   @spec start_again(t, term) :: Supervisor.on_start_child()
   def start_again(%__MODULE__{} = tree, id) do
     case tree |> children() |> Enum.find(&(&1.id == id)) do
-      %{start: {module, function, arguments}} -> apply(module, function, arguments)
-      nil -> :ignore
+      %{start: {module, function, arguments}} ->
+        with {:error, reason} <- apply(module, function, arguments), do: {:error, concealed(reason, tree)}
+
+      nil ->
+        :ignore
     end
+  catch
+    # As the supervisor would have it, but for the arguments, which its report shows.
+    :error, reason -> {:error, concealed({:EXIT, {reason, __STACKTRACE__}}, tree)}
+    :exit, reason -> {:error, concealed({:EXIT, reason}, tree)}
   end
 
+  defp concealed(reason, tree) do
+    Secrets.conceal_reason(reason, Secrets.merge(tree.secrets, now(tree).secrets))
+  end
+
+  defp now(tree), do: current(tree, Registry.info(Registry.owned(tree.instance), tree.id))
+
   defp children(tree) do
-    %{module: module, config: config} = current(tree, Registry.info(Registry.owned(tree.instance), tree.id))
+    %{module: module, config: config} = now(tree)
 
     if function_exported?(module, :children, 1),
       do: Enum.map(module.children(config), &Supervisor.child_spec(&1, [])),
@@ -163,25 +181,28 @@ defmodule Pipeline.Plugin.Tree do
   @spec current(t, map | nil) :: %{
           module: module,
           config: Pipeline.Plugin.config(),
+          secrets: Secrets.t() | nil,
           limits: Limits.t()
         }
   def current(%__MODULE__{phase: phase}, %{phase: phase} = info),
-    do: Map.take(info, [:module, :config, :limits])
+    do: %{module: info.module, config: info.config, secrets: info[:secrets], limits: info.limits}
 
   def current(%__MODULE__{} = tree, _info),
-    do: %{module: tree.module, config: tree.config.(), limits: tree.limits}
+    do: %{module: tree.module, config: tree.config.(), secrets: tree.secrets, limits: tree.limits}
 
   @spec start_link(t) :: Supervisor.on_start()
   def start_link(%__MODULE__{instance: instance, id: id, module: module} = tree) do
     value = {tree.phase, Shutdown.declared(module)}
-    argument = {instance, id, tree.restart}
-    Supervisor.start_link(__MODULE__, argument, name: Names.via(instance, {:tree, id}, value))
+    Supervisor.start_link(__MODULE__, tree, name: Names.via(instance, {:tree, id}, value))
   end
 
   @impl Supervisor
-  def init({instance, id, restart}) do
+  def init(%__MODULE__{instance: instance, id: id} = tree) do
+    # For the children of the plugin.
+    Caller.enter(instance)
     :ok = Names.label(instance, {:tree, id})
-    Supervisor.init([], [strategy: :rest_for_one] ++ Restart.supervisor_options(restart))
+    :ok = LogFilter.note(instance, id, tree.secrets)
+    Supervisor.init([], [strategy: :rest_for_one] ++ Restart.supervisor_options(tree.restart))
   end
 
   @doc "The tree of a plugin, which may be about to end. One whose supervisor has ended is none."

@@ -11,16 +11,23 @@ defmodule Pipeline.Plugin.Wrapper do
 
   use GenServer, restart: :permanent
 
-  alias Pipeline.{Foreign, HeapLimit}
+  alias Pipeline.{Foreign, HeapLimit, Secrets}
+  alias Pipeline.Foreign.Stacktrace
+  alias Pipeline.Plugin.Config
   alias Pipeline.Plugin.Config.Update
   alias Pipeline.Plugin.Manager.Health
   alias Pipeline.Plugin.Manager.UpgradeGuard
   alias Pipeline.Plugin.{Error, Log, Registry, StartPhase, Termination, Tree}
   alias Pipeline.Instance.{Caller, Names}
   alias Pipeline.Plugin.Resources.{Limits, Monitor}
+  alias Pipeline.Plugin.RPC.Waiting
 
   # There once init/1 is through.
   @running_key :"$pipeline_plugin_running"
+
+  # `secrets` are those of the configuration that it was started with; the registry has those that came later.
+  @enforce_keys [:module, :id, :instance]
+  defstruct [:module, :id, :instance, :phase, :state, :secrets]
 
   @doc """
   Starts the process of a plugin.
@@ -28,7 +35,8 @@ defmodule Pipeline.Plugin.Wrapper do
   ## Options
 
     * `:instance` - the instance it belongs to, by default the application's own
-    * `:config` - given to `c:Pipeline.Plugin.init/1`, by default `%{}`
+    * `:config` - given to `c:Pipeline.Plugin.init/1`, by default `%{}`; or a function that returns it, which keeps it out
+      of what supervisors report
     * `:timeout` - milliseconds that `c:Pipeline.Plugin.init/1` may take, by default 30 seconds
     * `:limits` - see `Pipeline.Plugin.Resources`; by default those that it is registered with or declares
   """
@@ -37,7 +45,7 @@ defmodule Pipeline.Plugin.Wrapper do
     instance = opts[:instance] || Pipeline.Plugin
     id = module.__plugin__().id
     limits = Limits.of(instance, module, id, opts[:limits])
-    config = opts[:config] || %{}
+    config = with config when is_function(config, 0) <- opts[:config] || %{}, do: config.()
 
     GenServer.start_link(
       __MODULE__,
@@ -55,6 +63,16 @@ defmodule Pipeline.Plugin.Wrapper do
       # The load of the plugin is about to fail.
       :abandoned -> :ignore
       start -> GenServer.start_link(__MODULE__, fn -> init_supervised(tree, start) end, options)
+    end
+  end
+
+  @doc false
+  # So that supervisors do not report it.
+  @spec hide_config(keyword) :: keyword
+  def hide_config(opts) do
+    case opts[:config] do
+      config when is_map(config) -> Keyword.put(opts, :config, fn -> config end)
+      _ -> opts
     end
   end
 
@@ -88,8 +106,19 @@ defmodule Pipeline.Plugin.Wrapper do
 
   # Under a supervisor of the user's.
   defp init_supervised_elsewhere(module, id, instance, config, limits) do
-    data = new(module, id, instance, limits)
-    with {:error, reason} <- initialise(data, config), do: {:stop, reason}
+    secrets = secrets_elsewhere(module, config)
+    data = %{new(module, id, instance, limits) | secrets: secrets}
+
+    guard(data, fn ->
+      with {:error, reason} <- initialise(data, config), do: {:stop, conceal(reason, data)}
+    end)
+  end
+
+  defp secrets_elsewhere(module, config) do
+    case Config.check(module, config, 5_000) do
+      {:ok, _config, secrets} -> secrets
+      {:error, _reason} -> Config.unchecked(module, config)
+    end
   end
 
   defp init_supervised(%Tree{} = tree, start) do
@@ -113,12 +142,13 @@ defmodule Pipeline.Plugin.Wrapper do
     # So that a shutdown reaches the plugin's stop/1.
     Process.flag(:trap_exit, true)
     Caller.enter(instance)
+    Waiting.enter(instance, id)
     HeapLimit.note()
     :ok = Names.label(instance, {:plugin, id})
     # What the plugin logs, and how it crashes.
     Logger.metadata(plugin: id, instance: instance, version: module.__plugin__().version)
     Monitor.watch(instance, id, limits)
-    %{module: module, id: id, instance: instance, phase: nil, state: nil}
+    %__MODULE__{module: module, id: id, instance: instance}
   end
 
   # With code that stays: that of an upgrade can be on its way back.
@@ -128,8 +158,11 @@ defmodule Pipeline.Plugin.Wrapper do
         {:error, :upgrade_interrupted}
 
       info ->
-        %{module: module, config: config} = Tree.current(tree, info)
-        initialise(%{data | module: module}, config)
+        %{module: module, config: config, secrets: secrets} = Tree.current(tree, info)
+        data = %{data | module: module, secrets: secrets}
+
+        with {:error, reason} <- as_error(fn -> initialise(data, config) end),
+             do: {:error, conceal(reason, data)}
     end
   end
 
@@ -160,6 +193,7 @@ defmodule Pipeline.Plugin.Wrapper do
       {:ok, data} ->
         Log.warning(data.id, data.instance, "was restarted")
         Pipeline.Plugin.Events.emit(:plugin_restarted, %{id: data.id}, instance: data.instance)
+        Pipeline.Plugin.Telemetry.plugin(:restarted, registered(data) || %{id: data.id}, data.instance)
         # For the plugins that restart with it.
         with manager when manager != nil <- Names.whereis(data.instance, :manager),
              do: send(manager, {:restarted, data.id})
@@ -184,9 +218,14 @@ defmodule Pipeline.Plugin.Wrapper do
   def handle_call({:plugin_rpc, request}, _from, data) do
     if exports?(data, :handle_rpc, 2) do
       case data.module.handle_rpc(request, data.state) do
-        {:reply, reply, state} -> {:reply, bounded({:ok, reply}, data), %{data | state: state}}
-        {:error, reason, state} -> {:reply, bounded({:error, reason}, data), %{data | state: state}}
-        other -> {:stop, {:bad_return, {data.module, :handle_rpc, 2}, other}, data}
+        {:reply, reply, state} ->
+          {:reply, bounded({:ok, reply}, data), %{data | state: state}}
+
+        {:error, reason, state} ->
+          {:reply, bounded({:error, conceal(reason, data)}, data), %{data | state: state}}
+
+        other ->
+          {:stop, {:bad_return, {data.module, :handle_rpc, 2}, other}, data}
       end
     else
       {:reply, {:error, {:no_rpc, data.id}}, data}
@@ -200,8 +239,8 @@ defmodule Pipeline.Plugin.Wrapper do
         :ok = StartPhase.complete(data.phase)
         {:reply, :ok, data}
 
-      {:error, _reason} = error ->
-        {:reply, bounded(error, data), data}
+      {:error, reason} ->
+        {:reply, bounded({:error, conceal(reason, data)}, data), data}
     end
   end
 
@@ -216,16 +255,20 @@ defmodule Pipeline.Plugin.Wrapper do
   end
 
   def handle_call({:update_config, update}, _from, %{module: module, state: state} = data) do
-    case Caller.in_callback(:update_config, fn ->
-           Update.take(update, module, data.id, data.instance, state)
-         end) do
-      {:ok, answer, state} -> {:reply, bounded(answer, data), %{data | state: state}}
-      {:bad_return, other} -> {:stop, {:bad_return, {module, :update_config, 2}, other}, data}
-    end
+    asked = %{data | secrets: Secrets.merge(data.secrets, Update.secrets(update))}
+
+    guard(asked, fn ->
+      case Caller.in_callback(:update_config, fn ->
+             Update.take(update, module, data.id, data.instance, state)
+           end) do
+        {:ok, answer, state} -> {:reply, bounded(conceal(answer, asked), data), %{data | state: state}}
+        {:bad_return, other} -> {:stop, {:bad_return, {module, :update_config, 2}, other}, data}
+      end
+    end)
   end
 
   def handle_call(:health, _from, data) do
-    answer = Health.ask(data.module, data.state)
+    answer = data.module |> Health.ask(data.state) |> conceal(data)
     answer = if HeapLimit.fits?(answer), do: answer, else: {{:unhealthy, {:too_large, data.id}}, nil}
     {:reply, answer, data}
   end
@@ -258,21 +301,106 @@ defmodule Pipeline.Plugin.Wrapper do
   def handle_info({:EXIT, _from, reason}, data), do: {:stop, reason, data}
   def handle_info(message, data), do: handle_message(message, data)
 
+  # Whatever ends this process is its exit reason, which is logged and sent to others.
+  defoverridable handle_continue: 2, handle_call: 3, handle_cast: 2, handle_info: 2
+
+  @impl GenServer
+  def handle_continue(continue, data), do: guard(data, fn -> super(continue, data) end)
+
+  @impl GenServer
+  def handle_call(request, from, data), do: guard(data, fn -> super(request, from, data) end)
+
+  @impl GenServer
+  def handle_cast(message, data), do: guard(data, fn -> super(message, data) end)
+
+  @impl GenServer
+  def handle_info(message, data), do: guard(data, fn -> super(message, data) end)
+
+  defp guard(data, callback) do
+    case callback.() do
+      {:stop, reason, stopped} -> {:stop, conceal(reason, data), stopped}
+      other -> other
+    end
+  catch
+    kind, reason -> :erlang.raise(kind, conceal(reason, data), Stacktrace.told(__STACKTRACE__))
+  end
+
+  defp conceal(reason, data), do: Secrets.conceal_reason(reason, secrets(data))
+
+  defp secrets(data), do: Secrets.merge(data.secrets, registered(data)[:secrets])
+
+  # Nothing is registered of a plugin that the user supervises, nor where its instance has ended.
+  defp registered(data) do
+    Registry.info(Registry.owned(data.instance), data.id)
+  rescue
+    ArgumentError -> nil
+  end
+
+  # From Elixir 1.17 on GenServer knows this callback of OTP 25.
+  if {:format_status, 1} in GenServer.behaviour_info(:callbacks), do: @impl(GenServer)
+  @doc false
+  @spec format_status(map) :: map
+  def format_status(%{state: %__MODULE__{} = data} = status) do
+    status
+    |> Map.take([:message, :reason, :log])
+    |> Map.new(fn {key, value} -> {key, conceal(value, data)} end)
+    |> Map.put(:state, shown(data))
+  end
+
+  def format_status(status), do: status
+
+  @doc false
+  # The state as tools show it.
+  @spec shown(struct) :: map
+  def shown(%__MODULE__{} = data) do
+    state = if exports?(data, :format_status, 1), do: formatted(data), else: data.state
+    %{plugin: data.id, module: data.module, instance: data.instance, state: conceal(state, data)}
+  end
+
+  defp formatted(data) do
+    data.module.format_status(data.state)
+  rescue
+    error -> {:format_status_failed, error.__struct__}
+  catch
+    kind, _reason -> {:format_status_failed, kind}
+  end
+
   @impl GenServer
   def terminate(reason, data) do
-    if Process.get(@running_key) && exports?(data, :stop, 1),
-      do: Caller.in_callback(:stop, fn -> data.module.stop(data.state) end)
-
+    guard(data, fn -> stop_plugin(data) end)
     :ok
   after
+    conceal_own(secrets(data))
     Termination.end_started(if reason == :normal, do: :shutdown, else: reason)
+  end
+
+  defp stop_plugin(data) do
+    if Process.get(@running_key) && exports?(data, :stop, 1),
+      do: Caller.in_callback(:stop, fn -> data.module.stop(data.state) end)
+  end
+
+  # A crash report shows the process dictionary and the messages that are left.
+  defp conceal_own(nil), do: :ok
+
+  defp conceal_own(secrets) do
+    for {key, value} <- Process.get(), do: Process.put(key, Secrets.conceal(value, secrets))
+    for message <- mailbox(), do: send(self(), Secrets.conceal(message, secrets))
+    :ok
+  end
+
+  defp mailbox do
+    receive do
+      message -> [message | mailbox()]
+    after
+      0 -> []
+    end
   end
 
   defp handle_message(message, data) do
     if exports?(data, :handle_message, 2) do
       keep(data, :handle_message, 2, data.module.handle_message(message, data.state))
     else
-      text = "has no handle_message/2 and dropped #{Foreign.term(message)}"
+      text = "has no handle_message/2 and dropped #{Foreign.term(conceal(message, data))}"
       Log.warning(data.id, data.instance, text)
 
       {:noreply, data}
@@ -328,6 +456,7 @@ defmodule Pipeline.Plugin.Wrapper do
 
       {^upgrade, :change, module, from_version, extra} ->
         {result, new} = changed(old, module, from_version, extra)
+        result = with {:error, reason} <- result, do: {:error, conceal(reason, old)}
         send(manager, {upgrade, :changed, result})
         await_upgrade(upgrade, manager, old, new, next_look)
 
@@ -386,4 +515,12 @@ defmodule Pipeline.Plugin.Wrapper do
     do: if(HeapLimit.fits?(answer), do: answer, else: {:error, {:too_large, data.id}})
 
   defp exports?(data, name, arity), do: function_exported?(data.module, name, arity)
+
+  defimpl Inspect do
+    import Inspect.Algebra
+
+    def inspect(data, opts) do
+      concat(["#Pipeline.Plugin.Wrapper<", to_doc(Pipeline.Plugin.Wrapper.shown(data), opts), ">"])
+    end
+  end
 end

@@ -129,6 +129,9 @@ defmodule Pipeline.Sandbox.Inspection do
 
   defp instruction({:func_info, _module, _name, _arity}), do: []
 
+  # Raises what was caught once more, as it was. No function takes its arguments.
+  defp instruction({:bif, :raise, _fail, [_, _], _to}), do: []
+
   # A function of `:erlang` that the VM runs as an instruction.
   defp instruction({:bif, name, _fail, args, _to}), do: bif(name, args)
   defp instruction({:gc_bif, name, _fail, _live, args, _to}), do: bif(name, args)

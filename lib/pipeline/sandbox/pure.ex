@@ -130,6 +130,9 @@ defmodule Pipeline.Sandbox.Pure do
 
   @known MapSet.new(@functions)
 
+  @spec all() :: [{atom, arity}]
+  def all, do: @functions
+
   @spec function?(atom, arity) :: boolean
   def function?(name, arity), do: {name, arity} in @known
 end

@@ -59,6 +59,14 @@ pub enum ReadError {
     /// A gzip file that is damaged.
     #[error("the gzip-compressed file does not inflate: {0}; compile it again")]
     Gzip(#[source] io::Error),
+    /// A gzip file is made of many.
+    #[error(
+        "the file has more than {limit} gzip members, which no compiler writes; compile it again"
+    )]
+    TooManyGzipMembers {
+        /// Members that are read.
+        limit: usize,
+    },
     /// Compressed content beyond the cap.
     #[error(
         "the content inflates to more than {limit} bytes; raise the limit `inflated_bytes` if you trust the file"
@@ -223,6 +231,7 @@ impl ReadError {
             Self::ManifestTooMany { .. } => "manifest_too_many",
             Self::Io(_) => "io",
             Self::Gzip(_) => "gzip",
+            Self::TooManyGzipMembers { .. } => "too_many_gzip_members",
             Self::InflatedTooLarge { .. } => "inflated_too_large",
             Self::NotABeamFile => "not_a_beam_file",
             Self::Truncated { .. } => "truncated",

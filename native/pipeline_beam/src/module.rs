@@ -1,7 +1,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 use crate::atom_table::AtomTable;
 use crate::attributes::manifest;
@@ -42,11 +42,7 @@ pub struct Found {
 pub fn read_module(bytes: &[u8], limits: &Limits) -> Result<Option<Found>, ReadError> {
     let mut source = bytes;
     let found = if is_gzip(&mut source)? {
-        let limit = limits.inflated_bytes;
-        match read_bounded(MultiGzDecoder::new(bytes), limit).map_err(ReadError::Gzip)? {
-            Bounded::Whole(module) => read_source(&mut &module[..], limits)?,
-            Bounded::Beyond => return Err(ReadError::InflatedTooLarge { limit }),
-        }
+        read_source(&mut &gunzip(bytes, limits.inflated_bytes)?[..], limits)?
     } else {
         read_source(&mut source, limits)?
     };
@@ -54,6 +50,28 @@ pub fn read_module(bytes: &[u8], limits: &Limits) -> Result<Option<Found>, ReadE
         digest: digest(bytes),
         ..found
     }))
+}
+
+/// Members of a gzip file. Compilers write one; each costs some microseconds, however little is in it.
+const GZIP_MEMBERS: usize = 16;
+
+fn gunzip(mut bytes: &[u8], limit: u64) -> Result<Vec<u8>, ReadError> {
+    let mut module = Vec::new();
+    for _ in 0..GZIP_MEMBERS {
+        let mut member = GzDecoder::new(bytes);
+        let left = limit.saturating_sub(module.len() as u64);
+        match read_bounded(&mut member, left).map_err(ReadError::Gzip)? {
+            Bounded::Whole(content) => module.extend(content),
+            Bounded::Beyond => return Err(ReadError::InflatedTooLarge { limit }),
+        }
+        bytes = member.into_inner();
+        if bytes.is_empty() {
+            return Ok(module);
+        }
+    }
+    Err(ReadError::TooManyGzipMembers {
+        limit: GZIP_MEMBERS,
+    })
 }
 
 /// Reads the manifest from a BEAM file.

@@ -50,7 +50,7 @@ pub use hook::{
 };
 pub use owned_term::OwnedTerm;
 pub use reason::{Detail, Reason};
-pub use runtime::{Cancellation, JobQueueError, NoRuntime, run_in_background};
+pub use runtime::{Cancellation, JobQueueError, NoRuntime, run_in_background, spawn};
 pub use segment::load;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]

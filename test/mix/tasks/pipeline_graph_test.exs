@@ -49,6 +49,14 @@ defmodule Mix.Tasks.Pipeline.GraphTest do
     with_io(:stderr, fn -> capture_io(fn -> Mix.Tasks.Pipeline.Graph.run(["--no-compile" | args]) end) end)
   end
 
+  test "shows the name of a file on one line, whatever is in it", context do
+    File.write!(Path.join(context.tmp_dir, "a\n[error] forged \e[31m\u202E.beam"), "no module")
+    {_output, warnings} = run(["--only", "dependencies", context.tmp_dir])
+    assert warnings =~ "a\\n[error] forged \\x{1B}[31m\\x{202E}.beam: "
+    refute warnings =~ ~r/^\[error\]/m
+    refute String.replace(warnings, ~r/\e\[\d*m/, "") =~ "\e"
+  end
+
   test "draws what plugins depend on and the chains of those that can be loaded", context do
     {output, warnings} = run([context.tmp_dir])
 

@@ -50,6 +50,14 @@ defmodule Mix.Tasks.Pipeline.PluginsTest do
     end
   end
 
+  test "shows the name of a file on one line, whatever is in it", context do
+    File.write!(Path.join(context.tmp_dir, "a\nforged 1.0.0 \e[31m\u202E.beam"), "no module")
+    output = run([context.tmp_dir])
+    assert output =~ "a\\nforged 1.0.0 \\x{1B}[31m\\x{202E}.beam"
+    refute output =~ ~r/^forged/m
+    refute output =~ "\e"
+  end
+
   test "lists what is found and what keeps it from being loaded", context do
     [blog, cache, lacking, local, shop] = put(~w(Blog Cache Lacking Local Shop), context)
     text = Path.join(context.tmp_dir, "text.beam")

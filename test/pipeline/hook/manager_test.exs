@@ -35,7 +35,7 @@ defmodule Pipeline.Hook.ManagerTest do
   for {name, hook, opts, message} <- [
         {"unknown option", quote(do: fn _, _ -> 1 end), [prioirty: 1],
          "unknown option :prioirty of hook :before, :step. Did you mean :priority? " <>
-           "Known: :priority, :before, :after, :fun, :on_error, :timeout, :max_heap, :circuit, :native, :config, :cost"},
+           "Known: :priority, :before, :after, :fun, :on_error, :timeout, :max_heap, :circuit, :when, :native, :config, :cost"},
         {"kind", quote(do: fn _, _ -> 1 end), [kind: :aroud],
          "unknown kind of hook :aroud. Did you mean :around? Known: :before, :after, :around, :replace, :listen"},
         {"native hook", quote(do: {:native, :incremnt, %{}}), [],

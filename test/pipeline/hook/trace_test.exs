@@ -340,7 +340,7 @@ defmodule Pipeline.Hook.TraceTest do
   for {opts, message} <- [
         {[limt: 1],
          "unknown option :limt of Pipeline.Hook.trace/3. Did you mean :limit? " <>
-           "Known: :instance, :to, :pid, :limit, :for"},
+           "Known: :instance, :to, :pid, :limit, :for, :show"},
         {[limit: 0], "limit: is a positive number of runs, got: 0"},
         {[for: 1.5], "for: is a positive number of milliseconds, got: 1.5"},
         {[pid: :any], "pid: is a pid or :all, got: :any"},

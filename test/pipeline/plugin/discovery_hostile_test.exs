@@ -135,6 +135,15 @@ defmodule Pipeline.Plugin.DiscoveryHostileTest do
     end
 
     # A map of 500 keys ended the VM (OTP 25) when a thread of the library sent it.
+    # Each takes some microseconds, so the file some seconds.
+    test "of half a million gzip members are refused", context do
+      plain = :zlib.gzip(beam(context, "Plain"))
+      assert [_found] = discover(write(context, "two.beam", :zlib.gzip("") <> plain))
+      many = write(context, "many.beam", :binary.copy(:zlib.gzip(""), 500_000) <> plain)
+      assert %{reason: :too_many_gzip_members, message: message} = refused(many)
+      assert message =~ "the file has more than 16 gzip members"
+    end
+
     test "of wide maps are refused", context do
       for keys <- [33, 500, 9_000] do
         wide = Map.new(1..keys, &{&1, &1})

@@ -451,6 +451,15 @@ defmodule Pipeline.Plugin.DrainTest do
       refute :erlang.check_old_code(module)
     end
 
+    test "leaves native code, since the VM may not live without it" do
+      assert {:module, VmHooks} = Code.ensure_loaded(VmHooks)
+      reason = {:native_code, VmHooks}
+      assert Pipeline.Plugin.Manager.Upgrade.Code.purge(VmHooks) == {:error, reason}
+      assert :erlang.module_loaded(VmHooks)
+      error = %Error{operation: :unload, plugin: :hooks, reason: reason}
+      assert Exception.message(error) =~ "VmHooks has native functions, which stay in the VM until it ends"
+    end
+
     test "ends nobody that runs the code", %{instance: instance} do
       module =
         plugin id: :busy do

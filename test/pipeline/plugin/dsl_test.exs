@@ -38,6 +38,7 @@ defmodule Pipeline.Plugin.DSLTest do
         after: [],
         on_error: :halt,
         timeout: nil,
+        when: nil,
         max_heap: nil,
         circuit: nil,
         native: nil,
@@ -152,7 +153,7 @@ defmodule Pipeline.Plugin.DSLTest do
      "the priority of a provider is an integer, got: :high"},
     {"option of hook", "use Pipeline.Plugin\n\nhook :before, :step, priorty: 5", 4,
      "unknown option :priorty of hook :before, :step. Did you mean :priority? " <>
-       "Known: :priority, :before, :after, :fun, :on_error, :timeout, :max_heap, :circuit, :native, :config, :cost"},
+       "Known: :priority, :before, :after, :fun, :on_error, :timeout, :max_heap, :circuit, :when, :native, :config, :cost"},
     {"kind", "use Pipeline.Plugin\nhook :befor, :step", 3,
      "unknown kind of hook :befor. Did you mean :before? Known: :before, :after, :around, :replace, :listen"},
     {"point that is no atom", "use Pipeline.Plugin\nhook :before, \"step\"", 3,
@@ -167,8 +168,8 @@ defmodule Pipeline.Plugin.DSLTest do
      "on_error: is :halt, :skip or :raise, got: :ignore"},
     {"timeout", "use Pipeline.Plugin\nhook :before, :step, timeout: 0", 3,
      "timeout: is a positive number of milliseconds, got: 0"},
-    {"timeout of an around", "use Pipeline.Plugin\nhook :around, :step, timeout: 5", 3,
-     "timeout: is for :before, :after and :replace hooks, not for :around"},
+    {"timeout of an around", "use Pipeline.Plugin\nhook :around, :step, native: :retry, timeout: 5", 3,
+     "timeout: does not reach into a native :around hook; leave it out"},
     {"timeout of a native hook",
      "use Pipeline.Plugin\nhook :before, :step, native: :put, cost: :light, timeout: 5", 3,
      "timeout: does not reach into a native hook of cost :light, which no scheduler can interrupt; leave it out, or " <>
@@ -188,16 +189,16 @@ defmodule Pipeline.Plugin.DSLTest do
     {"block of a native hook", "use Pipeline.Plugin\nhook :before, :step, native: :put do\nnil\nend", 3,
      "the native hook on :step takes no function: leave out its do block"},
     {"arity without a spec", "use Pipeline.Plugin\nhook :before, :step do\ndef step(c), do: c\nend", 3,
-     "the :before hook on :step is step/2, called as (context, next), but the module defines step/1"},
-    {"arity of a listener", "use Pipeline.Plugin\nhook :listen, :step\ndef step(c, n), do: n.(c)", 3,
-     "the :listen hook on :step is step/1, called as (context), but the module defines step/2"},
+     "the :before hook on :step is step/2, called as (context, next) or (context, next, plugin), but the module defines step/1"},
+    {"arity of a listener", "use Pipeline.Plugin\nhook :listen, :step\ndef step(c, n, _), do: n.(c)", 3,
+     "the :listen hook on :step is step/1, called as (context) or (context, plugin), but the module defines step/3"},
     {"private function",
      "use Pipeline.Plugin\nhook :before, :step\ndefp step(c, n), do: n.(c)\ndef x, do: step(1, & &1)", 3,
      "the hook function step/2 is private: define it with def"},
     {"listener without a function", "use Pipeline.Plugin\nhook :listen, :step", 3,
-     "the hook on :step has no function: define step/1, called as (context)"},
+     "the hook on :step has no function: define step/1, called as (context) or (context, plugin)"},
     {"named function that is not there", "use Pipeline.Plugin\nhook :before, :step, fun: :other", 3,
-     "the hook on :step has no function: define other/2, called as (context, next)"},
+     "the hook on :step has no function: define other/2, called as (context, next) or (context, next, plugin)"},
     {"two hooks that share a function", "use Pipeline.Plugin\nhook :before, :step\nhook :after, :step", 4,
      "two hooks on :step share the function step: give one of them another with fun: :name"},
     {"unknown point with a spec",
@@ -211,8 +212,9 @@ defmodule Pipeline.Plugin.DSLTest do
      "use Pipeline.Plugin, hooks: Pipeline.Plugin.DSLTest.Points\nhook :before, :route", 3,
      "the hook point :route of Pipeline.Plugin.DSLTest.Points takes no :before hooks, it takes: :listen"},
     {"arity with a spec",
-     "use Pipeline.Plugin, hooks: Pipeline.Plugin.DSLTest.Points\nhook :listen, :route do\ndef route(c, n), do: n.(c)\nend",
-     3, "the :listen hook on :route is route/1, called as (context), but the module defines route/2"}
+     "use Pipeline.Plugin, hooks: Pipeline.Plugin.DSLTest.Points\nhook :listen, :route do\ndef route(c, n, _), do: n.(c)\nend",
+     3,
+     "the :listen hook on :route is route/1, called as (context) or (context, plugin), but the module defines route/3"}
   ]
 
   describe "a compile error with file and line:" do

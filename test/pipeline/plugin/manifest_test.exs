@@ -53,6 +53,17 @@ defmodule Pipeline.Plugin.ManifestTest do
              "where an integer belongs"
   end
 
+  test "refuses what would be large once it is copied" do
+    shared = Enum.reduce(1..40, 1, fn _, inner -> {inner, inner} end)
+    assert sentence(:description, shared) == "its manifest takes more than 8 MiB; shorten it"
+    assert sentence(:capabilities, x: shared) == "its manifest takes more than 8 MiB; shorten it"
+
+    for capabilities <- [[x: Enum.to_list(1..20_000)], for(n <- 1..10_001, do: {:x, n})] do
+      assert sentence(:capabilities, capabilities) ==
+               "its capabilities are too many or too large, and 20000 values and 4 MiB are allowed; shorten their lists"
+    end
+  end
+
   test "lets through nothing that the core refuses" do
     long = String.duplicate("9", 14)
 

@@ -259,6 +259,54 @@ defmodule Pipeline.Plugin.RegistryTest do
     assert Registry.get!(registry, "plugin-9999").capabilities == [group: 99]
   end
 
+  describe "capabilities beyond the bounds" do
+    setup %{registry: registry} do
+      {:ok, _} = Registry.register(registry, %{id: :there, capabilities: [x: 1]})
+      :ok
+    end
+
+    # A copy of it would be the end of the VM.
+    defp shared(rounds), do: Enum.reduce(1..rounds, 1, fn _, inner -> {inner, inner} end)
+
+    test "are refused by each writer, and change nothing", %{registry: registry} do
+      generation = Registry.generation(registry)
+
+      for capabilities <- [
+            [x: Enum.to_list(1..1_000_000)],
+            for(n <- 1..11_000, do: {:x, n}),
+            [x: shared(40)],
+            [x: List.duplicate(shared(40), 2)],
+            [{shared(40), 1}],
+            [x: String.duplicate("x", 5_000_000)]
+          ] do
+        info = %{id: :many, capabilities: capabilities}
+        refused = {:error, {:too_many_capabilities, :many}}
+        assert Registry.register(registry, info) == refused
+        assert Registry.register_all(registry, [%{id: :other}, info]) == refused
+        there = %{info | id: :there}
+        assert Registry.replace(registry, there) == {:error, {:too_many_capabilities, :there}}
+        assert Registry.replace_all(registry, [there]) == {:error, {:too_many_capabilities, :there}}
+        assert Registry.replace_all(registry, [%{id: :there}, info]) == refused
+      end
+
+      assert Registry.generation(registry) == generation
+      assert [%{id: :there, capabilities: [x: 1]}] = Registry.list(registry)
+    end
+
+    test "of which there are just enough, are found", %{registry: registry} do
+      values = Enum.to_list(1..19_998)
+      {:ok, _} = Registry.register(registry, %{id: :many, capabilities: [x: values]})
+      assert Registry.find_by_capability(registry, :x, 19_998) == [:many]
+      assert Registry.find_by_capability(registry, :x, values) == [:many]
+      assert Registry.register(registry, %{id: :many}) == {:error, {:duplicate_id, :many}}
+      {:ok, _} = Registry.replace(registry, %{id: :many, capabilities: [y: values]})
+      assert Registry.find_by_capability(registry, :x, 19_998) == []
+      assert Registry.find_by_capability(registry, :y, 19_998) == [:many]
+      missing = %{id: :missing, capabilities: [y: values]}
+      assert Registry.replace(registry, missing) == {:error, {:not_registered, :missing}}
+    end
+  end
+
   test "raises for an argument of a wrong type, and goes on", %{registry: registry} do
     for id <- [1, 1.0, nil_free(), {:a}, [], %{}, self()] do
       assert_raise ArgumentError, fn -> Registry.get!(registry, id) end

@@ -97,6 +97,46 @@ defmodule Pipeline.Plugin.StoreTest do
       end
     end
 
+    test "is compressed, and small only for that", %{path: path} do
+      term = %{version: 1, plugins: %{}, more: :binary.copy(<<0>>, 50_000_000)}
+      bomb = with_header(:erlang.term_to_binary(term, compressed: 9))
+      assert byte_size(bomb) < 100_000
+      assert set_aside(path, bomb) == "has content that this release cannot read"
+    end
+
+    test "holds anything but plugins with a time and a reason", %{path: path} do
+      disabled = %{since: 1, reason: "why"}
+
+      for {key, plugin} <- [
+            {{:atom, "a"}, 5},
+            {{:atom, "a"}, &System.halt/1},
+            {{:atom, "a"}, %{}},
+            {{:atom, "a"}, %{disabled: 5}},
+            {{:atom, "a"}, %{disabled: %{disabled | since: "now"}}},
+            {{:atom, "a"}, %{disabled: %{disabled | reason: {:a, :b}}}},
+            {{:atom, "a"}, %{disabled: %{disabled | reason: String.duplicate("x", 1_001)}}},
+            {{:atom, "a"}, %{disabled: Map.put(disabled, :more, 1)}},
+            {{:atom, "a"}, %{disabled: disabled, more: 1}},
+            {{:atom, :a}, %{disabled: disabled}},
+            {{:integer, "1"}, %{disabled: disabled}},
+            {"a", %{disabled: disabled}}
+          ] do
+        assert set_aside(path, file(%{version: 1, plugins: %{key => plugin}})) ==
+                 "has content that this release cannot read"
+      end
+    end
+
+    test "is too large to be read", %{path: path} do
+      {:ok, file} = :file.open(path, [:write, :raw])
+      {:ok, _} = :file.position(file, 64 * 1024 * 1024)
+      :ok = :file.truncate(file)
+      :ok = :file.write(file, "x")
+      :ok = :file.close(file)
+      {{:ok, store}, log} = with_log(fn -> Store.open(path) end)
+      assert store == %Store{path: path}
+      assert log =~ "has more than 67108864 bytes"
+    end
+
     test "follows one that was set aside before: both stay", %{path: path, directory: directory} do
       for n <- 1..3 do
         File.write!(path, "foreign #{n}")
@@ -183,7 +223,52 @@ defmodule Pipeline.Plugin.StoreTest do
     assert store in stores
   end
 
+  test "keeps the beginning of a long reason", %{path: path} do
+    {:ok, store} = Store.open(path)
+    {:ok, store} = Store.put(store, :long, String.duplicate("é", 1_000_000))
+    {:ok, store} = Store.put(store, :term, Enum.to_list(1..1_000_000))
+    assert Store.open(path) == {:ok, store}
+
+    for id <- [:long, :term] do
+      {:ok, %{reason: reason}} = Store.disabled(store, id)
+      assert String.valid?(reason) and byte_size(reason) <= 1_000
+    end
+  end
+
+  test "is told with a name on one line", %{directory: directory} do
+    path = Path.join(directory, "a\n[error] forged \e[31m")
+    File.mkdir_p!(directory)
+    File.write!(path, "foreign")
+    log = capture_log(fn -> {:ok, _} = Store.open(path) end)
+    assert log =~ "a\\n[error] forged \\x{1B}[31m"
+    error = %Store.Error{path: path, step: :read, reason: :eacces}
+    refute Exception.message(error) =~ "\n"
+  end
+
+  test "is not written through a link that somebody has put beside it", %{path: path, directory: directory} do
+    File.mkdir_p!(directory)
+    target = Path.join(directory, "target")
+    File.write!(target, "precious")
+    File.ln_s!(target, "#{path}.tmp-#{System.pid()}")
+    assert Store.check_writable(path) == :ok
+    assert File.read!(target) == "precious"
+  end
+
   describe "that cannot be written" do
+    test "because it is a pipe or a device, which is not opened", %{directory: directory} do
+      File.mkdir_p!(directory)
+      pipe = Path.join(directory, "pipe")
+      {_, 0} = System.cmd("mkfifo", [pipe])
+
+      for path <- [pipe, "/dev/zero"] do
+        assert {:error, %Store.Error{step: :read, reason: :einval} = error} = Store.open(path)
+
+        assert Exception.message(error) ==
+                 "the plugin store #{path} cannot be read: invalid argument. " <>
+                   "Name a regular file in store:, not a device or a pipe"
+      end
+    end
+
     test "is an error and stays as it was", %{directory: directory} do
       File.mkdir_p!(directory)
       file = Path.join(directory, "file")

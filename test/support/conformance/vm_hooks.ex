@@ -10,4 +10,7 @@ defmodule VmHooks do
 
   @doc "What it has allocated and not given back since the first call: bytes and blocks."
   def memory, do: Pipeline.Native.Library.not_built(:pipeline_vm_hooks)
+
+  @doc "A function for a sandbox, which calls a NIF of its own module."
+  def measuring, do: fn -> memory() end
 end

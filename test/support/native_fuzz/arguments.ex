@@ -55,6 +55,10 @@ defmodule Pipeline.NativeFuzz.Arguments do
     pause: %{test: :nobody, count: :n, how: :panic, meet: 1}
   ]
 
+  @doc "The hooks of which right configurations are known here."
+  @spec hooks() :: [atom]
+  def hooks, do: @configs |> Keyword.keys() |> Enum.uniq()
+
   @doc "Arguments of the right number, of which some are what the function takes."
   @spec pick(atom, arity, Held.t()) :: [term]
   def pick(name, arity, held) do

@@ -8,6 +8,7 @@ defmodule Pipeline.Cluster.Change.Load do
   alias Pipeline.Plugin.{Loader, Error, Manager, Registry}
   alias Pipeline.Plugin.Manager.Candidate
 
+  @derive {Inspect, only: [:timeout]}
   @enforce_keys [:plugins, :code, :beside, :timeout]
   defstruct [:plugins, :code, :beside, :timeout]
 

@@ -8,9 +8,10 @@ defmodule Pipeline.Cluster.Change.Upgrade do
 
   alias Pipeline.Cluster.Change.{Load, Unload}
   alias Pipeline.Cluster.{Code, Coordinator, Entry, Table}
-  alias Pipeline.Plugin.Manager
+  alias Pipeline.Plugin.{Manager, Registry}
 
   # `config` is that of the entry; what runs keeps its own unless one is given in `opts`.
+  @derive {Inspect, only: [:id]}
   @enforce_keys [:id, :code, :beside, :config, :opts]
   defstruct [:id, :code, :beside, :config, :opts]
 
@@ -44,10 +45,11 @@ defmodule Pipeline.Cluster.Change.Upgrade do
   end
 
   defp running(id, instance) do
-    case Manager.plugin_info(id, instance: instance) do
-      {:ok, %{state: :started} = info} -> {:ok, info}
-      {:ok, %{state: state}} -> {:error, {state, id}}
-      :error -> {:error, {:not_loaded, id}}
+    # Not as `plugin_info/2` shows it, without secrets.
+    case Registry.info(Registry.owned(instance), id) do
+      %{state: :started} = info -> {:ok, info}
+      %{state: state} -> {:error, {state, id}}
+      nil -> {:error, {:not_loaded, id}}
     end
   end
 

@@ -15,6 +15,7 @@ defmodule Pipeline.Hook.Policy.Circuit do
   alias Pipeline.Foreign
   alias Pipeline.Hook.{Failure, Registration}
   alias Pipeline.Hook.Policy.Circuit.{Breaker, PermitCache}
+  alias Pipeline.Telemetry
 
   @impl true
   def wrap(fun, %Breaker{permits: permits} = breaker, hook) do
@@ -86,6 +87,11 @@ defmodule Pipeline.Hook.Policy.Circuit do
     }
 
     log(hook, to, reason)
+
+    Telemetry.emit([:circuit, to], fn ->
+      {%{count: 1, opened: opened}, payload |> Map.delete(:opened) |> Map.put(:instance, hook.instance)}
+    end)
+
     Pipeline.Events.emit({:plugin, :hook_circuit}, payload, instance: hook.instance)
   end
 

@@ -5,7 +5,8 @@ defmodule Pipeline.Hook.Policy.Timeout do
 
   @behaviour Pipeline.Hook.Policy
 
-  alias Pipeline.Hook.Outcome
+  alias Pipeline.Foreign.Stacktrace
+  alias Pipeline.Hook.{Outcome, Propagation}
   alias Pipeline.Instance.Names
   alias Pipeline.Sandbox.Worker
 
@@ -20,7 +21,13 @@ defmodule Pipeline.Hook.Policy.Timeout do
       caller = self()
       # Drops messages that arrive after the hook has ended.
       line = :erlang.alias()
-      task = Task.Supervisor.async_nolink(supervisor, fn -> call(fun, context, caller, line) end)
+      propagate = Propagation.capture()
+
+      task =
+        Task.Supervisor.async_nolink(supervisor, fn ->
+          propagate.()
+          call(fun, context, caller, line)
+        end)
 
       try do
         await(task, line, next, timeout, killed)
@@ -33,8 +40,12 @@ defmodule Pipeline.Hook.Policy.Timeout do
 
   defp call(fun, context, caller, line) do
     guard(self(), caller)
-    Outcome.of(&fun.(&1, fn context -> ask(context, caller, line) end), context)
+    (&fun.(&1, fn context -> ask(context, caller, line) end)) |> Outcome.of(context) |> without_arguments()
   end
+
+  # The caller has the context already.
+  defp without_arguments({kind, reason, stacktrace}), do: {kind, reason, Stacktrace.arities(stacktrace)}
+  defp without_arguments(ok), do: ok
 
   # Runs `next` in the caller.
   defp ask(context, caller, line) do

@@ -14,10 +14,11 @@ defmodule Pipeline.Hook.Trace.Call do
       * `:skipped` - it failed, and the run went on as if it were not there
       * `:not_called` - its circuit is open
       * `:left` - a failure from further in, or of the base operation, passed through it
-    * `:reason` - of a refusal or failure
+    * `:reason` - of a refusal or failure, without the terms that it failed on, as in the event `:hook_failed`
     * `:nanoseconds` - its time, without the time behind `next`
   """
 
+  alias Pipeline.Foreign
   alias Pipeline.Hook.{Compiler, Failure, Registration}
 
   @type t :: %__MODULE__{
@@ -38,8 +39,8 @@ defmodule Pipeline.Hook.Trace.Call do
   def new(:core, outcome, nanoseconds) do
     {outcome, reason} =
       case outcome do
-        {:failed, :throw, {:hook_error, reason}, _stacktrace} -> {:refused, reason}
-        {:failed, _kind, reason, _stacktrace} -> {:failed, reason}
+        {:failed, :throw, {:hook_error, reason}, _stacktrace} -> {:refused, Foreign.refusal(reason)}
+        {:failed, _kind, reason, _stacktrace} -> {:failed, Foreign.outline(reason)}
         _returned -> {:answered, nil}
       end
 
@@ -50,6 +51,8 @@ defmodule Pipeline.Hook.Trace.Call do
     # A traced run calls native hooks one by one.
     [hook] = Compiler.hooks(stage)
     {outcome, reason} = ended(outcome, hook)
+    reason = Registration.conceal(hook, reason)
+    reason = if outcome == :refused, do: Foreign.refusal(reason), else: Foreign.outline(reason)
     described = hook |> Registration.describe() |> Map.take([:plugin, :kind, :tier, :native])
 
     struct!(

@@ -5,26 +5,51 @@ defmodule Pipeline.Plugins.TelemetryPlugin do
     author: "Pipeline.Plugin"
 
   @moduledoc """
-  Adds telemetry to pipeline execution.
+  Exports what is counted of every hook point, hook and plugin, and adds telemetry to pipeline execution.
 
       {:ok, :telemetry} = Pipeline.Plugin.Manager.load_plugin(Pipeline.Plugins.TelemetryPlugin)
-      {:ok, counts} = Pipeline.Plugin.RPC.call(:telemetry, :counts)
       {:ok, text} = Pipeline.Plugin.RPC.call(:telemetry, :prometheus)
 
-  `:counts` returns the executions of nodes by outcome and the number of completed pipelines, `:prometheus`
-  the same in the text format that Prometheus scrapes.
+  ## Prometheus
+
+  `:prometheus` returns the metrics of all instances of this VM in the text format 0.0.4 that Prometheus scrapes,
+  `:openmetrics` in that of OpenMetrics 1.0. Serve it from a route of the host:
+
+    * `pipeline_point_runs_total`, `…_failures_total`, `…_skips_total`, `…_refusals_total`, `…_answers_total` and
+      `pipeline_point_duration_seconds` (quantiles 0.5 and 0.99), with the labels `instance` and `point`
+    * `pipeline_hook_runs_total` and so on, with the labels `plugin`, `kind` and `hook` too, and `number` where a plugin has
+      several hooks of one kind and name on a point
+    * `pipeline_plugin_state`, always 1, with the labels `instance`, `plugin`, `version` and `state`
+    * `pipeline_node_executions_total`, `pipeline_node_duration_seconds` and `pipeline_completions_total`, of the runner
+      in this plugin's instance
+
+  ## StatsD
+
+      Pipeline.Plugin.Manager.load_plugin(Pipeline.Plugins.TelemetryPlugin, %{statsd: %{host: "127.0.0.1"}})
+
+  With `statsd:` the plugin sends what has been counted since the last time to a server by UDP: counters such as
+  `pipeline.point.runs`, and gauges such as `pipeline.hook.duration.p99` in milliseconds, tagged as DogStatsD has it. Its
+  fields are
+
+    * `:host` - by default `"127.0.0.1"`, and `:port`, by default 8125
+    * `:interval` - milliseconds, by default 10,000. What is left is sent when the plugin stops
+    * `:prefix` - of all names, by default `"pipeline"`
+    * `:tags` - a map of tags for all of them, by default none
+
+  ## Spans
 
   Each execution of a node is a span `[:pipeline, :node, :execution]`, and each completed pipeline an event
   `[:pipeline, :complete]`. If the host has `:telemetry`, they go through it. Otherwise they are events of
   `Pipeline.Events` with the payload `%{measurements: map, metadata: map}`; a span has the events
-  `[:pipeline, :node, :execution, :start | :stop | :exception]`.
+  `[:pipeline, :node, :execution, :start | :stop | :exception]`. `:counts` returns the executions of nodes by outcome and
+  the number of completed pipelines.
   """
 
   alias Pipeline.Plugin.Events
-  alias Pipeline.Plugins.TelemetryPlugin.{Counts, Span}
+  alias Pipeline.Plugins.TelemetryPlugin.{Counts, Instances, Metric, Span, Statsd}
 
   capability :telemetry, true
-  capability :metrics, [:prometheus]
+  capability :metrics, [:prometheus, :openmetrics, :statsd]
 
   hook :around, :execute_node do
     @doc false
@@ -59,21 +84,71 @@ defmodule Pipeline.Plugins.TelemetryPlugin do
   end
 
   @impl Pipeline.Plugin
-  def start(_config) do
-    Span.find_telemetry()
-    :ok = Events.subscribe(:telemetry, {__MODULE__, :node})
-    :ok = Events.subscribe(:telemetry, {__MODULE__, :pipeline})
-    {:ok, Counts.new()}
+  def config_schema do
+    [
+      statsd: [
+        type: :map,
+        doc: "The StatsD server to send to; by default none.",
+        keys: [
+          host: [type: :string, default: "127.0.0.1", doc: "Its name or address."],
+          port: [type: {:in, 1..65_535}, default: 8125, doc: "Its UDP port."],
+          interval: [type: :pos_integer, default: 10_000, doc: "Milliseconds between two sendings."],
+          prefix: [type: :string, default: "pipeline", doc: "What all names begin with."],
+          tags: [type: {:map, :any, :any}, default: %{}, doc: "Tags of everything that is sent."]
+        ]
+      ]
+    ]
   end
 
   @impl Pipeline.Plugin
-  def handle_event({__MODULE__, :node}, measured, counts), do: {:ok, Counts.add_node(counts, measured)}
-  def handle_event({__MODULE__, :pipeline}, _measured, counts), do: {:ok, Counts.add_pipeline(counts)}
+  def init(%{statsd: settings}) do
+    with {:ok, statsd} <- Statsd.open(settings) do
+      schedule(settings.interval)
+      {:ok, %{counts: Counts.new(), statsd: statsd, interval: settings.interval}}
+    end
+  end
+
+  def init(_config), do: {:ok, %{counts: Counts.new(), statsd: nil, interval: nil}}
 
   @impl Pipeline.Plugin
-  def handle_rpc(:counts, counts), do: {:reply, counts, counts}
-  def handle_rpc(:prometheus, counts), do: {:reply, Counts.to_prometheus(counts), counts}
-  def handle_rpc(other, counts), do: {:error, {:unknown_request, other}, counts}
+  def start(state) do
+    _ = Pipeline.Telemetry.find()
+    :ok = Events.subscribe(:telemetry, {__MODULE__, :node})
+    :ok = Events.subscribe(:telemetry, {__MODULE__, :pipeline})
+    {:ok, state}
+  end
+
+  @impl Pipeline.Plugin
+  def stop(%{statsd: nil}), do: :ok
+  def stop(%{statsd: statsd}), do: statsd |> Statsd.flush() |> Statsd.close()
+
+  @impl Pipeline.Plugin
+  def handle_event({__MODULE__, :node}, measured, state),
+    do: {:ok, update_in(state.counts, &Counts.add_node(&1, measured))}
+
+  def handle_event({__MODULE__, :pipeline}, _measured, state),
+    do: {:ok, update_in(state.counts, &Counts.add_pipeline/1)}
+
+  @impl Pipeline.Plugin
+  def handle_message({__MODULE__, :flush}, state) do
+    schedule(state.interval)
+    {:ok, update_in(state.statsd, &Statsd.flush/1)}
+  end
+
+  def handle_message(_other, state), do: {:ok, state}
+
+  @impl Pipeline.Plugin
+  def handle_rpc(:counts, state), do: {:reply, state.counts, state}
+
+  def handle_rpc(format, state) when format in [:prometheus, :openmetrics] do
+    metrics = Instances.metrics(Instances.measure()) ++ Counts.metrics(state.counts)
+    {:reply, Metric.expose(metrics, format), state}
+  end
+
+  def handle_rpc(:flush, %{statsd: %{}} = state), do: {:reply, :ok, update_in(state.statsd, &Statsd.flush/1)}
+  def handle_rpc(other, state), do: {:error, {:unknown_request, other}, state}
+
+  defp schedule(interval), do: Process.send_after(self(), {__MODULE__, :flush}, interval)
 
   # The plugin's own process adds up the counts while the pipeline goes on.
   defp count(context, metadata, outcome, started) do

@@ -38,4 +38,7 @@ defmodule Pipeline.Providers.Local do
 
   def generate(%{task: :summarise, input: input}, _config), do: {:error, {:not_text, input}}
   def generate(%{task: task}, _config), do: {:error, {:unsupported_task, task}}
+
+  @impl Pipeline.Provider
+  def models(_config), do: {:ok, ["textrank"]}
 end

@@ -11,13 +11,15 @@ defmodule Pipeline.Plugin.Config.Update do
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Config, Registry}
   alias Pipeline.Instance.Names
+  alias Pipeline.Secrets
 
   @open 0
   @taken 1
   @given_up 2
 
-  @enforce_keys [:config, :decision, :asked_by]
-  defstruct [:config, :decision, :asked_by]
+  # The configuration is in a function, so that a report of the process that has it in its mailbox does not show it.
+  @enforce_keys [:config, :secrets, :decision, :asked_by]
+  defstruct [:config, :secrets, :decision, :asked_by]
 
   @opaque t :: %__MODULE__{}
 
@@ -30,17 +32,29 @@ defmodule Pipeline.Plugin.Config.Update do
           | {:crashed, Plugin.plugin_id(), term}
           | {:too_large, Plugin.plugin_id()}
 
-  @doc "Updates a plugin and returns it as it is in the registry afterwards."
-  @spec run(Plugin.plugin_id(), map, timeout, atom) :: {:ok, map} | {:error, error}
-  def run(id, config, timeout, instance) do
+  @typedoc "What is asked for. `merge?` keeps the fields of the present configuration that are not given."
+  @type asked :: %{config: map, merge?: boolean, timeout: timeout}
+
+  @doc """
+  Updates a plugin and returns it as it is in the registry afterwards.
+
+  `prepare` is called with the plugin and the new configuration before the plugin is asked, and can refuse. Its value is
+  returned too.
+  """
+  @spec run(Plugin.plugin_id(), asked, atom, (map, map -> {:ok, prepared} | {:error, reason})) ::
+          {:ok, map, prepared} | {:error, error | reason}
+        when prepared: term, reason: term
+  def run(id, %{config: config, merge?: merge?, timeout: timeout}, instance, prepare) do
     info = Registry.info(Registry.owned(instance), id)
     pid = Names.whereis(instance, {:plugin, id})
 
     with :ok <- check_running(info, pid),
          :ok <- check_callback(info),
-         {:ok, config} <- Config.check(info.module, config, timeout),
-         :ok <- ask(pid, id, config, timeout) do
-      {:ok, Registry.info(Registry.owned(instance), id)}
+         config = if(merge?, do: merge(info.config, config), else: config),
+         {:ok, config, secrets} <- Config.check(info.module, config, timeout),
+         {:ok, prepared} <- prepare.(info, config),
+         :ok <- ask(pid, id, config, secrets, timeout) do
+      {:ok, Registry.info(Registry.owned(instance), id), prepared}
     end
   end
 
@@ -52,8 +66,31 @@ defmodule Pipeline.Plugin.Config.Update do
     if function_exported?(module, :update_config, 2), do: :ok, else: {:error, {:no_update_config, id}}
   end
 
-  defp ask(pid, id, config, timeout) do
-    update = %__MODULE__{config: config, decision: :atomics.new(1, []), asked_by: self()}
+  # A string names the field of the same text, as in a schema.
+  defp merge(old, given) do
+    names = for {field, _} <- old, is_atom(field), into: %{}, do: {Atom.to_string(field), field}
+
+    Enum.reduce(given, old, fn {key, value}, config ->
+      field = if is_map_key(old, key), do: key, else: Map.get(names, key, key)
+
+      case {config, value} do
+        {%{^field => %{} = before}, %{}} when not is_struct(before) and not is_struct(value) ->
+          %{config | field => merge(before, value)}
+
+        _ ->
+          Map.put(config, field, value)
+      end
+    end)
+  end
+
+  defp ask(pid, id, config, secrets, timeout) do
+    update = %__MODULE__{
+      config: fn -> config end,
+      secrets: secrets,
+      decision: :atomics.new(1, []),
+      asked_by: self()
+    }
+
     request = :gen_server.send_request(pid, {:update_config, update})
 
     case :gen_server.wait_response(request, timeout) do
@@ -77,7 +114,13 @@ defmodule Pipeline.Plugin.Config.Update do
   defp answer({:reply, answer}, _id), do: answer
   defp answer({:error, {reason, _server}}, id), do: {:error, {:crashed, id, reason}}
 
-  @doc "Called in the plugin's process. Returns the answer for the manager and the plugin's next state."
+  @doc "The secrets of the new configuration."
+  @spec secrets(t) :: Secrets.t() | nil
+  def secrets(%__MODULE__{secrets: secrets}), do: secrets
+
+  @doc """
+  Called in the plugin's process. Returns the answer for the manager and the plugin's next state.
+  """
   @spec take(t, module, Plugin.plugin_id(), atom, Plugin.state()) ::
           {:ok, answer :: :ok | {:error, term}, Plugin.state()} | {:bad_return, term}
   def take(%__MODULE__{} = update, module, id, instance, state) do
@@ -85,7 +128,7 @@ defmodule Pipeline.Plugin.Config.Update do
     if :atomics.get(update.decision, 1) == @given_up or not Process.alive?(update.asked_by) do
       {:ok, {:error, {:timeout, id}}, state}
     else
-      case module.update_config(update.config, state) do
+      case module.update_config(update.config.(), state) do
         {:ok, new_state} -> decide(update, id, instance, state, new_state)
         {:error, reason} -> {:ok, {:error, {:refused, reason}}, state}
         other -> {:bad_return, other}
@@ -98,10 +141,14 @@ defmodule Pipeline.Plugin.Config.Update do
 
     with true <- Process.alive?(update.asked_by),
          :ok <- :atomics.compare_exchange(update.decision, 1, @open, @taken),
-         {:ok, _} <- Registry.replace(registry, %{Registry.info(registry, id) | config: update.config}) do
+         {:ok, _} <- Registry.replace(registry, info(update, registry, id)) do
       {:ok, :ok, new_state}
     else
       _ -> {:ok, {:error, {:timeout, id}}, state}
     end
+  end
+
+  defp info(update, registry, id) do
+    Map.merge(Registry.info(registry, id), %{config: update.config.(), secrets: update.secrets})
   end
 end

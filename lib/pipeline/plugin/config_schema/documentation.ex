@@ -2,7 +2,7 @@ defmodule Pipeline.Plugin.ConfigSchema.Documentation do
   @moduledoc false
   # Renders a schema as a Markdown list.
 
-  alias Pipeline.Plugin.ConfigSchema.{Fields, Type}
+  alias Pipeline.Plugin.ConfigSchema.{Fields, Secret, Type}
 
   @spec of(keyword) :: String.t()
   def of(schema), do: schema |> lines("") |> Enum.join("\n")
@@ -32,7 +32,7 @@ defmodule Pipeline.Plugin.ConfigSchema.Documentation do
   defp required(options), do: if(options[:required], do: "required")
 
   defp default(options) do
-    case {Keyword.fetch(options, :default), options[:secret]} do
+    case {Keyword.fetch(options, :default), options[:secret] || Secret.within?(Fields.type(options))} do
       {:error, _} -> nil
       {{:ok, _default}, true} -> "with a default"
       {{:ok, default}, _} -> "by default `#{inspect(default)}`"

@@ -2,7 +2,7 @@ defmodule Pipeline.Plugin.ConfigSchema.Fields do
   @moduledoc false
   # Validates the fields of a map or a keyword list.
 
-  alias Pipeline.Plugin.ConfigSchema.{Problem, Type}
+  alias Pipeline.Plugin.ConfigSchema.{Problem, Secret, Type}
   alias Pipeline.Options
 
   @type result(value) :: {:ok, value} | {:error, [Problem.t()]}
@@ -29,9 +29,13 @@ defmodule Pipeline.Plugin.ConfigSchema.Fields do
   defp cast(schema, value, expected, path) do
     case pairs(value) do
       {:ok, pairs} -> pairs |> named(schema, path) |> cast_fields(schema, path)
-      :error -> {:error, [Problem.wrong(path, expected, value)]}
+      :error -> {:error, [Problem.wrong(path, expected, value) |> hide(Secret.within_fields?(schema))]}
     end
   end
+
+  # A value of the wrong shape can hold the secret all the same.
+  defp hide(problem, true), do: %{problem | got: nil}
+  defp hide(problem, false), do: problem
 
   defp pairs(value) when is_map(value) and not is_struct(value), do: {:ok, Map.to_list(value)}
   defp pairs(value), do: if(Keyword.keyword?(value), do: {:ok, value}, else: :error)

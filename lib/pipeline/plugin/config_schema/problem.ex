@@ -36,11 +36,13 @@ defmodule Pipeline.Plugin.ConfigSchema.Problem do
   @doc false
   # The path ends at the secret field: a key inside it can be part of the secret.
   @spec hide(t, path :: [term]) :: t
-  def hide(%__MODULE__{reason: reason} = problem, path) when reason in [:required, :schema] do
-    %{problem | path: path, got: nil}
-  end
+  def hide(%__MODULE__{reason: reason} = problem, path) when reason in [:required, :type],
+    do: %{problem | path: path, got: nil}
 
-  def hide(%__MODULE__{reason: :type} = problem, path), do: %{problem | path: path, got: nil}
+  # Its check can have put the value into the sentence.
+  def hide(%__MODULE__{reason: :schema} = problem, path),
+    do: %{problem | path: path, message: "its check failed", got: nil}
+
   def hide(%__MODULE__{} = problem, path), do: %{problem | path: path, message: "is wrong", got: nil}
 
   @doc false

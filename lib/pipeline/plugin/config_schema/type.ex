@@ -2,7 +2,7 @@ defmodule Pipeline.Plugin.ConfigSchema.Type do
   @moduledoc false
   # Checks and converts values, and describes types.
 
-  alias Pipeline.Plugin.ConfigSchema.{Fields, Problem}
+  alias Pipeline.Plugin.ConfigSchema.{Fields, Problem, Secret}
 
   @type t :: Pipeline.Plugin.ConfigSchema.type()
 
@@ -178,7 +178,10 @@ defmodule Pipeline.Plugin.ConfigSchema.Type do
   defp problems({:ok, _}), do: []
   defp problems({:error, problems}), do: problems
 
-  defp wrong(type, value, path), do: {:error, [Problem.wrong(path, describe(type), value)]}
+  defp wrong(type, value, path) do
+    problem = Problem.wrong(path, describe(type), value)
+    {:error, [if(Secret.within?(type), do: %{problem | got: nil}, else: problem)]}
+  end
 
   defp proper_list?(value), do: is_list(value) and not List.improper?(value)
 end

@@ -31,8 +31,11 @@ defmodule Pipeline.Plugin.Manager.Boot do
     end
   end
 
-  defp prepare(plugin, {good, wrong}) do
-    with {:ok, [candidate]} <- Candidate.prepare([plugin]),
+  defp prepare({module, config}, {good, wrong}) do
+    # It can be in a function, which keeps it out of reports.
+    config = if is_function(config, 0), do: config.(), else: config
+
+    with {:ok, [candidate]} <- Candidate.prepare([{module, config}]),
          :ok <- Candidate.check_new([candidate | good], %{}) do
       {[candidate | good], wrong}
     else

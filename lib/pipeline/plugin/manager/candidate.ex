@@ -2,17 +2,18 @@ defmodule Pipeline.Plugin.Manager.Candidate do
   @moduledoc false
   # A plugin on its way in: the module and its manifest, checked, what it is to be started with, and how far it has come.
 
-  alias Pipeline.Plugin.{Lifecycle, Error, Manifest, Restart}
+  alias Pipeline.Plugin.{Config, Lifecycle, Error, Manifest, Restart}
   alias Pipeline.Plugin.Resources.Limits
 
   @enforce_keys [:module, :manifest, :config, :info]
-  defstruct [:module, :manifest, :config, :info, limits: %{}, restart: %{}, known?: false, wave: 0]
+  defstruct [:module, :manifest, :config, :info, :secrets, limits: %{}, restart: %{}, known?: false, wave: 0]
 
   @type t :: %__MODULE__{
           module: module,
           manifest: Manifest.t(),
           config: map,
           info: Lifecycle.info(),
+          secrets: Pipeline.Secrets.t() | nil,
           limits: Limits.t(),
           restart: Restart.given(),
           known?: boolean,
@@ -86,7 +87,9 @@ defmodule Pipeline.Plugin.Manager.Candidate do
          :ok <- check_config(module, manifest, config) do
       limits = Map.merge(Limits.declared(module), Map.get(given, :limits, %{}))
       restart = Restart.merge(Restart.declared(module), Map.get(given, :restart, %{}))
-      info = manifest |> Lifecycle.discovered(:load, at) |> Map.merge(%{module: module, config: config})
+      secrets = Config.unchecked(module, config)
+      gets = %{module: module, config: config, secrets: secrets}
+      info = manifest |> Lifecycle.discovered(:load, at) |> Map.merge(gets)
       info = if given[:as], do: Map.put(info, :alias_of, own.id), else: info
 
       {:ok,
@@ -95,6 +98,7 @@ defmodule Pipeline.Plugin.Manager.Candidate do
          manifest: manifest,
          config: config,
          info: info,
+         secrets: secrets,
          limits: limits,
          restart: restart
        }}
@@ -136,7 +140,8 @@ defmodule Pipeline.Plugin.Manager.Candidate do
   end
 
   defp check_config(_module, _manifest, config) when is_map(config), do: :ok
-  defp check_config(module, manifest, config), do: error(module, manifest.id, {:invalid_config, config})
+
+  defp check_config(module, manifest, config), do: error(module, manifest.id, Config.no_map(config))
 
   defp check_id(%{module: module, manifest: %{id: id}}, ids, loaded) do
     cond do

@@ -11,7 +11,7 @@ defmodule Pipeline.Plugin.Manager.CodeUsers do
   @doc "The plugins with this module, in all instances, but for one."
   @spec others(module, user) :: [user]
   def others(module, but) do
-    for instance <- Enum.sort(Names.instances(:manager)),
+    for instance <- Names.instances(),
         %{id: id, module: ^module} <- plugins(instance),
         {instance, id} != but,
         do: {instance, id}

@@ -4,8 +4,9 @@ defmodule Pipeline.Plugin.Manager.Failure do
 
   alias Pipeline.Native
   alias Pipeline.Plugin
+  alias Pipeline.Hook.ChainStore
   alias Pipeline.Plugin.{Error, Events, Lifecycle, Log, Registry, StartPhase, Tree}
-  alias Pipeline.Plugin.Manager.{Hold, Operation, Retire, Retry, State}
+  alias Pipeline.Plugin.Manager.{Hold, Operation, Retire, Retry, State, UpgradeGuard}
 
   # Milliseconds that init/1 may take.
   @timeout 30_000
@@ -73,22 +74,43 @@ defmodule Pipeline.Plugin.Manager.Failure do
   end
 
   @doc "Starts a plugin that runs anew, for an operator."
-  @spec restart(Plugin.plugin_id(), caller :: pid) :: Operation.t()
-  def restart(id, caller) do
-    fn _state ->
-      {{[id], []}, &begin_restart(&1, id, caller)}
+  @spec restart(Plugin.plugin_id(), runs :: :go_on | :wait, caller :: pid) :: Operation.t()
+  def restart(id, runs, caller) do
+    fn state ->
+      # Of two operations that close a point, one does so after the other.
+      points = if runs == :wait, do: for(point <- points(id, state.instance), do: {:point, point}), else: []
+      {{[id | points], []}, &begin_restart(&1, id, runs, caller)}
     end
   end
 
-  defp begin_restart(state, id, caller) do
+  defp points(id, instance) do
+    for point <- ChainStore.points(instance),
+        Enum.any?(ChainStore.chain(instance, point).registrations, &(&1.plugin == id)),
+        do: point
+  end
+
+  defp begin_restart(state, id, runs, caller) do
     with :ok <- check_runs(id, state), :ok <- check_caller(caller, id, state) do
-      {:run, restarting(id), note_start(state, id)}
+      {:run, restarting(id, runs), note_start(state, id)}
     else
       error -> {:done, {error, []}, state}
     end
   end
 
-  defp restarting(id) do
+  # Runs of its points wait as in an upgrade. If the manager ends meanwhile, the keeper lets them go on.
+  defp restarting(id, :wait) do
+    fn context ->
+      keeper = UpgradeGuard.start(context.instance)
+      :ok = Operation.step(context, &lock(&1, id, keeper))
+      # The hooks of a plugin that cannot start are out before runs go on.
+      outcome = restarting(id, :go_on).(context)
+      :ok = Operation.step(context, &unlock(&1, keeper))
+      UpgradeGuard.release(keeper)
+      outcome
+    end
+  end
+
+  defp restarting(id, :go_on) do
     fn context ->
       case start(context, id) do
         :ok ->
@@ -101,6 +123,11 @@ defmodule Pipeline.Plugin.Manager.Failure do
     end
   end
 
+  defp lock(state, id, keeper) do
+    {ChainStore.lock(state.instance, points(id, state.instance), keeper), State.changed(state)}
+  end
+
+  defp unlock(state, keeper), do: {ChainStore.unlock(state.instance, keeper), State.changed(state)}
   @doc "Starts a plugin anew, if it runs, after one that it needs was."
   @spec restart_with(Plugin.plugin_id()) :: Operation.t()
   def restart_with(id) do

@@ -5,8 +5,9 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   require Logger
 
   alias Pipeline.Native
-  alias Pipeline.Hook.{ChainStore, ChainUpdate, Registration, Spec}
-  alias Pipeline.Plugin.{Dependents, Error}
+  alias Pipeline.Hook.{ChainStore, ChainUpdate, Definition, Registration, Spec}
+  alias Pipeline.Plugin.Config.Reference
+  alias Pipeline.Plugin.{Dependents, Error, Handle, Registry}
   alias Pipeline.Plugin.Manager.{Candidate, Operation, State}
 
   # More than one can sensibly have; what is above would only mix with the next plugin's.
@@ -153,41 +154,111 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   end
 
   # A plugin keeps its place among others when it comes back, or as another version.
-  defp registrations(%{module: module, manifest: manifest, info: %{order: order}}) do
-    module
-    |> declared_hooks()
-    |> Enum.with_index(order * @hooks_of_a_plugin)
-    |> Enum.reduce_while({:ok, []}, fn {options, sequence}, {:ok, registrations} ->
-      case call(module, options) do
-        {:ok, call} ->
-          registration = Registration.new(options, manifest.id, sequence, call)
-          {:cont, {:ok, [%{registration | version: manifest.version} | registrations]}}
+  defp registrations(%{module: module, manifest: %{id: id} = manifest, config: config, info: info}) do
+    # The chain adds the instance.
+    handle = %Handle{id: id, instance: nil, config: config}
 
-        error ->
-          {:halt, error}
+    collect(numbered(module, info), fn {options, sequence} ->
+      with {:ok, call} <- call(module, options, config) do
+        handle = if takes_handle?(call, options.kind), do: handle
+        registration = Registration.new(with_condition(options, module), id, sequence, call, handle)
+        {:ok, %{registration | version: manifest.version, secrets: &__MODULE__.secrets/2}}
+      end
+    end)
+  end
+
+  defp numbered(module, %{order: order}),
+    do: module |> declared_hooks() |> Enum.with_index(order * @hooks_of_a_plugin)
+
+  # The values that a function returns for the elements of a list, or its first error.
+  defp collect(list, fun) do
+    Enum.reduce_while(list, {:ok, []}, fn element, {:ok, collected} ->
+      case fun.(element) do
+        {:ok, value} -> {:cont, {:ok, [value | collected]}}
+        {:error, sentence} -> {:halt, {:error, sentence}}
       end
     end)
     |> case do
-      {:ok, registrations} -> {:ok, Enum.reverse(registrations)}
+      {:ok, collected} -> {:ok, Enum.reverse(collected)}
       error -> error
     end
+  end
+
+  defp takes_handle?(call, kind), do: is_function(call, Definition.arity(kind) + 1)
+
+  defp with_condition(%{when: name} = options, module) when is_atom(name) and name != nil,
+    do: %{options | when: Function.capture(module, name, 1)}
+
+  defp with_condition(options, _module), do: options
+  @doc false
+  # Those that it has when a hook fails: it can have got another configuration meanwhile.
+  @spec secrets(term, Pipeline.Plugin.plugin_id()) :: Pipeline.Secrets.t() | nil
+  def secrets(instance, id) do
+    with %{secrets: secrets} <- Registry.info(Registry.owned(instance), id), do: secrets, else: (_ -> nil)
+  rescue
+    # The instance has ended.
+    ArgumentError -> nil
   end
 
   defp declared_hooks(module) do
     if function_exported?(module, :__hooks__, 0), do: module.__hooks__(), else: []
   end
 
-  defp call(_module, %{native: {_library, _name}} = options), do: Native.Hook.configure(options)
-
-  defp call(module, %{fun: fun, kind: kind, point: point}) do
-    arity = Pipeline.Hook.Definition.arity(kind)
-
-    if function_exported?(module, fun, arity) do
-      {:ok, Function.capture(module, fun, arity)}
-    else
-      {:error,
-       "the #{inspect(kind)} hook on #{inspect(point)} is #{fun}/#{arity}, which #{inspect(module)} does not define"}
+  defp call(_module, %{native: {_library, name}} = options, config) do
+    case Reference.resolve(options.config, config) do
+      {:ok, resolved} -> Native.Hook.configure(%{options | config: resolved})
+      {:error, sentence} -> {:error, "the config of the native hook #{inspect(name)} is wrong: #{sentence}"}
     end
+  end
+
+  defp call(module, %{fun: fun, kind: kind, point: point}, _config) do
+    [arity | _] = arities = Definition.arities(kind)
+
+    case Enum.find(arities, &function_exported?(module, fun, &1)) do
+      nil ->
+        {:error,
+         "the #{inspect(kind)} hook on #{inspect(point)} is #{fun}/#{arity}, which #{inspect(module)} does not define"}
+
+      found ->
+        {:ok, Function.capture(module, fun, found)}
+    end
+  end
+
+  @doc "The native hooks of a plugin that refer to its configuration, made for another one: by their sequence number."
+  @spec native(map, config :: map) :: {:ok, %{non_neg_integer => Native.Hook.t()}} | {:error, reason :: term}
+  def native(%{module: module} = info, config) do
+    referring =
+      for {options, sequence} <- numbered(module, info),
+          Reference.any?(options.config),
+          do: {options, sequence}
+
+    result =
+      collect(referring, fn {options, sequence} ->
+        with {:ok, call} <- call(module, options, config), do: {:ok, {sequence, call}}
+      end)
+
+    case result do
+      {:ok, calls} -> {:ok, Map.new(calls)}
+      {:error, sentence} -> {:error, {:invalid_hook, sentence}}
+    end
+  end
+
+  @doc """
+  The chains with the hooks of a plugin made for the configuration that it has now.
+
+  Hooks keep their counters and circuits.
+  """
+  @spec reconfigure(map, %{non_neg_integer => Native.Hook.t()}, instance :: term) :: ChainUpdate.t()
+  def reconfigure(%{id: id, config: config}, native, instance) do
+    handle = %Handle{id: id, instance: instance, config: config}
+
+    ChainUpdate.map(instance, fn
+      %Registration{plugin: ^id, sequence: sequence} = hook ->
+        %{hook | handle: hook.handle && handle, call: Map.get(native, sequence, hook.call)}
+
+      hook ->
+        hook
+    end)
   end
 
   # The plugin's own spec binds it in everything; the host's where it declares the point.

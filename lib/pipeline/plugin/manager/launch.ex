@@ -80,6 +80,7 @@ defmodule Pipeline.Plugin.Manager.Launch do
 
     gets = %{
       config: candidate.config,
+      secrets: candidate.secrets,
       limits: Limits.effective(instance, candidate.limits),
       loaded_at: at,
       phase: StartPhase.new()

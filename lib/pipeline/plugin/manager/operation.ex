@@ -6,6 +6,7 @@ defmodule Pipeline.Plugin.Manager.Operation do
   # All that runs code of a plugin, or waits, is done in a task. The task changes plugins and chains by steps, which the
   # manager takes for it one at a time. It is linked to the manager, so neither outlives the other.
 
+  alias Pipeline.Hook.Drain
   alias Pipeline.Instance.Names
   alias Pipeline.Plugin.Manager.{Locks, State}
 
@@ -47,6 +48,19 @@ defmodule Pipeline.Plugin.Manager.Operation do
   @doc "Called in a task: has the manager take a step."
   @spec step(context, (State.t() -> {result, State.t()})) :: result when result: term
   def step(%{manager: manager}, fun), do: GenServer.call(manager, {:step, fun}, :infinity)
+
+  @doc """
+  Called in a task: waits for the runs on some chains, but not for those of one process.
+
+  The processes of operations know these chains too, and are in no run.
+  """
+  @spec await_runs(context, [Drain.t()], timeout :: non_neg_integer, pid) :: :ok | {:still_running, [pid]}
+  def await_runs(_context, [], _timeout, _but), do: :ok
+
+  def await_runs(%{manager: manager, instance: instance}, drains, timeout, but) do
+    tasks = Task.Supervisor.children(Names.via(instance, :operations))
+    Drain.await(drains, timeout, but: [but], outside: [manager | tasks])
+  end
 
   @doc "Called by a manager before it begins: ends the tasks that one before it has left."
   @spec end_all(term) :: :ok

@@ -3,10 +3,10 @@ defmodule Pipeline.Plugin.Manager.Parts do
   # The parts that an instance with a plugin manager is made of.
 
   alias Pipeline.Events.Record
-  alias Pipeline.Hook.{Budget, ChainStore}
+  alias Pipeline.Hook.{Budget, ChainStore, Sampling}
   alias Pipeline.Instance
   alias Pipeline.Instance.Names
-  alias Pipeline.Plugin.{Distribution, Registry, Resources, Terminator}
+  alias Pipeline.Plugin.{Distribution, Packages, Registry, Resources, Terminator}
   alias Pipeline.Plugin.Manager.{BootPending, Server}
   alias Pipeline.Plugin.Resources.Limits
 
@@ -20,8 +20,10 @@ defmodule Pipeline.Plugin.Manager.Parts do
       first: first,
       published: [
         {Distribution, opts[:cluster]},
+        {Packages, opts[:packages]},
         {Registry, nil},
         {Budget, opts[:hook_budget]},
+        {Sampling, opts[:telemetry]},
         {ChainStore, opts[:hooks]},
         {Limits, opts[:limits] || %{}},
         {BootPending, for({module, _config} <- opts[:plugins] || [], do: module)},

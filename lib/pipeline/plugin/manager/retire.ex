@@ -4,7 +4,7 @@ defmodule Pipeline.Plugin.Manager.Retire do
   # are over, the processes, each before those it needs.
 
   alias Pipeline.Foreign
-  alias Pipeline.Hook.{Chain, Drain}
+  alias Pipeline.Hook.Chain
   alias Pipeline.Instance.Names
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Dependents, Lifecycle, Log, Tree}
@@ -117,10 +117,10 @@ defmodule Pipeline.Plugin.Manager.Retire do
 
   # When runs take too long the hooks are put back, and `undo` has the rest as it was.
   defp begin(state, leaving, patience, caller, undo) do
-    ids = for {id, _, _} <- running(state, leaving), do: id
     {state, before} = drain(state, running(state, leaving))
     key = make_ref()
     state = put_in(state.prepared[key], %{before: before, changes: state.changes})
+    ids = for {id, _, _} <- leaving, do: id
     drains = for {_point, chain} <- before, drain <- Chain.drains(chain, ids), do: drain
     {:run, draining(leaving, key, drains, patience, caller, undo), state}
   end
@@ -129,7 +129,7 @@ defmodule Pipeline.Plugin.Manager.Retire do
   defp draining(leaving, key, drains, patience, caller, undo) do
     fn context ->
       # A run whose hook asks for it cannot be waited for.
-      case await(drains, patience, caller) do
+      case await(context, drains, patience, caller) do
         :ok ->
           for {id, _, _} <- leaving, do: :ok = Tree.stop(context.instance, id)
           {Operation.step(context, &{:ok, gone(without(&1, key), leaving)}), []}
@@ -143,8 +143,8 @@ defmodule Pipeline.Plugin.Manager.Retire do
 
   defp without(state, key), do: %{state | prepared: Map.delete(state.prepared, key)}
 
-  defp await(drains, {timeout, force?}, caller) do
-    with {:still_running, pids} when force? <- Drain.await(drains, timeout, but: [caller]) do
+  defp await(context, drains, {timeout, force?}, caller) do
+    with {:still_running, pids} when force? <- Operation.await_runs(context, drains, timeout, caller) do
       for pid <- pids, do: Process.exit(pid, :kill)
       :ok
     end
@@ -246,6 +246,7 @@ defmodule Pipeline.Plugin.Manager.Retire do
 
   defp forget(state, ids) do
     Enum.reduce(ids, state, fn id, state ->
+      Plugin.Telemetry.plugin(:unloaded, state.plugins[id], state.instance)
       state = State.delete(state, id)
       Plugin.Events.emit(:plugin_unloaded, %{id: id}, instance: state.instance)
       state

@@ -6,6 +6,8 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   use GenServer
 
+  require Logger
+
   alias Pipeline.Hook.ChainStore
   alias Pipeline.Instance.{Names, PublishedState}
   alias Pipeline.Plugin.{Dependents, Restart, Store}
@@ -77,12 +79,20 @@ defmodule Pipeline.Plugin.Manager.Server do
   def handle_continue({:begin, plugins}, state) do
     {state, operations} = Recovery.run(state)
     state = state.instance |> ChainStore.traces() |> Enum.reduce(state, &watch/2)
-    boot = if PublishedState.configured?(state.instance), do: [], else: [Boot.operation(plugins)]
-    {released, state} = if boot == [], do: Hold.release(%{state | news?: true}), else: {[], state}
+    configured? = PublishedState.configured?(state.instance)
+    boot = if configured?, do: [], else: [Boot.operation(plugins)]
+
+    {released, state} =
+      if configured?,
+        do: Hold.release(%{note_stopped_again(state) | news?: true}),
+        else: {[], state}
+
     {:noreply, Operations.start(state, operations ++ boot ++ released, nil, @start)}
   end
 
   @impl GenServer
+  def handle_call({:hidden, request}, from, state), do: handle_call(request.(), from, state)
+
   def handle_call(:await_ready, from, state) do
     case Operations.join(state, @start, from) do
       {:ok, state} -> {:noreply, state}
@@ -116,11 +126,10 @@ defmodule Pipeline.Plugin.Manager.Server do
     do: Retire.stop(id, target, reason, patience, caller)
 
   defp operation({:enable, id}, _caller), do: Start.enable(id)
-  defp operation({:restart, id}, caller), do: Failure.restart(id, caller)
+  defp operation({:restart, id, runs}, caller), do: Failure.restart(id, runs, caller)
   defp operation({:upgrade, id, target, opts}, caller), do: Upgrade.operation(id, target, opts, caller)
 
-  defp operation({:update_config, id, config, timeout}, caller),
-    do: Configure.operation(id, config, timeout, caller)
+  defp operation({:update_config, id, update}, caller), do: Configure.operation(id, update, caller)
 
   @impl GenServer
   def handle_info({:operation, reference, outcome}, state),
@@ -160,6 +169,35 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   def handle_info(_message, state), do: {:noreply, state}
 
+  # From Elixir 1.17 on GenServer knows this callback of OTP 25. What it does not show are configurations.
+  if {:format_status, 1} in GenServer.behaviour_info(:callbacks), do: @impl(GenServer)
+  @doc false
+  @spec format_status(map) :: map
+  def format_status(%{state: %State{} = state} = status), do: %{status | state: State.shown(state)}
+  def format_status(status), do: status
+
   # A trace is over when its process has ended.
   defp watch(trace, state), do: put_in(state.traces[Process.monitor(trace.pid)], trace)
+
+  # After a crash: the store may have been torn since it was written.
+  defp note_stopped_again(state) do
+    lost =
+      for {id, %{state: :stopped, history: [%{reason: reason} | _]}} <- state.plugins,
+          not State.disabled?(state, id),
+          do: {id, reason}
+
+    Enum.reduce(lost, state, fn {id, reason}, state ->
+      case State.note_disabled(state, id, {:disabled, reason}) do
+        {:ok, state} ->
+          state
+
+        {:error, error} ->
+          Logger.error(
+            "plugin #{inspect(id)} is stopped, and will start with the VM: " <> Exception.message(error)
+          )
+
+          state
+      end
+    end)
+  end
 end

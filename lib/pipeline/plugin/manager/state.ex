@@ -55,6 +55,12 @@ defmodule Pipeline.Plugin.Manager.State do
     Map.filter(plugins, fn {_id, info} -> info.state == :started end)
   end
 
+  @doc "As tools show it, without secrets: what operations have prepared holds configurations."
+  @spec shown(t) :: t
+  def shown(%__MODULE__{plugins: plugins} = state) do
+    %{state | plugins: Map.new(plugins, fn {id, info} -> {id, Registry.public(info)} end), prepared: %{}}
+  end
+
   @doc "The ids of the plugins in a state."
   @spec in_state(t, Lifecycle.state()) :: [Plugin.plugin_id()]
   def in_state(%__MODULE__{plugins: plugins}, wanted) do
@@ -170,5 +176,10 @@ defmodule Pipeline.Plugin.Manager.State do
     {monitor, trees} = Map.pop(state.trees, id)
     if monitor, do: Process.demonitor(monitor, [:flush])
     %{state | trees: trees}
+  end
+
+  defimpl Inspect do
+    alias Pipeline.Plugin.Manager.State
+    def inspect(state, opts), do: Inspect.Any.inspect(State.shown(state), opts)
   end
 end

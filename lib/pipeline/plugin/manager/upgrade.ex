@@ -2,7 +2,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   @moduledoc false
   # A plugin that runs becomes another version of itself: code, state, hooks and manifest, or none of them.
 
-  alias Pipeline.Hook.{Chain, ChainStore, Drain}
+  alias Pipeline.Hook.{Chain, ChainStore}
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Config, Events, Lifecycle, Error, Loader, Log, Wrapper}
   alias Pipeline.Instance.Names
@@ -118,14 +118,16 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   defp change(context, %{id: id} = old, code, keeper, upgrade, opts) do
     drains = Operation.step(context, &lock(&1, id, keeper))
 
-    with :ok <- await(drains, opts) do
+    with :ok <- await(context, drains, opts) do
       NewCode.load(code, fn -> swap(context, old, code, keeper, upgrade, opts) end)
     end
   end
 
   defp lock(%State{instance: instance} = state, id, keeper) do
     points = points(id, instance)
+
     drains = for point <- points, drain <- Chain.drains(ChainStore.chain(instance, point), [id]), do: drain
+
     :ok = ChainStore.lock(instance, points, keeper)
     {drains, state}
   end
@@ -140,8 +142,8 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
         do: point
   end
 
-  defp await(drains, opts) do
-    with {:still_running, pids} <- Drain.await(drains, opts.drain_timeout, but: [opts.caller]) do
+  defp await(context, drains, %{drain_timeout: timeout, caller: caller}) do
+    with {:still_running, pids} <- Operation.await_runs(context, drains, timeout, caller) do
       {:error, {:still_running, pids}}
     end
   end
@@ -198,7 +200,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   # What the new version says of its limits counts, and for the rest what the old one had.
   defp info(candidate, old) do
     limits = Map.merge(old.limits, Limits.declared(candidate.module))
-    Map.merge(candidate.info, %{config: candidate.config, limits: limits})
+    Map.merge(candidate.info, %{config: candidate.config, secrets: candidate.secrets, limits: limits})
   end
 
   # All plugins with the module would have the new code, and the old state.

@@ -7,7 +7,7 @@ defmodule Pipeline.Plugin.Resources.Monitor do
 
   require Logger
 
-  alias Pipeline.Plugin.{Events, Log, Registry}
+  alias Pipeline.Plugin.{Events, Log, Recompiled, Registry}
   alias Pipeline.Instance.Names
   alias Pipeline.Plugin.Resources.{Action, Limits, Track, Usage}
 
@@ -63,10 +63,12 @@ defmodule Pipeline.Plugin.Resources.Monitor do
       # monitor of a process => {:plugin, track as it began}, or {:action, pid} of the plugin's process that it deals with
       monitors: %{},
       # pids of plugins for which an action is running
-      busy: MapSet.new()
+      busy: MapSet.new(),
+      # Of plugins that run, in development.
+      code: %{}
     }
 
-    {:ok, schedule(find(state))}
+    {:ok, state |> find() |> recompiled() |> schedule()}
   end
 
   # Plugins that an earlier monitor watched. Their start times are unknown.
@@ -85,7 +87,7 @@ defmodule Pipeline.Plugin.Resources.Monitor do
 
   def handle_call(:sample, _from, state) do
     {exceeded, state} = look(state)
-    {:reply, exceeded, state}
+    {:reply, exceeded, recompiled(state)}
   end
 
   def handle_call({:known, ids}, _from, state) do
@@ -97,7 +99,7 @@ defmodule Pipeline.Plugin.Resources.Monitor do
   @impl GenServer
   def handle_info(:sample, state) do
     {_exceeded, state} = look(state)
-    {:noreply, schedule(state)}
+    {:noreply, state |> recompiled() |> schedule()}
   end
 
   def handle_info({:DOWN, monitor, :process, _pid, reason}, state) do
@@ -161,6 +163,12 @@ defmodule Pipeline.Plugin.Resources.Monitor do
 
   defp keep(state, id, false), do: %{state | plugins: Map.delete(state.plugins, id)}
   defp keep(state, id, track), do: %{state | plugins: Map.put(state.plugins, id, track)}
+
+  defp recompiled(state) do
+    if Recompiled.look?(),
+      do: %{state | code: Recompiled.look(state.code, state.instance)},
+      else: state
+  end
 
   # Sampling
 

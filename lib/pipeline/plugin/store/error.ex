@@ -4,7 +4,7 @@ defmodule Pipeline.Plugin.Store.Error do
 
     * `:step` - `:read`, `:directory` (it cannot be made), `:write` (beside the file), `:rename` (into place),
       or `:set_aside` (a file that is not a store cannot be renamed)
-    * `:reason` - a POSIX error as `:file` returns it, such as `:eacces`
+    * `:reason` - a POSIX error as `:file` returns it, such as `:eacces`; `:einval` for what is not a regular file
     * `:path` - the file
   """
 
@@ -20,7 +20,7 @@ defmodule Pipeline.Plugin.Store.Error do
 
   @impl Exception
   def message(%{path: path, step: step, reason: reason}) do
-    "the plugin store #{path} cannot be #{failed(step)}: #{text(reason)}. #{advice(reason)}"
+    "the plugin store #{Pipeline.Foreign.path(path)} cannot be #{failed(step)}: #{text(reason)}. #{advice(reason)}"
   end
 
   # For a tuple, `:file.format_error/1` would call the module that it names.
@@ -34,6 +34,8 @@ defmodule Pipeline.Plugin.Store.Error do
   defp failed(:set_aside), do: "used, it is not a store and cannot be renamed"
 
   defp advice(:eisdir), do: "Name a file in store:, not a directory"
+
+  defp advice(:einval), do: "Name a regular file in store:, not a device or a pipe"
 
   defp advice(_reason),
     do: "Name a file in store: that the user of the VM can read and write, in such a directory"

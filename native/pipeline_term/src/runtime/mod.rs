@@ -10,7 +10,7 @@ mod tokio_runtime;
 
 pub use cancellation::Cancellation;
 pub use job_queue::JobQueueError;
-pub use tokio_runtime::{NoRuntime, run_in_background};
+pub use tokio_runtime::{NoRuntime, run_in_background, spawn};
 
 pub(crate) use job_queue::{JobId, JobQueue};
 pub(crate) use pending_call::PendingCall;

@@ -1,8 +1,10 @@
 use super::{JobQueue, JobQueueError};
+use std::future::Future;
 use std::sync::LazyLock;
 use std::thread::available_parallelism;
 use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::AbortHandle;
 
 /// Resolution recurses in places, and hooks call what they like; this is as much as a main thread has. Only
 /// pages that are touched take memory.
@@ -48,4 +50,12 @@ pub(crate) fn runtime() -> Result<&'static Runtime, NoRuntime> {
 /// When the system gave no threads for the runtime.
 pub fn run_in_background(work: impl FnOnce() + Send + 'static) -> Result<(), JobQueueError> {
     BACKGROUND.submit(Box::new(work)).map(|_| ())
+}
+
+/// Runs a future on the library's runtime, which other futures share: it must not block its thread.
+///
+/// # Errors
+/// When the system gave no threads for the runtime.
+pub fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Result<AbortHandle, NoRuntime> {
+    Ok(runtime()?.spawn(future).abort_handle())
 }

@@ -18,3 +18,4 @@ mod retry;
 mod schema_work;
 mod summarise;
 mod template;
+mod work_limit;

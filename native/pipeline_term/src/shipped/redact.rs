@@ -1,18 +1,19 @@
 use super::fields::fields;
+use super::work_limit::WorkLimit;
 use crate::context::{Path, TermContext};
 use crate::failure::Failure;
 use crate::hook::{ConfigError, Description, Field, Flow, NativeHook, Phase};
 use regex_automata::meta::{BuildError, Regex};
 use regex_automata::util::syntax;
 use serde::Deserialize;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use thiserror::Error;
 
 /// `redact`: replaces what matches any of its patterns, all of them searched for in one pass.
 ///
 /// One search takes time in proportion to the text times the patterns, whatever they are. All of them together may take
 /// the square of the text: `.*x|a` looks through the rest of the text for each `a`. So a text of more than some kilobytes
-/// is searched on a dirty scheduler, and not for longer than [`TIME`]. It works on bytes, so that a binary need not be
+/// is searched on a dirty scheduler, and does not compute for longer than [`TIME`]. It works on bytes, so that a binary need not be
 /// UTF-8.
 struct Redact {
     fields: Vec<Path>,
@@ -154,13 +155,15 @@ impl Redact {
         let most = text.len() + MAX_GROWTH;
         let mut redacted = Vec::new();
         let mut done = 0;
-        let mut until = None;
+        let mut limit = None;
         for (number, found) in self.patterns.find_iter(text).enumerate() {
             if number == 0 {
                 redacted.reserve(text.len());
             } else if number % 16 == 0 {
-                let now = Instant::now();
-                if now > *until.get_or_insert(now + TIME) {
+                if limit
+                    .get_or_insert_with(|| WorkLimit::new(TIME))
+                    .is_used_up()
+                {
                     return Err(RunError::Time { at: at.clone() });
                 }
             }
@@ -212,7 +215,7 @@ crate: no look-around and no back-references. The text may be any binary.
 
 One search takes time in proportion to the text, but many matches can take the square of it: `.*x|a` looks through the
 rest of the text for each `a`. A text of more than 4 KiB is therefore searched on a dirty scheduler, and a field whose
-search takes more than 2 seconds fails the run. Large patterns, such as `\w{1,100}`, lower both limits: that of 4 KiB, and
+search computes for more than 2 seconds fails the run. Large patterns, such as `\w{1,100}`, lower both limits: that of 4 KiB, and
 that of the longest text, which is 64 MiB for small ones.",
         fields: &[
             Field::optional(
@@ -241,7 +244,7 @@ that of the longest text, which is 64 MiB for small ones.",
         ],
         returns: "The context with the fields redacted; fields that are not there are passed over.",
         refuses: &[
-            "Fails if a field holds anything but a binary, has more bytes than its patterns are searched for in, takes more than 2 seconds, or becomes more than 16 MiB longer. The text is never handed on as it was.",
+            "Fails if a field holds anything but a binary, has more bytes than its patterns are searched for in, computes for more than 2 seconds, or becomes more than 16 MiB longer. The text is never handed on as it was.",
         ],
         example: r#"iex> config = %{field: :prompt, patterns: ["[0-9]{3}-[0-9]{2}-[0-9]{4}", "[^ @]+@[^ @]+"], replacement: "***"}
 iex> Pipeline.Hook.Manager.run_hook({:native, :redact, config}, %{prompt: "Ada, 123-45-6789, ada@example.org"})

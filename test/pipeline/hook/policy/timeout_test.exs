@@ -5,7 +5,7 @@ defmodule Pipeline.Hook.TimeoutTest do
 
   @long 60_000
 
-  for kind <- [:before, :after, :replace] do
+  for kind <- [:before, :after, :replace, :around] do
     @kind kind
 
     test "a #{kind} hook that takes too long is killed and fails with :timeout", %{instance: instance} do
@@ -245,5 +245,32 @@ defmodule Pipeline.Hook.TimeoutTest do
   defp reporting(context, next, test, name) do
     send(test, {name, self()})
     next.(context)
+  end
+
+  defmodule Points do
+    use Pipeline.Hook.Spec
+    for mode <- [:first, :collect, :notify], do: hookpoint(mode, mode: mode)
+  end
+
+  @tag hooks: Points
+  test "a listener has one too", %{instance: instance} do
+    module =
+      plugin id: :listening do
+        for mode <- [:first, :collect, :notify] do
+          hook :listen, mode, fun: :slow, timeout: 20, on_error: :skip
+          hook :listen, mode, fun: :quick, timeout: 60_000
+        end
+
+        def slow(_context), do: receive(do: (:never -> :ok))
+        def quick(test), do: {self() != test, Process.get(:"$callers")}
+      end
+
+    {:ok, :listening} = Manager.load_plugin(module, %{}, instance: instance)
+    quick = {true, [self()]}
+    assert Hook.run(instance, :first, self(), nil) == {:ok, quick}
+    assert Hook.run(instance, :collect, self(), nil) == {:ok, [quick]}
+    assert Hook.run(instance, :notify, self(), nil) == :ok
+    assert [%{failures: 1, skips: 1}, %{failures: 0}] = Hook.stats(:notify, instance: instance).hooks
+    refute_received _
   end
 end

@@ -121,7 +121,7 @@ defmodule Pipeline.Plugin.Config.UpdateTest do
     assert Exception.message(error) ==
              "could not configure plugin :chat: its configuration is invalid: retries: expected a positive integer, got: 0"
 
-    assert {:error, %Error{reason: {:invalid_config, :nonsense}}} =
+    assert {:error, %Error{reason: {:invalid_config, [%Problem{path: [], reason: :type, got: nil}]}}} =
              Manager.update_config(:chat, :nonsense, opts)
 
     assert_unchanged(opts)

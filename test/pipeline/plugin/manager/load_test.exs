@@ -204,7 +204,7 @@ defmodule Pipeline.Plugin.Manager.LoadTest do
     test "refuses a configuration that is no map, and unknown options", %{instance: instance} do
       module = plugin([id: :alpha], do: nil)
 
-      assert {:error, %Error{reason: {:invalid_config, :nonsense}}} =
+      assert {:error, %Error{reason: {:invalid_config, [%{path: [], reason: :type, got: nil}]}}} =
                Manager.load_plugin(module, :nonsense, instance: instance)
 
       assert_raise ArgumentError,

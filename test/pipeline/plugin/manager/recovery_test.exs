@@ -73,7 +73,7 @@ defmodule Pipeline.Plugin.Manager.RecoveryTest do
     assert_receive {:init, :first, again} when again != before, 20_000
     send(waiting, :go)
     assert_receive {:start, :first, ^again}, 20_000
-    assert Task.await(load) == {:ok, [:first, :second]}
+    assert Task.await(load, 20_000) == {:ok, [:first, :second]}
 
     assert [%{id: :first, state: :started, pid: ^again}, %{state: :started}] =
              Manager.list_plugins(instance: instance)

@@ -2,6 +2,8 @@ defmodule Pipeline.Plugins.TelemetryPlugin.Counts do
   @moduledoc false
   # Counts the executions of nodes by outcome, their time, and the completed pipelines.
 
+  alias Pipeline.Plugins.TelemetryPlugin.Metric
+
   defstruct nodes: %{}, pipelines: 0
 
   @type t :: %__MODULE__{
@@ -24,44 +26,34 @@ defmodule Pipeline.Plugins.TelemetryPlugin.Counts do
   @spec add_pipeline(t) :: t
   def add_pipeline(%__MODULE__{} = counts), do: %{counts | pipelines: counts.pipelines + 1}
 
-  @doc """
-  The [text format](https://prometheus.io/docs/instrumenting/exposition_formats/) of Prometheus, version
-  0.0.4.
-  """
-  @spec to_prometheus(t) :: String.t()
-  def to_prometheus(%__MODULE__{} = counts) do
-    nodes = Enum.sort(counts.nodes)
+  @spec metrics(t) :: [Metric.t()]
+  def metrics(%__MODULE__{} = counts) do
+    nodes =
+      for {{node, type, outcome}, counted} <- Enum.sort(counts.nodes),
+          do: {[node: node, type: type, outcome: outcome], counted}
 
-    IO.iodata_to_binary([
-      head("pipeline_node_executions_total", "Executions of nodes.", "counter"),
-      for({key, {count, _}} <- nodes, do: line("pipeline_node_executions_total", key, count)),
-      head("pipeline_node_duration_seconds", "Time in nodes, hooks inside the span included.", "summary"),
-      for {key, {count, microseconds}} <- nodes do
-        [
-          line("pipeline_node_duration_seconds_sum", key, microseconds / 1_000_000),
-          line("pipeline_node_duration_seconds_count", key, count)
-        ]
-      end,
-      head("pipeline_completions_total", "Pipelines that ran to their end.", "counter"),
-      ["pipeline_completions_total ", Integer.to_string(counts.pipelines), "\n"]
-    ])
-  end
-
-  defp head(name, help, type), do: ["# HELP ", name, " ", help, "\n# TYPE ", name, " ", type, "\n"]
-
-  defp line(name, {node, type, outcome}, value) do
-    labels =
-      Enum.map_intersperse([node: node, type: type, outcome: outcome], ",", fn {label, value} ->
-        [Atom.to_string(label), "=\"", escape(text(value)), "\""]
-      end)
-
-    [name, "{", labels, "} ", to_string(value), "\n"]
-  end
-
-  defp text(value) when is_atom(value) or is_binary(value), do: to_string(value)
-  defp text(value), do: Pipeline.Foreign.term(value)
-
-  defp escape(text) do
-    text |> String.replace("\\", "\\\\") |> String.replace("\"", "\\\"") |> String.replace("\n", "\\n")
+    [
+      %Metric{
+        name: "pipeline_node_executions",
+        help: "Executions of nodes.",
+        type: :counter,
+        samples: for({labels, {count, _}} <- nodes, do: {"_total", labels, count})
+      },
+      %Metric{
+        name: "pipeline_node_duration_seconds",
+        help: "Time in nodes, hooks inside the span included.",
+        type: :summary,
+        samples:
+          Enum.flat_map(nodes, fn {labels, {count, microseconds}} ->
+            [{"_sum", labels, microseconds / 1_000_000}, {"_count", labels, count}]
+          end)
+      },
+      %Metric{
+        name: "pipeline_completions",
+        help: "Pipelines that ran to their end.",
+        type: :counter,
+        samples: [{"_total", [], counts.pipelines}]
+      }
+    ]
   end
 end

@@ -27,6 +27,24 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
   @typedoc "A module that is replaced, as it was: by its MD5, and what to load, where that is known. `nil` if none is."
   @type way_back :: %{module: module, md5: binary, old: {file :: charlist, binary} | nil} | nil
 
+  @doc """
+  Takes a module out of the VM. Nobody that runs it is ended: first what is old already goes, then what becomes old.
+
+  Native code stays: OTP 25 was seen to crash when it was taken out while its functions ran.
+  """
+  @spec purge(module) :: :ok | {:error, {:code_in_use, [pid]} | {:native_code, module}}
+  def purge(module) do
+    with [] <- module.module_info(:nifs),
+         true <- :code.soft_purge(module),
+         true <- :code.delete(module),
+         true <- :code.soft_purge(module) do
+      :ok
+    else
+      [_ | _] -> {:error, {:native_code, module}}
+      false -> {:error, {:code_in_use, running_old(module)}}
+    end
+  end
+
   @doc "Looks at the new code; loads nothing that stands in a file."
   @spec read(module | binary, module, rollback) :: {:ok, t} | {:error, Error.t()}
   def read(target, current, rollback) do

@@ -1,6 +1,7 @@
+use crate::shipped::work_limit::WorkLimit;
 use std::cell::Cell;
 use std::panic::resume_unwind;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What a rendering may visit: a unit for each byte of text that it takes out of a list or map, and
 /// [`VISIT`] for each visit.
@@ -11,7 +12,7 @@ const VISIT: u64 = 16;
 const TIME: Duration = Duration::from_secs(2);
 
 thread_local! {
-    static LEFT: Cell<Option<(u64, Instant)>> = const { Cell::new(None) };
+    static LEFT: Cell<Option<(u64, WorkLimit)>> = const { Cell::new(None) };
 }
 
 /// Thrown where a rendering has used up its allowance.
@@ -27,7 +28,7 @@ pub(super) fn with_allowance<R>(render: impl FnOnce() -> R) -> R {
         }
     }
     let _reset = Reset;
-    LEFT.set(Some((UNITS, Instant::now() + TIME)));
+    LEFT.set(Some((UNITS, WorkLimit::new(TIME))));
     render()
 }
 
@@ -36,15 +37,15 @@ pub(super) fn with_allowance<R>(render: impl FnOnce() -> R) -> R {
 /// Throws [`UsedUp`] when nothing is left: `MiniJinja` walks a value without asking, and an error that an iterator
 /// hands out does not end the walk.
 pub(super) fn visit(bytes: usize) {
-    if let Some((units, until)) = LEFT.get() {
+    if let Some((units, limit)) = LEFT.get() {
         let cost = u64::try_from(bytes)
             .unwrap_or(u64::MAX)
             .saturating_add(VISIT);
         let left = units.saturating_sub(cost);
-        if left == 0 || Instant::now() > until {
+        if left == 0 || limit.is_used_up() {
             // No panic: nothing is printed.
             resume_unwind(Box::new(UsedUp));
         }
-        LEFT.set(Some((left, until)));
+        LEFT.set(Some((left, limit)));
     }
 }

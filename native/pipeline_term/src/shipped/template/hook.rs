@@ -141,7 +141,7 @@ list of constants after `in`. There are no macros, includes, `namespace` and `di
 `lines`, `list`, `lower`, `map`, `max`, `min`, `reject`, `rejectattr`, `replace`, `reverse`, `round`, `safe`, `select`,
 `selectattr`, `sort`, `split`, `string`, `sum`, `title`, `trim`, `unique`, `upper`. `range` gives up to 10,000 numbers.
 
-A rendering may take some 250,000 instructions, 2 seconds, 1 MiB of text in its variables and 16 MiB of output; one that
+A rendering may take some 250,000 instructions, 2 seconds of computing, 1 MiB of text in its variables and 16 MiB of output; one that
 takes more fails."#,
         fields: &[
             Field::required(
