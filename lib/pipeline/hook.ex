@@ -62,8 +62,9 @@ defmodule Pipeline.Hook do
   ## Modes
 
   A host can declare a point (`Pipeline.Hook.Spec`) with another mode than `:chain`: `:first` returns the
-  first value other than `nil`, `:collect` all values in order, `:notify` calls all, drops their values and
-  returns `:ok`.
+  first value other than `nil` (`false` is a value), `:collect` all values in order, `:notify` calls all, drops
+  their values and returns `:ok`. With `tagged: true` values are `{plugin, value}`; with `concurrency: n`
+  listeners run side by side.
 
   ## Statistics and traces
 
@@ -71,7 +72,7 @@ defmodule Pipeline.Hook do
   runs.
   """
 
-  alias Pipeline.Hook.{Chain, ChainStore, Dispatch, Policy, Stats, Trace, Tracer}
+  alias Pipeline.Hook.{Chain, ChainStore, Dispatch, Policy, Selection, Stats, Trace, Tracer}
   alias Pipeline.Options
 
   @typedoc "The kind of a hook."
@@ -172,6 +173,12 @@ defmodule Pipeline.Hook do
   `run(instance, point, context, core)`.
 
   `core` is the base operation, or `nil` for none. Points with the modes `:collect` and `:notify` take none.
+
+  ## Options
+
+    * `:instance` - by default the application's own
+    * `:only`, `:except` - ids of plugins: the run calls their hooks only, or all others. The chain of such a run
+      is compiled once and kept, while the hooks of the point are the same
   """
   @spec run(hook_name, context, next | nil, keyword) :: {:ok, term} | {:error, term} | :ok
   @spec run(instance :: term, hook_name, context, next | nil) :: {:ok, term} | {:error, term} | :ok
@@ -181,10 +188,16 @@ defmodule Pipeline.Hook do
 
   def run(instance, point, context, nil) when is_atom(point), do: Dispatch.run_of(instance, point, context)
 
-  def run(point, context, core, opts) when is_atom(point) and is_list(opts) do
-    Options.validate!(opts, [:instance], "Pipeline.Hook.run/4")
+  def run(point, context, core, opts)
+      when is_atom(point) and is_list(opts) and (core == nil or is_function(core, 1)) do
+    Options.validate!(opts, [:instance, :only, :except], "Pipeline.Hook.run/4")
     instance = Keyword.get(opts, :instance, @default)
-    if core == nil, do: Dispatch.run_of(instance, point, context), else: run(instance, point, context, core)
+
+    cond do
+      selection = Selection.new!(opts) -> Dispatch.run_selected(instance, point, context, core, selection)
+      core == nil -> Dispatch.run_of(instance, point, context)
+      true -> run(instance, point, context, core)
+    end
   end
 
   @doc """

@@ -1,6 +1,6 @@
 defmodule Pipeline.Package do
   @moduledoc """
-  Installs packages of plugins.
+  Installs packages of plugins, and upgrades plugins to them.
 
   A package is one plugin with all its modules, its private dependencies and its `priv`, in one file
   `NAME-VERSION.plugin.tar.gz`. `mix pipeline.package` builds it in the plugin's project. An instance has a folder for
@@ -13,15 +13,31 @@ defmodule Pipeline.Package do
       {:ok, %{name: "greeter", version: "1.0.0"}} =
         Pipeline.Package.install("greeter-1.0.0.plugin.tar.gz", instance: MyApp.Plugins)
 
+      {:ok, :greeter} = Pipeline.Plugin.Manager.load_plugin("greeter", %{}, instance: MyApp.Plugins)
+      {:ok, "1.1.0"} = Pipeline.Package.upgrade(:greeter, "greeter-1.1.0.plugin.tar.gz", instance: MyApp.Plugins)
       Pipeline.Package.list(instance: MyApp.Plugins)
       Pipeline.Package.uninstall("greeter", instance: MyApp.Plugins)
 
   From the shell of a release that runs: `bin/my_app rpc 'Pipeline.Package.install!("https://…")'`. The tasks
   `mix pipeline.install` and so on do the same where there is Mix.
 
+  ## Loaded as a unit
+
+  Loading a package loads all its modules, also in a release, which loads nothing by itself. Its OTP application, with its
+  environment, its `priv` and its supervision tree, starts before `c:Pipeline.Plugin.init/1` and stops after
+  `c:Pipeline.Plugin.stop/1`. Instances share it, and it stops with the last plugin that needs it.
+
+  Code belongs to the whole VM. A module that the VM has already in the same version is shared, and goes with the last
+  package that has it. One that the host or another package has in another version refuses the load, with
+  `{:module_clash, [{module, owner}]}`. `unload_plugin(id, purge: true)` takes all modules of the package out.
+
+  An upgrade changes all modules in one step while no hook of the plugin runs, starts the application anew, and takes out
+  what the new version does not have. When anything fails, the version before is back whole; a process of the package that
+  still runs code of it is ended then. A package that several instances use is not upgraded: `{:used_by, users}`.
+
   ## Options
 
-  All functions take
+  All functions but `upgrade/3`, which takes those of `Pipeline.Plugin.Manager.upgrade_plugin/3`, take
 
     * `:packages` - the folder; by default that of the instance
     * `:instance` - by default the application's own, whose folder is `config :pipeline_plugin, packages: "/path"`
@@ -51,6 +67,7 @@ defmodule Pipeline.Package do
   | `:bad_signature`, `:unsigned`, `{:untrusted, key}` | it is not signed by a key of `:trust` |
   | `{:wrong_platform, platforms, this}` | its native libraries are for others |
   | `{:requires, :elixir \\| :otp \\| :pipeline_plugin, needed, this}` | it needs another version |
+  | `{:in_use, [{instance, id}]}` | instances have its plugin |
   | `:no_packages_folder` | the instance has no folder for packages |
   | `{:already_installed, name, version}` | another package of this name and version is installed |
   | `{:not_installed, name}`, `{:several_versions, versions}` | no package is meant, or several |
@@ -64,8 +81,8 @@ defmodule Pipeline.Package do
   """
 
   alias Pipeline.{Instance, Options}
-  alias Pipeline.Package.{Archive, Contents, Diagnosis, Download, Folder, Manifest, Problem, Signature}
-  alias Pipeline.Plugin.{Error, Packages}
+  alias Pipeline.Package.{Archive, Contents, Diagnosis, Download, Folder, Manifest, Problem, Signature, Units}
+  alias Pipeline.Plugin.{Error, Manager, Packages}
 
   @limits [max_bytes: :archive, max_unpacked: :unpacked, max_files: :files]
   @checks [:trust, :progress, :timeout | Keyword.keys(@limits)]
@@ -128,6 +145,7 @@ defmodule Pipeline.Package do
 
     with {:ok, folder} <- folder(opts),
          {:ok, path} <- find(folder, name),
+         :ok <- check_unused(path),
          :ok <- Folder.uninstall(folder, path, progress(opts)) do
       :ok
     else
@@ -200,6 +218,66 @@ defmodule Pipeline.Package do
   def diagnose(opts \\ []) do
     Options.validate!(opts, [:instance, :packages, :trust], "Pipeline.Package.diagnose/1")
     with {:ok, folder} <- folder(opts), do: Diagnosis.run(folder, trust!(opts)), else: (_ -> [])
+  end
+
+  @doc """
+  Puts another version in the place of a plugin that runs: `Pipeline.Plugin.Manager.upgrade_plugin/3` to a package.
+
+  The package is the name of one that is installed, of which the newest version is taken, `NAME-VERSION`, a path, or a
+  URL or an archive, which is installed first. To go back to a version that is still installed, upgrade to that.
+  """
+  @spec upgrade(Pipeline.Plugin.plugin_id(), String.t(), keyword) ::
+          {:ok, Pipeline.Plugin.version()} | {:error, Error.t()}
+  def upgrade(id, package, opts \\ []) do
+    case locate(package, Packages.folder(opts[:instance] || Instance.default())) do
+      {:ok, path} -> Manager.upgrade_plugin(id, path, opts)
+      {:error, reason} -> {:error, Error.of(Problem.error(:upgrade, shown(package), reason), :upgrade, id)}
+    end
+  end
+
+  @doc "As `upgrade/3`, but returns the version, and raises the error."
+  @spec upgrade!(Pipeline.Plugin.plugin_id(), String.t(), keyword) :: Pipeline.Plugin.version()
+  def upgrade!(id, package, opts \\ []), do: id |> upgrade(package, opts) |> value!()
+
+  @doc false
+  # Where the package is that is meant; one that has to be installed is.
+  @spec locate(String.t(), folder :: Path.t() | nil) :: {:ok, Path.t()} | {:error, term}
+  def locate(package, folder) do
+    cond do
+      Download.url?(package) or String.ends_with?(package, ".tar.gz") ->
+        locate_installed(package, folder)
+
+      Folder.split(package) != :error ->
+        with({:ok, folder} <- given(folder), do: find_newest(folder, package))
+
+      File.exists?(package) ->
+        {:ok, Path.expand(package)}
+
+      true ->
+        {:error, {:not_found, package}}
+    end
+  end
+
+  defp locate_installed(source, folder) do
+    with {:ok, folder} <- given(folder),
+         {:ok, info} <- install(source, packages: folder),
+         do: {:ok, info.path}
+  end
+
+  defp given(nil), do: {:error, :no_packages_folder}
+  defp given(folder), do: {:ok, Path.expand(folder)}
+
+  defp find_newest(folder, name) do
+    with {:error, {:several_versions, versions}} <- find(folder, name) do
+      {:ok, Folder.path(folder, name, Enum.max(versions, Version))}
+    end
+  end
+
+  defp check_unused(path) do
+    case Units.all()[path] do
+      nil -> :ok
+      unit -> if (users = Units.users(unit)) == [], do: :ok, else: {:error, {:in_use, users}}
+    end
   end
 
   defp installed_path(name, opts) do

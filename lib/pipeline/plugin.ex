@@ -77,6 +77,7 @@ defmodule Pipeline.Plugin do
   healthy if its process answers.
   """
 
+  alias Pipeline.Instance
   alias Pipeline.Plugin.Manifest
 
   @typedoc "The name of a plugin, unique in its instance."
@@ -174,6 +175,17 @@ defmodule Pipeline.Plugin do
                       update_config: 2,
                       health: 1,
                       format_status: 1
+
+  @doc """
+  Returns the instance of the plugin whose code asks, or the one that the application starts.
+
+  It is known in every callback, and in the start functions of `c:children/1`, so a child can take a name of its own in
+  each instance:
+
+      def start_link(size), do: GenServer.start_link(__MODULE__, size, name: via(Pipeline.Plugin.current_instance()))
+  """
+  @spec current_instance() :: term
+  def current_instance, do: Instance.Caller.instance()
 
   @doc false
   defmacro __using__(opts) do

@@ -4,13 +4,9 @@ defmodule Pipeline.Elsewhere do
   somebody else has built.
   """
 
-  @doc """
-  Compiles a source into BEAM files and returns their directory, which is removed when the tests are over.
-
-  `paths` are further directories of code that the source needs.
-  """
-  @spec compile!(String.t(), [Path.t()]) :: Path.t()
-  def compile!(source, paths \\ []) do
+  @doc "Compiles a source into BEAM files and returns their directory, which is removed when the tests are over."
+  @spec compile!(String.t()) :: Path.t()
+  def compile!(source) do
     directory =
       Path.join(System.tmp_dir!(), "elsewhere_#{System.pid()}_#{System.unique_integer([:positive])}")
 
@@ -21,9 +17,7 @@ defmodule Pipeline.Elsewhere do
     File.write!(path, source)
     library = Application.app_dir(:pipeline_plugin, "ebin")
 
-    arguments = Enum.flat_map([library | paths], &["-pa", &1]) ++ ["-o", directory, path]
-
-    case System.cmd("elixirc", arguments, stderr_to_stdout: true) do
+    case System.cmd("elixirc", ["-pa", library, "-o", directory, path], stderr_to_stdout: true) do
       {_, 0} -> directory
       {output, _} -> ExUnit.Assertions.flunk(output)
     end

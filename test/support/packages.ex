@@ -8,22 +8,26 @@ defmodule Pipeline.Packages do
   @doc """
   A folder of an application, as Mix compiles it: `ebin` with its modules and `NAME.app`, `priv` with the files given.
 
-  The sources are compiled by another VM. `properties` are merged into the `.app`.
+  The sources are compiled by another VM, `compiler:` if it is given. `properties` are merged into the `.app`.
   """
   @spec app!(atom, String.t(), String.t(), keyword) :: Builder.app()
   def app!(name, version, source, opts \\ []) do
     folder = Path.join(folder!(), Atom.to_string(name))
     ebin = Path.join(folder, "ebin")
     File.mkdir_p!(ebin)
-    compiled = Pipeline.Elsewhere.compile!(source, opts[:paths] || [])
-    beams = Path.wildcard(compiled <> "/*.beam")
-    for beam <- beams, do: File.cp!(beam, Path.join(ebin, Path.basename(beam)))
+
+    beams =
+      if opts[:compiler],
+        do: compile!(opts[:compiler], source),
+        else: source |> Pipeline.Elsewhere.compile!() |> read()
+
+    for {name, bytes} <- beams, do: File.write!(Path.join(ebin, name), bytes)
 
     properties =
       [
         vsn: String.to_charlist(version),
         description: ~c"a test",
-        modules: for(beam <- beams, do: {:module, Path.basename(beam, ".beam")}),
+        modules: for({beam, _bytes} <- beams, do: {:module, Path.basename(beam, ".beam")}),
         registered: [],
         applications: [:kernel, :stdlib, :elixir]
       ]
@@ -38,6 +42,34 @@ defmodule Pipeline.Packages do
     end
 
     %{name: name, version: version, folder: folder}
+  end
+
+  @doc "A VM that compiles many sources, quicker than one for each."
+  @spec start_compiler!() :: pid
+  def start_compiler! do
+    paths = for app <- [:pipeline_plugin, :elixir, :logger], do: Application.app_dir(app, "ebin")
+
+    {:ok, peer, _node} =
+      :peer.start(%{connection: :standard_io, args: Enum.flat_map(paths, &[~c"-pa", String.to_charlist(&1)])})
+
+    {:ok, _} = :peer.call(peer, :application, :ensure_all_started, [:elixir])
+    ExUnit.Callbacks.on_exit(fn -> :peer.stop(peer) end)
+    peer
+  end
+
+  @doc "The BEAM files of a source."
+  @spec compile!(pid, String.t()) :: [{file :: String.t(), binary}]
+  def compile!(peer, source) do
+    modules = :peer.call(peer, Code, :compile_string, [source], 60_000)
+
+    for {module, bytes} <- modules do
+      for function <- [:purge, :delete, :purge], do: :peer.call(peer, :code, function, [module])
+      {"#{module}.beam", bytes}
+    end
+  end
+
+  defp read(folder) do
+    for path <- Path.wildcard(folder <> "/*.beam"), do: {Path.basename(path), File.read!(path)}
   end
 
   # The atoms of modules are not to be made here.

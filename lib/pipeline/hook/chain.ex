@@ -14,7 +14,18 @@ defmodule Pipeline.Hook.Chain do
     Spec
   }
 
-  @enforce_keys [:point, :instance, :mode, :registrations, :stages, :call, :around, :counters, :new?]
+  @enforce_keys [
+    :point,
+    :instance,
+    :mode,
+    :listening,
+    :registrations,
+    :stages,
+    :call,
+    :around,
+    :counters,
+    :new?
+  ]
   defstruct @enforce_keys ++
               [:drain, :sampled, earlier: [], begun: 0, single: [], traces: [], declared?: false]
 
@@ -24,6 +35,7 @@ defmodule Pipeline.Hook.Chain do
           point: atom,
           instance: atom | nil,
           mode: Spec.mode(),
+          listening: Spec.listening(),
           registrations: [Registration.t()],
           stages: [Compiler.stage()],
           # The same with each native hook in a stage of its own, for runs that are traced.
@@ -32,8 +44,8 @@ defmodule Pipeline.Hook.Chain do
           around: (term, Compiler.step() -> result),
           # `nil` in a chain that belongs to no instance.
           counters: PointCounters.t() | nil,
-          # The runs on this version; those on earlier versions that may still have some, with the plugins of their
-          # hooks; and the number of runs that began on versions before those.
+          # The runs on this version; those on earlier versions that may still have some, with the plugins of
+          # their hooks; and the number of runs that began on versions before those.
           drain: Drain.t() | nil,
           earlier: [{Drain.t(), [Pipeline.Plugin.plugin_id()]}],
           begun: non_neg_integer,
@@ -47,10 +59,12 @@ defmodule Pipeline.Hook.Chain do
   @doc """
   A chain of these hooks, in place of an old one if there is one.
 
-  The counters of the point, and of hooks that stay, go on.
+  The counters of the point, and of hooks that stay, go on. So do the options for listeners, unless others are
+  given.
   """
-  @spec new(atom, atom | nil, Spec.mode(), [Registration.t()], t | nil) :: t
-  def new(point, instance, mode, registrations, old \\ nil) do
+  @spec new(atom, atom | nil, Spec.mode(), [Registration.t()], t | nil, Spec.listening() | nil) :: t
+  def new(point, instance, mode, registrations, old \\ nil, listening \\ nil) do
+    listening = listening || if(old, do: old.listening, else: Spec.listening(nil, point))
     counters = if instance, do: (old && old.counters) || PointCounters.new()
     new? = Enum.any?(registrations, &(&1.counters == nil))
     begun = if old, do: begun(old), else: 0
@@ -61,13 +75,15 @@ defmodule Pipeline.Hook.Chain do
         else: registrations
 
     stages = registrations |> Compiler.stages() |> keep(old)
-    {call, around} = compile(mode, point, stages)
+    of_point = %{point: point, instance: instance, mode: mode, listening: listening}
+    {call, around} = compile(of_point, stages)
 
     trace(
       %__MODULE__{
         point: point,
         instance: instance,
         mode: mode,
+        listening: listening,
         registrations: registrations,
         stages: stages,
         call: call,
@@ -79,6 +95,16 @@ defmodule Pipeline.Hook.Chain do
       |> follow(old),
       if(old, do: old.traces, else: [])
     )
+  end
+
+  @doc "The same version with some of its hooks."
+  @spec select(t, (Registration.t() -> boolean)) :: t
+  def select(%__MODULE__{} = chain, selected?) do
+    registrations = Enum.filter(chain.registrations, selected?)
+    stages = registrations |> Compiler.stages() |> keep(chain)
+    {call, around} = compile(chain, stages)
+    selected = %{chain | registrations: registrations, stages: stages, call: call, around: around}
+    trace(%{selected | traces: []}, chain.traces)
   end
 
   defp follow(chain, nil), do: chain
@@ -106,10 +132,10 @@ defmodule Pipeline.Hook.Chain do
     end)
   end
 
-  defp compile(:chain, _point, stages), do: {Compiler.call(stages), Compiler.around(stages)}
+  defp compile(%{mode: :chain}, stages), do: {Compiler.call(stages), Compiler.around(stages)}
 
-  defp compile(mode, point, stages) do
-    run = Listeners.compile(mode, point, stages)
+  defp compile(point, stages) do
+    run = Listeners.compile(point, stages)
     {&run.(&1, nil), run}
   end
 
@@ -159,8 +185,8 @@ defmodule Pipeline.Hook.Chain do
   def run(%__MODULE__{mode: :chain}, stages, context, core, instrument),
     do: Compiler.run(stages, context, core, instrument)
 
-  def run(%__MODULE__{mode: mode, point: point}, stages, context, core, instrument),
-    do: Listeners.compile(mode, point, stages, instrument).(context, core)
+  def run(%__MODULE__{} = chain, stages, context, core, instrument),
+    do: Listeners.compile(chain, stages, instrument).(context, core)
 
   @doc "The hooks as `Pipeline.Hook.chain/2` shows them. Native hooks have the number of their native call."
   @spec describe(t) :: [map]

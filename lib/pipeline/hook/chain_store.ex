@@ -12,7 +12,7 @@ defmodule Pipeline.Hook.ChainStore do
   #
   # There is one writer, the manager of the instance.
 
-  alias Pipeline.Hook.{Chain, ChainUpdate, Dispatch, Drain, Published, Trace}
+  alias Pipeline.Hook.{Chain, ChainUpdate, Dispatch, Drain, Published, Selection, Trace}
   alias Pipeline.Instance.Names
 
   @behaviour Pipeline.Instance.Published
@@ -40,8 +40,8 @@ defmodule Pipeline.Hook.ChainStore do
     })
 
     # One by one: nobody runs hooks of an instance that is about to start.
-    for {point, %{mode: mode}} <- declared do
-      chain = %{Chain.new(point, instance, mode, []) | declared?: true}
+    for {point, %{mode: mode, listening: listening}} <- declared do
+      chain = %{Chain.new(point, instance, mode, [], nil, listening) | declared?: true}
       replace(instance, point, Published.of(chain, nil))
     end
 
@@ -324,7 +324,11 @@ defmodule Pipeline.Hook.ChainStore do
 
   # Runs that come late fetch what stands now.
   defp replaced(nil), do: :ok
-  defp replaced(%Chain{drain: drain}), do: Drain.close(drain)
+
+  defp replaced(%Chain{drain: drain} = chain) do
+    Drain.close(drain)
+    Selection.forget(chain.instance, chain.point)
+  end
 
   # As a version on which runs can begin.
   defp again(nil), do: nil

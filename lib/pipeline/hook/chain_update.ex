@@ -57,8 +57,8 @@ defmodule Pipeline.Hook.ChainUpdate do
   @doc """
   Puts the hooks of some plugins back, `before` being the chains that had them.
 
-  Hooks that have come since can contradict their constraints. The constraints on that point are then given up, and the
-  second element says which ones contradicted each other.
+  Hooks that have come since can contradict their constraints. The constraints on that point are then given
+  up, and the second element says which ones contradicted each other.
   """
   @spec put_back(current, atom, t, [Pipeline.Plugin.plugin_id()], map) :: {t, [String.t()]}
   def put_back(current, instance, before, plugins, dependencies) do
@@ -128,7 +128,10 @@ defmodule Pipeline.Hook.ChainUpdate do
     with {:ok, mode} <- mode(point, standing, specs),
          :ok <- check_kinds(point, mode, new),
          {:ok, registrations} <- Order.sort(kept ++ new, dependencies) do
-      {:ok, point |> Chain.new(instance, mode, registrations, old) |> Chain.kept()}
+      listening =
+        unless standing, do: Enum.find_value(specs, &(Spec.mode(&1, point) && Spec.listening(&1, point)))
+
+      {:ok, point |> Chain.new(instance, mode, registrations, old, listening) |> Chain.kept()}
     end
   end
 

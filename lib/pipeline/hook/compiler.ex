@@ -72,7 +72,8 @@ defmodule Pipeline.Hook.Compiler do
     end)
   end
 
-  # Of replace hooks only the first runs, and a condition is tested here, so each of these is a stage of its own.
+  # Of replace hooks only the first runs, and a condition is tested here, so each of these is a stage of its
+  # own.
   defp neighbourhood(%Registration{kind: :replace} = hook), do: hook
   defp neighbourhood(%Registration{policies: %{when: _}} = hook), do: hook
 

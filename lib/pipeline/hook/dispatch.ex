@@ -12,7 +12,7 @@ defmodule Pipeline.Hook.Dispatch do
   require Pipeline.Hook.Drain
   require Pipeline.Instance.Caller
 
-  alias Pipeline.Hook.{Chain, ChainStore, Compiler, Drain, Instrumented}
+  alias Pipeline.Hook.{Chain, ChainStore, Compiler, Drain, Instrumented, Selection}
   alias Pipeline.Instance.Caller
 
   @default Pipeline.Instance.default()
@@ -40,7 +40,7 @@ defmodule Pipeline.Hook.Dispatch do
 
     if Caller.in_default?(),
       do: call(found, context, @default),
-      else: Caller.within(@default, fn -> call(found, context, @default) end)
+      else: Caller.within(@default, do: call(found, context, @default))
   end
 
   @doc "Runs a point of the default instance around a base operation."
@@ -50,7 +50,7 @@ defmodule Pipeline.Hook.Dispatch do
 
     if Caller.in_default?(),
       do: around(found, context, core, @default),
-      else: Caller.within(@default, fn -> around(found, context, core, @default) end)
+      else: Caller.within(@default, do: around(found, context, core, @default))
   end
 
   @doc "Runs a point without a base operation."
@@ -62,7 +62,7 @@ defmodule Pipeline.Hook.Dispatch do
 
     if Caller.in?(instance),
       do: call(found, context, instance),
-      else: Caller.within(instance, fn -> call(found, context, instance) end)
+      else: Caller.within(instance, do: call(found, context, instance))
   end
 
   @doc "Runs a point around a base operation."
@@ -74,7 +74,48 @@ defmodule Pipeline.Hook.Dispatch do
 
     if Caller.in?(instance),
       do: around(found, context, core, instance),
-      else: Caller.within(instance, fn -> around(found, context, core, instance) end)
+      else: Caller.within(instance, do: around(found, context, core, instance))
+  end
+
+  @doc "Runs some hooks of a point."
+  @spec run_selected(term, atom, term, Compiler.step() | nil, Selection.t()) :: Chain.result()
+  def run_selected(instance, point, context, core, selection) do
+    Caller.within instance do
+      selected = select(:persistent_term.get([instance | point], nil), selection)
+      again = fn -> run_selected(instance, point, context, core, selection) end
+
+      case selected do
+        nil when core == nil -> call(nil, context, instance)
+        nil -> around(nil, context, core, instance)
+        {drain, _, _, chain} -> run_once(drain, chain, context, core, again)
+      end
+    end
+  end
+
+  defp select(nil, _selection), do: nil
+  defp select({_, _, _, _} = published, selection), do: Selection.of(published, selection)
+  defp select(pending, selection), do: select(ChainStore.current(pending), selection)
+
+  defp run_once(drain, chain, context, core, again) do
+    count = Drain.begin(drain, word)
+
+    cond do
+      Drain.closed?(count) ->
+        Drain.take_back(drain, word)
+        again.()
+
+      unmeasured?(count) ->
+        unmeasured(drain, word, chain, context, core)
+
+      true ->
+        measured(drain, word, chain, context, core, count)
+    end
+  end
+
+  defp unmeasured(drain, word, chain, context, core) do
+    Instrumented.run(chain, context, core, 0)
+  after
+    Drain.ended(drain, word)
   end
 
   defp call({drain, call, _around, chain}, context, instance) do

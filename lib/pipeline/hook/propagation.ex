@@ -1,7 +1,8 @@
 defmodule Pipeline.Hook.Propagation do
   @moduledoc false
-  # The entries of the caller's process dictionary that a task of a hook gets: the instance, metadata and level of the
-  # Logger, the context of OpenTelemetry, and those that `config :pipeline_plugin, propagate: [key]` names.
+  # The entries of the caller's process dictionary that a task of a hook gets: the instance, metadata and
+  # level of the Logger, the context of OpenTelemetry, and those that `config :pipeline_plugin, propagate:
+  # [key]` names.
 
   alias Pipeline.Instance.Caller
 

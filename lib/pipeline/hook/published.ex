@@ -1,7 +1,7 @@
 defmodule Pipeline.Hook.Published do
   @moduledoc false
-  # A chain as runs find it: what they need without looking into it. Each time a chain is published it becomes a
-  # version with counts of its own (`Pipeline.Hook.Drain`).
+  # A chain as runs find it: what they need without looking into it. Each time a chain is published it becomes
+  # a version with counts of its own (`Pipeline.Hook.Drain`).
 
   alias Pipeline.Hook.{Chain, Compiler, Drain, Instrumented}
 
@@ -9,14 +9,17 @@ defmodule Pipeline.Hook.Published do
           {Drain.t(), call :: (term -> Chain.result()), around :: (term, Compiler.step() -> Chain.result()),
            Chain.t()}
 
-  # A run that is killed leaves its version unfinished. When so many are, processes are searched for their runs.
+  # A run that is killed leaves its version unfinished. When so many are, processes are searched for their
+  # runs.
   @most_earlier 32
 
   @doc "The chain as a new version, in place of the standing one."
   @spec of(Chain.t(), standing :: Chain.t() | nil) :: t
-  def of(%Chain{} = chain, standing) do
-    chain = version(chain, standing || chain)
+  def of(%Chain{} = chain, standing), do: chain |> version(standing || chain) |> found()
 
+  @doc "A version as runs find it."
+  @spec found(Chain.t()) :: t
+  def found(%Chain{} = chain) do
     case {chain.traces, chain.sampled} do
       {[], nil} ->
         {chain.drain, chain.call, chain.around, chain}

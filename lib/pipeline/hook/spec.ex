@@ -19,6 +19,9 @@ defmodule Pipeline.Hook.Spec do
     * `:mode` - `:chain` (default), `:first`, `:collect` or `:notify`, see `Pipeline.Hook`
     * `:kinds` - the kinds of hooks that it takes, by default all of its mode: `:before`, `:after`, `:around`
       and `:replace` for a chain, `:listen` for the others
+    * `:tagged` - when `true`, the values of `:first` and `:collect` are `{plugin, value}`, with the plugin's id
+    * `:concurrency` - how many listeners run side by side, 1 by default. With more, each runs in a task, as a
+      hook with `timeout:` does. The order of values stays that of the hooks
     * `:context` - the keys that hooks can expect in the context, for readers
     * `:doc` - the purpose of the point
   """
@@ -29,7 +32,18 @@ defmodule Pipeline.Hook.Spec do
   @type mode :: :chain | :first | :collect | :notify
 
   @typedoc "A declared hook point."
-  @type hookpoint :: %{mode: mode, kinds: [Pipeline.Hook.kind()], context: [atom], doc: String.t()}
+  @type hookpoint :: %{
+          mode: mode,
+          kinds: [Pipeline.Hook.kind()],
+          listening: listening,
+          context: [atom],
+          doc: String.t()
+        }
+
+  @typedoc "The options of a point with listeners."
+  @type listening :: %{tagged: boolean, concurrency: pos_integer}
+
+  @listening %{tagged: false, concurrency: 1}
 
   @kinds %{
     chain: [:before, :after, :around, :replace],
@@ -68,10 +82,23 @@ defmodule Pipeline.Hook.Spec do
   @doc false
   def __hookpoint__(env, name, opts) do
     with :ok <- check_name(name, env),
-         :ok <- Options.check(opts, [:mode, :kinds, :context, :doc], "hookpoint #{inspect(name)}"),
+         :ok <-
+           Options.check(
+             opts,
+             [:mode, :kinds, :tagged, :concurrency, :context, :doc],
+             "hookpoint #{inspect(name)}"
+           ),
          {:ok, mode} <- check_mode(name, opts[:mode] || :chain),
-         {:ok, kinds} <- check_kinds(name, mode, opts[:kinds] || @kinds[mode]) do
-      {name, %{mode: mode, kinds: kinds, context: opts[:context] || [], doc: opts[:doc] || ""}}
+         {:ok, kinds} <- check_kinds(name, mode, opts[:kinds] || @kinds[mode]),
+         {:ok, listening} <- check_listening(name, mode, Keyword.take(opts, [:tagged, :concurrency])) do
+      {name,
+       %{
+         mode: mode,
+         kinds: kinds,
+         listening: listening,
+         context: opts[:context] || [],
+         doc: opts[:doc] || ""
+       }}
     else
       {:error, message} -> raise CompileError, file: env.file, line: env.line, description: message
     end
@@ -112,6 +139,39 @@ defmodule Pipeline.Hook.Spec do
     case spec.__hookpoints__() do
       %{^point => %{mode: mode}} -> mode
       %{} -> nil
+    end
+  end
+
+  @doc "The options of a point with listeners; the defaults if the spec does not declare it."
+  @spec listening(module | nil, atom) :: listening
+  def listening(nil, _point), do: @listening
+
+  def listening(spec, point) do
+    case spec.__hookpoints__() do
+      %{^point => %{listening: listening}} -> listening
+      %{} -> @listening
+    end
+  end
+
+  defp check_listening(_name, _mode, []), do: {:ok, @listening}
+
+  defp check_listening(name, mode, opts) do
+    cond do
+      mode == :chain or (mode == :notify and opts[:tagged]) ->
+        {:error,
+         "the hook point #{inspect(name)} runs as #{inspect(mode)}, which takes no #{inspect(hd(Keyword.keys(opts)))}"}
+
+      not is_boolean(Keyword.get(opts, :tagged, false)) ->
+        {:error,
+         "tagged: of the hook point #{inspect(name)} is true or false, got: #{inspect(opts[:tagged])}"}
+
+      not (is_integer(Keyword.get(opts, :concurrency, 1)) and Keyword.get(opts, :concurrency, 1) > 0) ->
+        {:error,
+         "concurrency: of the hook point #{inspect(name)} is a positive number of listeners, got: " <>
+           inspect(opts[:concurrency])}
+
+      true ->
+        {:ok, Map.merge(@listening, Map.new(opts))}
     end
   end
 

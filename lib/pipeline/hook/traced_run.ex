@@ -6,7 +6,11 @@ defmodule Pipeline.Hook.TracedRun do
   alias Pipeline.Hook.Trace.{Call, Run}
 
   @doc "Traces a run that `run` makes with this observer."
-  @spec run([Trace.t()], %{instance: term, point: atom}, (Instrument.observe() -> result)) :: result
+  @spec run(
+          [Trace.t()],
+          %{:instance => term, :point => atom, optional(atom) => term},
+          (Instrument.observe() -> result)
+        ) :: result
         when result: term
   def run(traces, point, run) do
     # A call can end in any process. One that ends after the run is not told.

@@ -2,8 +2,9 @@ defmodule Pipeline.Instance.Caller do
   @moduledoc false
   # The instance that the calling process works for, and the callback that the manager waits for in it.
   #
-  # The process of a plugin, and a process that runs a hook point, have the instance in their dictionary. Processes that
-  # these start as tasks or under supervisors have it through their `$callers` and `$ancestors`.
+  # The process of a plugin, and a process that runs a hook point, have the instance in their dictionary.
+  # Processes that these start as tasks or under supervisors have it through their `$callers` and
+  # `$ancestors`.
 
   alias Pipeline.Instance
 
@@ -28,15 +29,18 @@ defmodule Pipeline.Instance.Caller do
     quote do: :erlang.get(unquote(@instance)) in [:undefined, unquote(Instance.default())]
   end
 
-  @doc "Calls a function for an instance."
-  @spec within(instance :: term, (() -> result)) :: result when result: term
-  def within(instance, fun) do
-    before = Process.put(@instance, instance)
+  @doc "Does something for an instance. On the path of runs of instances that are not the default, hence a macro."
+  defmacro within(instance, do: block) do
+    quote do
+      before = :erlang.put(unquote(@instance), unquote(instance))
 
-    try do
-      fun.()
-    after
-      if before == nil, do: Process.delete(@instance), else: Process.put(@instance, before)
+      try do
+        unquote(block)
+      after
+        if before == :undefined,
+          do: :erlang.erase(unquote(@instance)),
+          else: :erlang.put(unquote(@instance), before)
+      end
     end
   end
 

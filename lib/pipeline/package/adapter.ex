@@ -4,8 +4,9 @@ defmodule Pipeline.Package.Adapter do
 
   @behaviour Pipeline.Plugin.Packages
 
-  alias Pipeline.Foreign
-  alias Pipeline.Package.{Folder, Problem}
+  alias Pipeline.{Foreign, Package}
+  alias Pipeline.Package.{Change, Folder, Problem, Server, Unit, Units}
+  alias Pipeline.Plugin.Error
 
   require Logger
 
@@ -18,4 +19,100 @@ defmodule Pipeline.Package.Adapter do
 
     :ok
   end
+
+  @impl Pipeline.Plugin.Packages
+  def modules(plugins, folder), do: modules(plugins, folder, [], [])
+
+  defp modules([], _folder, done, loaded), do: {:ok, Enum.reverse(done), fn -> undo(loaded) end}
+
+  defp modules([{module, config} | plugins], folder, done, loaded) when is_atom(module),
+    do: modules(plugins, folder, [{module, config} | done], loaded)
+
+  defp modules([{package, config} | plugins], folder, done, loaded) do
+    with {:ok, path} <- Package.locate(package, folder),
+         {:ok, unit} <- Unit.read(path, trust: Application.get_env(:pipeline_plugin, :trust)),
+         {:ok, module} <- plugin(unit),
+         {:ok, how} <- Server.load(unit) do
+      loaded = if how == :loaded, do: [unit.key | loaded], else: loaded
+      modules(plugins, folder, [{module, config} | done], loaded)
+    else
+      {:error, reason} ->
+        undo(loaded)
+        {:error, Problem.error(:load, package, reason)}
+    end
+  end
+
+  defp undo(keys) do
+    for key <- keys, do: Server.purge(key, false)
+    :ok
+  end
+
+  defp plugin(%{plugins: [module]}), do: {:ok, module}
+  defp plugin(%{plugins: [], key: key}), do: {:error, {:no_plugin, key}}
+  defp plugin(%{plugins: several}), do: {:error, {:several_plugins, several}}
+
+  @impl Pipeline.Plugin.Packages
+  def start(module, tree) do
+    case Units.of_plugin(module) do
+      %Unit{key: key, app: app, apps: apps} ->
+        # Also where there is no application: the version that it is upgraded to may have one.
+        :ok = Server.hold(key, tree)
+        # One of the host is the host's to start.
+        if List.keymember?(apps, app, 0), do: start_application(app), else: :ok
+
+      nil ->
+        :ok
+    end
+  end
+
+  defp start_application(app) do
+    # The error names the application that does not start, which may be another.
+    with {:ok, _started} <- Application.ensure_all_started(app, :temporary), do: :ok
+  end
+
+  @impl Pipeline.Plugin.Packages
+  def release(tree), do: if(Units.all() == %{}, do: :ok, else: Server.release(tree))
+
+  @impl Pipeline.Plugin.Packages
+  def purge(module, force?) do
+    case Units.of_plugin(module) do
+      %Unit{modules: modules} = unit when is_map_key(modules, module) ->
+        if Units.users(unit) == [], do: Server.purge(unit.key, force?), else: :ok
+
+      _host ->
+        :none
+    end
+  end
+
+  # A BEAM file stands for its folder where the plugin was loaded from one; otherwise it is the module alone.
+  @impl Pipeline.Plugin.Packages
+  def change(path, current) do
+    cond do
+      File.dir?(path) or Path.extname(path) == ".ez" -> read_change(path, current)
+      Units.owner(current) != nil and File.regular?(path) -> read_change(path, current)
+      true -> :none
+    end
+  end
+
+  defp read_change(path, current) do
+    with {:ok, unit} <- Unit.read(path, trust: Application.get_env(:pipeline_plugin, :trust)),
+         {:ok, change} <- Change.new(Units.owner(current), unit, current) do
+      {:ok, change}
+    else
+      {:error, %Error{} = error} ->
+        {:error, error}
+
+      {:error, reason} ->
+        {:error, %Error{step: :code, module: current, reason: reason, detail: Problem.sentence(reason)}}
+    end
+  end
+
+  @impl Pipeline.Plugin.Packages
+  def apply_change(change), do: Server.apply_change(change)
+
+  @impl Pipeline.Plugin.Packages
+  def undo_change(change), do: Server.undo_change(change)
+
+  @impl Pipeline.Plugin.Packages
+  def settle_change(change), do: Server.settle_change(change)
 end

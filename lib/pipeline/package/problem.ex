@@ -10,8 +10,9 @@ defmodule Pipeline.Package.Problem do
   def error(_operation, _subject, %Error{} = error), do: error
 
   def error(operation, subject, reason) do
-    message = "could not #{operation} the package #{Foreign.line(subject)}: #{sentence(reason)}"
-    %Error{operation: operation, step: :package, reason: reason, message: message}
+    detail = sentence(reason)
+    message = "could not #{operation} the package #{Foreign.line(subject)}: #{detail}"
+    %Error{operation: operation, step: :package, reason: reason, detail: detail, message: message}
   end
 
   @doc "Why, and what to do."
@@ -116,6 +117,31 @@ defmodule Pipeline.Package.Problem do
 
   def sentence({:in_use, users}),
     do: "it is loaded by #{Enum.map_join(users, ", ", &user/1)}; unload it there first"
+
+  def sentence({:module_clash, clashes}) do
+    parts = for {module, owner} <- clashes, do: "#{inspect(module)} is loaded from #{owner}"
+
+    "#{Enum.join(Enum.take(parts, 5), ", ")}, and the package has another version of it; build the package with that " <>
+      "version, leave it to the host with only: :host, or unload the other with purge: true"
+  end
+
+  def sentence({:used_by, users}) do
+    "its code is used by #{Enum.map_join(users, ", ", &user/1)}, and code is one for the whole VM; unload it in the others first"
+  end
+
+  def sentence({:changed, path}),
+    do:
+      "another state of #{Foreign.path(path)} is loaded; upgrade the plugin to it, or unload it with purge: true first"
+
+  def sentence({:no_plugin, path}),
+    do: "there is no plugin in #{Foreign.path(path)}; no module uses Pipeline.Plugin"
+
+  def sentence({:several_plugins, modules}),
+    do:
+      "it has several plugins: #{Enum.map_join(modules, ", ", &inspect/1)}; load them by Pipeline.Plugin.Discovery"
+
+  def sentence({:invalid_app, path}),
+    do: "#{Foreign.path(path)} is no description of an application; build it again"
 
   def sentence({:bad_key, what}), do: "#{what} is not a key; mix pipeline.package --new-key PATH makes a pair"
   def sentence(reason), do: Error.sentence(reason)

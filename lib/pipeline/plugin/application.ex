@@ -27,6 +27,7 @@ defmodule Pipeline.Plugin.Application do
       Pipeline.Instance.Names,
       Pipeline.Events.Subscriptions,
       Pipeline.Cluster.Scope,
+      Pipeline.Package.Server,
       {Manager, options!(Application.get_all_env(:pipeline_plugin))}
     ]
 

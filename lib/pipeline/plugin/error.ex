@@ -19,7 +19,7 @@ defmodule Pipeline.Plugin.Error do
     * `:reason` - see below
     * `:message` - a sentence
     * `:step` - the step that failed, for operations that load code: `:code`, `:validate`, `:resolve`, `:config`,
-      `:hooks`, `:children`, `:init`, `:register`, `:start`, `:code_change`, `:package` or `:cluster`; otherwise
+      `:hooks`, `:application`, `:children`, `:init`, `:register`, `:start`, `:code_change`, `:package` or `:cluster`; otherwise
       `nil`
     * `:module` - the module that was to be loaded, if there is one
     * `:node` - the node on which it failed, for changes with `nodes: :all`
@@ -50,6 +50,9 @@ defmodule Pipeline.Plugin.Error do
   | `{:missing_dependencies, …}` and others of `Pipeline.Plugin.ResolutionError` | load, upgrade (`:resolve`) | dependencies are not met |
   | `{:invalid_config, problems}`, `{:invalid_schema, problems}`, `{:schema_failed, term}` | load, upgrade, configure (`:config`) | see `Pipeline.Plugin.ConfigSchema.validate/2` |
   | `{:invalid_hook, sentence}` | load, upgrade (`:hooks`), configure | a hook cannot stand on its point, or its configuration is wrong |
+  | `{app, term}` | load (`:application`) | the application of the package did not start |
+  | `{:application, app, term}` | upgrade | the same of the new version; the version before stays |
+  | `{:module_clash, [{module, owner}]}`, `{:used_by, users}`, `{:no_plugin, path}`, `{:several_plugins, modules}` | load, upgrade | the package does not go with what is loaded, see `Pipeline.Package` |
   | `{child, term}`, or any term | load (`:children`) | a child did not start, or `c:Pipeline.Plugin.children/1` raised |
   | any term | load (`:init`, `:start`), upgrade (`:code_change`) | a callback returned `{:error, term}` or raised |
   | `{:not_clustered, instance}`, `:nodedown`, `:timeout`, `{:interrupted, term}` | with `nodes: :all` | see `Pipeline.Cluster` |
@@ -81,6 +84,7 @@ defmodule Pipeline.Plugin.Error do
           | :resolve
           | :config
           | :hooks
+          | :application
           | :children
           | :init
           | :register
@@ -163,6 +167,10 @@ defmodule Pipeline.Plugin.Error do
       "keep the old file until the upgrade is done and give the path of the new one, or pass rollback: false"
   end
 
+  defp explain(%{step: :application, reason: {app, reason}}),
+    do:
+      "the application #{Foreign.term(app)} of its package did not start: #{Foreign.term(reason)}; it is undone"
+
   defp explain(%{step: :children, reason: {exception, stacktrace} = reason})
        when is_exception(exception) and is_list(stacktrace),
        do: "children/1 failed with #{failure(reason)}; it is undone"
@@ -213,6 +221,10 @@ defmodule Pipeline.Plugin.Error do
 
   def sentence({:cannot_load, path, reason}), do: "#{path} cannot be loaded: #{Foreign.term(reason)}"
 
+  def sentence({:application, app, reason}) do
+    "the application #{Foreign.term(app)} of its package did not start: #{Foreign.term(reason)}; the version before stays"
+  end
+
   def sentence({:not_loaded, id}),
     do: "there is no plugin #{Foreign.term(id)}; list_plugins/1 shows those there are"
 
@@ -231,8 +243,7 @@ defmodule Pipeline.Plugin.Error do
     names =
       Enum.map_join(users, ", ", fn {instance, id} -> "#{Foreign.term(id)} of #{Foreign.term(instance)}" end)
 
-    "its module is also that of #{names}, which would run the new code, or none, with their old state; unload them first, " <>
-      "or upgrade to a module of another name"
+    "its module is also that of #{names}; unload these first, or upgrade to a module of another name"
   end
 
   def sentence({:native_code, module}) do

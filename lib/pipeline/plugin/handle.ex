@@ -9,11 +9,12 @@ defmodule Pipeline.Plugin.Handle do
         end
       end
 
-  A hook gets the handle as its third argument (the second of a `:listen` hook), if it takes so many. It costs nothing in
-  a run. After `Pipeline.Plugin.Manager.update_config/3`, new runs get a handle with the new configuration.
+  A hook gets the handle as its third argument (the second of a `:listen` hook), if it takes so many. It costs
+  nothing in a run. After `Pipeline.Plugin.Manager.update_config/3`, new runs get a handle with the new
+  configuration.
 
-  `Pipeline.Plugin.RPC`, `Pipeline.Plugin.Events` and `Pipeline.Plugin.Security` take a handle in place of an id, and
-  in place of the name of an instance under `:instance`.
+  `Pipeline.Plugin.RPC`, `Pipeline.Plugin.Events` and `Pipeline.Plugin.Security` take a handle in place of an
+  id, and in place of the name of an instance under `:instance`.
 
   Inspecting a handle does not show the configuration, since that may hold secrets.
   """

@@ -50,9 +50,11 @@ defmodule Pipeline.Plugin.Manager do
 
   alias Pipeline.{Instance, Options, Plugin}
   alias Pipeline.Instance.Names
-  alias Pipeline.Plugin.{Config, Distribution, Error, Lifecycle, Registry, Restart, Store}
+  alias Pipeline.Plugin.{Config, Distribution, Error, Lifecycle, Packages, Registry, Restart, Store}
   alias Pipeline.Plugin.Manager.{Candidate, CodeUsers, Health, Parts, Readiness, Server, Upgrade}
   alias Pipeline.Plugin.Resources.Limits
+
+  require Logger
 
   @default Instance.default()
   @load_options [:instance, :timeout, :limits, :restart, :nodes, :modules]
@@ -102,9 +104,10 @@ defmodule Pipeline.Plugin.Manager do
 
     * `:name` - any term, such as `MyApp.Plugins` or `{:tenant, 7}`; by default the name of the application's own instance
     * `:hooks` - a `Pipeline.Hook.Spec` with the hook points of the host
-    * `:plugins` - plugins to load at the start, each a module or `{module, config}`, none of them twice, or a function that
-      returns them. One that cannot be loaded does not stop the start: it is logged and kept, held if it needs what is not
-      there, and otherwise failed and tried again
+    * `:plugins` - plugins to load at the start, each a module, a package or `{module or package, config}`, none of them
+      twice, or a function that returns them. A package whose code cannot be loaded is logged and left out. A plugin that
+      cannot be loaded does not stop the start: it is logged and kept, held if it needs what is not there, and otherwise
+      failed and tried again
     * `:store` - the path of a file that keeps which plugins an operator disabled, so that they stay disabled when the VM
       starts again; by default this is forgotten with the instance. A crash leaves the old file or the new one, whole. A
       file that is torn, changed or not a store is logged, renamed to `PATH.corrupt-TIME` and never deleted. The instance
@@ -133,7 +136,13 @@ defmodule Pipeline.Plugin.Manager do
       name: name,
       hooks: check_spec!(opts[:hooks]),
       hook_budget: Pipeline.Hook.Budget.check!(opts[:hook_budget]),
-      plugins: opts[:plugins] |> configured() |> with_configs!() |> check_once!() |> hidden(),
+      plugins:
+        opts[:plugins]
+        |> configured()
+        |> load_configured(opts[:packages])
+        |> with_configs!()
+        |> check_once!()
+        |> hidden(),
       store: check_path!(:store, opts[:store]),
       packages: check_path!(:packages, opts[:packages]),
       record: record!(opts[:events] || []),
@@ -224,6 +233,26 @@ defmodule Pipeline.Plugin.Manager do
   defp check_path!(:packages, other),
     do: raise(ArgumentError, "packages: takes the path of a folder, got: #{inspect(other)}")
 
+  # The code of the packages among them.
+  defp load_configured(plugins, folder) do
+    if packages?(plugins) do
+      Enum.flat_map(named(plugins), fn plugin ->
+        case Packages.implementation().modules([plugin], folder) do
+          {:ok, modules, _undo} ->
+            modules
+
+          {:error, error} ->
+            Logger.error(Exception.message(error))
+            []
+        end
+      end)
+    else
+      plugins
+    end
+  end
+
+  defp named(plugins), do: for(plugin <- plugins, do: if(is_tuple(plugin), do: plugin, else: {plugin, %{}}))
+
   defp with_configs!(plugins) when is_list(plugins) do
     Enum.map(plugins, fn
       {module, config} when is_atom(module) -> {module, config}
@@ -268,6 +297,9 @@ defmodule Pipeline.Plugin.Manager do
   @doc """
   Loads a plugin with a configuration.
 
+  A plugin is a module, or a package: the name of one that is installed, or the path of one (`Pipeline.Package`). Then all
+  modules of the package are loaded, and its OTP application is started before `c:Pipeline.Plugin.init/1`.
+
   ## Options
 
     * `:instance` - by default the application's own
@@ -280,15 +312,14 @@ defmodule Pipeline.Plugin.Manager do
       nodes that join later load it too. See `Pipeline.Cluster`
     * `:modules` - with `nodes: :all`, further modules to ship
   """
-  @spec load_plugin(module, Plugin.config(), keyword) :: {:ok, Plugin.plugin_id()} | {:error, Error.t()}
+  @spec load_plugin(module | String.t(), Plugin.config(), keyword) ::
+          {:ok, Plugin.plugin_id()} | {:error, Error.t()}
   def load_plugin(module, config \\ %{}, opts \\ []) do
-    Options.validate!(opts, @load_options ++ [:as], "loading plugins")
-    if opts[:as] && opts[:nodes], do: raise(ArgumentError, "as: cannot be given with nodes:")
-    with {:ok, [id]} <- load([{module, config}], opts), do: {:ok, id}
+    with {:ok, [id]} <- load([{module, config}], opts, @load_options ++ [:as]), do: {:ok, id}
   end
 
   @doc "As `load_plugin/3`, but returns the id, and raises the error."
-  @spec load_plugin!(module, Plugin.config(), keyword) :: Plugin.plugin_id()
+  @spec load_plugin!(module | String.t(), Plugin.config(), keyword) :: Plugin.plugin_id()
   def load_plugin!(module, config \\ %{}, opts \\ []), do: module |> load_plugin(config, opts) |> value!()
 
   @doc """
@@ -302,14 +333,19 @@ defmodule Pipeline.Plugin.Manager do
   soon as one is done. None begins before all that it needs are through. When one fails, those under way are waited for,
   then all are stopped, each before what it needs. The error is that of the first in load order.
   """
-  @spec load_plugins([module | {module, Plugin.config()}], keyword) ::
+  @spec load_plugins([module | String.t() | {module | String.t(), Plugin.config()}], keyword) ::
           {:ok, [Plugin.plugin_id()]} | {:error, Error.t()}
   def load_plugins(plugins, opts \\ []) do
-    Options.validate!(opts, @load_options, "loading plugins")
-    load(plugins, opts)
+    load(plugins, opts, @load_options)
   end
 
-  defp load(plugins, opts) do
+  defp load(plugins, opts, known) do
+    Options.validate!(opts, known, "loading plugins")
+    if opts[:as] && opts[:nodes], do: raise(ArgumentError, "as: cannot be given with nodes:")
+    if packages?(plugins), do: load_packages(plugins, opts), else: load_modules(plugins, opts)
+  end
+
+  defp load_modules(plugins, opts) do
     plugins = with_configs!(plugins)
     timeout = timeout!(opts, 30_000)
 
@@ -321,12 +357,36 @@ defmodule Pipeline.Plugin.Manager do
   end
 
   @doc "As `load_plugins/2`, but returns the ids, and raises the error."
-  @spec load_plugins!([module | {module, Plugin.config()}], keyword) :: [Plugin.plugin_id()]
+  @spec load_plugins!([module | String.t() | {module | String.t(), Plugin.config()}], keyword) :: [
+          Plugin.plugin_id()
+        ]
   def load_plugins!(plugins, opts \\ []), do: plugins |> load_plugins(opts) |> value!()
 
   defp load_here(plugins, timeout, opts) do
     with :ok <- check_callable(opts), {:ok, candidates} <- Candidate.prepare(plugins) do
       call(opts, {:load, candidates, timeout})
+    end
+  end
+
+  defp packages?(plugins) do
+    is_list(plugins) and
+      Enum.any?(plugins, &(is_binary(&1) or match?({package, _} when is_binary(package), &1)))
+  end
+
+  # The code first, which goes again if the plugins do not load.
+  defp load_packages(plugins, opts) do
+    if opts[:nodes],
+      do: raise(ArgumentError, "packages are loaded on one node: leave nodes: out, or load their modules")
+
+    case Packages.implementation().modules(named(plugins), Packages.folder(opts[:instance] || @default)) do
+      {:ok, modules, undo} ->
+        with {:error, _} = error <- load_modules(modules, opts) do
+          undo.()
+          error
+        end
+
+      error ->
+        result(error, :load)
     end
   end
 
@@ -394,10 +454,11 @@ defmodule Pipeline.Plugin.Manager do
     * `:drain_timeout` - milliseconds to wait for runs that are under way, by default 5 seconds. A run that unloads a
       plugin of its own chain is not waited for
     * `:force` - when `true`, the processes whose runs take longer are killed
-    * `:purge` - when `true`, the plugin's module is taken out of the VM too, unless other plugins have it
-      (`{:error, {:used_by, [{instance, id}]}}`). Processes that still run its code keep it there, with
-      `{:error, {:code_in_use, pids}}`; so does native code in it, with `{:error, {:native_code, module}}`. The plugin
-      is unloaded then
+    * `:purge` - when `true`, the plugin's code is taken out of the VM too: its module, or all modules of its package,
+      unless another instance uses them. Processes that still run it keep it there, with
+      `{:error, {:code_in_use, pids}}`; so do other plugins with the module, with
+      `{:error, {:used_by, [{instance, id}]}}`, and native code in it, with `{:error, {:native_code, module}}`. The plugin
+      is unloaded then. With `:force` those processes are killed, if it is a package
     * `:nodes` - `:all` unloads it on all nodes of the instance's cluster or on none, see `Pipeline.Cluster`
   """
   @spec unload_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, Error.t()}
@@ -420,21 +481,20 @@ defmodule Pipeline.Plugin.Manager do
   defp unload_here(id, opts) do
     found = if opts[:purge], do: plugin_info(id, Keyword.take(opts, [:instance]))
 
-    with :ok <- check_alone(found, opts),
-         :ok <- call(opts, {:unload, id, opts[:cascade] == true, patience(opts)}) do
-      with {:ok, %{module: module}} <- found, do: Upgrade.Code.purge(module), else: (_ -> :ok)
+    with :ok <- call(opts, {:unload, id, opts[:cascade] == true, patience(opts)}) do
+      with {:ok, %{module: module}} <- found, do: purge(module, opts[:force] == true), else: (_ -> :ok)
     end
   end
 
-  # The module must not go where others have it.
-  defp check_alone({:ok, %{id: id, module: module}}, opts) do
-    case CodeUsers.others(module, {opts[:instance] || @default, id}) do
-      [] -> :ok
-      others -> {:error, {:used_by, others}}
+  # A package counts the instances that have it.
+  defp purge(module, force?) do
+    with :none <- Packages.implementation().purge(module, force?) do
+      case CodeUsers.of(module) do
+        [] -> Upgrade.Code.purge(module)
+        users -> {:error, {:used_by, users}}
+      end
     end
   end
-
-  defp check_alone(_not_to_be_purged, _opts), do: :ok
 
   defp patience(opts), do: {opts[:drain_timeout] || 5_000, opts[:force] == true}
 
@@ -521,11 +581,15 @@ defmodule Pipeline.Plugin.Manager do
   @doc """
   Puts another version in the place of a plugin that runs, while traffic flows, and returns the version.
 
-  The new version is a module (another one, or the same where its file has changed since), the path of a BEAM file, or
-  the bytes of one. Its manifest has the id of the plugin; it has to be what the plugins that depend on it need, and what
-  it needs itself has to be there. `c:Pipeline.Plugin.code_change/3` takes the state over; what is sent to the plugin
-  meanwhile waits, and is answered by the new version. Hooks, manifest and state change in one step. When anything fails
-  the old version stays, with its code, state and hooks.
+  The new version is a module (another one, or the same where its file has changed since), the path of a BEAM file, the
+  bytes of one, or the path of a package: a directory or an `.ez`. All modules of a package change in one step, and its
+  OTP application is started anew. A plugin whose code was loaded with the modules beside it
+  (`Pipeline.Plugin.Discovery.load_code/1`) is upgraded with those beside the BEAM file.
+
+  The manifest of the new version has the id of the plugin; it has to be what the plugins that depend on it need, and
+  what it needs itself has to be there. `c:Pipeline.Plugin.code_change/3` takes the state over; what is sent to the
+  plugin meanwhile waits, and is answered by the new version. Hooks, manifest and state change in one step. When anything
+  fails the old version stays, with its code, state and hooks.
 
   Where the new version is another module, runs go on meanwhile, each on one version. Where it takes the place of a
   module of its name, runs of the points on which the plugin has Elixir hooks wait until those under way have ended and

@@ -5,10 +5,52 @@ defmodule Pipeline.Plugin.Packages do
   #
   # Published for each instance: the folder that its packages are installed in.
 
+  alias Pipeline.Plugin
+  alias Pipeline.Plugin.Error
+
   @behaviour Pipeline.Instance.Published
+
+  @typedoc """
+  An upgrade of a package: the module and the id of its plugin in the version to come, and what the implementation needs to
+  put that in place and to go back.
+  """
+  @type change :: %{:module => module, :id => Plugin.plugin_id(), optional(atom) => term}
 
   @doc "Called when an instance with a folder for packages starts: removes what was left half done there."
   @callback sweep(folder :: Path.t()) :: :ok
+
+  @doc """
+  Loads the code of packages among plugins to load, and returns these as modules.
+
+  `undo` takes the code out again that was loaded for this. `folder` is that of the instance.
+  """
+  @callback modules([{module | String.t(), config :: term}], folder :: Path.t() | nil) ::
+              {:ok, [{module, config :: term}], undo :: (() -> :ok)} | {:error, Error.t()}
+
+  @doc "Starts the application of the package that a plugin is from. It is needed until the plugin's tree has ended."
+  @callback start(module, tree :: pid) :: :ok | {:error, term}
+
+  @doc "The tree of a plugin has ended. Returns once the application is stopped, if nobody else needs it."
+  @callback release(tree :: pid) :: :ok
+
+  @doc "Takes the code of a plugin's package out of the VM, unless others use it. `:none` if it is from no package."
+  @callback purge(module, force? :: boolean) :: :ok | :none | {:error, {:code_in_use, [pid]}}
+
+  @doc "The change from a plugin that is loaded to the package at a path; `:none` if that is to be read as a BEAM file."
+  @callback change(Path.t(), current :: module) :: {:ok, change} | :none | {:error, Error.t()}
+
+  @doc "Puts the version to come in place, whole, or fails with the one before in place."
+  @callback apply_change(change) :: :ok | {:error, term}
+
+  @doc "Puts the version before in place again; does nothing where it is."
+  @callback undo_change(change) :: :ok | {:error, term}
+
+  @doc "The change counts: takes out what is left of the version before."
+  @callback settle_change(change) :: :ok
+
+  @doc "The implementation."
+  @spec implementation() :: module
+  def implementation, do: Application.fetch_env!(:pipeline_plugin, :packages_adapter)
 
   @doc "The folder of an instance."
   @spec folder(term) :: Path.t() | nil
@@ -27,6 +69,4 @@ defmodule Pipeline.Plugin.Packages do
     :persistent_term.erase({__MODULE__, instance})
     :ok
   end
-
-  defp implementation, do: Application.fetch_env!(:pipeline_plugin, :packages_adapter)
 end

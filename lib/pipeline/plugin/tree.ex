@@ -12,8 +12,23 @@ defmodule Pipeline.Plugin.Tree do
 
   use Supervisor
 
+  require Pipeline.Instance.Caller
+
   alias Pipeline.Instance.{Caller, Names}
-  alias Pipeline.Plugin.{Log, LogFilter, Registry, Restart, Shutdown, StartPhase, Termination, Wave, Wrapper}
+
+  alias Pipeline.Plugin.{
+    Log,
+    LogFilter,
+    Packages,
+    Registry,
+    Restart,
+    Shutdown,
+    StartPhase,
+    Termination,
+    Wave,
+    Wrapper
+  }
+
   alias Pipeline.Plugin.Resources.Limits
   alias Pipeline.Secrets
 
@@ -40,7 +55,7 @@ defmodule Pipeline.Plugin.Tree do
           phase: StartPhase.t()
         }
 
-  @type error :: {:error, {:children | :init, reason :: term}}
+  @type error :: {:error, {:application | :children | :init, reason :: term}}
 
   @doc "The tree of a plugin as the registry has it, or is to have it."
   @spec new(map, atom, timeout) :: t
@@ -83,12 +98,19 @@ defmodule Pipeline.Plugin.Tree do
   @doc "Starts the plugin's children and its process. Returns the process once its init/1 has returned."
   @spec fill(t, pid) :: {:ok, pid} | error
   def fill(%__MODULE__{} = tree, supervisor) do
-    with {:ok, children} <- list_children(tree),
+    with :ok <- start_application(tree, supervisor),
+         {:ok, children} <- list_children(tree),
          :ok <- start_children(children, tree, supervisor) do
       start_child(supervisor, :init, process(tree))
     else
       {:error, {step, reason}} -> {:error, {step, Secrets.conceal_reason(reason, tree.secrets)}}
     end
+  end
+
+  # The one of the package that the plugin is from, if it is from one.
+  defp start_application(%__MODULE__{module: module}, supervisor) do
+    with {:error, reason} <- Packages.implementation().start(module, supervisor),
+         do: {:error, {:application, reason}}
   end
 
   defp list_children(tree) do
@@ -173,7 +195,10 @@ defmodule Pipeline.Plugin.Tree do
     %{module: module, config: config} = now(tree)
 
     if function_exported?(module, :children, 1),
-      do: Enum.map(module.children(config), &Supervisor.child_spec(&1, [])),
+      do:
+        Caller.within(tree.instance, fn ->
+          Enum.map(module.children(config), &Supervisor.child_spec(&1, []))
+        end),
       else: []
   end
 
@@ -235,6 +260,7 @@ defmodule Pipeline.Plugin.Tree do
 
       Termination.await([pid | within])
       if monitor, do: tell_if_killed(monitor, id, instance, shutdown)
+      Packages.implementation().release(pid)
     end
 
     :ok

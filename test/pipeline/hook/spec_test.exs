@@ -18,7 +18,12 @@ defmodule Pipeline.Hook.SpecTest do
   end
 
   test "what is declared is data" do
-    assert Points.__hookpoints__() == %{
+    one_by_one = %{tagged: false, concurrency: 1}
+    assert Enum.all?(Points.__hookpoints__(), fn {_point, declared} -> declared.listening == one_by_one end)
+
+    assert Map.new(Points.__hookpoints__(), fn {point, declared} ->
+             {point, Map.delete(declared, :listening)}
+           end) == %{
              plain: %{mode: :chain, kinds: [:before, :after, :around, :replace], context: [], doc: ""},
              narrow: %{mode: :chain, kinds: [:before, :after], context: [:node], doc: "for some"},
              first: %{mode: :first, kinds: [:listen], context: [], doc: ""},
@@ -48,7 +53,7 @@ defmodule Pipeline.Hook.SpecTest do
 
   for {name, source, message} <- [
         {"option", "hookpoint :a, kind: [:before]",
-         "unknown option :kind of hookpoint :a. Did you mean :kinds? Known: :mode, :kinds, :context, :doc"},
+         "unknown option :kind of hookpoint :a. Did you mean :kinds? Known: :mode, :kinds, :tagged, :concurrency, :context, :doc"},
         {"mode", "hookpoint :a, mode: :frist",
          "unknown mode :frist of the hook point :a. Did you mean :first? Known: :chain, :first, :collect, :notify"},
         {"kinds of a chain", "hookpoint :a, kinds: [:listen]",

@@ -330,7 +330,6 @@ defmodule Pipeline.Plugin.DiscoveryTest do
     test "undoes what it has done when one does not load", context do
       directory = context |> put(~w(Broken Undone), "ebin") |> hd() |> Path.dirname()
       found = directory |> discover() |> Enum.reverse()
-      path = :code.get_path()
 
       assert {:error, %Error{step: :code, plugin: "discovery_fixture_broken"} = error} =
                Discovery.load_code(found)
@@ -338,7 +337,7 @@ defmodule Pipeline.Plugin.DiscoveryTest do
       assert {:cannot_load, broken, :on_load_failure} = error.reason
       assert Exception.message(error) =~ "#{broken} does not load: :on_load_failure; compile it again"
 
-      assert :code.get_path() == path
+      refute String.to_charlist(directory) in :code.get_path()
       assert [%{module: _broken}, %{module: undone}] = discover(directory)
       assert is_atom(undone) and :code.is_loaded(undone) == false
     end

@@ -128,12 +128,12 @@ defmodule Pipeline.Plugin.TelemetryTest do
     refute_received {[:pipeline_plugin, :hook, :stop], _, _}
 
     # What runs find is what the chain was closed to.
-    {_mark, call, around, _runs, _limits, chain} = :persistent_term.get([instance | :point])
+    {_drain, call, around, chain} = :persistent_term.get([instance | :point])
     assert {call, around} == {chain.call, chain.around}
 
     sampled = start(instance, hooks: 2)
     {:ok, :hooks} = Manager.load_plugin(hooks(), %{}, instance: sampled)
-    {_mark, call, _around, _runs, _limits, chain} = :persistent_term.get([sampled | :point])
+    {_drain, call, _around, chain} = :persistent_term.get([sampled | :point])
     assert call != chain.call
   end
 

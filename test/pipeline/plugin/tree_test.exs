@@ -60,6 +60,35 @@ defmodule Pipeline.Plugin.TreeTest do
     assert_receive {:DOWN, ^monitor, :process, ^pid, :killed}
   end
 
+  test "children know the instance, when they are listed, started and restarted", %{instance: instance} do
+    asking =
+      plugin id: :asking do
+        @impl Pipeline.Plugin
+        def children(config) do
+          send(config.test, {:listed, Pipeline.Plugin.current_instance()})
+          [%{id: :child, start: {__MODULE__, :start_child, [config.test]}}]
+        end
+
+        def start_child(test) do
+          send(test, {:starting, Pipeline.Plugin.current_instance()})
+          Agent.start_link(fn -> send(test, {:child, self()}) end)
+        end
+
+        @impl Pipeline.Plugin
+        def init(config), do: {:ok, send(config.test, {:init, Pipeline.Plugin.current_instance()})}
+      end
+
+    assert {:ok, :asking} = Manager.load_plugin(asking, %{test: self()}, instance: instance)
+    assert_received {:listed, ^instance}
+    assert_received {:starting, ^instance}
+    assert_received {:init, ^instance}
+    assert_received {:child, child}
+    crash(child)
+    assert_receive {:starting, ^instance}
+    assert_receive {:init, ^instance}
+    assert Pipeline.Plugin.current_instance() == Pipeline.Plugin
+  end
+
   test "children start before the process, and end after it", %{instance: instance} do
     assert {:ok, :parent} = load(instance)
     assert [{:child, :first, _}, {:child, :second, _}, {:init, pid}, {:start, pid}] = told()

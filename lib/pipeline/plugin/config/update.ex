@@ -52,7 +52,7 @@ defmodule Pipeline.Plugin.Config.Update do
          :ok <- check_callback(info),
          config = if(merge?, do: merge(info.config, config), else: config),
          {:ok, config, secrets} <- Config.check(info.module, config, timeout),
-         {:ok, prepared} <- prepare.(info, config),
+         {:ok, prepared} <- prepare(prepare, info, config, secrets),
          :ok <- ask(pid, id, config, secrets, timeout) do
       {:ok, Registry.info(Registry.owned(instance), id), prepared}
     end
@@ -64,6 +64,11 @@ defmodule Pipeline.Plugin.Config.Update do
 
   defp check_callback(%{module: module, id: id}) do
     if function_exported?(module, :update_config, 2), do: :ok, else: {:error, {:no_update_config, id}}
+  end
+
+  # A sentence about the configuration of a native hook can have a value of the plugin's in it.
+  defp prepare(prepare, info, config, secrets) do
+    with {:error, reason} <- prepare.(info, config), do: {:error, Secrets.conceal(reason, secrets)}
   end
 
   # A string names the field of the same text, as in a schema.

@@ -8,13 +8,10 @@ defmodule Pipeline.Plugin.Manager.CodeUsers do
 
   @type user :: {instance :: term, Plugin.plugin_id()}
 
-  @doc "The plugins with this module, in all instances, but for one."
-  @spec others(module, user) :: [user]
-  def others(module, but) do
-    for instance <- Names.instances(),
-        %{id: id, module: ^module} <- plugins(instance),
-        {instance, id} != but,
-        do: {instance, id}
+  @doc "The plugins with this module, in all instances."
+  @spec of(module) :: [user]
+  def of(module) do
+    for instance <- Names.instances(), %{id: id, module: ^module} <- plugins(instance), do: {instance, id}
   end
 
   defp plugins(instance) do

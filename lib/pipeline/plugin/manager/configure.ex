@@ -30,7 +30,7 @@ defmodule Pipeline.Plugin.Manager.Configure do
       # The plugin's process has written it.
       :ok =
         Operation.step(context, fn state ->
-          changes = Hooks.reconfigure(info, native, instance)
+          changes = Hooks.reconfigure([{info, native}], instance)
           {:ok, state |> State.put(info) |> State.publish(changes)}
         end)
 

@@ -128,6 +128,7 @@ defmodule Pipeline.Plugin.Manager.Failure do
   end
 
   defp unlock(state, keeper), do: {ChainStore.unlock(state.instance, keeper), State.changed(state)}
+
   @doc "Starts a plugin anew, if it runs, after one that it needs was."
   @spec restart_with(Plugin.plugin_id()) :: Operation.t()
   def restart_with(id) do

@@ -8,6 +8,7 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   alias Pipeline.Hook.{ChainStore, ChainUpdate, Definition, Registration, Spec}
   alias Pipeline.Plugin.Config.Reference
   alias Pipeline.Plugin.{Dependents, Error, Handle, Registry}
+  alias Pipeline.Secrets
   alias Pipeline.Plugin.Manager.{Candidate, Operation, State}
 
   # More than one can sensibly have; what is above would only mix with the next plugin's.
@@ -160,7 +161,7 @@ defmodule Pipeline.Plugin.Manager.Hooks do
 
     collect(numbered(module, info), fn {options, sequence} ->
       with {:ok, call} <- call(module, options, config) do
-        handle = if takes_handle?(call, options.kind), do: handle
+        handle = if takes_handle?(call, options.kind) or Reference.any?(options.config), do: handle
         registration = Registration.new(with_condition(options, module), id, sequence, call, handle)
         {:ok, %{registration | version: manifest.version, secrets: &__MODULE__.secrets/2}}
       end
@@ -243,21 +244,45 @@ defmodule Pipeline.Plugin.Manager.Hooks do
     end
   end
 
+  @doc "The chains of plugins whose configuration was changed by a manager that was killed before it published them."
+  @spec refresh(State.t()) :: ChainUpdate.t()
+  def refresh(%State{instance: instance} = state) do
+    configs = for {id, info} <- State.running(state), into: %{}, do: {id, info.config}
+
+    stale =
+      for point <- ChainStore.points(instance),
+          %{handle: %{id: id, config: config}} <- ChainStore.chain(instance, point).registrations,
+          Map.get(configs, id, config) != config,
+          uniq: true,
+          do: id
+
+    # A plugin took its configuration after its native hooks had.
+    native =
+      for id <- stale, {:ok, native} <- [native(state.plugins[id], configs[id])], into: %{}, do: {id, native}
+
+    reconfigure(for(id <- stale, do: {state.plugins[id], Map.get(native, id, %{})}), instance)
+  end
+
   @doc """
-  The chains with the hooks of a plugin made for the configuration that it has now.
+  The chains with the hooks of plugins made for the configuration that they have now.
 
   Hooks keep their counters and circuits.
   """
-  @spec reconfigure(map, %{non_neg_integer => Native.Hook.t()}, instance :: term) :: ChainUpdate.t()
-  def reconfigure(%{id: id, config: config}, native, instance) do
-    handle = %Handle{id: id, instance: instance, config: config}
+  @spec reconfigure([{map, %{non_neg_integer => Native.Hook.t()}}], instance :: term) :: ChainUpdate.t()
+  def reconfigure(plugins, instance) do
+    new =
+      for {%{id: id, config: config}, native} <- plugins, into: %{} do
+        {id, {%Handle{id: id, instance: instance, config: config}, native}}
+      end
 
-    ChainUpdate.map(instance, fn
-      %Registration{plugin: ^id, sequence: sequence} = hook ->
-        %{hook | handle: hook.handle && handle, call: Map.get(native, sequence, hook.call)}
+    ChainUpdate.map(instance, fn %Registration{plugin: id, sequence: sequence} = hook ->
+      case new do
+        %{^id => {handle, native}} ->
+          %{hook | handle: hook.handle && handle, call: Map.get(native, sequence, hook.call)}
 
-      hook ->
-        hook
+        %{} ->
+          hook
+      end
     end)
   end
 
@@ -272,7 +297,9 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   defp sentence(:ok), do: nil
   defp sentence(error), do: error
 
-  defp error(%{manifest: manifest, module: module}, sentence) do
-    %Error{plugin: manifest.id, module: module, step: :hooks, reason: {:invalid_hook, sentence}}
+  # The configuration of a native hook can have a value of the plugin's in it.
+  defp error(%{manifest: manifest, module: module, secrets: secrets}, sentence) do
+    reason = {:invalid_hook, Secrets.conceal(sentence, secrets)}
+    %Error{plugin: manifest.id, module: module, step: :hooks, reason: reason}
   end
 end

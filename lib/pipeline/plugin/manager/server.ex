@@ -17,6 +17,7 @@ defmodule Pipeline.Plugin.Manager.Server do
     Configure,
     Failure,
     Hold,
+    Hooks,
     Load,
     Operations,
     Recovery,
@@ -80,6 +81,7 @@ defmodule Pipeline.Plugin.Manager.Server do
     {state, operations} = Recovery.run(state)
     state = state.instance |> ChainStore.traces() |> Enum.reduce(state, &watch/2)
     configured? = PublishedState.configured?(state.instance)
+    state = if configured?, do: State.publish(state, Hooks.refresh(state)), else: state
     boot = if configured?, do: [], else: [Boot.operation(plugins)]
 
     {released, state} =

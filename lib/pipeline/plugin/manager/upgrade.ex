@@ -207,7 +207,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   defp check_alone(%{in_place?: false}, _old, _instance), do: :ok
 
   defp check_alone(%{module: module}, old, instance) do
-    case CodeUsers.others(module, {instance, old.id}) do
+    case CodeUsers.of(module) -- [{instance, old.id}] do
       [] -> :ok
       others -> {:error, error(old.id, module, :code, {:used_by, others})}
     end

@@ -1,4 +1,4 @@
-//! Shipped hooks on a configuration and an input, for cargo-fuzz: without a VM, and so without terms.
+//! Shipped hooks on a configuration and an input, for `bin/verify fuzz`: without a VM, and so without terms.
 #![allow(missing_docs, reason = "called by the fuzz targets alone")]
 
 use super::json_schema::validated;

@@ -63,4 +63,38 @@ defmodule Pipeline.Plugin.Config.ReferenceTest do
     assert Hook.run(instance, :step, %{n: 0}, nil) == {:ok, %{limit: 5, name: "free", n: 1}}
     {:ok, %{config: %{rate: %{limit: 5}}}} = Manager.plugin_info(:limiting, instance: instance)
   end
+
+  test "a manager that was killed before it published a new configuration is made up for", %{
+    instance: instance
+  } do
+    module =
+      plugin id: :knowing do
+        hook :before, :known
+        def known(_context, next, plugin), do: next.(plugin.config)
+      end
+
+    {:ok, :limiting} = Manager.load_plugin(limiting(), %{}, instance: instance)
+    {:ok, :knowing} = Manager.load_plugin(module, %{n: 1}, instance: instance)
+
+    # As the plugins' processes leave it.
+    registry = Registry.owned(instance)
+
+    for {id, config} <- [limiting: %{rate: %{limit: 9}, name: "new", field: :b}, knowing: %{n: 2}],
+        do: {:ok, _} = Registry.replace(registry, %{Registry.info(registry, id) | config: config})
+
+    pid = Pipeline.Instance.Names.whereis(instance, :manager)
+    monitor = Process.monitor(pid)
+    Process.exit(pid, :kill)
+    assert_receive {:DOWN, ^monitor, _, _, _}
+    await_manager(instance)
+    assert Hook.run(instance, :step, %{n: 0}, nil) == {:ok, %{limit: 9, name: "new", n: 1}}
+    assert Hook.run(instance, :known, nil, nil) == {:ok, %{n: 2}}
+  end
+
+  # A call that the new manager answers.
+  defp await_manager(instance) do
+    Manager.restart_plugin(:unknown, instance: instance)
+  catch
+    :exit, _ -> await_manager(instance)
+  end
 end

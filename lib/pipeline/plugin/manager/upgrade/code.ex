@@ -4,10 +4,10 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
   # of the old one and taken back when the upgrade fails.
 
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.Error
+  alias Pipeline.Plugin.{Error, Packages}
 
   @enforce_keys [:module, :id]
-  defstruct [:module, :id, :file, :binary, :old, in_place?: false]
+  defstruct [:module, :id, :file, :binary, :old, :change, in_place?: false]
 
   @type t :: %__MODULE__{
           module: module,
@@ -17,6 +17,8 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
           binary: binary | nil,
           # What to go back to, of a module that is loaded.
           old: {file :: charlist, binary} | nil,
+          # Of a package, whose modules change together.
+          change: Packages.change() | nil,
           # Whether a module of the name is loaded.
           in_place?: boolean
         }
@@ -25,12 +27,16 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
   @type rollback :: boolean | {file :: charlist, binary}
 
   @typedoc "A module that is replaced, as it was: by its MD5, and what to load, where that is known. `nil` if none is."
-  @type way_back :: %{module: module, md5: binary, old: {file :: charlist, binary} | nil} | nil
+  @type way_back ::
+          %{module: module, md5: binary, old: {file :: charlist, binary} | nil}
+          | %{change: Packages.change()}
+          | nil
 
   @doc """
   Takes a module out of the VM. Nobody that runs it is ended: first what is old already goes, then what becomes old.
 
-  Native code stays: OTP 25 was seen to crash when it was taken out while its functions ran.
+  Native code stays. A function on a dirty scheduler goes on after its process was killed and its module purged; if it
+  then makes a resource, whose type the VM has freed with the module, it corrupts memory.
   """
   @spec purge(module) :: :ok | {:error, {:code_in_use, [pid]} | {:native_code, module}}
   def purge(module) do
@@ -54,7 +60,19 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
   defp find(module, module), do: read_file(:code.which(module), module)
   defp find(module, _current) when is_atom(module), do: read_module(module)
   defp find(<<"FOR1", _::binary>> = binary, current), do: read_binary(binary, ~c"upgraded", current)
-  defp find(path, current) when is_binary(path), do: read_file(String.to_charlist(path), current)
+
+  defp find(path, current) when is_binary(path) do
+    case Packages.implementation().change(path, current) do
+      {:ok, change} ->
+        {:ok, %__MODULE__{module: change.module, id: change.id, change: change, in_place?: true}}
+
+      :none ->
+        read_file(String.to_charlist(path), current)
+
+      {:error, error} ->
+        {:error, error}
+    end
+  end
 
   defp read_module(module) do
     with {:module, ^module} <- Code.ensure_loaded(module),
@@ -121,6 +139,21 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
   @spec load(t, (() -> {:ok, result} | {:error, reason})) ::
           {:ok, result} | {:error, reason | {:stays, reason} | {:code_in_use, [pid]} | Error.t()}
         when result: term, reason: term
+  def load(%__MODULE__{change: change}, swap) when change != nil do
+    with :ok <- Packages.implementation().apply_change(change) do
+      case swap.() do
+        {:ok, result} ->
+          Packages.implementation().settle_change(change)
+          {:ok, result}
+
+        {:error, reason} ->
+          with :ok <- Packages.implementation().undo_change(change),
+               do: {:error, reason},
+               else: (_ -> {:error, {:stays, reason}})
+      end
+    end
+  end
+
   def load(%__MODULE__{binary: nil}, swap), do: swap.()
 
   def load(%__MODULE__{module: module} = code, swap) do
@@ -144,6 +177,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
   @doc "How to get back from new code, before it is loaded."
   @spec way_back(t) :: way_back
   def way_back(%__MODULE__{in_place?: false}), do: nil
+  def way_back(%__MODULE__{change: change}) when change != nil, do: %{change: change}
 
   def way_back(%__MODULE__{module: module, old: old}) do
     %{module: module, md5: module.module_info(:md5), old: old}
@@ -152,6 +186,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
   @doc "Goes back, if new code has been loaded by somebody who has ended."
   @spec restore(way_back) :: :ok | {:error, {:code_in_use, [pid]} | Error.t()}
   def restore(nil), do: :ok
+  def restore(%{change: change}), do: Packages.implementation().undo_change(change)
 
   def restore(%{module: module, md5: md5, old: old}) do
     # What the code server was asked for it does, whoever asked; it answers after that.

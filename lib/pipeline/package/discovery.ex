@@ -79,9 +79,10 @@ defmodule Pipeline.Plugin.Discovery do
   @doc """
   Loads the modules of found plugins, so that they can be given to `Pipeline.Plugin.Manager.load_plugins/2`.
 
-  The directory of each joins the end of the code path, so that a plugin can bring other modules with it; from an
-  archive the modules beside it are loaded at once. A file or an archive that has changed since it was found is
-  not loaded. A module that is loaded from elsewhere is not replaced.
+  All modules that stand beside a plugin, in its directory or in its archive, are loaded with it, and its directory joins
+  the end of the code path. A file or an archive that has changed since it was found is not loaded. A plugin that is
+  loaded from elsewhere is not replaced. Of the modules beside it, those that the VM has already are shared if they are
+  the same; where one is another, `{:module_clash, [{module, owner}]}` says whose it is.
 
   The error is a `Pipeline.Plugin.Error` whose step is `:code`. The modules that this call had loaded are
   unloaded then, and the code path is as it was.
