@@ -12,8 +12,6 @@ defmodule Pipeline.Plugin.Tree do
 
   use Supervisor
 
-  require Pipeline.Instance.Caller
-
   alias Pipeline.Instance.{Caller, Names}
 
   alias Pipeline.Plugin.{
@@ -31,6 +29,8 @@ defmodule Pipeline.Plugin.Tree do
 
   alias Pipeline.Plugin.Resources.Limits
   alias Pipeline.Secrets
+
+  require Caller
 
   # Milliseconds that the children of a plugin may take together to end, after its process.
   @patience 5_000
@@ -195,10 +195,7 @@ defmodule Pipeline.Plugin.Tree do
     %{module: module, config: config} = now(tree)
 
     if function_exported?(module, :children, 1),
-      do:
-        Caller.within(tree.instance, fn ->
-          Enum.map(module.children(config), &Supervisor.child_spec(&1, []))
-        end),
+      do: Caller.within(tree.instance, do: Enum.map(module.children(config), &Supervisor.child_spec(&1, []))),
       else: []
   end
 
