@@ -3,8 +3,7 @@ defmodule Pipeline.Instance.Caller do
   # The instance that the calling process works for, and the callback that the manager waits for in it.
   #
   # The process of a plugin, and a process that runs a hook point, have the instance in their dictionary.
-  # Processes that these start as tasks or under supervisors have it through their `$callers` and
-  # `$ancestors`.
+  # Processes that these start have it through their `$callers`, `$ancestors` and parent.
 
   alias Pipeline.Instance
 
@@ -56,7 +55,9 @@ defmodule Pipeline.Instance.Caller do
 
   # A process of the host that has looked once does not look again.
   defp inherited do
-    links = for key <- @links, pid when is_pid(pid) <- Process.get(key, []), node(pid) == node(), do: pid
+    {:parent, parent} = Process.info(self(), :parent)
+    links = Enum.flat_map(@links, &Process.get(&1, [])) ++ [parent]
+    links = for pid when is_pid(pid) and node(pid) == node() <- links, do: pid
 
     unless links == [] or Process.get({@instance, links}) do
       instance = Enum.find_value(links, &of/1)

@@ -17,8 +17,9 @@ defmodule Pipeline.Plugin.RPC do
   A plugin answers in `c:Pipeline.Plugin.handle_rpc/2`. If the plugin is missing, crashes or is too slow, the
   caller gets an error value and does not exit. An answer that comes too late is dropped.
 
-  A `Pipeline.Plugin.Handle`, as hooks get it, stands for the id and the instance of its plugin. Under `:instance` it
-  stands for the instance.
+  A hook, a plugin's process, and the processes that they start, call plugins of their own instance. A process
+  that outlives the hook that started it names the instance. A `Pipeline.Plugin.Handle`, as hooks get it,
+  stands for the id and the instance of its plugin. Under `:instance` it stands for the instance.
   """
 
   alias Pipeline.Options
@@ -55,15 +56,15 @@ defmodule Pipeline.Plugin.RPC do
     * `{:timeout, id}` - it did not answer in time; it may still execute the request
     * `{:crashed, id, reason}` - it ended before it answered; it may have executed the request
     * `{:calling_self, id}` - it is the caller
-    * `{:cycle, ids}` - it waits, itself or by others, for the answer of the caller: `[:a, :b, :a]`. It did not get the
-      request. Have one of them answer later, by `cast/2`, or ask from a process of its own
+    * `{:cycle, ids}` - it waits, itself or by others, for the answer of the caller: `[:a, :b, :a]`. It did
+      not get the request. Have one of them answer later, by `cast/2`, or ask from a process of its own
     * `{:too_large, id}` - its answer, once copied, would take more than its limit `:max_heap`
       (`Pipeline.Plugin.Resources`)
 
   ## Options
 
-    * `:instance` - by default the instance of the hook point or plugin that the calling process runs, or the one that
-      the application starts
+    * `:instance` - by default the instance of the hook point or plugin that the calling process runs, or the
+      one that the application starts
     * `:node` - in a cluster (`Pipeline.Cluster`), the name of the node to call, or `:any`: this node if the
       plugin runs here, otherwise another one. By default this node, or `:any` for an instance with
       `cluster: [rpc: :any]`

@@ -12,10 +12,17 @@ defmodule Pipeline.Hook.CallerTest do
       hook :before, :plain, fun: :ask
       hook :before, :timed, fun: :ask, timeout: 5_000
       hook :before, :in_task, fun: :ask_in_task
+      hook :before, :spawned, fun: :ask_spawned
       hook :before, :nested
 
       def ask(_context, next), do: next.(answers())
       def ask_in_task(_context, next), do: next.(Task.await(Task.async(&answers/0)))
+
+      def ask_spawned(_context, next) do
+        hook = self()
+        spawn_link(fn -> send(hook, {:spawned, answers()}) end)
+        receive do: ({:spawned, answers} -> next.(answers))
+      end
 
       def nested({instance, point}, next),
         do: next.({Pipeline.Hook.run(instance, point, %{}, nil), answers()})
@@ -45,7 +52,7 @@ defmodule Pipeline.Hook.CallerTest do
     {:ok, other: other, id: id}
   end
 
-  for point <- [:plain, :timed, :in_task] do
+  for point <- [:plain, :timed, :in_task, :spawned] do
     @point point
 
     test "#{point}", %{instance: instance, other: other} do
