@@ -159,13 +159,12 @@ impl Redact {
         for (number, found) in self.patterns.find_iter(text).enumerate() {
             if number == 0 {
                 redacted.reserve(text.len());
-            } else if number % 16 == 0 {
-                if limit
+            } else if number % 16 == 0
+                && limit
                     .get_or_insert_with(|| WorkLimit::new(TIME))
                     .is_used_up()
-                {
-                    return Err(RunError::Time { at: at.clone() });
-                }
+            {
+                return Err(RunError::Time { at: at.clone() });
             }
             redacted.extend_from_slice(&text[done..found.start()]);
             redacted.extend_from_slice(self.replacement.as_bytes());
