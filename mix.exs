@@ -11,7 +11,7 @@ defmodule Pipeline.Plugin.MixProject do
       elixirc_paths: elixirc_paths(Mix.env()),
       # After Elixir's own compiler: the task is one of the modules that it compiles.
       compilers: Mix.compilers() ++ [:pipeline_native],
-      pipeline_native: [pipeline_nif: [module: Pipeline.Native]] ++ test_native(Mix.env()),
+      pipeline_native: [pipeline_nif: native()] ++ test_native(Mix.env()),
       start_permanent: Mix.env() == :prod,
       deps: [],
       description: "A plugin system for Elixir applications with a Rust core",
@@ -32,6 +32,17 @@ defmodule Pipeline.Plugin.MixProject do
   defp elixirc_paths(:test), do: ["lib", "test/support"]
   defp elixirc_paths(_), do: ["lib"]
 
+  # The hooks with heavy dependencies, among which native_features chooses.
+  defp native do
+    counting = if System.get_env("PIPELINE_COUNT_MEMORY") == "1", do: [:counting], else: []
+
+    [
+      module: Pipeline.Native,
+      optional: [:json_schema, :count_tokens, :template, :summarise],
+      features: counting
+    ]
+  end
+
   # Hooks that end in every way, and the core alone, for the conformance suite.
   defp test_native(:test), do: [pipeline_vm_hooks: [module: VmHooks]]
   defp test_native(_), do: []
@@ -41,7 +52,7 @@ defmodule Pipeline.Plugin.MixProject do
       licenses: ["Apache-2.0"],
       # All members of the workspace: Cargo refuses one of which a member is missing.
       files:
-        ~w(lib native benches/core benches/plots priv/templates .formatter.exs Cargo.toml Cargo.lock mix.exs README.md CHANGELOG.md LICENSE)
+        ~w(lib native benches/core benches/plots priv/templates .formatter.exs Cargo.toml Cargo.lock mix.exs README.md CHANGELOG.md LICENSE checksum-*.exs)
     ]
   end
 end

@@ -36,7 +36,12 @@ defmodule Pipeline.Native do
   def read_plugin_code(_reply_to, _reference, _path, _digest), do: not_built()
   def check_manifest(_external), do: not_built()
 
-  def memory, do: not_built()
+  # Only a library that is built with the feature `counting` has it.
+  def memory do
+    :erlang.nif_error(%RuntimeError{
+      message: "pipeline_nif counts no memory: build it with PIPELINE_COUNT_MEMORY=1 mix compile"
+    })
+  end
 
   defp not_built, do: Pipeline.Native.Library.not_built(:pipeline_nif)
 end

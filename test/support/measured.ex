@@ -2,9 +2,9 @@ defmodule Pipeline.Measured do
   @moduledoc """
   What this VM holds, once all is collected that can be.
 
-  Counted is what has a name or a number; `:words` are what is alive on the heaps of processes; `:native` is what each
-  native library has allocated in Rust and not given back since it was first measured; the rest is the memory of the VM in bytes, in which there is
-  what its allocators keep for later.
+  Counted is what has a name or a number. `:words` are live words on the heaps of processes. `:native` are the live
+  allocations of each native library that counts them: `VmHooks` always, `Pipeline.Native` when it is built with
+  PIPELINE_COUNT_MEMORY=1. The rest is memory of the VM in bytes, with what its allocators keep for later.
   """
 
   @libraries [Pipeline.Native, VmHooks]
@@ -30,7 +30,13 @@ defmodule Pipeline.Measured do
       words: words,
       atoms: :erlang.system_info(:atom_count),
       native:
-        for(library <- @libraries, Code.ensure_loaded?(library), into: %{}, do: {library, library.memory()}),
+        for(
+          library <- @libraries,
+          Code.ensure_loaded?(library),
+          counts <- native(library),
+          into: %{},
+          do: {library, counts}
+        ),
       memory: %{
         total: :erlang.memory(:total),
         binary: :erlang.memory(:binary),
@@ -93,6 +99,13 @@ defmodule Pipeline.Measured do
       size when is_integer(size) -> [{:ets.info(table, :name), size}]
       :undefined -> []
     end
+  end
+
+  defp native(library) do
+    [library.memory()]
+  rescue
+    # It was built without counting.
+    RuntimeError -> []
   end
 
   # How many blocks an allocator of the VM has handed out.

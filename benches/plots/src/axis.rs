@@ -47,8 +47,8 @@ fn scaled(value: f64, units: &[(f64, &str)], smallest: &str) -> String {
     format!("{rounded}{name}")
 }
 
-/// Where the marks of an axis stand: at 1, 2 and 5 of each power of ten, or at powers of ten only where those would be too
-/// many; at powers of four for bytes.
+/// Where the marks of an axis stand: at 1, 2 and 5 of each power of ten, or at powers of ten only where those
+/// would be too many; at powers of four for bytes.
 pub(crate) fn marks(unit: Unit, low: f64, high: f64) -> Vec<f64> {
     let within = |steps: &[f64], base: f64| -> Vec<f64> {
         let first = low.log(base).floor();

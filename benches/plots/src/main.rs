@@ -1,7 +1,8 @@
 //! Draws what the benchmarks measured.
 //!
-//! `bench_plots POINTS DIRECTORY` reads a file of points, a line for each with tabs between figure, series, place on the x
-//! axis, median, and the lowest and the highest tenth, and writes an SVG for every figure that it knows and finds there.
+//! `bench_plots POINTS DIRECTORY` reads a file of points, a line for each with tabs between figure, series,
+//! place on the x axis, median, and the lowest and the highest tenth, and writes an SVG for every figure that
+//! it knows and finds there.
 
 use std::error::Error;
 use std::path::Path;

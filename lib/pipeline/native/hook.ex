@@ -36,7 +36,7 @@ defmodule Pipeline.Native.Hook do
 
         {:error,
          "#{inspect(library)} has no native hook #{inspect(name)}." <>
-           Options.did_you_mean(Atom.to_string(name), known) <> " It has: #{Enum.join(known, ", ")}"}
+           left_out(library, name, known) <> " It has: #{Enum.join(known, ", ")}"}
 
       # The message names the field.
       {:error, {:invalid_config, _path, message}} ->
@@ -56,6 +56,15 @@ defmodule Pipeline.Native.Hook do
     "timeout: does not reach into a native hook of cost #{inspect(cost)}, which no scheduler can interrupt; " <>
       "leave it out, or say cost: :blocking"
   end
+
+  # The hooks that are Cargo features of pipeline_nif.
+  @optional [:json_schema, :count_tokens, :template, :summarise]
+
+  defp left_out(Pipeline.Native, name, _known) when name in @optional do
+    " It was built without it: add it to native_features of :pipeline_plugin, and run mix compile."
+  end
+
+  defp left_out(_library, name, known), do: Options.did_you_mean(Atom.to_string(name), known)
 
   defp check_library(library) do
     if match?({:module, _}, Code.ensure_loaded(library)) and function_exported?(library, :native_hook, 2) do

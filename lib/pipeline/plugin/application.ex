@@ -12,10 +12,14 @@ defmodule Pipeline.Plugin.Application do
   alias Pipeline.Options
   alias Pipeline.Plugin.Manager
 
-  # What else stands in the environment: settings of the whole application, of this package's own mix.exs, and of OTP.
+  # What else stands in the environment: settings of the whole application, of its build, of this package's own
+  # mix.exs, and of OTP.
   @settings [
     :distribution,
     :included_applications,
+    :native_artefacts,
+    :native_checksums,
+    :native_features,
     :packages_adapter,
     :propagate,
     :trust

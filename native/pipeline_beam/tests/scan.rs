@@ -32,7 +32,7 @@ fn scanned<P: AsRef<Path>>(paths: &[P]) -> Scan {
     scan(paths, &ScanOptions::default(), |_| ())
 }
 
-/// What was found, below `base`.
+/// The finds, below `base`.
 fn found(scan: &Scan, base: &Path) -> Vec<String> {
     let below = |path: &Path| {
         path.strip_prefix(base)

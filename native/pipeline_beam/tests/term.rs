@@ -78,7 +78,7 @@ fn a_value_has_one_form() {
 
 #[test]
 fn values_of_a_running_system_are_named() {
-    /// What stands before the node's name, the name, what stands after it, and what it all is.
+    /// The bytes before the node's name, the name, the bytes after it, and the value of all of it.
     type Case = (&'static [u8], &'static [u8], &'static [u8], Opaque);
     let node = b"w\x04a@bc";
     let refused: [Case; 9] = [
@@ -298,7 +298,7 @@ proptest! {
     }
 }
 
-/// What `term_to_binary/1` and two of its options write for `binary_to_term/1` of each term.
+/// The output of `term_to_binary/1`, and with two of its options, for `binary_to_term/1` of each term.
 const REWRITE: &str = "
     [In, Out] = init:get_plain_arguments(),
     {ok, Terms} = file:read_file(In),

@@ -106,7 +106,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         error,
         RunError::DeadlineExceeded { running: Running::Hook { plugin, .. }, .. } if *plugin == stuck
     ));
-    // What ran before the deadline stands; the base operation did not run.
+    // The work done before the deadline stands; the base operation did not run.
     assert_eq!(answer, ["looked up"]);
     Ok(())
 }

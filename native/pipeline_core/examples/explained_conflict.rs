@@ -4,7 +4,9 @@
 use std::error::Error;
 
 use pipeline_core::requirement::{Requirement, parse_version};
-use pipeline_core::resolve::{ConflictCause, Dependency, Node, Request, Root, SolveError, solve};
+use pipeline_core::resolve::{
+    CauseKind, ConflictCause, Dependency, Node, Request, Root, SolveError, solve,
+};
 
 fn release(
     id: &'static str,
@@ -65,7 +67,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     // The same for programs.
     assert!(matches!(
         conflict.causes[..],
-        [ConflictCause::Disagreement { id: "cache", .. }]
+        [ConflictCause {
+            name: "cache",
+            kind: CauseKind::Disagreement { .. },
+            ..
+        }]
     ));
     Ok(())
 }

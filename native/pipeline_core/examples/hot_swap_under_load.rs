@@ -13,7 +13,7 @@ use pipeline_core::semver::Version;
 const READERS: usize = 4;
 const SWAPS: u64 = 2_000;
 
-/// What a run has met.
+/// The versions that a run has met.
 #[derive(Default)]
 struct Seen {
     before: Option<u64>,

@@ -166,7 +166,7 @@ impl<T: Send + Sync + 'static> Published<T> {
     ///
     /// # Errors
     ///
-    /// What `change` returned; the current value stays.
+    /// The error of `change`; the current value stays.
     pub fn try_update<R, E>(&self, change: impl FnOnce(&T) -> Result<(T, R), E>) -> Result<R, E> {
         let turn = self.writer.lock();
         let pin = pin();
@@ -177,9 +177,9 @@ impl<T: Send + Sync + 'static> Published<T> {
             .as_raw()
             .cast_mut();
         let (half, others) = (Half(old), Half(old));
-        // SAFETY: `old` came from `Owned::new`, since the swap no thread that pins from now on can load it, and this writer
-        // alone swapped it out, so that there are these two halves only. `T` is `Send`: any thread may call
-        // the function.
+        // SAFETY: `old` came from `Owned::new`, since the swap no thread that pins from now on can load it,
+        // and this writer alone swapped it out, so that there are these two halves only. `T` is `Send`: any
+        // thread may call the function.
         unsafe { pin.guard.defer_unchecked(move || drop(others)) };
         drop(pin);
         drop(turn);
@@ -198,8 +198,8 @@ impl<T: Send + Sync + 'static> Published<T> {
 impl<T: Send + Sync + 'static> Drop for Published<T> {
     fn drop(&mut self) {
         let current = std::mem::replace(&mut *self.current, Atomic::null());
-        // SAFETY: nobody else has a reference to `self`, thus none to its slot either, and the pointer came from
-        // `Owned::new`.
+        // SAFETY: nobody else has a reference to `self`, thus none to its slot either, and the pointer came
+        // from `Owned::new`.
         drop(unsafe { current.into_owned() });
     }
 }

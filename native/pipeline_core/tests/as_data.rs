@@ -15,7 +15,7 @@ use pipeline_core::plugin::PluginId;
 use pipeline_core::registry::{ChangesError, RegistryError};
 use pipeline_core::requirement::{AllowPre, Requirement, is_match, parse_version};
 use pipeline_core::resolve::{
-    Conflict, ConflictCause, Cycle, CycleEdge, Demand, Demander, PathStep, ResolveError,
+    CauseKind, Conflict, ConflictCause, Cycle, CycleEdge, Demand, Demander, PathStep, ResolveError,
     SolveError, Unmet,
 };
 use proptest::collection::vec;
@@ -91,60 +91,32 @@ fn demand() -> impl Strategy<Value = Demand<PluginId>> {
 
 fn cause() -> impl Strategy<Value = ConflictCause<PluginId>> {
     let versions = || vec(version(), 0..3);
-    let demands = || vec(demand(), 0..3);
-    prop_oneof![
-        (id(), option::of(id()), demands()).prop_map(|(id, suggestion, demands)| {
-            ConflictCause::MissingPlugin {
-                id,
+    let releases = || vec((id(), version()), 0..2);
+    let kind = prop_oneof![
+        option::of(id()).prop_map(|suggestion| CauseKind::MissingPlugin { suggestion }),
+        (releases(), option::of(id())).prop_map(|(pre_releases, suggestion)| {
+            CauseKind::MissingCapability {
+                pre_releases,
                 suggestion,
-                demands,
             }
         }),
-        (
-            id(),
-            vec((id(), version()), 0..2),
-            option::of(id()),
-            demands()
-        )
-            .prop_map(|(capability, pre_releases, suggestion, demands)| {
-                ConflictCause::MissingCapability {
-                    capability,
-                    pre_releases,
-                    suggestion,
-                    demands,
-                }
-            }),
-        (id(), versions(), demands()).prop_map(|(id, available, demands)| {
-            ConflictCause::NoVersion {
-                id,
-                available,
-                demands,
-            }
-        }),
-        (id(), versions(), option::of(version()), demands()).prop_map(
-            |(id, pre_releases, lockable, demands)| ConflictCause::PreReleaseOnly {
-                id,
+        releases().prop_map(|providers| CauseKind::NoCommonProvider { providers }),
+        versions().prop_map(|available| CauseKind::NoVersion { available }),
+        (versions(), option::of(version())).prop_map(|(pre_releases, lockable)| {
+            CauseKind::PreReleaseOnly {
                 pre_releases,
                 lockable,
-                demands,
-            }
-        ),
-        (id(), versions(), demands()).prop_map(|(id, available, demands)| {
-            ConflictCause::Disagreement {
-                id,
-                available,
-                demands,
             }
         }),
-        (id(), versions(), versions(), demands()).prop_map(|(id, available, left, demands)| {
-            ConflictCause::Narrowed {
-                id,
-                available,
-                left,
-                demands,
-            }
-        }),
-    ]
+        versions().prop_map(|available| CauseKind::Disagreement { available }),
+        (versions(), versions())
+            .prop_map(|(available, left)| CauseKind::Narrowed { available, left }),
+    ];
+    (id(), kind, vec(demand(), 0..3)).prop_map(|(name, kind, demands)| ConflictCause {
+        name,
+        kind,
+        demands,
+    })
 }
 
 fn unmet() -> impl Strategy<Value = Unmet<PluginId>> {

@@ -1,4 +1,4 @@
-//! What async chains have beyond sync ones: time, cancellation, blocking hooks, listeners beside each other.
+//! Async chains beyond sync ones: time, cancellation, blocking hooks, listeners beside each other.
 #![cfg(all(feature = "async", not(loom)))]
 
 use std::future::pending;
@@ -422,7 +422,7 @@ async fn a_blocking_hook_learns_that_its_run_is_over() {
     is_over.await.unwrap();
 }
 
-/// What the thread keeps is lost to the run, unless it has a copy.
+/// A context that the thread keeps is lost to the run, unless it has a copy.
 #[tokio::test]
 async fn a_blocking_hook_that_takes_too_long_keeps_its_context() {
     for (on_error, left) in [(OnError::Halt, ""), (OnError::Skip, "here core")] {

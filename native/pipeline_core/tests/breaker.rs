@@ -7,7 +7,7 @@ use pipeline_core::breaker::{
 };
 use proptest::prelude::*;
 
-/// What is told of one call.
+/// The report of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
     Admitted,

@@ -1,6 +1,7 @@
 //! Every interleaving of a few callers of a breaker:
 //!
-//! `RUSTFLAGS="--cfg loom --cfg crossbeam_loom" LOOM_MAX_PREEMPTIONS=3 cargo test -p pipeline_core --release --test breaker_loom`
+//! `RUSTFLAGS="--cfg loom --cfg crossbeam_loom" LOOM_MAX_PREEMPTIONS=3 cargo test -p pipeline_core --release
+//! --test breaker_loom`
 #![cfg(loom)]
 
 use loom::sync::Arc;
@@ -25,7 +26,7 @@ fn open(breaker: &Breaker) {
     assert!(breaker.failed(permit, 1).is_some());
 }
 
-/// What each of the two gave.
+/// The answer to each of the two.
 fn both<T: 'static>(
     breaker: &Arc<Breaker>,
     call: impl Fn(&Breaker, u64) -> T + Clone + 'static,

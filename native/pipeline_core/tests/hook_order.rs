@@ -449,7 +449,7 @@ fn standing(hooks: &[OrderEntry<usize>], dependencies: &[Vec<usize>]) -> Vec<usi
     sequence
 }
 
-/// What each constraint asks for, as pairs (earlier, later).
+/// The demands of each constraint, as pairs (earlier, later).
 fn asked(hooks: &[OrderEntry<usize>]) -> BTreeSet<(usize, usize)> {
     let mut pairs = BTreeSet::new();
     for (hook, entry) in hooks.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What is published is read whole, while writers replace it without pause. Small enough for miri.
+//! A published value is read whole, while writers replace it without pause. Small enough for miri.
 #![cfg(not(loom))]
 
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! Every interleaving of a small number of readers and writers, with loom in place of the atomics of the
 //! collector and of the mutex:
 //!
-//! `RUSTFLAGS="--cfg loom --cfg crossbeam_loom" LOOM_MAX_PREEMPTIONS=2 cargo test -p pipeline_core --release --test published_loom`
+//! `RUSTFLAGS="--cfg loom --cfg crossbeam_loom" LOOM_MAX_PREEMPTIONS=2 cargo test -p pipeline_core --release
+//! --test published_loom`
 #![cfg(loom)]
 
 use loom::sync::Arc;

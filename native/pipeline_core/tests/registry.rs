@@ -370,7 +370,7 @@ proptest! {
             }
         }
 
-        // What the changes leave out did not change.
+        // Entries that the changes leave out did not change.
         let changes = registry.changed_since(marked.0).unwrap();
         let told: BTreeSet<&PluginId> = changes.changed.iter().chain(&changes.removed).collect();
         let untold = |list: &[Manifest]| -> Vec<Manifest> {

@@ -192,7 +192,7 @@ proptest! {
             Err(SolveError::Conflict(conflict)) => {
                 prop_assert!(!exists(&releases, &request));
                 prop_assert!(!conflict.causes.is_empty());
-                prop_assert!(conflict.causes.iter().all(|cause| !cause.demands().is_empty()), "{}", conflict);
+                prop_assert!(conflict.causes.iter().all(|cause| !cause.demands.is_empty()), "{}", conflict);
                 // The roots it names are enough for it.
                 let mut fewer = request.clone();
                 fewer.roots.retain(|root| conflict.roots.contains(&root.id));

@@ -80,7 +80,7 @@ impl Flaky {
     }
 }
 
-/// What the run came to, behind whatever else stands in the stack.
+/// The error of the run, behind whatever else stands in the stack.
 fn run_error(error: &BoxError) -> &RunError<BoxError> {
     error.downcast_ref().unwrap()
 }

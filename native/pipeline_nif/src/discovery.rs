@@ -30,7 +30,7 @@ fn discover<'a>(reply_to: LocalPid, reference: Reference<'a>, paths: Term<'a>) -
     Ok(ok())
 }
 
-/// A path of any bytes, of which a scan reports those that are not UTF-8.
+/// A path of any bytes. A scan reports a path that is not UTF-8.
 #[cfg(unix)]
 fn path_of(bytes: &[u8]) -> PathBuf {
     use std::os::unix::ffi::OsStrExt;
@@ -42,8 +42,8 @@ fn path_of(bytes: &[u8]) -> PathBuf {
     String::from_utf8_lossy(bytes).into_owned().into()
 }
 
-/// Reads the code of a plugin that was found. Sends `{reference, :done, {:ok, module, [{path, module beside it}]}}` or
-/// `{:error, reason, sentence}` in place of that.
+/// Reads the code of a plugin that was found. Sends `{reference, :done, {:ok, module, [{path, module beside
+/// it}]}}` or `{:error, reason, sentence}` in place of that.
 #[rustler::nif]
 fn read_plugin_code<'a>(
     reply_to: LocalPid,

@@ -30,7 +30,7 @@ impl Id {
     }
 }
 
-/// An atom's name as Elixir shows that of a module. It may come from a file, and stands in messages.
+/// An atom's name as Elixir shows the name of a module. It may come from a file, and stands in messages.
 fn shown(name: &str) -> String {
     let name = name.strip_prefix("Elixir.").unwrap_or(name);
     Escaped::new(name.as_bytes()).to_string()

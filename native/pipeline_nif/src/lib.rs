@@ -16,6 +16,7 @@ mod interner;
 mod lifecycle;
 mod manifest;
 mod manifest_terms;
+#[cfg(feature = "counting")]
 mod memory;
 mod registry;
 mod requirement;

@@ -6,7 +6,8 @@ use rustler::{Atom, Binary, Encoder, Env, OwnedBinary, Term};
 
 rustler::atoms! { error, external_fun, ok, unknown_atom }
 
-/// Whether discovery would read this manifest, which `term_to_binary/1` has made: `:ok` or `{:error, sentence}`.
+/// Whether discovery would read this manifest, which `term_to_binary/1` has made: `:ok` or `{:error,
+/// sentence}`.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn check_manifest<'a>(env: Env<'a>, external: Binary<'a>) -> Term<'a> {
     match pipeline_beam::check_manifest(&external, &Limits::default()) {

@@ -228,7 +228,7 @@ impl<'a> ManifestTerms<'a> {
     }
 }
 
-/// A term of which the word is enough.
+/// A term whose word is enough.
 struct TermWord(Word);
 
 impl<'a> Decoder<'a> for TermWord {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pipeline_core::requirement::parse_version;
-use pipeline_core::resolve::{ConflictCause, Request, Root, SolveError, solve as core_solve};
+use pipeline_core::resolve::{CauseKind, Request, Root, SolveError, solve as core_solve};
 use rustler::{Atom, Encoder, Env, Error, LocalPid, NifResult, Reference, Term};
 use semver::Version;
 
@@ -75,21 +75,21 @@ fn reason<'a>(env: Env<'a>, problem: &SolveError<Id>) -> Term<'a> {
             let causes: Vec<_> = problem
                 .causes
                 .iter()
-                .map(|cause| (kind(cause), cause.name()))
+                .map(|cause| (kind(&cause.kind), &cause.name))
                 .collect();
             (conflict(), causes).encode(env)
         }
     }
 }
 
-fn kind(cause: &ConflictCause<Id>) -> Atom {
-    match cause {
-        ConflictCause::MissingPlugin { .. } => missing_plugin(),
-        ConflictCause::MissingCapability { .. } => missing_capability(),
-        ConflictCause::NoCommonProvider { .. } => no_common_provider(),
-        ConflictCause::NoVersion { .. } => no_version(),
-        ConflictCause::PreReleaseOnly { .. } => pre_release_only(),
-        ConflictCause::Disagreement { .. } => disagreement(),
-        ConflictCause::Narrowed { .. } => narrowed(),
+fn kind(kind: &CauseKind<Id>) -> Atom {
+    match kind {
+        CauseKind::MissingPlugin { .. } => missing_plugin(),
+        CauseKind::MissingCapability { .. } => missing_capability(),
+        CauseKind::NoCommonProvider { .. } => no_common_provider(),
+        CauseKind::NoVersion { .. } => no_version(),
+        CauseKind::PreReleaseOnly { .. } => pre_release_only(),
+        CauseKind::Disagreement { .. } => disagreement(),
+        CauseKind::Narrowed { .. } => narrowed(),
     }
 }

@@ -1,4 +1,4 @@
-/// What a deep call may use. Only pages that are touched take memory.
+/// The stack that a deep call may use. Only pages that are touched take memory.
 const SIZE: usize = 16 * 1024 * 1024;
 
 /// Calls `f` on a stack of its own.
@@ -11,12 +11,12 @@ pub(crate) fn on_deep_stack<R>(f: impl FnOnce() -> R) -> R {
 }
 
 /// Calls `f` on a stack of so many bytes, for a recursion whose depth is known to need more.
-#[cfg(feature = "shipped")]
+#[cfg(feature = "template")]
 pub(crate) fn on_stack_of<R>(bytes: usize, f: impl FnOnce() -> R) -> R {
     stacker::grow(bytes, f)
 }
 
-/// What has to be left of a stack for one more level of a recursion of our own; unoptimised, one took 12 KiB.
+/// The stack that has to be left for one more level of a recursion of our own; unoptimised, one took 12 KiB.
 const RED_ZONE: usize = 64 * 1024;
 
 /// Calls `f` where the stack is, and on a new one if little of that is left: for each level of a bounded

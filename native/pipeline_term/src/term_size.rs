@@ -1,11 +1,11 @@
 use rustler::types::tuple::get_tuple;
 use rustler::{Binary, MapIterator, Term, TermType};
 
-/// The bytes that a copy of `term` takes, or `None` if those are more than `most`. Of a function native code cannot tell:
-/// it counts as `function`.
+/// The bytes that a copy of `term` takes, or `None` if those are more than `most`. Of a function native code
+/// cannot tell: it counts as `function`.
 ///
-/// A copy holds a value as often as the term refers to it, so a small term may have a copy that no memory holds. The walk
-/// ends where the copy would be too large.
+/// A copy holds a value as often as the term refers to it, so a small term may have a copy that no memory
+/// holds. The walk ends where the copy would be too large.
 pub(crate) fn size_of_copy(term: Term<'_>, most: usize, function: Option<usize>) -> Option<usize> {
     let mut left = most;
     let mut waiting = vec![term];

@@ -1,5 +1,5 @@
-//! What rustler has no safe form for, or a slow one: a term of one word, values held by terms, and calls that
-//! go on on another scheduler. All `unsafe` of this crate stands here.
+//! Replacements for parts of rustler that are unsafe or slow: a term of one word, values held by terms, and
+//! calls that go on on another scheduler. All `unsafe` of this crate stands here.
 #![allow(unsafe_code)]
 
 use rustler::codegen_runtime::NifReturned;
@@ -19,9 +19,9 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// A term without its environment: one word, where rustler's has three.
 ///
-/// What is handed on in every run is made of these. Rustler's terms are written word by word and then copied
-/// two words at a time, on which the processor stalls: three such copies were a fourth of the cost of an
-/// empty run.
+/// The terms handed on in every run are made of these. Rustler's terms are written word by word and then
+/// copied two words at a time, on which the processor stalls: three such copies were a fourth of the cost of
+/// an empty run.
 #[derive(Clone, Copy)]
 pub(crate) struct RawTerm<'a> {
     term: ErlNifTerm,
@@ -41,8 +41,8 @@ impl<'a> RawTerm<'a> {
     /// The term in the environment that it was made for.
     #[inline]
     pub(crate) fn within(self, env: Env<'a>) -> Term<'a> {
-        // SAFETY: `of` made it a term of an environment of the lifetime `'a`, in which `Env` is invariant, and each
-        // environment that the VM hands to a call has a lifetime of its own.
+        // SAFETY: `of` made it a term of an environment of the lifetime `'a`, in which `Env` is invariant,
+        // and each environment that the VM hands to a call has a lifetime of its own.
         unsafe { Term::new(env, self.term) }
     }
 }
@@ -115,8 +115,8 @@ impl<T: Send + Sync + 'static> ResourceType<T> {
             dyncall: null(),
         };
         let mut tried = ErlNifResourceFlags::ERL_NIF_RT_CREATE;
-        // SAFETY: the library is being loaded; the name ends in 0; `functions` is as long as NIF 2.16 has it and names
-        // one member that is there.
+        // SAFETY: the library is being loaded; the name ends in 0; `functions` is as long as NIF 2.16 has it
+        // and names one member that is there.
         let opened = unsafe {
             enif_init_resource_type(
                 env.as_c_arg(),
@@ -138,8 +138,8 @@ impl<T: Send + Sync + 'static> ResourceType<T> {
         if opened.is_null() {
             return None;
         }
-        // SAFETY: the memory is as large as asked for, aligned, and of nobody else. It is filled before a term makes it
-        // known, and from then on the term counts as its only reference.
+        // SAFETY: the memory is as large as asked for, aligned, and of nobody else. It is filled before a
+        // term makes it known, and from then on the term counts as its only reference.
         unsafe {
             let place = enif_alloc_resource(opened, size_of::<T>());
             place.cast::<T>().write(value);
@@ -157,8 +157,8 @@ impl<T: Send + Sync + 'static> ResourceType<T> {
             return None;
         }
         let mut place = null();
-        // SAFETY: the term is of its environment, and the type is open: its pointer is not dereferenced here, and what
-        // holds of a value of this type was made by `hold`.
+        // SAFETY: the term is of its environment, and the type is open: its pointer is not dereferenced here,
+        // and what holds of a value of this type was made by `hold`.
         let found = unsafe {
             enif_get_resource(
                 argument.get_env().as_c_arg(),
@@ -167,8 +167,8 @@ impl<T: Send + Sync + 'static> ResourceType<T> {
                 &raw mut place,
             )
         };
-        // SAFETY: `hold` put a `T` there, which is shared and stays as long as a term does that holds it: longer than
-        // the call whose argument it is.
+        // SAFETY: `hold` put a `T` there, which is shared and stays as long as a term does that holds it:
+        // longer than the call whose argument it is.
         (found != 0).then(|| unsafe { &*place.cast::<T>() })
     }
 }

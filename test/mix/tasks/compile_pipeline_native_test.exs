@@ -1,124 +1,20 @@
 defmodule Mix.Tasks.Compile.PipelineNativeTest do
   use ExUnit.Case, async: true
 
-  alias Pipeline.ScratchProject
+  import Pipeline.TinyNative, only: [compile!: 1, compile_without_cargo: 2, mix: 2, mix: 3, run!: 2]
+
+  alias Pipeline.{ScratchProject, TinyNative}
 
   @moduletag timeout: 600_000
 
-  # The least that the VM takes for a library: one function, no dependencies.
-  @library ~S"""
-  use std::ffi::{c_char, c_int, c_uint, c_void};
-
-  type Term = usize;
-  type Function = unsafe extern "C" fn(*mut c_void, c_int, *const Term) -> Term;
-
-  #[repr(C)]
-  pub struct Func {
-      name: *const c_char,
-      arity: c_uint,
-      function: Function,
-      flags: c_uint,
-  }
-
-  #[repr(C)]
-  pub struct Entry {
-      major: c_int,
-      minor: c_int,
-      name: *const c_char,
-      count: c_int,
-      functions: *const Func,
-      callbacks: [*const c_void; 4],
-      variant: *const c_char,
-      options: c_uint,
-      resource_size: usize,
-      erts: *const c_char,
-  }
-
-  unsafe impl Sync for Func {}
-  unsafe impl Sync for Entry {}
-
-  unsafe extern "C" {
-      fn enif_make_int(env: *mut c_void, value: c_int) -> Term;
-  }
-
-  unsafe extern "C" fn version(env: *mut c_void, _count: c_int, _arguments: *const Term) -> Term {
-      unsafe { enif_make_int(env, 1) }
-  }
-
-  static FUNCTIONS: [Func; 1] = [Func { name: c"version".as_ptr(), arity: 0, function: version, flags: 0 }];
-
-  static ENTRY: Entry = Entry {
-      major: 2,
-      minor: 16,
-      name: c"Elixir.Tiny.Native".as_ptr(),
-      count: 1,
-      functions: FUNCTIONS.as_ptr(),
-      callbacks: [std::ptr::null(); 4],
-      variant: c"beam.vanilla".as_ptr(),
-      options: 1,
-      resource_size: 0,
-      erts: c"erts-12.0".as_ptr(),
-  };
-
-  #[unsafe(no_mangle)]
-  pub extern "C" fn nif_init() -> *const Entry {
-      &ENTRY
-  }
-  """
-
-  @cargo """
-  [package]
-  name = "tiny_nif"
-  version = "0.1.0"
-  edition = "2024"
-
-  [lib]
-  crate-type = ["cdylib"]
-
-  [workspace]
-  """
-
-  @module """
-  defmodule Tiny.Native do
-    use Pipeline.Native.Library, otp_app: :tiny, crate: :tiny_nif
-
-    def version, do: Pipeline.Native.Library.not_built(:tiny_nif)
-  end
-  """
-
   @installed "priv/native/tiny_nif.so"
 
-  # A checkout in which only this package is built.
   setup_all do
-    dir = Path.join(System.tmp_dir!(), "pipeline_plugin_tiny_#{System.pid()}")
-    File.rm_rf!(dir)
-    File.mkdir_p!(dir)
-    on_exit(fn -> File.rm_rf!(dir) end)
-    {_, 0} = mix(dir, ["new", "tiny"])
-    project = Path.join(dir, "tiny")
-
-    ScratchProject.replace!(project, "mix.exs", "app: :tiny,\n", """
-    app: :tiny,
-        compilers: Mix.compilers() ++ [:pipeline_native],
-        pipeline_native: [tiny_nif: [path: "native/tiny_nif", module: Tiny.Native]],
-    """)
-
-    dependency = "defp deps do\n    [{:pipeline_plugin, path: #{inspect(ScratchProject.checkout())}}]\n  end"
-    ScratchProject.replace!(project, "mix.exs", ~r/defp deps do.*?\n  end/s, dependency)
-    ScratchProject.write!(project, "lib/tiny/native.ex", @module)
-    ScratchProject.write!(project, "native/tiny_nif/Cargo.toml", @cargo)
-    ScratchProject.write!(project, "native/tiny_nif/src/lib.rs", @library)
-    {output, status} = mix(project, ["deps.compile"])
-    assert status == 0, output
-    {:ok, dir: dir, fresh: project}
+    {dir, fresh} = TinyNative.new!()
+    {:ok, dir: dir, fresh: fresh}
   end
 
-  # Beside the first, so that relative links in _build hold.
-  setup %{dir: dir, fresh: fresh} do
-    project = Path.join(dir, "tiny_#{System.unique_integer([:positive])}")
-    {_, 0} = System.cmd("cp", ["-a", fresh, project])
-    {:ok, project: project}
-  end
+  setup %{dir: dir, fresh: fresh}, do: {:ok, project: TinyNative.copy!(dir, fresh)}
 
   test "the first mix run after a clean checkout has a working library, in one VM", %{project: project} do
     output = run!(project, "IO.puts(\"version \#{Tiny.Native.version()}\")")
@@ -131,10 +27,120 @@ defmodule Mix.Tasks.Compile.PipelineNativeTest do
     compile!(project)
     inode = inode(project)
 
-    {output, 0} = mix(project, ["compile"])
+    {output, 0} = mix(project, ["compile", "--no-deps-check"])
     assert output == ""
     assert run!(project, "IO.inspect(Mix.Task.rerun(\"compile.pipeline_native\"))") == "{:noop, []}\n"
     assert inode(project) == inode
+  end
+
+  test "Cargo is not called as long as nothing of it has changed", %{project: project} do
+    compile!(project)
+    calls = cargo_that_counts(project)
+    compile = fn env -> mix(project, ["compile", "--no-deps-check"], calls.env ++ env) end
+
+    # The first may still ask: the sources are not older than the build.
+    assert {_, 0} = compile.([])
+    before = calls.count.()
+
+    assert {"", 0} = compile.([])
+    # The folder of the build does not change its result; nor does a file that is touched.
+    assert {"", 0} = compile.([{"CARGO_TARGET_DIR", Path.join(project, "elsewhere")}])
+    File.touch!(Path.join(project, "native/tiny_nif/src/lib.rs"))
+    assert {"", 0} = compile.([])
+    assert calls.count.() == before
+
+    # Flags, a forced build, a setting of Cargo, another toolchain, and a library that is not the one that was built.
+    assert {output, 0} = compile.([{"RUSTFLAGS", "--cfg other"}])
+    assert output =~ "Building native library tiny_nif with Cargo (release): its environment changed"
+    assert {output, 0} = compile.([{"RUSTFLAGS", "--cfg other"}, {"PIPELINE_NATIVE_BUILD", "1"}])
+    assert output =~ "PIPELINE_NATIVE_BUILD is set"
+    assert {_, 0} = compile.([])
+    ScratchProject.write!(project, "native/tiny_nif/.cargo/config.toml", "[net]\nretry = 1\n")
+    assert {output, 0} = compile.([])
+    assert output =~ "(release): .cargo/config.toml changed"
+    File.write!(Path.join(project, @installed), "no library")
+    assert {output, 0} = compile.([])
+    assert output =~ "the installed library is not the one that was built"
+    assert calls.count.() == before + 5
+    assert run!(project, "IO.puts(Tiny.Native.version())") =~ "1\n"
+  end
+
+  test "features are chosen by the configuration, and one that is not there is named", %{project: project} do
+    ScratchProject.replace!(
+      project,
+      "native/tiny_nif/Cargo.toml",
+      "[workspace]",
+      "[features]\na = []\nb = []\n\n[workspace]"
+    )
+
+    ScratchProject.replace!(
+      project,
+      "mix.exs",
+      "module: Tiny.Native",
+      "module: Tiny.Native, optional: [:a, :b]"
+    )
+
+    ScratchProject.replace!(
+      project,
+      "native/tiny_nif/src/lib.rs",
+      "enif_make_int(env, 1)",
+      "enif_make_int(env, 1 + if cfg!(feature = \"a\") { 10 } else { 0 } + if cfg!(feature = \"b\") { 20 } else { 0 })"
+    )
+
+    assert run!(project, "IO.puts(Tiny.Native.version())") =~ "31\n"
+
+    ScratchProject.write!(
+      project,
+      "config/config.exs",
+      "import Config\nconfig :tiny, native_features: [:b]\n"
+    )
+
+    output = run!(project, "IO.puts(Tiny.Native.version())")
+    assert output =~ "(release): its features changed"
+    assert output =~ "21\n"
+
+    ScratchProject.write!(
+      project,
+      "config/config.exs",
+      "import Config\nconfig :tiny, native_features: [:bb]\n"
+    )
+
+    assert {output, 1} = mix(project, ["compile"])
+    assert output =~ "** (Mix) unknown feature :bb in native_features of :tiny."
+  end
+
+  test "the progress of Cargo is shown when it takes long, and its failure in any case", %{project: project} do
+    bin = Path.join(project, "bin")
+    write_executable!(Path.join(bin, "cargo"), "#!/bin/sh\necho Compiling quick\nexit 3\n")
+    path = {"PATH", bin <> ":" <> System.fetch_env!("PATH")}
+    assert {output, 1} = mix(project, ["compile"], [path])
+
+    assert output =~
+             "the first build compiles all dependencies too, which takes some minutes\nCompiling quick\n"
+
+    # It ends when its progress has been seen, so after two seconds.
+    pipe = Path.join(project, "seen")
+    {_, 0} = System.cmd("mkfifo", [pipe])
+
+    write_executable!(
+      Path.join(bin, "cargo"),
+      "#!/bin/sh\necho Compiling slow\nread line < #{pipe}\nexit 4\n"
+    )
+
+    port =
+      Port.open({:spawn_executable, System.find_executable("mix")}, [
+        :binary,
+        :exit_status,
+        :stderr_to_stdout,
+        {:line, 1000},
+        cd: project,
+        env: [{~c"MIX_ENV", ~c"test"}, {~c"PATH", String.to_charlist(elem(path, 1))}],
+        args: ["compile"]
+      ])
+
+    assert_receive {^port, {:data, {:eol, "Compiling slow"}}}, 120_000
+    File.write!(pipe, "seen\n")
+    assert_receive {^port, {:exit_status, 1}}, 120_000
   end
 
   test "edits right after a build are seen, by the VM that has the old library too", %{
@@ -158,7 +164,7 @@ defmodule Mix.Tasks.Compile.PipelineNativeTest do
       for n <- 1..3, do: set.(n, n + 1)
       """)
 
-    assert output ==
+    assert String.replace(output, ~r/^Building native library .*\n/m, "") ==
              "version 1\n{:ok, []}\nversion 2\n{:ok, []}\nversion 3\n{:ok, []}\nversion 4\n"
   end
 
@@ -217,7 +223,7 @@ defmodule Mix.Tasks.Compile.PipelineNativeTest do
     home = Path.join(project, "home")
     File.mkdir_p!(home)
 
-    {output, status} = compile_without_path(project, home)
+    {output, status} = compile_without_cargo(project, home)
 
     assert status == 1
 
@@ -231,7 +237,7 @@ defmodule Mix.Tasks.Compile.PipelineNativeTest do
     File.write!(cargo, "#!/bin/sh\necho this cargo was asked to $1\nexit 7\n")
     File.chmod!(cargo, 0o755)
 
-    {output, 1} = compile_without_path(project, home)
+    {output, 1} = compile_without_cargo(project, home)
 
     assert output =~ "this cargo was asked to build"
     assert output =~ "cargo ended with status 7"
@@ -276,6 +282,11 @@ defmodule Mix.Tasks.Compile.PipelineNativeTest do
     for file <- [
           "mix/tasks/compile.pipeline_native.ex",
           "pipeline/native/library.ex",
+          "pipeline/native/build/artefact.ex",
+          "pipeline/native/build/cargo.ex",
+          "pipeline/native/build/crate.ex",
+          "pipeline/native/build/download.ex",
+          "pipeline/native/build/stamp.ex",
           "pipeline/options.ex"
         ] do
       ScratchProject.write!(
@@ -304,27 +315,25 @@ defmodule Mix.Tasks.Compile.PipelineNativeTest do
              )
   end
 
-  defp compile!(project) do
-    {output, status} = mix(project, ["compile"])
-    assert status == 0, output
-    output
-  end
-
-  defp run!(project, code) do
-    {output, status} = mix(project, ["run", "-e", code])
-    assert status == 0, output
-    output
-  end
-
   defp inode(project), do: File.stat!(Path.join(project, @installed)).inode
 
-  defp compile_without_path(project, home) do
-    code = "System.put_env(\"PATH\", \"\"); Mix.Task.run(\"compile\")"
-    mix(project, ["run", "--no-compile", "--no-start", "-e", code], [{"HOME", home}, {"CARGO_HOME", nil}])
+  # Cargo, with a line in a file for each call.
+  defp cargo_that_counts(project) do
+    log = Path.join(project, "calls")
+    File.touch!(log)
+    bin = Path.join(project, "bin")
+    script = "#!/bin/sh\necho called >> #{log}\nexec #{System.find_executable("cargo")} \"$@\"\n"
+    write_executable!(Path.join(bin, "cargo"), script)
+
+    %{
+      env: [{"PATH", bin <> ":" <> System.fetch_env!("PATH")}],
+      count: fn -> log |> File.read!() |> String.split("\n", trim: true) |> length() end
+    }
   end
 
-  # Cargo builds where it does for a user, unless this suite is told where.
-  defp mix(project, args, env \\ []) do
-    ScratchProject.mix(project, args, env ++ [{"CARGO_TARGET_DIR", System.get_env("CARGO_TARGET_DIR")}])
+  defp write_executable!(file, script) do
+    File.mkdir_p!(Path.dirname(file))
+    File.write!(file, script)
+    File.chmod!(file, 0o755)
   end
 end

@@ -45,9 +45,9 @@ defmodule Pipeline.Plugin.LeakTest do
     end
   end
 
-  defp tell(%{native: %{Pipeline.Native => {bytes, blocks}}} = measured) do
+  defp tell(%{native: native} = measured) do
     IO.puts(
-      "native #{bytes} bytes in #{blocks} blocks, #{measured.counted.binaries.all} binaries and resources, " <>
+      "native #{inspect(native)} (bytes, blocks), #{measured.counted.binaries.all} binaries and resources, " <>
         "#{Enum.sum(Map.values(measured.words))} words in processes, #{measured.atoms} atoms; " <>
         "VM #{measured.memory.total} bytes, resident #{measured.memory.resident}"
     )

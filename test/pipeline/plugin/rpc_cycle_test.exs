@@ -1,40 +1,39 @@
-defmodule Pipeline.Plugin.RPCCycleTest do
-  use Pipeline.InstanceCase, async: true
+# Hands a request on along a list of plugins, and returns what it got.
+defmodule Pipeline.Plugin.RPCCycleTest.Relay do
+  defmacro relay(id) do
+    quote do
+      use Pipeline.Plugin, id: unquote(id)
 
-  # Hands a request on along a list of plugins, and returns what it got.
-  defmodule Relay do
-    defmacro relay(id) do
-      quote do
-        use Pipeline.Plugin, id: unquote(id)
+      @impl true
+      def handle_rpc({[], _opts}, state), do: {:reply, :arrived, state}
 
-        @impl true
-        def handle_rpc({[], _opts}, state), do: {:reply, :arrived, state}
+      def handle_rpc({[next | rest], opts}, state) do
+        {:reply, Pipeline.Plugin.RPC.call(next, {rest, opts}, :infinity, opts), state}
+      end
 
-        def handle_rpc({[next | rest], opts}, state) do
-          {:reply, Pipeline.Plugin.RPC.call(next, {rest, opts}, :infinity, opts), state}
-        end
+      def handle_rpc({:meet, test, other, opts}, state) do
+        send(test, {:ready, self()})
+        receive do: (:go -> :ok)
+        {:reply, Pipeline.Plugin.RPC.call(other, {[], opts}, :infinity, opts), state}
+      end
 
-        def handle_rpc({:meet, test, other, opts}, state) do
-          send(test, {:ready, self()})
-          receive do: (:go -> :ok)
-          {:reply, Pipeline.Plugin.RPC.call(other, {[], opts}, :infinity, opts), state}
-        end
-
-        @impl true
-        def handle_message({:ask, test, way, opts}, state) do
-          send(test, {:got, Pipeline.Plugin.RPC.call(hd(way), {tl(way), opts}, :infinity, opts)})
-          {:ok, state}
-        end
+      @impl true
+      def handle_message({:ask, test, way, opts}, state) do
+        send(test, {:got, Pipeline.Plugin.RPC.call(hd(way), {tl(way), opts}, :infinity, opts)})
+        {:ok, state}
       end
     end
   end
+end
 
-  for id <- [:a, :b, :c] do
-    defmodule Module.concat(__MODULE__, id) do
-      require Relay
-      Relay.relay(unquote(id))
-    end
-  end
+defmodule Pipeline.Plugin.RPCCycleTest do
+  use Pipeline.InstanceCase, async: true
+
+  require Pipeline.Plugin.RPCCycleTest.Relay, as: Relay
+
+  defmodule Module.concat(__MODULE__, :a), do: Relay.relay(:a)
+  defmodule Module.concat(__MODULE__, :b), do: Relay.relay(:b)
+  defmodule Module.concat(__MODULE__, :c), do: Relay.relay(:c)
 
   setup %{instance: instance} do
     modules = for id <- [:a, :b, :c], do: Module.concat(__MODULE__, id)

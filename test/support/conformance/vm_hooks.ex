@@ -8,7 +8,7 @@ defmodule VmHooks do
   @doc "Runs a case through a chain of the core, made of Rust closures: `{result, called, skipped}`."
   def run_core_alone(_case), do: Pipeline.Native.Library.not_built(:pipeline_vm_hooks)
 
-  @doc "What it has allocated and not given back since the first call: bytes and blocks."
+  @doc "Its live allocations: bytes and blocks."
   def memory, do: Pipeline.Native.Library.not_built(:pipeline_vm_hooks)
 
   @doc "A function for a sandbox, which calls a NIF of its own module."

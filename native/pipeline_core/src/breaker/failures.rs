@@ -1,7 +1,7 @@
 use super::atomics::{AtomicU64, Ordering, fence};
 
-/// The times of the last failures, as many as open the breaker. Who has a place writes its time there, in any
-/// order.
+/// The times of the last failures, as many as open the breaker. A caller that has a place writes its time
+/// there, in any order.
 pub(super) struct Failures {
     times: Box<[AtomicU64]>,
 }
@@ -28,7 +28,7 @@ impl Failures {
         }
     }
 
-    /// Writes a failure down. Whoever is the last of several to do so sees the times of all.
+    /// Writes a failure down. The last of several callers to do so sees the times of all.
     pub(super) fn put(&self, place: u32, now: u64) {
         // A straggler that had this place before does not take the time back.
         self.times[(place % self.capacity()) as usize].fetch_max(now, Ordering::Relaxed);

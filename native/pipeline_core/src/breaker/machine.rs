@@ -3,12 +3,12 @@ use std::fmt;
 use super::atomics::{AtomicU64, Ordering};
 use super::failures::Failures;
 use super::packed_state::PackedState;
-use super::{BreakerState, Counts, Settings, Transition, TransitionReason};
+use super::{BreakerState, Settings, Transition, TransitionReason};
 
 /// See the [module documentation](super).
 ///
-/// All of its state is one word, which a transition replaces whole; who replaces it is told of the
-/// transition. What belongs to a transition is unchecked before it.
+/// All of its state is one word, which a transition replaces whole; the caller that replaces it is told of
+/// the transition. What belongs to a transition is unchecked before it.
 pub struct Breaker {
     settings: Settings,
     word: AtomicU64,
@@ -35,6 +35,20 @@ pub enum Admission {
     Trial(Permit, Option<Transition>),
     /// It may not.
     Refused,
+}
+
+/// A breaker's state and counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Counts {
+    /// Its state.
+    pub state: BreakerState,
+    /// The failures that count at the moment: those within the window while it is closed, otherwise those
+    /// that opened it.
+    pub failures: u32,
+    /// How often it has opened.
+    pub opened: u64,
+    /// How many callers it has refused.
+    pub refused: u64,
 }
 
 impl Permit {
@@ -126,7 +140,7 @@ impl Breaker {
                     word.counting(word.first() + 1, word.second())
                 }
                 // Those that have the places do not end: others get them. Their end still counts, so the word
-                // may stay the same, and who moves the time is the one that goes on.
+                // may stay the same, and the caller that moves the time goes on.
                 BreakerState::HalfOpen if rested && self.take(since, now) => {
                     word.counting(1, word.second())
                 }

@@ -31,14 +31,12 @@
 
 mod atomics;
 
-mod counts;
 mod failures;
 mod machine;
 mod packed_state;
 mod settings;
 mod transition;
 
-pub use counts::Counts;
-pub use machine::{Admission, Breaker, Permit};
+pub use machine::{Admission, Breaker, Counts, Permit};
 pub use settings::{MAX_COUNT, Settings, SettingsError};
 pub use transition::{BreakerState, Transition, TransitionReason};

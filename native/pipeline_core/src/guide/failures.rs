@@ -48,9 +48,9 @@
 //! # Circuits
 //!
 //! A hook with a [`Circuit`](crate::hook::Circuit) is not called for a while when it has failed too often.
-//! That does to the run what a failure of it would do, with
-//! [`Cause::CircuitOpen`](crate::hook::Cause::CircuitOpen) for a reason, and is none: what a family [calls a
-//! refusal](crate::hook::ContextFamily::is_refusal), and what fails behind a `next`, does not count either.
+//! The run goes on as after a failure of the hook, with
+//! [`Cause::CircuitOpen`](crate::hook::Cause::CircuitOpen) for a reason. The circuit does not count that, nor
+//! what the family [calls a refusal](crate::hook::ContextFamily::is_refusal), nor a failure behind a `next`.
 //!
 //! ```
 //! use pipeline_core::breaker::{Settings, BreakerState};

@@ -21,7 +21,7 @@
 //! let german = registry.find_by_capability_value(&"summarise".into(), &"de".into());
 //! assert_eq!(german, [PluginId::symbol("genau")]);
 //!
-//! // Whoever keeps something that follows from the registry asks what has changed since.
+//! // A program that derives something from the registry asks for the changes since.
 //! let snapshot = registry.snapshot();
 //! registry.unregister(&"plain".into())?;
 //! assert!(snapshot.contains(&"plain".into()));

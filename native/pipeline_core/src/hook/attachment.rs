@@ -5,7 +5,7 @@ use crate::plugin::{DEFAULT_PRIORITY, Name, PluginId};
 /// A hook as a plugin attached it to a point: a [`Hook`](super::Hook), or a [`Listener`](super::Listener).
 #[derive(Clone, Debug)]
 pub struct Attachment<H> {
-    /// Whose hook it is.
+    /// The plugin that has the hook.
     pub plugin: PluginId,
     /// The hook's number in the order of registration.
     pub registration: u64,

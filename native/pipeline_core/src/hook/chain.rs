@@ -51,7 +51,7 @@ fn flat<F: ContextFamily>(
 /// around 1 ( around 2 ( … after hooks ( before hooks ( replace or base operation ) ) … ) )
 /// ```
 ///
-/// A chain does not change. Whoever changes the hooks of a point builds another one.
+/// A chain does not change. A change of the hooks of a point builds another one.
 ///
 /// ```
 /// use pipeline_core::hook::{Attachment, Chain, ContextFamily, Flow, Hook};

@@ -42,7 +42,7 @@ pub struct ChainDescription {
 pub struct HookDescription {
     /// Its kind.
     pub kind: HookKind,
-    /// Whose hook it is.
+    /// The plugin that has the hook.
     pub plugin: PluginId,
     /// Its priority.
     pub priority: i64,

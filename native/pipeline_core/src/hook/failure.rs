@@ -42,7 +42,7 @@ pub enum Cause<E> {
 #[serde(deny_unknown_fields)]
 #[error("the {kind} hook of {plugin} on {point} {cause}")]
 pub struct HookError<E> {
-    /// Whose hook it is.
+    /// The plugin that has the hook.
     pub plugin: PluginId,
     /// The point it is attached to.
     pub point: Name,

@@ -112,7 +112,7 @@ impl<F: ContextFamily, V> Listeners<F, V> {
         })
     }
 
-    /// Whose hooks they are, in order.
+    /// The plugins that have the hooks, in order.
     pub fn plugins(&self) -> &[PluginId] {
         &self.plugins
     }

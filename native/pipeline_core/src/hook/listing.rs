@@ -90,7 +90,7 @@ impl HookListing {
         }
     }
 
-    /// Whose hook that of this kind and place is.
+    /// The plugin that has the hook of this kind and place.
     pub(super) fn plugin(&self, kind: HookKind, index: usize) -> &PluginId {
         &self.hooks[self.first(kind) + index].plugin
     }
@@ -191,7 +191,7 @@ impl HookListing {
     }
 }
 
-/// What hooks of a point, in the field `listing`, tell of themselves, whether they form a chain or listen,
+/// The descriptions of the hooks of a point, in the field `listing`, whether they form a chain or listen,
 /// and wait or not.
 macro_rules! tell_by_listing {
     () => {
@@ -215,7 +215,7 @@ macro_rules! tell_by_listing {
             self.listing.hooks().is_empty()
         }
 
-        /// The same hooks, of which `tell` is called when a run changes a circuit, or a reset here does. A
+        /// The same hooks, with `tell` called when a run or a reset changes a circuit. A
         /// panic of `tell` is the caller's.
         #[must_use]
         pub fn on_circuit_change(

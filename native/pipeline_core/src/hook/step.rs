@@ -123,7 +123,7 @@ impl<F: ContextFamily> ChainStep<F> for Rescued<F> {
     }
 }
 
-/// A step with a circuit, which the chain asks: it knows whose it is, and who is told.
+/// A step with a circuit, which the chain asks: it knows the owner, and the observer of changes.
 struct Guarded<F: ContextFamily>(Arc<dyn ChainStep<F>>);
 
 /// The step, to be called once its circuit has let it through.

@@ -109,14 +109,15 @@ pub fn is_skipped(on_error: OnError) -> bool {
 
 /// The culprit when a hook with a `next` failed.
 pub(super) enum Blame<E> {
-    /// Whoever failed inside.
+    /// The hook that failed inside.
     Inside(RunFailure<E>),
     /// The hook.
     Itself(Cause<E>),
 }
 
-/// Tells a hook's own failure from one that it hands on. `inside` is the last failure of its `next`, which is taken only
-/// if the hook hands it on: a hook that is skipped for a failure of its own hands it on too, afterwards.
+/// Tells a hook's own failure from one that it hands on. `inside` is the last failure of its `next`, which is
+/// taken only if the hook hands it on: a hook that is skipped for a failure of its own hands it on too,
+/// afterwards.
 pub(super) fn blame<E>(failed: WrapError<E>, inside: &mut Option<RunFailure<E>>) -> Blame<E> {
     match failed {
         WrapError::Own(error) => Blame::Itself(Cause::Failed(error)),

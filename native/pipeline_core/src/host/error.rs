@@ -3,7 +3,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{PluginError, saying};
+use super::PluginError;
 use crate::hook::ChainError;
 use crate::plugin::{Name, PluginId};
 use crate::requirement::RequirementError;
@@ -53,7 +53,7 @@ pub enum HostError {
     /// A requirement makes no sense.
     #[error("the requirement of {plugin} on {needs} cannot be read: {source}")]
     InvalidRequirement {
-        /// Whose manifest it is in.
+        /// The plugin with that manifest.
         plugin: PluginId,
         /// The plugin or capability that it is about.
         needs: PluginId,
@@ -66,7 +66,7 @@ pub enum HostError {
          requirement out, or name a plugin"
     )]
     VersionOfCapability {
-        /// Whose manifest it is in.
+        /// The plugin with that manifest.
         plugin: PluginId,
         /// The capability.
         capability: Name,
@@ -113,4 +113,24 @@ fn list(ids: &[PluginId]) -> String {
         .map(PluginId::to_string)
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+/// An error of a plugin's own, written as its message.
+mod saying {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::PluginError;
+
+    pub(super) fn serialize<S: Serializer>(
+        error: &PluginError,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(error)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<PluginError, D::Error> {
+        String::deserialize(deserializer).map(PluginError::from)
+    }
 }

@@ -49,7 +49,6 @@ mod plugin;
 mod points;
 mod registrar;
 mod report;
-mod saying;
 mod state;
 
 pub use error::{HostError, Stage};

@@ -8,7 +8,7 @@
 //!                            └──────────────────────────────┘
 //! ```
 //!
-//! Whoever keeps plugins asks [`LifecycleState::enter`] before it changes one, so that there is no other way
+//! A keeper of plugins asks [`LifecycleState::enter`] before it changes one, so that there is no other way
 //! through.
 //!
 //! ```

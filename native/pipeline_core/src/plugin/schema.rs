@@ -6,7 +6,7 @@ use super::Manifest;
 impl Manifest {
     /// The JSON Schema of what is read as a manifest, of draft 2020-12 (feature `schema`).
     ///
-    /// What it accepts is a manifest, but for versions and numbers too large to be held, and for
+    /// A document that it accepts is a manifest, but for versions and numbers too large to be held, and for
     /// requirements, which resolution reads.
     ///
     /// ```

@@ -5,7 +5,7 @@ use imbl::Vector;
 
 use super::ChangesError;
 
-/// How many changes are remembered. Whoever asks less often than that lists all entries anew.
+/// How many changes are remembered. A caller that asks less often than that lists all entries anew.
 pub(super) const REMEMBERED: usize = 4096;
 
 /// The changes between a generation and a snapshot, each id once.

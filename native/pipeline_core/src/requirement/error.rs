@@ -42,7 +42,7 @@ pub enum VersionError {
         /// `major`, `minor` or `patch`.
         #[serde(deserialize_with = "known")]
         part: Word,
-        /// What stands there.
+        /// The text that stands there.
         found: String,
     },
     /// A number that starts with a zero and goes on.
@@ -144,7 +144,7 @@ pub enum RequirementError {
     Version {
         /// The text as given.
         text: String,
-        /// What is wrong with the version.
+        /// The fault of the version.
         source: VersionError,
     },
 }

@@ -15,8 +15,8 @@ pub const MAX_REQUIREMENT_BYTES: usize = 1024;
 
 /// A version requirement, for example `~> 1.2 and != 1.4.0`.
 ///
-/// Cloning one is cheap. Parsed once, it keeps its text: [`Display`](fmt::Display) and serde give back what was written. The semantics are
-/// in the [module documentation](super).
+/// Cloning one is cheap. Parsed once, it keeps its text: [`Display`](fmt::Display) and serde give back what
+/// was written. The semantics are in the [module documentation](super).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Requirement {
     source: Arc<str>,
@@ -34,7 +34,8 @@ impl Requirement {
         })
     }
 
-    /// Whether a comparison in it is with a pre-release: the author knows of pre-releases and wants them looked at.
+    /// Whether a comparison in it is with a pre-release: the author knows of pre-releases and wants them
+    /// looked at.
     pub fn names_pre_release(&self) -> bool {
         self.alternatives
             .iter()

@@ -13,8 +13,8 @@ const BUILD: &str = "build metadata";
 
 /// Reads a version as Elixir's `Version.parse/1` does.
 ///
-/// Stricter than [`Version::parse`]: a number of more than 14 digits is refused, also in the pre-release, and so is
-/// a text of more than [`MAX_VERSION_BYTES`].
+/// Stricter than [`Version::parse`]: a number of more than 14 digits is refused, also in the pre-release, and
+/// so is a text of more than [`MAX_VERSION_BYTES`].
 ///
 /// ```
 /// use pipeline_core::requirement::parse_version;

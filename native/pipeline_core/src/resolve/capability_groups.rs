@@ -14,9 +14,9 @@ pub(super) struct CapabilityGroups {
 /// waits for the other: a cycle, for which a few of the edges between them are enough.
 #[derive(Default)]
 pub(super) struct CapabilityGroup {
-    /// Those who provide it and do not depend on it.
+    /// The plugins that provide it and do not depend on it.
     pub(super) providers: Vec<usize>,
-    /// Those who do both, ascending.
+    /// The plugins that do both, ascending.
     pub(super) wrappers: Vec<Declaration>,
     /// The vertex that stands for the providers, and the one for the wrappers as well.
     pub(super) others: usize,
@@ -90,7 +90,7 @@ impl CapabilityGroup {
         }
     }
 
-    /// The vertices that one who depends on it waits for.
+    /// The vertices that a dependent waits for.
     pub(super) fn awaited(&self, dependent: Declaration) -> [Option<usize>; 2] {
         let Ok(at) = self.wrappers.binary_search(&dependent) else {
             return [Some(self.everyone), None];

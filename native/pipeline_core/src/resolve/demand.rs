@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Identifier;
 use crate::requirement::Requirement;
 
-/// Someone who asks for a plugin or a capability, and how it came to be asked.
+/// A demand for a plugin or a capability, and the way that led to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Demand<N> {
     /// The source of the demand.
@@ -15,7 +15,7 @@ pub struct Demand<N> {
     pub requirement: Option<Requirement>,
     /// Whether the demand holds only if the plugin is taken anyway.
     pub optional: bool,
-    /// The way from the application to who asks; empty if that is the application.
+    /// The way from the application to the source; empty if that is the application.
     pub path: Vec<PathStep<N>>,
 }
 
@@ -43,7 +43,7 @@ pub enum Demander<N> {
     },
 }
 
-/// A step on the way from the application to who makes a [`Demand`].
+/// A step on the way from the application to the source of a [`Demand`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PathStep<N> {

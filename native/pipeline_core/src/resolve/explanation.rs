@@ -7,11 +7,11 @@ use super::conflict_graph::{ConflictEdge, ConflictGraph, RequirementVariant, int
 use super::constraint::Constraint;
 use super::version_index::{MissingKind, Package, VersionIndex};
 use super::version_set::Bits;
-use super::{Conflict, ConflictCause, Demand, Demander, Identifier};
+use super::{CauseKind, Conflict, ConflictCause, Demand, Demander, Identifier};
 use crate::did_you_mean::Suggestions;
 use crate::requirement::AllowPre;
 
-/// Puts a minimal conflict into the words of those who wrote its parts.
+/// Puts a minimal conflict into the words of its authors.
 pub(super) fn explain<N: Identifier>(
     index: &VersionIndex<'_, N>,
     conflict: &BTreeSet<Constraint>,
@@ -45,7 +45,13 @@ pub(super) fn explain<N: Identifier>(
 impl<'a, N: Identifier> ConflictGraph<'_, 'a, N> {
     fn cause(&self, target: Package, edges: &[ConflictEdge<'a>]) -> Option<ConflictCause<N>> {
         let index = self.index;
-        let demands = self.demands(target, edges);
+        let cause = |name: &N, kind| {
+            Some(ConflictCause {
+                name: name.clone(),
+                kind,
+                demands: self.demands(target, edges),
+            })
+        };
         // A plugin is of no help to itself.
         let asking: Vec<Option<usize>> = edges
             .iter()
@@ -56,7 +62,7 @@ impl<'a, N: Identifier> ConflictGraph<'_, 'a, N> {
             .collect();
         match target {
             Package::Root => None,
-            Package::Missing(missing) => Some(match index.missing_name(missing) {
+            Package::Missing(missing) => match index.missing_name(missing) {
                 (id, MissingKind::Plugin) => {
                     let plugins = index.plugins.iter().enumerate();
                     let known = plugins
@@ -64,11 +70,7 @@ impl<'a, N: Identifier> ConflictGraph<'_, 'a, N> {
                         .map(|(at, plugin)| (at, plugin.id));
                     let helps = |plugin| asking.iter().any(|&by| by != Some(plugin));
                     let suggestion = Suggestions::among(known).closest(id, helps);
-                    ConflictCause::MissingPlugin {
-                        id: id.clone(),
-                        suggestion,
-                        demands,
-                    }
+                    cause(id, CauseKind::MissingPlugin { suggestion })
                 }
                 (name, MissingKind::Capability) => {
                     let known = index.capabilities.iter().enumerate();
@@ -79,15 +81,14 @@ impl<'a, N: Identifier> ConflictGraph<'_, 'a, N> {
                         asking.iter().any(|&by| other(by))
                     };
                     let suggestion = Suggestions::among(known).closest(name, helps);
-                    let capability = name.clone();
-                    ConflictCause::MissingCapability {
-                        capability,
-                        pre_releases: Vec::new(),
+                    let pre_releases = Vec::new();
+                    let kind = CauseKind::MissingCapability {
+                        pre_releases,
                         suggestion,
-                        demands,
-                    }
+                    };
+                    cause(name, kind)
                 }
-            }),
+            },
             Package::Capability { capability, except } => {
                 let capability = &index.capabilities[capability];
                 let others = || {
@@ -105,15 +106,15 @@ impl<'a, N: Identifier> ConflictGraph<'_, 'a, N> {
                     .filter(|release| release.capabilities.contains(capability.name))
                     .map(|release| (release.id.clone(), release.version.clone()))
                     .collect();
-                let capability = capability.name.clone();
-                Some(ConflictCause::MissingCapability {
-                    capability,
+                let kind = CauseKind::MissingCapability {
                     pre_releases,
                     suggestion: None,
-                    demands,
-                })
+                };
+                cause(capability.name, kind)
             }
-            Package::Plugin(plugin) => self.version_cause(plugin, edges, demands),
+            Package::Plugin(plugin) => self
+                .version_cause(plugin, edges)
+                .and_then(|kind| cause(index.plugins[plugin].id, kind)),
         }
     }
 
@@ -134,31 +135,20 @@ impl<'a, N: Identifier> ConflictGraph<'_, 'a, N> {
             .filter(|release| release.capabilities.contains(capability.name))
             .map(|release| (release.id.clone(), release.version.clone()))
             .collect();
-        Some(ConflictCause::NoCommonProvider {
-            capability: capability.name.clone(),
-            providers,
+        Some(ConflictCause {
+            name: capability.name.clone(),
+            kind: CauseKind::NoCommonProvider { providers },
             demands: self.demands(target, edges),
         })
     }
 
-    fn version_cause(
-        &self,
-        plugin: usize,
-        edges: &[ConflictEdge<'a>],
-        demands: Vec<Demand<N>>,
-    ) -> Option<ConflictCause<N>> {
-        let id = self.index.plugins[plugin].id.clone();
+    fn version_cause(&self, plugin: usize, edges: &[ConflictEdge<'a>]) -> Option<CauseKind<N>> {
         let available = self.versions(plugin, |_| true);
         let left = intersection(edges);
         let left = self.versions(plugin, |number| left.contains(&number));
         match edges {
             [_] if !left.is_empty() => None,
-            _ if !left.is_empty() => Some(ConflictCause::Narrowed {
-                id,
-                available,
-                left,
-                demands,
-            }),
+            _ if !left.is_empty() => Some(CauseKind::Narrowed { available, left }),
             [only] if only.variants.iter().any(RequirementVariant::leaves_nothing) => {
                 let accepts = |version: &Version| {
                     only.variants
@@ -182,25 +172,15 @@ impl<'a, N: Identifier> ConflictGraph<'_, 'a, N> {
                     .cloned()
                     .collect();
                 Some(if fitting.is_empty() {
-                    ConflictCause::NoVersion {
-                        id,
-                        available,
-                        demands,
-                    }
+                    CauseKind::NoVersion { available }
                 } else {
-                    ConflictCause::PreReleaseOnly {
-                        id,
+                    CauseKind::PreReleaseOnly {
                         pre_releases: fitting,
                         lockable,
-                        demands,
                     }
                 })
             }
-            _ => Some(ConflictCause::Disagreement {
-                id,
-                available,
-                demands,
-            }),
+            _ => Some(CauseKind::Disagreement { available }),
         }
     }
 

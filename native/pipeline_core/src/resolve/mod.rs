@@ -31,8 +31,8 @@
 
 mod capability_groups;
 mod capability_providers;
+mod cause_kind;
 mod conflict;
-mod conflict_cause;
 mod conflict_graph;
 mod constraint;
 mod cycle;
@@ -54,8 +54,8 @@ mod version_index;
 mod version_set;
 mod waves;
 
-pub use conflict::Conflict;
-pub use conflict_cause::ConflictCause;
+pub use cause_kind::CauseKind;
+pub use conflict::{Conflict, ConflictCause};
 pub use cycle::{Cycle, CycleEdge};
 pub use demand::{Demand, Demander, PathStep};
 pub use error::{ResolveError, SolveError};

@@ -8,7 +8,7 @@ const ANY: u32 = u32::MAX;
 
 /// Plugins as numbers: of names, versions and requirements that are kept elsewhere, each of them once.
 ///
-/// Whoever has the plugins in a form of its own describes them here, one after another, and makes a
+/// A caller that has the plugins in a form of its own describes them here, one after another, and makes a
 /// [`PluginTable`] of the builder and the lists that the numbers count through. A list that is not empty has
 /// its first element at 0. Ids and capabilities are names of one list.
 ///

@@ -43,7 +43,7 @@ impl DependencyGraph {
 
     /// The vertices, each behind all that it depends on; nothing if there is a cycle.
     ///
-    /// Depth-first along dependencies, with a stack of its own. Whoever depends on a vertex need not be known
+    /// Depth-first along dependencies, with a stack of its own. The dependents of a vertex need not be known
     /// for this, so there is no second list of edges to build.
     fn order(&self) -> Option<Vec<usize>> {
         let mut order = Vec::with_capacity(self.vertices());

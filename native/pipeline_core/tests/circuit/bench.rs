@@ -9,7 +9,7 @@ use pipeline_core::hook::{
     RunFailure,
 };
 
-/// What the hook does in a run.
+/// The action of the hook in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
     Pass,
@@ -20,7 +20,7 @@ pub(crate) enum Act {
     HandOn,
 }
 
-/// What the hook says in place of a result.
+/// The answer of the hook in place of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Said {
     #[error("down")]
@@ -133,7 +133,7 @@ impl Bench {
         self.clock.fetch_add(time, Ordering::Relaxed);
     }
 
-    /// What has been told since this was last asked.
+    /// The changes told since this was last asked.
     pub(crate) fn told(&self) -> Vec<(BreakerState, BreakerState, TransitionReason, u64)> {
         let changes = std::mem::take(&mut *self.changes.lock().unwrap());
         let told = changes.into_iter().map(|change| {

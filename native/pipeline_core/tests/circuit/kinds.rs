@@ -1,4 +1,4 @@
-//! What an open circuit does, for each kind of hook and each way to run it.
+//! The effect of an open circuit, for each kind of hook and each way to run it.
 
 use pipeline_core::breaker::{BreakerState, TransitionReason};
 use pipeline_core::hook::{Cause, HookKind, OnError};

@@ -90,7 +90,7 @@ proptest! {
 
 type Ended = (Option<Cause<Said>>, Option<Transition>);
 
-/// What becomes of a run in which the hook is called.
+/// The end of a run in which the hook is called.
 fn end(oracle: &Breaker, permit: Permit, act: Act, now: u64) -> Ended {
     match act {
         Act::Fail => (Some(Cause::Failed(Said::Down)), oracle.failed(permit, now)),

@@ -1,4 +1,4 @@
-//! What no table says: errors, neighbours, descriptions, resets.
+//! Beyond the tables: errors, neighbours, descriptions, resets.
 
 use std::sync::{Arc, Mutex};
 

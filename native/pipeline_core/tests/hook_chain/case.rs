@@ -5,7 +5,7 @@ use pipeline_core::hook::{
     RunFailure, WrapError,
 };
 
-/// What each hook appended, by name.
+/// The marks that hooks append, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Trail(pub(crate) Vec<String>);
 
@@ -22,7 +22,7 @@ impl ContextFamily for Trails {
     type Error = String;
 }
 
-/// What a hook does, beside appending its name.
+/// The steps of a hook, beside appending its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
     /// Goes on. One with a `next` appends its name on the way in and on the way out.

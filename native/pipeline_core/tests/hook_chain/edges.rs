@@ -1,4 +1,4 @@
-//! What no case of the table can say: messages, limits, borrowed contexts, the order as seen from outside.
+//! Beyond the cases of the table: messages, limits, borrowed contexts, the order as seen from outside.
 
 use std::cell::{Cell, RefCell};
 

@@ -1,4 +1,4 @@
-//! What a chain does, written again without regard to cost: values in, values out, every hook a function of
+//! A model of a chain, written without regard to cost: values in, values out, every hook a function of
 //! the rest.
 
 use pipeline_core::hook::{HookKind, OnError};

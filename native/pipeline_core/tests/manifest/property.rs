@@ -1,4 +1,4 @@
-//! What is written is read as it was.
+//! A manifest is read as it was written.
 
 use pipeline_core::plugin::Manifest;
 use proptest::prelude::*;

@@ -44,7 +44,7 @@ impl<'a> InnerFailure<'a> {
         self.reason
     }
 
-    /// What a failure is called: the module of an exception (`Elixir.RuntimeError`), a reason that is an atom
+    /// The name of a failure: the module of an exception (`Elixir.RuntimeError`), a reason that is an atom
     /// (`timeout`), or the first element of one that is a tuple (`rate_limited`).
     pub fn tag(&self) -> Option<AtomName> {
         if let Ok(module) = self.reason.map_get(__struct__()) {

@@ -62,7 +62,7 @@ pub trait NativeAround: Sized + Send + Sync + 'static {
     const NAME: &'static str;
     /// Its purpose, in one line.
     const DOC: &'static str;
-    /// How it is configured, for those who do that.
+    /// How to configure it.
     const DESCRIPTION: Description = Description::NONE;
     /// The cost of each half: [`Cost::Light`] or [`Cost::Heavy`].
     const COST: Cost = Cost::Light;

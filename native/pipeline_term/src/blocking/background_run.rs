@@ -26,7 +26,8 @@ static THREADS: JobQueue = JobQueue::new(64, 4_096);
 /// Async hooks that may wait at once; each takes the memory of what it holds.
 const MOST_TASKS: usize = 65_536;
 
-/// How large the copy of a context may be: a term that holds the same value over and over has a far larger one.
+/// How large the copy of a context may be: a term that holds the same value over and over has a far larger
+/// one.
 const MOST_COPIED: usize = 256 * 1024 * 1024;
 
 static TASKS: AtomicUsize = AtomicUsize::new(0);
@@ -84,7 +85,8 @@ impl BackgroundRun {
         context: Term<'_>,
         caller: Caller,
     ) -> Result<Self, StartError> {
-        // Terms that a function holds are not counted: a context may have some, and they are copied in every message.
+        // Terms that a function holds are not counted: a context may have some, and they are copied in every
+        // message.
         if size_of_copy(context, MOST_COPIED, Some(64)).is_none() {
             return Err(StartError::ContextTooLarge);
         }

@@ -60,7 +60,7 @@ pub trait NativeAsyncHook: Sized + Send + Sync + 'static {
     const NAME: &'static str;
     /// Its purpose, in one line.
     const DOC: &'static str;
-    /// How it is configured, for those who do that.
+    /// How to configure it.
     const DESCRIPTION: Description = Description::NONE;
     /// The phases it serves.
     const PHASES: &'static [Phase];

@@ -8,7 +8,7 @@ pub enum ContextError {
     /// The context itself is no map.
     #[error("the context is {found}; native hooks work on maps only")]
     NotAMap {
-        /// What it is.
+        /// Its type.
         found: Kind,
     },
     /// Something on the way to a field is no map.
@@ -16,7 +16,7 @@ pub enum ContextError {
     NoFields {
         /// The part of the path that leads to it.
         at: Path,
-        /// What it is.
+        /// Its type.
         found: Kind,
     },
     /// A field holds a value of a type the hook cannot work on.

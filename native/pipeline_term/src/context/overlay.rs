@@ -5,7 +5,7 @@
 //! terms; what waits for the end is the map, which would be copied at every write otherwise, and integers,
 //! which hooks count with.
 //!
-//! What a read or write of one key goes through is inlined by force, and the enums here have a tag of their
+//! The way of a read or write of one key is inlined by force, and the enums here have a tag of their
 //! own (`repr(u8)`). Otherwise the tag goes into the spare values of a byte inside rustler's term, whose
 //! neighbours are then copied in overlapping pieces, and the processor stalls on each: that was most of the
 //! cost of a hook.

@@ -45,13 +45,6 @@ impl<'a> TermContext<'a> {
         }
     }
 
-    /// Tells of work on `bytes` of text that the context did not see; what is read by
-    /// [`get_text`](Self::get_text) and its like it counts itself. A run that has done much is timed, and
-    /// goes on elsewhere if it takes too long.
-    pub fn will_work_on(&self, bytes: usize) {
-        self.work.add_bytes(bytes);
-    }
-
     #[inline(always)]
     pub(crate) fn work(&self) -> &WorkMeter {
         &self.work
@@ -349,7 +342,7 @@ impl<'a> TermContext<'a> {
     }
 }
 
-/// What stands at the end of `path` inside `term`, to which its first `done` keys have led.
+/// The value at the end of `path` inside `term`, to which its first `done` keys have led.
 fn descend<'a>(
     mut term: Term<'a>,
     path: &Path,

@@ -1,7 +1,7 @@
 use crate::schedule::now;
 use std::cell::Cell;
 
-/// What a run has done since the clock was last read, by which it is decided when to read it again: reading
+/// The work of a run since the clock was last read. It decides when to read the clock again: reading
 /// it costs more than a light hook.
 ///
 /// A unit is a byte of text that was read or written, and takes something like 3 ns; see [`HOOK`](Self::HOOK)

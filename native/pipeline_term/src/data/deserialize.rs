@@ -44,9 +44,12 @@ impl<'de> Visitor<'de> for DataVisitor {
 
     // Formats such as JSON give each number that is not negative as this.
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<Data, E> {
-        i64::try_from(value)
-            .map(Data::Int)
-            .map_err(|_| E::invalid_value(Unexpected::Unsigned(value), &"an integer of 64 bits with a sign"))
+        i64::try_from(value).map(Data::Int).map_err(|_| {
+            E::invalid_value(
+                Unexpected::Unsigned(value),
+                &"an integer of 64 bits with a sign",
+            )
+        })
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Data, E> {

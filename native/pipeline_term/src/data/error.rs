@@ -88,7 +88,7 @@ pub enum ShapeError {
         /// The length given.
         found: usize,
     },
-    /// What a type's own `Deserialize` has to say.
+    /// The message of a type's own `Deserialize`.
     Own {
         /// Its words.
         message: String,
@@ -124,7 +124,7 @@ impl fmt::Display for ShapeError {
     }
 }
 
-/// What could have been written in place of `given`.
+/// The names that `given` may have been meant to be.
 fn one_of(given: &str, known: &[&str]) -> String {
     match closest(given, known.iter().copied()) {
         Some(name) => format!("did you mean {name}? (known: {})", known.join(", ")),

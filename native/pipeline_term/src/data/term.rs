@@ -6,8 +6,8 @@ use rustler::{Atom, Binary, Encoder, Env, MapIterator, Term, TermType};
 
 /// How deep a term may be nested to be read as data: dirty schedulers have stacks of 328 KiB.
 const MAX_DEPTH: usize = 32;
-/// How many values a term may hold to be read as data. A term of two words can hold the same one over and over, and a
-/// copy holds it as often.
+/// How many values a term may hold to be read as data. A term of two words can hold the same one over and
+/// over, and a copy holds it as often.
 const MAX_VALUES: usize = 250_000;
 /// How many bytes of text and binaries, likewise.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -16,8 +16,8 @@ impl Data {
     /// Copies a term.
     ///
     /// # Errors
-    /// When the term, or something in it, is no plain data, is nested more than 32 levels deep, or holds more than
-    /// 250,000 values or 16 MiB of text.
+    /// When the term, or something in it, is no plain data, is nested more than 32 levels deep, or holds more
+    /// than 250,000 values or 16 MiB of text.
     pub fn from_term(term: Term<'_>) -> Result<Self, DataError> {
         let mut room = Room {
             values: MAX_VALUES,
@@ -35,7 +35,7 @@ impl Data {
     }
 }
 
-/// What may still be read.
+/// The budget that is left for reading.
 struct Room {
     values: usize,
     bytes: usize,

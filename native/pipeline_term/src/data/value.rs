@@ -28,7 +28,7 @@ pub enum Data {
 }
 
 impl Data {
-    /// What it is, as an error message calls it: "a list".
+    /// Its type, as an error message calls it: "a list".
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Nil => "nil",

@@ -1,13 +1,13 @@
-/// How a hook documents itself, for those who configure it: what `mix pipeline.hooks` prints.
+/// The documentation of a hook, as `mix pipeline.hooks` prints it.
 ///
 /// The texts are Markdown.
 #[derive(Clone, Copy, Debug)]
 pub struct Description {
-    /// What the hook is for, in a paragraph or two, with its limits.
+    /// The purpose of the hook, in a paragraph or two, with its limits.
     pub purpose: &'static str,
     /// The fields of its configuration.
     pub fields: &'static [Field],
-    /// What a run gives.
+    /// The result of a run.
     pub returns: &'static str,
     /// The reasons with which it refuses a run, and when it fails.
     pub refuses: &'static [&'static str],
@@ -24,12 +24,12 @@ pub struct Field {
     pub ty: &'static str,
     /// Its value where it is not given, as Elixir writes it; none if it has to be given.
     pub default: Option<&'static str>,
-    /// What it is for.
+    /// Its purpose.
     pub doc: &'static str,
 }
 
 impl Description {
-    /// That of a hook which does not document itself.
+    /// The description of a hook that does not document itself.
     pub const NONE: Self = Self {
         purpose: "",
         fields: &[],

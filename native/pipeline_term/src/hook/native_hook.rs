@@ -43,7 +43,7 @@ pub trait NativeHook: Sized + Send + Sync + 'static {
     const NAME: &'static str;
     /// Its purpose, in one line.
     const DOC: &'static str;
-    /// How it is configured, for those who do that.
+    /// How to configure it.
     const DESCRIPTION: Description = Description::NONE;
     /// The phases it serves.
     const PHASES: &'static [Phase];
@@ -59,14 +59,15 @@ pub trait NativeHook: Sized + Send + Sync + 'static {
     /// If the configuration makes no sense, naming the field.
     fn configure(config: Self::Config) -> Result<Self, ConfigError>;
 
-    /// Whether [`is_long`](Self::is_long) is to be asked before each call, which costs some nanoseconds. Asked once,
-    /// when the hook takes its place in a chain.
+    /// Whether [`is_long`](Self::is_long) is to be asked before each call, which costs some nanoseconds.
+    /// Asked once, when the hook takes its place in a chain.
     fn scales(&self) -> bool {
         false
     }
 
-    /// Whether a call on this context takes more than about a millisecond, as far as the sizes of what it reads tell.
-    /// It then starts on a dirty scheduler. A hook is not interrupted, so this is the time to ask.
+    /// Whether a call on this context takes more than about a millisecond, as far as the sizes of what it
+    /// reads tell. It then starts on a dirty scheduler. A hook is not interrupted, so this is the time to
+    /// ask.
     fn is_long(&self, _context: &TermContext<'_>) -> bool {
         false
     }

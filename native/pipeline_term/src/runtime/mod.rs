@@ -1,4 +1,4 @@
-//! Job that belongs on no scheduler: the library's Tokio runtime, and what decides who gets a thread of it.
+//! Jobs that belong on no scheduler: the library's Tokio runtime, and the queue for its threads.
 //!
 //! There is one runtime in a library, started with the first piece of work. Each use of its threads goes
 //! through a [`JobQueue`], so that none takes them all from another.

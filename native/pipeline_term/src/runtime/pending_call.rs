@@ -3,8 +3,8 @@ use std::time::Duration;
 
 /// A call whose caller waits for an answer: it is answered or cancelled, and never both.
 ///
-/// Who answers claims that first. So a caller that has cancelled knows that no message comes, and one that
-/// came too late to cancel that a message does.
+/// The side that answers claims that first. So a caller that has cancelled knows that no message comes, and
+/// one that came too late to cancel that a message does.
 #[derive(Debug, Default)]
 pub(crate) struct PendingCall {
     state: Mutex<CallState>,

@@ -1,7 +1,7 @@
 use rustler::Env;
 use rustler::schedule::consume_timeslice;
 
-/// What a process may use of a scheduler at a time, in nanoseconds: 1 ms, as the VM's documentation has it.
+/// The timeslice of a process on a scheduler, in nanoseconds: 1 ms, as the VM's documentation has it.
 const TIMESLICE: u64 = 1_000_000;
 
 /// Tells the VM that a call has kept a normal scheduler for so many nanoseconds. Less than a hundredth of a

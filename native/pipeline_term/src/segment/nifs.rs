@@ -25,9 +25,9 @@ pub(crate) struct HookResource(pub(crate) ConfiguredHook);
 #[rustler::resource_impl]
 impl Resource for HookResource {}
 
-/// `[%{name: binary, phases: [atom], cost: atom, doc: binary}]`, by name, each with its description: `purpose`, `returns`
-/// and `example`, binaries; `refuses`, a list of them; `fields`, maps of `name`, `type`, `default` (`nil` if it has to be
-/// given) and `doc`.
+/// `[%{name: binary, phases: [atom], cost: atom, doc: binary}]`, by name, each with its description:
+/// `purpose`, `returns` and `example`, binaries; `refuses`, a list of them; `fields`, maps of `name`, `type`,
+/// `default` (`nil` if it has to be given) and `doc`.
 #[rustler::nif]
 fn native_hooks(env: Env<'_>) -> NifResult<Term<'_>> {
     let described = Registration::all().into_iter().map(|registration| {

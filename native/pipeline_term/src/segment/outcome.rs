@@ -66,7 +66,7 @@ pub(super) struct RunEvents<'a> {
     pub(super) moved: Vec<Term<'a>>,
 }
 
-/// What the caller gets: the end, or `{:skipped, [skip], end}` if hooks were skipped; and either as the last
+/// The caller gets the end, or `{:skipped, [skip], end}` if hooks were skipped; and either as the last
 /// of `{:circuits, [change], _}` if circuits changed.
 #[inline]
 pub(super) fn returned<'a>(env: Env<'a>, events: &RunEvents<'a>, end: &SegmentEnd<'a>) -> Term<'a> {

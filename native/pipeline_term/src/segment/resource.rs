@@ -5,7 +5,7 @@ use rustler::{Env, Term};
 /// Segments, held by terms.
 pub(super) static SEGMENTS: ResourceType<MeteredSegment> = ResourceType::new();
 
-/// What a library that calls `rustler::init!` itself does while it loads:
+/// To be called by a library that calls `rustler::init!` itself, while it loads:
 ///
 /// ```ignore
 /// rustler::init!("Elixir.My.Hooks", load = pipeline_term::load);

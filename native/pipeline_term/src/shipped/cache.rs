@@ -15,16 +15,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
-/// `cache`: keeps results by the values of some fields, and answers with them while they are fresh. A failure is not
-/// kept. Two runs that ask for the same at once both go inside.
+/// `cache`: keeps results by the values of some fields, and answers with them while they are fresh. A failure
+/// is not kept. Two runs that ask for the same at once both go inside.
 ///
-/// What it keeps goes with the hook: an unloaded plugin leaves nothing behind.
+/// Its entries go with the hook: an unloaded plugin leaves nothing behind.
 struct Cache {
     fields: Vec<Path>,
     fresh: Duration,
     entries: Entries<Key, Entry, InBytes>,
     most_bytes: usize,
-    /// What an entry weighs at least: with no more than so many of these, `max_entries` holds.
+    /// The least weight of an entry: with no more than so many of these, `max_entries` holds.
     least_weight: u64,
 }
 
@@ -62,7 +62,7 @@ type Key = Arc<[u8]>;
 struct Entry {
     result: Arc<OwnedTerm>,
     until: Option<Instant>,
-    /// What a copy of the result takes.
+    /// The size of a copy of the result.
     bytes: u64,
     weight: u64,
 }
@@ -77,10 +77,11 @@ impl Weighter<Key, Entry> for InBytes {
     }
 }
 
-/// How large a key or a result that is kept may be, and at most a fourth of the cache: a scheduler copies it within a
-/// millisecond.
+/// How large a key or a result that is kept may be, and at most a fourth of the cache: a scheduler copies it
+/// within a millisecond.
 const MOST_KEPT: usize = 1024 * 1024;
-/// The cache is split into parts with a lock each as long as each has this much, so that what may be kept fits a part.
+/// The cache is split into parts with a lock each as long as each has this much, so that what may be kept
+/// fits a part.
 const PART: usize = 64 * 1024;
 
 #[derive(Debug, Error)]
@@ -94,7 +95,7 @@ const MAX_ENTRIES: usize = 10_000_000;
 const MAX_BYTES: usize = 16 * 1024 * 1024 * 1024;
 
 impl Cache {
-    /// What may be kept of one entry.
+    /// The most that is kept of one entry.
     fn most_kept(&self) -> usize {
         MOST_KEPT.min(self.most_bytes / 4)
     }
@@ -175,7 +176,7 @@ iex> Pipeline.Hook.Manager.run(manager, :ask, %{prompt: "Hi"}, fn _ -> "second a
 {:ok, "first answer"}"#,
     };
     type Config = CacheConfig;
-    /// What the result is to be kept under, if it is.
+    /// The key to keep the result under, if it is kept.
     type State = Option<Key>;
 
     fn configure(config: CacheConfig) -> Result<Self, ConfigError> {
@@ -234,12 +235,13 @@ iex> Pipeline.Hook.Manager.run(manager, :ask, %{prompt: "Hi"}, fn _ -> "second a
     }
 }
 
-/// Nanoseconds that copying so many bytes takes, about: a process that does it often has to give way to others.
+/// Nanoseconds that copying so many bytes takes, about: a process that does it often has to give way to
+/// others.
 fn copying(bytes: u64) -> u64 {
     bytes.saturating_mul(4)
 }
 
-/// What an entry takes beside its key and result: an environment of its own.
+/// The overhead of an entry beside its key and result: an environment of its own.
 const OVERHEAD: usize = 512;
 
 crate::register_arounds!(Cache);

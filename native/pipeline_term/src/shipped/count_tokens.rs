@@ -1,9 +1,10 @@
+use super::vocabulary::Vocabulary;
 use crate::context::{Path, TermContext};
 use crate::failure::Failure;
 use crate::hook::{ConfigError, Cost, Description, Field, Flow, NativeHook, Phase};
 use serde::Deserialize;
 use thiserror::Error;
-use tiktoken_rs::{CoreBPE, cl100k_base_singleton, o200k_base_singleton};
+use tiktoken_rs::CoreBPE;
 
 /// `count_tokens`: how many tokens a language model makes of a text.
 struct CountTokens {
@@ -18,17 +19,7 @@ struct CountTokensConfig {
     field: Path,
     into: Path,
     #[serde(default)]
-    encoding: Encoding,
-}
-
-/// The vocabularies, by the names that their makers gave them.
-#[derive(Clone, Copy, Default, Deserialize)]
-enum Encoding {
-    #[default]
-    #[serde(rename = "cl100k_base")]
-    Cl100kBase,
-    #[serde(rename = "o200k_base")]
-    O200kBase,
+    encoding: Vocabulary,
 }
 
 /// How long a text may be: some seconds' work.
@@ -74,15 +65,11 @@ iex> Pipeline.Hook.Manager.run_hook(count, %{prompt: "tiktoken is great!"})
     type Config = CountTokensConfig;
 
     fn configure(config: CountTokensConfig) -> Result<Self, ConfigError> {
-        // Loads the vocabulary now, which takes a tenth of a second, and not during the first run.
-        let encoder = match config.encoding {
-            Encoding::Cl100kBase => cl100k_base_singleton(),
-            Encoding::O200kBase => o200k_base_singleton(),
-        };
         Ok(Self {
             field: config.field,
             into: config.into,
-            encoder,
+            // Loaded now and not during the first run.
+            encoder: config.encoding.encoder(),
         })
     }
 
@@ -102,21 +89,19 @@ crate::register_hooks!(CountTokens);
 /// The tokens of a text.
 #[cfg(feature = "fuzz")]
 pub(super) fn counted(text: &str) -> usize {
-    cl100k_base_singleton().count_ordinary(text)
+    Vocabulary::Cl100kBase.encoder().count_ordinary(text)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{cl100k_base_singleton, o200k_base_singleton};
+    use super::Vocabulary;
 
     // The counts of the makers' own tokenizer for the two vocabularies.
     #[test]
     fn the_vocabularies_are_those_of_the_models() {
-        assert_eq!(cl100k_base_singleton().count_ordinary("hello world"), 2);
-        assert_eq!(
-            cl100k_base_singleton().count_ordinary("tiktoken is great!"),
-            6
-        );
-        assert_eq!(o200k_base_singleton().count_ordinary("hello world"), 2);
+        let count = |vocabulary: Vocabulary, text| vocabulary.encoder().count_ordinary(text);
+        assert_eq!(count(Vocabulary::Cl100kBase, "hello world"), 2);
+        assert_eq!(count(Vocabulary::Cl100kBase, "tiktoken is great!"), 6);
+        assert_eq!(count(Vocabulary::O200kBase, "hello world"), 2);
     }
 }

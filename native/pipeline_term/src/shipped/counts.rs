@@ -8,7 +8,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The counts of `rate_limit`, of a bounded number of keys. Those that find no place share one count.
+/// The counts of `rate_limit`, of a bounded number of keys. Further keys share one count.
 #[derive(Clone)]
 pub(super) struct Counts(Arc<Shards>);
 

@@ -11,9 +11,9 @@ use serde_json::Value;
 
 /// `json_schema`: refuses a context whose field does not match a JSON Schema.
 ///
-/// Atoms count as strings, `nil` as null, as Elixir's JSON encoders write them. References to other documents are not
-/// followed, and patterns run on an engine that takes linear time. A validator applies a subschema as often as it is
-/// referred to, which may double with each level: the work is counted before it is done.
+/// Atoms count as strings, `nil` as null, as Elixir's JSON encoders write them. References to other documents
+/// are not followed, and patterns run on an engine that takes linear time. A validator applies a subschema as
+/// often as it is referred to, which may double with each level: the work is counted before it is done.
 struct JsonSchema {
     field: Path,
     schema: Schema,
@@ -46,7 +46,7 @@ fn compile(schema: &Value) -> Result<Validator, ConfigError> {
         .map_err(|error| ConfigError::at("schema", error.to_owned()))
 }
 
-/// What is wrong with `instance`; nothing if it matches.
+/// The faults of `instance`; none if it matches.
 fn violations(validator: &Validator, instance: &Value) -> Vec<String> {
     validator
         .iter_errors(instance)
@@ -55,8 +55,8 @@ fn violations(validator: &Validator, instance: &Value) -> Vec<String> {
         .collect()
 }
 
-/// What is wrong, and where: `/node/id: value is not of type "integer"`. The value is left out, since it may be
-/// large, or nobody's business.
+/// The fault and its place: `/node/id: value is not of type "integer"`. The value is left out, since it may
+/// be large or confidential.
 fn message(error: &ValidationError<'_>) -> String {
     let place = error.instance_path().as_str();
     let message = if place.is_empty() {
@@ -86,14 +86,14 @@ impl JsonSchema {
         })
     }
 
-    /// What is wrong with a value. To be called where the stack is deep.
+    /// The faults of a value. To be called where the stack is deep.
     fn check(&self, instance: &Value) -> Result<Vec<String>, TooMuch> {
         self.schema.work(instance)?;
         Ok(violations(&self.validator, instance))
     }
 }
 
-/// What a schema has to say of a value, and why it says nothing.
+/// The verdict of a schema on a value, or the reason why there is none.
 #[cfg(feature = "fuzz")]
 pub(super) fn validated(schema: Value, value: &Value) -> Result<Vec<String>, String> {
     let field = Path::of_key(crate::context::Key::Text("value".into()));

@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicIsize, AtomicU64, Ordering};
 use std::time::Duration;
 use thiserror::Error;
 
-/// `rate_limit`: refuses runs beyond a rate, by the generic cell rate algorithm; per value of a field if one is named.
+/// `rate_limit`: refuses runs beyond a rate, by the generic cell rate algorithm; per value of a field if one
+/// is named.
 struct RateLimit {
     key: Option<Path>,
     limiter: RateLimiter<RateKey, Counts, DefaultClock>,
@@ -69,8 +70,8 @@ const MAX_KEYS: usize = 1_000_000;
 /// A key of more bytes than these is hashed on a dirty scheduler.
 const LONG_KEY: usize = 64 * 1024;
 
-/// What runs are counted under: two keyed hashes of the value, so that a key takes the same memory whatever it is, and
-/// nobody finds two values that share one.
+/// The key that runs are counted under: two keyed hashes of the value, so that a key takes the same memory
+/// whatever it is, and nobody finds two values that share one.
 pub(super) type RateKey = [u64; 2];
 
 #[derive(Hash)]
@@ -106,8 +107,8 @@ const SWEEP: isize = 1024;
 impl RateLimit {
     /// Counts a run; `Err` with the time until the next one is allowed.
     fn check(&self, counted: &Counted<'_>) -> Result<(), Duration> {
-        // A sweep over the keys comes after as many checks as it left keys, so that callers who come once each do not
-        // fill the memory, and the cost of a check stays constant on average.
+        // A sweep over the keys comes after as many checks as it left keys, so that callers who come once
+        // each do not fill the memory, and the cost of a check stays constant on average.
         if self.until_sweep.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.limiter.retain_recent();
             let next = isize::try_from(self.limiter.len())
@@ -126,8 +127,8 @@ impl RateLimit {
         checked.map_err(|refused| refused.wait_time_from(DefaultClock::default().now()))
     }
 
-    /// Whether the last sweep for want of room is long enough ago, so that a flood of keys does not make sweeps of all
-    /// checks.
+    /// Whether the last sweep for want of room is long enough ago, so that a flood of keys does not make
+    /// sweeps of all checks.
     fn may_sweep(&self) -> bool {
         let (swept, now) = (self.swept.load(Ordering::Relaxed), now());
         (swept == 0 || now.saturating_sub(swept) > self.pause)

@@ -11,10 +11,10 @@ use thiserror::Error;
 
 /// `redact`: replaces what matches any of its patterns, all of them searched for in one pass.
 ///
-/// One search takes time in proportion to the text times the patterns, whatever they are. All of them together may take
-/// the square of the text: `.*x|a` looks through the rest of the text for each `a`. So a text of more than some kilobytes
-/// is searched on a dirty scheduler, and does not compute for longer than [`TIME`]. It works on bytes, so that a binary need not be
-/// UTF-8.
+/// One search takes time in proportion to the text times the patterns, whatever they are. All of them
+/// together may take the square of the text: `.*x|a` looks through the rest of the text for each `a`. So a
+/// text of more than some kilobytes is searched on a dirty scheduler, and does not compute for longer than
+/// [`TIME`]. It works on bytes, so that a binary need not be UTF-8.
 struct Redact {
     fields: Vec<Path>,
     patterns: Regex,
@@ -36,8 +36,8 @@ const MAX_REPLACEMENT: usize = 1024;
 const MAX_GROWTH: usize = 16 * 1024 * 1024;
 /// How long the searches of one run may take. Looked at between them.
 const TIME: Duration = Duration::from_secs(2);
-/// Bytes of text times bytes of automaton that one search may take: a few seconds, if each state is looked at for each
-/// byte, which is rare.
+/// Bytes of text times bytes of automaton that one search may take: a few seconds, if each state is looked at
+/// for each byte, which is rare.
 const MAX_SEARCH: usize = 1 << 38;
 /// No text is searched that is longer, in bytes.
 const LONGEST: usize = 64 * 1024 * 1024;
@@ -159,13 +159,12 @@ impl Redact {
         for (number, found) in self.patterns.find_iter(text).enumerate() {
             if number == 0 {
                 redacted.reserve(text.len());
-            } else if number % 16 == 0 {
-                if limit
+            } else if number % 16 == 0
+                && limit
                     .get_or_insert_with(|| WorkLimit::new(TIME))
                     .is_used_up()
-                {
-                    return Err(RunError::Time { at: at.clone() });
-                }
+            {
+                return Err(RunError::Time { at: at.clone() });
             }
             redacted.extend_from_slice(&text[done..found.start()]);
             redacted.extend_from_slice(self.replacement.as_bytes());
@@ -195,7 +194,8 @@ fn build(patterns: &[String]) -> Result<Regex, ConfigError> {
         .configure(config)
         .build_many(patterns)
         .map_err(|error| {
-            // The engine's own message names the place of the pattern only; the parser's says what is wrong with it.
+            // The engine's own message names the place of the pattern only; the parser's says what is wrong
+            // with it.
             let Some(syntax) = error.syntax_error() else {
                 return ConfigError::at("patterns", PatternError::TooLarge(Box::new(error)));
             };

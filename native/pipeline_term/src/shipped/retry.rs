@@ -6,8 +6,8 @@ use serde::Deserialize;
 use std::time::Duration;
 use thiserror::Error;
 
-/// `retry`: runs everything inside again when it failed, with pauses that double. A refusal is an answer, and tried
-/// again only if `on` names it.
+/// `retry`: runs everything inside again when it failed, with pauses that double. A refusal is an answer, and
+/// tried again only if `on` names it.
 struct Retry(RetryConfig);
 
 #[derive(Deserialize)]
@@ -16,7 +16,8 @@ struct RetryConfig {
     /// How often it is tried again, at most.
     #[serde(default = "two")]
     times: u32,
-    /// What the failures are called that are worth it: modules of exceptions, atoms, first elements of tuples.
+    /// The names of the failures that are tried again: modules of exceptions, atoms, first elements of
+    /// tuples.
     on: Option<Vec<String>>,
     /// Milliseconds to the first time, twice as many to the next.
     #[serde(default)]

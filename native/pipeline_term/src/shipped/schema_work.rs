@@ -4,8 +4,8 @@ use thiserror::Error;
 
 /// A JSON Schema whose work on a value can be told.
 ///
-/// The validator has no bound of its own. This walks schema and value as it does, without the checks, and stops counting
-/// at [`MAX_VISITS`]: never more than a part of the validation, and the same order of time.
+/// The validator has no bound of its own. This walks schema and value as it does, without the checks, and
+/// stops counting at [`MAX_VISITS`]: never more than a part of the validation, and the same order of time.
 pub(super) struct Schema {
     root: Value,
     /// Where `$anchor` and `$id: "#name"` stand, as JSON pointers.
@@ -269,7 +269,7 @@ impl Schema {
     }
 }
 
-/// What comparing a value with those that a schema names, or its elements with each other, takes.
+/// The work of comparing a value with those that a schema names, or its elements with each other.
 fn compared(keywords: &Map<String, Value>, value: &Value) -> usize {
     let mut steps = list(keywords, "enum").len() + list(keywords, "required").len();
     if keywords.contains_key("enum") || keywords.contains_key("const") {

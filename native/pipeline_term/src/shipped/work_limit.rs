@@ -1,7 +1,8 @@
 use cpu_time::ThreadTime;
 use std::time::{Duration, Instant};
 
-/// How long a hook may compute on its thread. A busy machine on which the thread waits for its turn takes nothing from it.
+/// How long a hook may compute on its thread. A busy machine on which the thread waits for its turn takes
+/// nothing from it.
 #[derive(Clone, Copy)]
 pub(super) struct WorkLimit {
     limit: Duration,
@@ -19,8 +20,8 @@ impl WorkLimit {
         }
     }
 
-    /// Whether the time is used up. The clock of the thread is a system call: it is asked only when that much time has
-    /// passed at all.
+    /// Whether the time is used up. The clock of the thread is a system call: it is asked only when that much
+    /// time has passed at all.
     pub(super) fn is_used_up(&self) -> bool {
         Instant::now() > self.until && self.started.elapsed() > self.limit
     }

@@ -1,14 +1,26 @@
 //! The memory that this library has allocated and not freed, which the VM does not count.
 
-use pipeline_alloc::{Counting, live};
+use std::alloc::System;
+
 use pipeline_term::rustler;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Stats, StatsAlloc};
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// `{bytes, blocks}` more than at the first call, which begins the count.
+/// Live `{bytes, blocks}`.
 #[rustler::nif]
-fn memory() -> (i64, i64) {
-    let live = live();
-    (live.bytes, live.blocks)
+fn memory() -> (usize, usize) {
+    let Stats {
+        allocations,
+        deallocations,
+        bytes_allocated,
+        bytes_deallocated,
+        ..
+    } = ALLOCATOR.stats();
+    // The counters are read one after the other while other threads change them.
+    (
+        bytes_allocated.saturating_sub(bytes_deallocated),
+        allocations.saturating_sub(deallocations),
+    )
 }

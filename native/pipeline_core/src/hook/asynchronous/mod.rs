@@ -69,7 +69,6 @@
 //!
 //! Dropping the future of a run drops everything inside. The context is left as it stood.
 
-mod around;
 mod blocking;
 mod call_error;
 mod callback;
@@ -91,14 +90,13 @@ mod run_error;
 mod token;
 mod wrap;
 
-pub use around::{AsyncAround, AsyncReplace};
 pub use chain::AsyncChain;
 pub use closure::{AsyncCall, AsyncCallMut, AsyncWrap};
 pub use core::{AsyncCore, boxed};
 pub use family::{AsyncFamily, BoxFuture, Owned, SharedFamily};
 pub use hook::AsyncHook;
 pub use inline::SyncHookError;
-pub use kind::{AsyncAfter, AsyncBefore};
+pub use kind::{AsyncAfter, AsyncAround, AsyncBefore, AsyncReplace};
 pub use limits::RunLimits;
 pub use listen::{AsyncListen, AsyncListener};
 pub use listeners::AsyncListeners;

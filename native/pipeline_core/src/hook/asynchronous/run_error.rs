@@ -46,7 +46,7 @@ pub enum Running {
     /// A hook: the innermost.
     #[error("the {kind} hook of {plugin}")]
     Hook {
-        /// Whose hook it is.
+        /// The plugin that has the hook.
         plugin: PluginId,
         /// Its kind.
         kind: HookKind,

@@ -8,7 +8,7 @@ use crate::plugin::{Name, PluginId};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CircuitChange {
-    /// Whose hook it is.
+    /// The plugin that has the hook.
     pub plugin: PluginId,
     /// The point that the hook is attached to.
     pub point: Name,

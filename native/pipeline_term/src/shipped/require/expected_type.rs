@@ -2,7 +2,7 @@ use rustler::types::atom;
 use rustler::{Binary, Term, TermType};
 use serde::Deserialize;
 
-/// What a field has to hold.
+/// The type that a field has to hold.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ExpectedType {

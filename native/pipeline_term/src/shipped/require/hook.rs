@@ -10,7 +10,7 @@ use thiserror::Error;
 struct Require {
     /// The fields, those that may hold anything first.
     fields: Vec<(Path, Option<ExpectedType>)>,
-    /// Those that have to be strings, all of which is looked at.
+    /// The fields that have to be strings, checked to their end.
     strings: Vec<Path>,
 }
 

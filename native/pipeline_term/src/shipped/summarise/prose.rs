@@ -1,7 +1,7 @@
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
-/// The prose of a Markdown text, which plain text is too: its paragraphs and list items, without headings, code
-/// blocks, tables, raw HTML and images.
+/// The prose of a Markdown text, which plain text is too: its paragraphs and list items, without headings,
+/// code blocks, tables, raw HTML and images.
 pub(super) fn paragraphs(text: &str) -> Vec<String> {
     let options = Options::ENABLE_TABLES
         | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS

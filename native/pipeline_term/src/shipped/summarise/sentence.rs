@@ -21,8 +21,8 @@ impl Sentence {
 
 /// Splits paragraphs into sentences, and sentences into words.
 ///
-/// Boundaries are those of Unicode Standard Annex 29. Words are compared by their stems (Porter 2), stop words left
-/// out.
+/// Boundaries are those of Unicode Standard Annex 29. Words are compared by their stems (Porter 2), stop
+/// words left out.
 pub(super) struct Splitter {
     stop_words: HashSet<&'static str>,
     stemmer: Stemmer,

@@ -1,8 +1,9 @@
-//! `TextRank` for sentences, after R. Mihalcea and P. Tarau, "Bringing Order into Texts", EMNLP 2004, pages 404-411.
+//! `TextRank` for sentences, after R. Mihalcea and P. Tarau, "Bringing Order into Texts", EMNLP 2004, pages
+//! 404-411.
 //!
-//! Sentences are the vertices of a graph. An edge joins two that have words in common, weighted by the number of
-//! those words over the sum of the logarithms of the two lengths, so that long sentences are not favoured. A
-//! sentence's score is what a random walker who follows edges in proportion to their weights spends on it:
+//! Sentences are the vertices of a graph. An edge joins two that have words in common, weighted by the number
+//! of those words over the sum of the logarithms of the two lengths, so that long sentences are not favoured.
+//! A sentence's score is the time that a random walker, who follows edges by weight, spends on it:
 //!
 //! ```text
 //! score(i) = (1 - d) + d * sum over neighbours j of  weight(j, i) / (sum of weights of j) * score(j)
@@ -21,8 +22,8 @@ const MAX_COMPARED: usize = 1000;
 
 /// The places of the `count` sentences that score highest, in ascending order; of equal ones the earlier.
 ///
-/// Each sentence is given as its distinct words in ascending order. In a text of more than 1,000 sentences those that
-/// lead in each run of 1,000 are compared again.
+/// Each sentence is given as its distinct words in ascending order. In a text of more than 1,000 sentences
+/// those that lead in each run of 1,000 are compared again.
 pub(super) fn most_central(sentences: &[&[u32]], count: usize) -> Vec<usize> {
     let mut remaining: Vec<usize> = (0..sentences.len()).collect();
     // Each round leaves at most `count` of each run, fewer than half of it as long as a summary is one.
@@ -100,7 +101,8 @@ fn edges(sentences: &[&[u32]]) -> Vec<Vec<(usize, f64)>> {
     edges
 }
 
-/// Words in common over the sum of the logarithms of the lengths; 0 for two sentences of one word, where that sum is.
+/// Words in common over the sum of the logarithms of the lengths; 0 for two sentences of one word, where that
+/// sum is.
 #[allow(
     clippy::cast_precision_loss,
     reason = "sentences have fewer than 2^52 words"

@@ -3,7 +3,7 @@ use std::cell::Cell;
 use std::panic::resume_unwind;
 use std::time::Duration;
 
-/// What a rendering may visit: a unit for each byte of text that it takes out of a list or map, and
+/// The work that a rendering may do: a unit for each byte of text that it takes out of a list or map, and
 /// [`VISIT`] for each visit.
 const UNITS: u64 = 32 * 1024 * 1024;
 /// The units of a visit: some 2 million visits are allowed.
@@ -34,8 +34,8 @@ pub(super) fn with_allowance<R>(render: impl FnOnce() -> R) -> R {
 
 /// Counts a visit to an element of so many bytes.
 ///
-/// Throws [`UsedUp`] when nothing is left: `MiniJinja` walks a value without asking, and an error that an iterator
-/// hands out does not end the walk.
+/// Throws [`UsedUp`] when nothing is left: `MiniJinja` walks a value without asking, and an error that an
+/// iterator hands out does not end the walk.
 pub(super) fn visit(bytes: usize) {
     if let Some((units, limit)) = LEFT.get() {
         let cost = u64::try_from(bytes)

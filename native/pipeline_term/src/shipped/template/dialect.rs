@@ -31,7 +31,7 @@ pub(super) enum Refused {
     },
 }
 
-/// What has been counted on the way through a template.
+/// Counts on the way through a template.
 #[derive(Default)]
 struct Checked {
     additions: usize,
@@ -171,7 +171,7 @@ impl Checked {
         }
     }
 
-    /// What is called, or has a field taken from it: `loop` may be.
+    /// The object of a call or of a field access: `loop` may be.
     fn called(&mut self, expression: &Expr<'_>) -> Result<(), Refused> {
         match expression {
             Expr::Var(_) => Ok(()),

@@ -1,5 +1,5 @@
-//! The filters, tests and functions that templates have. Each takes data apart or makes text; those that make a list
-//! make one whose visits count.
+//! The filters, tests and functions that templates have. Each takes data apart or makes text; those that make
+//! a list make one whose visits count.
 use super::values::List;
 use minijinja::value::{Kwargs, Rest, Value, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, State, filters, tests};

@@ -45,7 +45,8 @@ const MAX_RECURSION: usize = 32;
 /// How many bytes of text the variables of one rendering may hold.
 const MAX_INPUT: usize = 1024 * 1024;
 
-/// For the compiler, which recurses over chains of operators: a template of the longest kind takes 16 MiB of it.
+/// For the compiler, which recurses over chains of operators: a template of the longest kind takes 16 MiB of
+/// it.
 const COMPILER_STACK: usize = 128 * 1024 * 1024;
 
 #[derive(Debug, thiserror::Error)]

@@ -67,7 +67,8 @@ fn visited(value: &Value) {
     visit(value.as_str().map_or(0, str::len));
 }
 
-/// Data as a template sees it: atoms are text, `nil` is none, tuples are lists, as Elixir's JSON encoders have it.
+/// Data as a template sees it: atoms are text, `nil` is none, tuples are lists, as Elixir's JSON encoders
+/// have it.
 pub(super) fn value_of(data: &Data) -> Value {
     match data {
         Data::Nil => Value::from(()),

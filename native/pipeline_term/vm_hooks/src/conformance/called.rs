@@ -23,7 +23,7 @@ enum Untold {
     Process,
 }
 
-/// Who was called in a run of the core alone, in order; `None` is the base operation.
+/// The hooks called in a run of the core alone, in order; `None` is the base operation.
 #[derive(Clone, Default)]
 pub(super) struct Calls(Arc<Mutex<Vec<Option<Data>>>>);
 

@@ -1,6 +1,6 @@
 //! The conformance cases of `test/support/conformance`, in Rust.
 //!
-//! What a hook does is a list of steps, which comes from the case as data. Here the steps are taken twice: on
+//! A hook is a list of steps, which comes from the case as data. Here the steps are taken twice: on
 //! the context of a VM, by a native hook ([`native`]), and on plain data, by the closures of a chain of the
 //! core that knows no VM ([`core_alone`]). `Pipeline.Conformance.Program` is the same in Elixir.
 

@@ -14,7 +14,7 @@ impl ContextFamily for Plain {
     type Error = ProgramError;
 }
 
-/// What a hook or the base operation does in the core alone.
+/// The steps of a hook or the base operation in the core alone.
 pub(super) struct Program {
     /// `None` for the base operation.
     pub(super) name: Option<Data>,
