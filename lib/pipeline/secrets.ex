@@ -16,7 +16,7 @@ defmodule Pipeline.Secrets do
   @enforce_keys [:shown, :values]
   defstruct [:shown, :values]
 
-  @opaque t :: %__MODULE__{shown: term, values: (() -> [term])}
+  @type t :: %__MODULE__{shown: term, values: (() -> [term])}
 
   @doc "The text that stands in place of a secret."
   @spec filtered() :: String.t()

@@ -105,13 +105,17 @@ defmodule Mix.Tasks.Pipeline.Package do
   # A public key, or the file that has it.
   @spec public_key!(String.t()) :: Signature.public_key()
   def public_key!(key) do
-    with :error <- Signature.public_key(key),
-         {:ok, text} <- File.read(key),
-         {:ok, key} <- Signature.public_key(text) do
-      key
+    with :error <- Signature.public_key(key), :error <- public_key_in(key) do
+      Mix.raise("#{key} is neither a public key, ed25519:…, nor a file with one")
     else
       {:ok, key} -> key
-      _ -> Mix.raise("#{key} is neither a public key, ed25519:…, nor a file with one")
+    end
+  end
+
+  defp public_key_in(file) do
+    case File.read(file) do
+      {:ok, text} -> Signature.public_key(text)
+      {:error, _posix} -> :error
     end
   end
 

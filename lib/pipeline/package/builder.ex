@@ -10,7 +10,12 @@ defmodule Pipeline.Package.Builder do
   @dropped [~c"Dbgi", ~c"Docs", ~c"CInf", ~c"ExCk", ~c"Abst"]
 
   @typedoc "An OTP application as it is compiled: its folder has `ebin` and may have `priv`."
-  @type app :: %{name: atom, version: String.t(), folder: Path.t()}
+  @type app :: %{
+          required(:name) => atom,
+          required(:version) => String.t(),
+          required(:folder) => Path.t(),
+          optional(:needs) => [atom]
+        }
 
   @type requires :: %{elixir: String.t(), otp: pos_integer, pipeline_plugin: String.t()}
 

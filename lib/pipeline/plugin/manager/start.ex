@@ -32,9 +32,16 @@ defmodule Pipeline.Plugin.Manager.Start do
     with :ok <- check_idle(id, state), {:ok, state} <- State.note_disabled(state, id, :enabled) do
       run(state, id, fn context, outcome ->
         case outcome do
-          :ok -> Log.info(id, context.instance, "is enabled and runs") && {:ok, :started}
-          {:unmet, error} -> hold(context, id, error) && {:ok, :held}
-          {:error, error} -> {:error, error}
+          :ok ->
+            :ok = Log.info(id, context.instance, "is enabled and runs")
+            {:ok, :started}
+
+          {:unmet, error} ->
+            hold(context, id, error)
+            {:ok, :held}
+
+          {:error, error} ->
+            {:error, error}
         end
       end)
     else
