@@ -55,6 +55,8 @@ defmodule Pipeline.Plugin do
   it runs or an operator stops or unloads it. Then the plugins that need it start again too. A plugin that has run for
   `:max` milliseconds of `:backoff` begins with the shortest pause again. The values above are the defaults.
 
+  A plugin that says `depends_on :other, rest_for_one: true` is restarted after each restart of the other.
+
   `Pipeline.Plugin.Manager.load_plugin/3` takes the same option, which wins over the plugin's, and
   `Pipeline.Plugin.Manager.start_link/1` takes one for all plugins that say nothing else.
 
@@ -85,7 +87,8 @@ defmodule Pipeline.Plugin do
   @typedoc "An ability of a plugin: a name, and any term with details."
   @type capability :: {atom, term}
   @typedoc "A dependency on another plugin, or on any provider of a capability."
-  @type dependency :: {plugin_id | {:capability, atom}, [version: String.t(), optional: boolean]}
+  @type dependency ::
+          {plugin_id | {:capability, atom}, [version: String.t(), optional: boolean, rest_for_one: boolean]}
   @type config :: map
   @type state :: term
 

@@ -32,7 +32,7 @@ defmodule Mix.Tasks.Pipeline.Package do
 
     * `--output PATH` - the file or the folder to write to, by default the current folder
     * `--sign KEY` - signs with the private key in the file `KEY`
-    * `--verify FILE` - checks the hashes and the signature of a package instead of building one; it needs no project
+    * `--verify FILE` - checks the hashes and the signature of a package instead of building one
     * `--trust KEY` - with `--verify`, a public key, or a file with one, that must have signed. May be given several times
     * `--new-key PATH` - writes a new private key to `PATH`, for you alone to read, and the public one to `PATH.pub`
 

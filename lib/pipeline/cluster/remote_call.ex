@@ -3,10 +3,8 @@ defmodule Pipeline.Cluster.RemoteCall do
   # Calls of plugins on other nodes. Nothing here waits for a node that hangs longer than the caller would.
 
   alias Pipeline.Cluster.{Directory, Scope, Table}
+  alias Pipeline.Native
   alias Pipeline.Plugin.RPC
-
-  # Answers that say that the plugin has not seen the request.
-  @unseen [:not_loaded, :held, :stopped, :failed, :draining, :no_instance]
 
   @doc "The node to ask where the caller names none."
   @spec default(atom) :: :any | nil
@@ -27,14 +25,18 @@ defmodule Pipeline.Cluster.RemoteCall do
   defp first([], _instance, _id, _request, _deadline), do: {:error, :nowhere}
 
   defp first([node | nodes], instance, id, request, deadline) do
-    case call(instance, node, id, request, deadline) do
-      {:error, {state, of}} when state in @unseen and of in [id, node] and nodes != [] ->
-        first(nodes, instance, id, request, deadline)
+    answer = call(instance, node, id, request, deadline)
 
-      answer ->
-        answer
-    end
+    if nodes != [] and unseen?(answer, id, node),
+      do: first(nodes, instance, id, request, deadline),
+      else: answer
   end
+
+  # An answer that says that the plugin has not seen the request.
+  defp unseen?({:error, {state, of}}, id, node) when of in [id, node],
+    do: state in [:not_loaded, :draining, :no_instance] or state in Native.Lifecycle.idle()
+
+  defp unseen?(_answer, _id, _node), do: false
 
   @doc "Asks the plugin on a node."
   @spec call(atom, node, Pipeline.Plugin.plugin_id(), term, integer | :infinity) ::

@@ -108,7 +108,18 @@ defmodule Pipeline.Package.Adapter do
   end
 
   @impl Pipeline.Plugin.Packages
-  def apply_change(change), do: Server.apply_change(change)
+  def apply_change(change) do
+    case Server.apply_change(change) do
+      :ok ->
+        :ok
+
+      {:error, {:stays, _} = reason} ->
+        {:error, reason}
+
+      {:error, reason} ->
+        {:error, %Error{step: :code, module: change.module, reason: reason, detail: Problem.sentence(reason)}}
+    end
+  end
 
   @impl Pipeline.Plugin.Packages
   def undo_change(change), do: Server.undo_change(change)

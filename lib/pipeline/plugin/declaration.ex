@@ -48,8 +48,12 @@ defmodule Pipeline.Plugin.Declaration do
   def dependency!(env, [{:capability, name} | opts], []), do: dependency!(env, {:capability, name}, opts)
 
   def dependency!(env, target, opts) do
-    known = if match?({:capability, _}, target), do: [:optional], else: [:version, :optional]
+    known = if match?({:capability, _}, target), do: [:optional], else: [:version, :optional, :rest_for_one]
     check!(env, Options.check(opts, known, "depends_on #{inspect(target)}"))
+
+    unless is_boolean(Keyword.get(opts, :rest_for_one, false)) do
+      fail!(env, "rest_for_one: is true or false, got: #{inspect(opts[:rest_for_one])}")
+    end
 
     manifest = %{id: :any, version: "0.0.0", capabilities: [], dependencies: [{target, opts}]}
 

@@ -27,6 +27,14 @@ defmodule Pipeline.Plugin.Dependents do
         do: dependent
   end
 
+  @doc "Returns the plugins that are to be restarted with this one."
+  @spec rest_for_one(plugins, Plugin.plugin_id()) :: [Plugin.plugin_id()]
+  def rest_for_one(plugins, id) do
+    for {dependent, %{dependencies: dependencies}} <- plugins,
+        Enum.any?(dependencies, fn {target, opts} -> target == id and opts[:rest_for_one] == true end),
+        do: dependent
+  end
+
   @doc "Returns the plugins that require any of these, directly or not, dependents first."
   @spec all(plugins, [Plugin.plugin_id()]) :: [Plugin.plugin_id()]
   def all(plugins, ids) do

@@ -42,6 +42,7 @@ defmodule Pipeline.Plugin.DSL do
 
     * `:version` - a requirement as in Mix: `"~> 1.2"`
     * `:optional` - when `true`, the other plugin may be missing; if it is present, it is loaded first
+    * `:rest_for_one` - when `true`, this plugin is restarted whenever the process of the other was. Not for a capability
   """
   defmacro depends_on(plugin_id_or_capability, opts \\ []) do
     quote do

@@ -32,6 +32,7 @@ defmodule Pipeline.Plugin.Error do
   | `{:called_from_callback, name}` | all | the caller is the plugin that the manager waits for, in this callback or, with `:itself`, as the target |
   | `{:required_by, ids}` | unload | other plugins need it |
   | `{:still_running, pids}` | unload, disable, hold, upgrade | runs with its hooks took longer than `:drain_timeout` |
+  | `{:used_by, [{instance, id}]}` | unload, upgrade | other plugins run the code of the module |
   | `{:code_in_use, pids}` | unload, upgrade | processes run its old code; with `purge: true` the plugin is unloaded all the same |
   | `{:native_code, module}` | unload | with `purge: true`: the module has native functions and stays; the plugin is unloaded all the same |
   | `{:held, id}`, `{:stopped, id}`, `{:failed, id}` | restart, upgrade | the plugin does not run |
@@ -59,7 +60,7 @@ defmodule Pipeline.Plugin.Error do
   Reasons of the step `:package` are those of `Pipeline.Package`.
   """
 
-  alias Pipeline.Foreign
+  alias Pipeline.{Foreign, Native}
   alias Pipeline.Plugin.{ConfigSchema, ResolutionError, Store}
   alias Pipeline.Sandbox
 
@@ -238,6 +239,13 @@ defmodule Pipeline.Plugin.Error do
       "drain_timeout:, or end them with force: true"
   end
 
+  def sentence({:used_by, users}) do
+    names =
+      Enum.map_join(users, ", ", fn {instance, id} -> "#{Foreign.term(id)} of #{Foreign.term(instance)}" end)
+
+    "its module is also that of #{names}; unload these first, or upgrade to a module of another name"
+  end
+
   def sentence({:native_code, module}) do
     "#{Foreign.term(module)} has native functions, which stay in the VM until it ends"
   end
@@ -245,9 +253,6 @@ defmodule Pipeline.Plugin.Error do
   def sentence({:code_in_use, pids}) do
     "#{length(pids)} processes still run its old code, which stays until they are done: #{inspect(pids, limit: 5)}"
   end
-
-  def sentence({state, _id}) when state in [:held, :stopped, :failed],
-    do: "it is #{state}; enable_plugin/2 starts it"
 
   def sentence({:called_from_callback, :itself}),
     do: "a plugin cannot ask for a change of itself and wait for it; ask from another process, such as a task"
@@ -300,5 +305,17 @@ defmodule Pipeline.Plugin.Error do
     "the process that made the change on all nodes ended, and each takes it back: #{Foreign.term(reason)}; try again"
   end
 
-  def sentence(reason), do: "it failed with #{Foreign.term(reason)}"
+  def sentence(reason) do
+    case reason do
+      {state, _id} when is_atom(state) ->
+        if state in Native.Lifecycle.idle(),
+          do: "it is #{state}; enable_plugin/2 starts it",
+          else: other(reason)
+
+      _ ->
+        other(reason)
+    end
+  end
+
+  defp other(reason), do: "it failed with #{Foreign.term(reason)}"
 end

@@ -60,7 +60,4 @@ defmodule Pipeline.Plugin.Lifecycle do
     payload = %{id: id, from: from, to: state, reason: reason, at: at}
     Events.emit(:plugin_state, payload, instance: instance)
   end
-
-  @spec idle() :: [state]
-  defdelegate idle, to: Native.Lifecycle
 end

@@ -51,12 +51,13 @@ defmodule Pipeline.Plugin.Manager do
   alias Pipeline.{Instance, Options, Plugin}
   alias Pipeline.Instance.Names
   alias Pipeline.Plugin.{Config, Distribution, Error, Lifecycle, Packages, Registry, Restart, Store}
-  alias Pipeline.Plugin.Manager.{Candidate, Health, Parts, Readiness, Server, Upgrade}
+  alias Pipeline.Plugin.Manager.{Candidate, CodeUsers, Health, Parts, Readiness, Server, Upgrade}
   alias Pipeline.Plugin.Resources.Limits
 
   require Logger
 
   @default Instance.default()
+  @load_options [:instance, :timeout, :limits, :restart, :nodes, :modules]
   @stop_options [:instance, :reason, :drain_timeout, :force]
 
   @typedoc """
@@ -306,6 +307,7 @@ defmodule Pipeline.Plugin.Manager do
       `c:Pipeline.Plugin.start/1` may take each, by default 30 seconds
     * `:limits` - how much the plugin may use, which wins over what it declares, see `Pipeline.Plugin.Resources`
     * `:restart` - how often it is restarted, which wins over what it declares, see `Pipeline.Plugin`
+    * `:as` - the id to load it with, by default its own. So one plugin can be loaded several times
     * `:nodes` - `:all` ships the plugin's code to all nodes of the instance's cluster and loads it everywhere or nowhere;
       nodes that join later load it too. See `Pipeline.Cluster`
     * `:modules` - with `nodes: :all`, further modules to ship
@@ -313,7 +315,7 @@ defmodule Pipeline.Plugin.Manager do
   @spec load_plugin(module | String.t(), Plugin.config(), keyword) ::
           {:ok, Plugin.plugin_id()} | {:error, Error.t()}
   def load_plugin(module, config \\ %{}, opts \\ []) do
-    with {:ok, [id]} <- load_plugins([{module, config}], opts), do: {:ok, id}
+    with {:ok, [id]} <- load([{module, config}], opts, @load_options ++ [:as]), do: {:ok, id}
   end
 
   @doc "As `load_plugin/3`, but returns the id, and raises the error."
@@ -334,11 +336,16 @@ defmodule Pipeline.Plugin.Manager do
   @spec load_plugins([module | String.t() | {module | String.t(), Plugin.config()}], keyword) ::
           {:ok, [Plugin.plugin_id()]} | {:error, Error.t()}
   def load_plugins(plugins, opts \\ []) do
+    load(plugins, opts, @load_options)
+  end
+
+  defp load(plugins, opts, known) do
+    Options.validate!(opts, known, "loading plugins")
+    if opts[:as] && opts[:nodes], do: raise(ArgumentError, "as: cannot be given with nodes:")
     if packages?(plugins), do: load_packages(plugins, opts), else: load_modules(plugins, opts)
   end
 
   defp load_modules(plugins, opts) do
-    Options.validate!(opts, [:instance, :timeout, :limits, :restart, :nodes, :modules], "loading plugins")
     plugins = with_configs!(plugins)
     timeout = timeout!(opts, 30_000)
 
@@ -386,7 +393,8 @@ defmodule Pipeline.Plugin.Manager do
   defp given!(plugins, opts) do
     given = %{
       limits: Limits.check!(opts[:limits] || []),
-      restart: Restart.check!(opts[:restart] || [])
+      restart: Restart.check!(opts[:restart] || []),
+      as: opts[:as]
     }
 
     for {module, config} <- plugins, do: {module, config, given}
@@ -448,8 +456,9 @@ defmodule Pipeline.Plugin.Manager do
     * `:force` - when `true`, the processes whose runs take longer are killed
     * `:purge` - when `true`, the plugin's code is taken out of the VM too: its module, or all modules of its package,
       unless another instance uses them. Processes that still run it keep it there, with
-      `{:error, {:code_in_use, pids}}`; so does native code in it, with `{:error, {:native_code, module}}`. The plugin is
-      unloaded then. With `:force` those processes are killed, if it is a package
+      `{:error, {:code_in_use, pids}}`; so do other plugins with the module, with
+      `{:error, {:used_by, [{instance, id}]}}`, and native code in it, with `{:error, {:native_code, module}}`. The plugin
+      is unloaded then. With `:force` those processes are killed, if it is a package
     * `:nodes` - `:all` unloads it on all nodes of the instance's cluster or on none, see `Pipeline.Cluster`
   """
   @spec unload_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, Error.t()}
@@ -477,8 +486,14 @@ defmodule Pipeline.Plugin.Manager do
     end
   end
 
+  # A package counts the instances that have it.
   defp purge(module, force?) do
-    with :none <- Packages.implementation().purge(module, force?), do: Upgrade.Code.purge(module)
+    with :none <- Packages.implementation().purge(module, force?) do
+      case CodeUsers.of(module) do
+        [] -> Upgrade.Code.purge(module)
+        users -> {:error, {:used_by, users}}
+      end
+    end
   end
 
   defp patience(opts), do: {opts[:drain_timeout] || 5_000, opts[:force] == true}
@@ -578,7 +593,8 @@ defmodule Pipeline.Plugin.Manager do
 
   Where the new version is another module, runs go on meanwhile, each on one version. Where it takes the place of a
   module of its name, runs of the points on which the plugin has Elixir hooks wait until those under way have ended and
-  the code is replaced.
+  the code is replaced. That is refused with `{:used_by, [{instance, id}]}` where other plugins have the module, in this
+  instance or in others: they would run the new code with their old state.
 
   ## Options
 

@@ -55,6 +55,7 @@ defmodule Pipeline.Plugin.Registry do
   # Above so many values of capabilities, they are indexed on a dirty scheduler.
   @few_values 200
 
+  # What an instance's manager notes of a plugin. It is kept beside the rest, so that reads for others leave it out at no cost.
   @bookkeeping [:phase, :leaves_for, :order, :upgrade, :secrets]
 
   @enforce_keys [:handle]
@@ -207,7 +208,7 @@ defmodule Pipeline.Plugin.Registry do
   @doc "Returns the plugin with an id."
   @spec get(source, Pipeline.Plugin.plugin_id()) :: {:ok, info} | :error
   def get(%{handle: handle} = source, id) when is_readable(source) do
-    with {:ok, info} <- Native.Registry.get(handle, id), do: {:ok, public(info, source)}
+    with {:ok, kept} <- Native.Registry.get(handle, id), do: {:ok, shown(kept, source)}
   end
 
   @doc "Returns the plugin with an id, or raises `KeyError`."
@@ -224,7 +225,7 @@ defmodule Pipeline.Plugin.Registry do
   @spec info(t, Pipeline.Plugin.plugin_id()) :: info | nil
   def info(%__MODULE__{handle: handle}, id) do
     case Native.Registry.get(handle, id) do
-      {:ok, info} -> info
+      {:ok, {info, bookkeeping}} -> Map.merge(info, bookkeeping)
       :error -> nil
     end
   end
@@ -254,7 +255,7 @@ defmodule Pipeline.Plugin.Registry do
   @doc "Returns all plugins, in the order of registration."
   @spec list(source) :: [info]
   def list(%{handle: handle} = source) when is_readable(source) do
-    for info <- Native.Registry.list(handle), do: public(info, source)
+    for kept <- Native.Registry.list(handle), do: shown(kept, source)
   end
 
   @doc "Returns the registry as it is now, for several reads that must agree."
@@ -287,10 +288,12 @@ defmodule Pipeline.Plugin.Registry do
     end
   end
 
-  # The manager's bookkeeping is not for the readers of an instance.
-  defp public(info, %__MODULE__{}), do: info
-  defp public(info, %Snapshot{of: __MODULE__}), do: info
-  defp public(info, _source), do: public(info)
+  # A plugin as readers see it, and what its manager has besides or otherwise.
+  defp kept(info), do: {public(info), Map.take(info, [:config | @bookkeeping])}
+
+  defp shown({info, own}, %__MODULE__{}), do: Map.merge(info, own)
+  defp shown({info, own}, %Snapshot{of: __MODULE__}), do: Map.merge(info, own)
+  defp shown({info, _own}, _source), do: info
 
   @doc false
   # A plugin as readers of an instance see it.
@@ -320,7 +323,8 @@ defmodule Pipeline.Plugin.Registry do
     runs? = Map.get(info, :state) not in Native.Lifecycle.idle()
 
     with {:ok, capabilities, count} <- Capabilities.index(info.capabilities) do
-      entry = if runs?, do: {id, capabilities, providers(info), info}, else: {id, [], [], info}
+      kept = kept(info)
+      entry = if runs?, do: {id, capabilities, providers(info), kept}, else: {id, [], [], kept}
       {if(count > @few_values, do: :many, else: :few), entry}
     end
   end

@@ -125,10 +125,23 @@ defmodule Pipeline.Plugin.Tree do
     Enum.find_value(children, :ok, fn %{id: id} = child ->
       child = %{child | start: {__MODULE__, :start_again, [tree, id]}}
 
-      with {:error, {step, reason}} <- start_child(supervisor, :children, child),
+      with {:error, {step, reason}} <- start_after_orphan(supervisor, child),
            do: {:error, {step, {id, Secrets.conceal_reason(reason, tree.secrets)}}},
            else: (_ -> nil)
     end)
+  end
+
+  # A child of a tree that was killed ends some time after it, and has its name until then.
+  defp start_after_orphan(supervisor, child) do
+    with {:error, {:children, {:already_started, pid}}} = error when is_pid(pid) <-
+           start_child(supervisor, :children, child) do
+      if orphan?(pid) or not Process.alive?(pid) do
+        Termination.await([pid])
+        start_after_orphan(supervisor, child)
+      else
+        error
+      end
+    end
   end
 
   defp start_child(supervisor, step, child) do

@@ -145,6 +145,8 @@ defmodule Pipeline.Plugin.Wrapper do
     Waiting.enter(instance, id)
     HeapLimit.note()
     :ok = Names.label(instance, {:plugin, id})
+    # What the plugin logs, and how it crashes.
+    Logger.metadata(plugin: id, instance: instance, version: module.__plugin__().version)
     Monitor.watch(instance, id, limits)
     %__MODULE__{module: module, id: id, instance: instance}
   end
@@ -192,6 +194,10 @@ defmodule Pipeline.Plugin.Wrapper do
         Log.warning(data.id, data.instance, "was restarted")
         Pipeline.Plugin.Events.emit(:plugin_restarted, %{id: data.id}, instance: data.instance)
         Pipeline.Plugin.Telemetry.plugin(:restarted, registered(data) || %{id: data.id}, data.instance)
+        # For the plugins that restart with it.
+        with manager when manager != nil <- Names.whereis(data.instance, :manager),
+             do: send(manager, {:restarted, data.id})
+
         {:noreply, data}
 
       {:error, reason} ->
@@ -244,6 +250,7 @@ defmodule Pipeline.Plugin.Wrapper do
     GenServer.reply(from, {:ok, upgrade})
     data = await_upgrade(upgrade, manager, data, data, :infinity)
     Process.demonitor(upgrade, [:flush])
+    Logger.metadata(version: data.module.__plugin__().version)
     {:noreply, data}
   end
 

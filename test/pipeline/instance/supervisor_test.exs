@@ -66,7 +66,7 @@ defmodule Pipeline.Instance.SupervisorTest do
       for {opts, message} <- [
             {[hooks: NoSuchSpec], "hooks: takes a module that uses Pipeline.Hook.Spec, got: NoSuchSpec"},
             {[plugins: :foo], "plugins to load are a list of modules or {module, config}, got: :foo"},
-            {[plugins: ["x"]], ~s(a plugin to load is a module or {module, config}, got: "x")},
+            {[plugins: [5]], "a plugin to load is a module or {module, config}, got: 5"},
             {[name: nil], "the name of an instance is any term but nil"}
           ] do
         assert_raise ArgumentError, message, fn -> Manager.start_link(Keyword.merge([name: name], opts)) end

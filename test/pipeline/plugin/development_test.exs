@@ -121,7 +121,8 @@ defmodule Pipeline.Plugin.DevelopmentTest do
       table = :"development_test_#{System.unique_integer([:positive])}"
       opts = [instance: instance]
       test = self()
-      loading = Task.async(fn -> Manager.load_plugin(owner(), %{table: table, test: test}, opts) end)
+      module = owner()
+      loading = Task.async(fn -> Manager.load_plugin(module, %{table: table, test: test}, opts) end)
       assert_receive {:init, first}, 10_000
       send(first, :go)
       {:ok, :owner} = Task.await(loading)

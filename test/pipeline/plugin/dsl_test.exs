@@ -140,7 +140,7 @@ defmodule Pipeline.Plugin.DSLTest do
     {"dependency on what cannot be", "use Pipeline.Plugin\ndepends_on 5", 3,
      "depends_on 5, where a plugin id or capability: name belongs"},
     {"option of depends_on", "use Pipeline.Plugin\ndepends_on :y, versions: \"~> 1.0\"", 3,
-     "unknown option :versions of depends_on :y. Did you mean :version? Known: :version, :optional"},
+     "unknown option :versions of depends_on :y. Did you mean :version? Known: :version, :optional, :rest_for_one"},
     {"version of a capability", "use Pipeline.Plugin\ndepends_on capability: :llm, version: \"~> 1.0\"", 3,
      "unknown option :version of depends_on {:capability, :llm}. Known: :optional"},
     {"option of provides", "use Pipeline.Plugin\nprovides :provider, M, prio: 1", 3,

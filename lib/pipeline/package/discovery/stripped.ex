@@ -3,16 +3,15 @@ defmodule Pipeline.Plugin.Discovery.Stripped do
   # BEAM files of plugins whose attributes were stripped, and the manifest with them: `:beam_lib.strip_files/1` does that,
   # `mix release` does not. Nothing says so otherwise: such a file is one of a module that is no plugin.
   #
-  # Only directories in which nothing else was found are looked at, so that reading many plugins stays fast. Of a file
-  # the heads of its chunks are read, and the names in it, which are searched as text: no atom is made.
+  # Only directories in which nothing else was found are looked at, so that reading many plugins stays fast. No atom is
+  # made: the names in a file are searched as text.
 
   # A pattern with more wildcards, or with others, is not followed: it can be made to be slow.
   @most_wildcards 2
-  # Files, bytes and chunks of a file, and bytes of the names in it that are looked at.
+  # Files, and bytes and chunks of a file that are looked at.
   @most_files 10_000
-  @largest 16_777_216
+  @most_bytes 4_194_304
   @most_chunks 100
-  @most_bytes 1_048_576
 
   @spec find([Path.t()], seen :: [Path.t()]) :: [Pipeline.Plugin.Discovery.unreadable()]
   def find(paths, seen) do
@@ -66,39 +65,36 @@ defmodule Pipeline.Plugin.Discovery.Stripped do
 
   defp stripped?(path) do
     with {:ok, %{type: :regular}} <- File.stat(path),
-         # Stripping compresses too.
-         {:ok, file} <- :file.open(path, [:read, :raw, :binary, :compressed]) do
-      try do
-        beam?(file) and stripped?(file, 12, @most_chunks, false)
-      after
-        :file.close(file)
-      end
+         {:ok, <<"FOR1", _size::32, "BEAM", chunks::binary>>} <- beginning(path) do
+      stripped?(chunks, @most_chunks, false)
     else
       _ -> false
     end
   end
 
-  defp beam?(file), do: match?({:ok, <<"FOR1", _size::32, "BEAM">>}, :file.pread(file, 0, 12))
-
-  # At the head of a chunk; whether the names of a plugin have been seen.
-  defp stripped?(_file, at, left, _plugin?) when left == 0 or at > @largest, do: false
-
-  defp stripped?(file, at, left, plugin?) do
-    case :file.pread(file, at, 8) do
-      {:ok, <<"Attr", _size::32>>} -> false
-      {:ok, <<"AtU8", size::32>>} -> stripped?(file, next(at, size), left - 1, names?(file, at + 8, size))
-      {:ok, <<_name::32, size::32>>} -> stripped?(file, next(at, size), left - 1, plugin?)
-      _end -> plugin?
+  # Stripping compresses too. What is read is bounded, compressed or not.
+  defp beginning(path) do
+    with {:ok, file} <- :file.open(path, [:read, :raw, :binary, :compressed]) do
+      try do
+        :file.read(file, @most_bytes)
+      after
+        :file.close(file)
+      end
     end
   end
 
-  # Chunks begin at multiples of four.
-  defp next(at, size), do: at + 8 + div(size + 3, 4) * 4
+  # Whether there is no chunk of attributes, and the names are those of a plugin.
+  defp stripped?(<<"Attr", _::binary>>, _left, _plugin?), do: false
 
-  defp names?(file, at, size) do
-    case :file.pread(file, at, min(size, @most_bytes)) do
-      {:ok, names} -> :binary.match(names, "__plugin__") != :nomatch
-      _ -> false
-    end
+  defp stripped?(<<name::binary-size(4), size::32, rest::binary>>, left, plugin?)
+       when left > 0 and size <= byte_size(rest) do
+    <<chunk::binary-size(size), rest::binary>> = rest
+    plugin? = plugin? or (name == "AtU8" and :binary.match(chunk, "__plugin__") != :nomatch)
+    # Chunks begin at multiples of four.
+    padding = rem(4 - rem(size, 4), 4)
+    rest = if padding <= byte_size(rest), do: binary_part(rest, padding, byte_size(rest) - padding), else: ""
+    stripped?(rest, left - 1, plugin?)
   end
+
+  defp stripped?(rest, left, plugin?), do: rest == "" and left > 0 and plugin?
 end

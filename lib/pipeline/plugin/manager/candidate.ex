@@ -22,7 +22,12 @@ defmodule Pipeline.Plugin.Manager.Candidate do
         }
 
   @typedoc "What the loader says, which wins over what the plugin declares."
-  @type given :: %{optional(:limits) => Limits.t(), optional(:restart) => Restart.given()}
+  @type given :: %{
+          optional(:limits) => Limits.t(),
+          optional(:restart) => Restart.given(),
+          # The id to load it with.
+          optional(:as) => Pipeline.Plugin.plugin_id() | nil
+        }
 
   @doc "Checks plugins that are to be loaded. In the caller, since it loads code and asks the plugin for its manifest."
   @spec prepare([{module, term} | {module, term, given}]) :: {:ok, [t]} | {:error, Error.t()}
@@ -61,7 +66,7 @@ defmodule Pipeline.Plugin.Manager.Candidate do
   @spec again(Lifecycle.info()) :: {:ok, t} | {:error, Error.t()}
   def again(%{id: id, module: module, config: config} = info) do
     with {:ok, candidate} <-
-           prepare_one({module, config, Map.take(info, [:limits, :restart])}, Lifecycle.now()) do
+           prepare_one({module, config, given(info)}, Lifecycle.now()) do
       case candidate.manifest do
         %{id: ^id} = manifest -> {:ok, %{candidate | info: Map.merge(info, manifest), known?: true}}
         %{id: other} -> error(module, id, {:invalid_manifest, "it calls itself #{inspect(other)} now"})
@@ -69,11 +74,15 @@ defmodule Pipeline.Plugin.Manager.Candidate do
     end
   end
 
+  defp given(%{alias_of: _, id: id} = info), do: info |> Map.take([:limits, :restart]) |> Map.put(:as, id)
+  defp given(info), do: Map.take(info, [:limits, :restart])
+
   defp prepare_one({module, config}, at), do: prepare_one({module, config, %{}}, at)
 
   defp prepare_one({module, config, given}, at) do
     with :ok <- check_module(module),
-         {:ok, manifest} <- manifest(module),
+         {:ok, own} <- manifest(module),
+         manifest = rename(own, given[:as]),
          :ok <- check_manifest(module, manifest),
          :ok <- check_config(module, manifest, config) do
       limits = Map.merge(Limits.declared(module), Map.get(given, :limits, %{}))
@@ -81,6 +90,7 @@ defmodule Pipeline.Plugin.Manager.Candidate do
       secrets = Config.unchecked(module, config)
       gets = %{module: module, config: config, secrets: secrets}
       info = manifest |> Lifecycle.discovered(:load, at) |> Map.merge(gets)
+      info = if given[:as], do: Map.put(info, :alias_of, own.id), else: info
 
       {:ok,
        %__MODULE__{
@@ -121,6 +131,9 @@ defmodule Pipeline.Plugin.Manager.Candidate do
     error ->
       error(module, nil, {:invalid_manifest, "its __plugin__/0 raised: #{Pipeline.Foreign.message(error)}"})
   end
+
+  defp rename(%{id: _} = manifest, as) when as != nil, do: %{manifest | id: as}
+  defp rename(manifest, _as), do: manifest
 
   defp check_manifest(module, manifest) do
     with {:error, sentence} <- Manifest.check(manifest), do: error(module, nil, {:invalid_manifest, sentence})

@@ -2,6 +2,7 @@ defmodule Pipeline.Plugin.Manager.Failure do
   @moduledoc false
   # Plugins that ran and do not any more, and plugins that are started in place of what is there of them.
 
+  alias Pipeline.Native
   alias Pipeline.Plugin
   alias Pipeline.Hook.ChainStore
   alias Pipeline.Plugin.{Error, Events, Lifecycle, Log, Registry, StartPhase, Tree}
@@ -128,6 +129,20 @@ defmodule Pipeline.Plugin.Manager.Failure do
 
   defp unlock(state, keeper), do: {ChainStore.unlock(state.instance, keeper), State.changed(state)}
 
+  @doc "Starts a plugin anew, if it runs, after one that it needs was."
+  @spec restart_with(Plugin.plugin_id()) :: Operation.t()
+  def restart_with(id) do
+    fn state ->
+      {{[id], if(is_map_key(state.plugins, id), do: needs(id, state), else: [])}, &begin_restart_with(&1, id)}
+    end
+  end
+
+  defp begin_restart_with(state, id) do
+    if check_runs(id, state) == :ok,
+      do: {:run, in_place(id), note_start(state, id)},
+      else: {:done, {:ok, []}, state}
+  end
+
   @spec check_runs(Plugin.plugin_id(), State.t()) :: :ok | {:error, term}
   def check_runs(id, state) do
     case state.plugins do
@@ -234,7 +249,7 @@ defmodule Pipeline.Plugin.Manager.Failure do
   def target(%{history: [_loading, %{state: :held, reason: reason} | _]}), do: {:held, reason}
 
   def target(%{history: [_loading, %{state: from} | _]}) do
-    if from in Lifecycle.idle(), do: {:failed, :manager_ended}
+    if from in Native.Lifecycle.idle(), do: {:failed, :manager_ended}
   end
 
   @doc "An operation that ends the tree of a plugin that never was registered."

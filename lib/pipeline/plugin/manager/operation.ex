@@ -31,14 +31,14 @@ defmodule Pipeline.Plugin.Manager.Operation do
   @spec start(task, context) :: :ok
   def start(task, %{instance: instance} = context) do
     {:ok, _pid} =
-      Task.Supervisor.start_child(Names.via(instance, :operations), __MODULE__, :run, [task, context])
+      Task.Supervisor.start_child(Names.via(instance, :operations), __MODULE__, :run, [{task, context}])
 
     :ok
   end
 
   @doc false
-  @spec run(task, context) :: term
-  def run(task, %{manager: manager, reference: reference, instance: instance} = context) do
+  @spec run({task, context}) :: term
+  def run({task, %{manager: manager, reference: reference, instance: instance} = context}) do
     # From here on a crash of one is a crash of both, and the next manager cleans up.
     Process.link(manager)
     :ok = Names.label(instance, :operation)

@@ -4,9 +4,10 @@ defmodule Pipeline.Plugin.Manager.Operations do
   # that needs nothing of the others does not wait for them.
 
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.Manager.{Hold, Locks, Operation, State}
+  alias Pipeline.Plugin.Manager.{Locks, Operation, State}
 
-  defstruct locks: Locks.new(), waiting: [], running: %{}, groups: %{}
+  @enforce_keys [:next]
+  defstruct [:next, locks: Locks.new(), waiting: [], running: %{}, groups: %{}]
 
   @typedoc """
   An operation and those that follow from it. The callers get the answer of the first when all are over.
@@ -16,6 +17,8 @@ defmodule Pipeline.Plugin.Manager.Operations do
   @type group_id :: reference | :start
 
   @type t :: %__MODULE__{
+          # What can begin since something has started.
+          next: (State.t() -> {[Operation.t()], State.t()}),
           locks: Locks.t(),
           # In the order in which they came.
           waiting: [{Operation.t(), group_id}],
@@ -119,7 +122,7 @@ defmodule Pipeline.Plugin.Manager.Operations do
   # An operation of a group is over. Those that follow from it join the group, as do plugins that were waiting for one
   # that it has started.
   defp close(state, group, {answer, follow_ups}) do
-    {released, state} = Hold.release(state)
+    {released, state} = state.operations.next.(state)
 
     state
     |> update(&update_in(&1.groups[group].answer, fn first -> first || {:ok, answer} end))

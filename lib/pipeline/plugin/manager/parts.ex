@@ -6,7 +6,7 @@ defmodule Pipeline.Plugin.Manager.Parts do
   alias Pipeline.Hook.{Budget, ChainStore, Sampling, Selection}
   alias Pipeline.Instance
   alias Pipeline.Instance.Names
-  alias Pipeline.Plugin.{Distribution, Packages, Registry, Resources, Shutdown}
+  alias Pipeline.Plugin.{Distribution, Packages, Registry, Resources, Terminator}
   alias Pipeline.Plugin.Manager.{BootPending, Server}
   alias Pipeline.Plugin.Resources.Limits
 
@@ -36,7 +36,7 @@ defmodule Pipeline.Plugin.Manager.Parts do
           {Task.Supervisor, name: Names.via(name, :hook_tasks)},
           {Pipeline.Plugin.Supervisor, instance: name},
           # Directly after it: stops the plugins in order when it is about to end.
-          {Shutdown, instance: name},
+          {Terminator, instance: name},
           # Before the manager, so that it sees all plugins start. Its own end restarts the manager and no plugin.
           {Resources.Monitor, Keyword.put(opts, :manager, Pipeline.Plugin.Manager)},
           # What the manager does besides, which ends with it.

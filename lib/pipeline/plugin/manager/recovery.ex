@@ -3,6 +3,7 @@ defmodule Pipeline.Plugin.Manager.Recovery do
   # What a manager does about the plugins that one before it has left behind, by how far the registry says they had come.
 
   alias Pipeline.Hook.ChainStore
+  alias Pipeline.Native
   alias Pipeline.Plugin.{Lifecycle, Loader, Log, Registry, Tree}
   alias Pipeline.Plugin.Manager.{Failure, Operation, Retire, State, UpgradeGuard}
 
@@ -27,7 +28,7 @@ defmodule Pipeline.Plugin.Manager.Recovery do
     underway = for %{state: state} = info <- all, state in [:loading, :draining], do: info
     for info <- underway, do: tell(info, instance)
 
-    idle = for id <- Map.keys(state.plugins), state.plugins[id].state in Lifecycle.idle(), do: id
+    idle = for id <- Map.keys(state.plugins), state.plugins[id].state in Native.Lifecycle.idle(), do: id
     state = Retire.remove_hooks(state, idle ++ for(%{id: id} <- underway, do: id))
 
     {lost, state} = lost(state)

@@ -10,7 +10,7 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   alias Pipeline.Hook.ChainStore
   alias Pipeline.Instance.{Names, PublishedState}
-  alias Pipeline.Plugin.{Restart, Store}
+  alias Pipeline.Plugin.{Dependents, Restart, Store}
 
   alias Pipeline.Plugin.Manager.{
     Boot,
@@ -57,6 +57,7 @@ defmodule Pipeline.Plugin.Manager.Server do
           instance: opts[:name],
           spec: opts[:hooks],
           store: store,
+          operations: %Operations{next: &Hold.release/1},
           restart: Restart.merge(Restart.default(), opts[:restart] || %{})
         }
 
@@ -152,6 +153,13 @@ defmodule Pipeline.Plugin.Manager.Server do
     if state.trees[id] == monitor and Names.whereis(state.instance, :plugins) != nil,
       do: {:noreply, Operations.start(state, [Failure.tree_ended(id, monitor, reason)], nil)},
       else: {:noreply, state}
+  end
+
+  def handle_info({:restarted, id}, state) do
+    dependents = state |> State.running() |> Dependents.rest_for_one(id)
+    # One that is being changed starts after it anyway.
+    operations = for id <- dependents, not Operations.busy?(state, id), do: Failure.restart_with(id)
+    {:noreply, Operations.start(state, operations, nil)}
   end
 
   def handle_info({:timeout, timer, {:retry, id}}, state) do

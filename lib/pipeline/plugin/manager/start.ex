@@ -3,8 +3,9 @@ defmodule Pipeline.Plugin.Manager.Start do
   # Starts plugins that are known and do not run: because an operator wants them, because they wait for one that runs now,
   # or because it is time to try again.
 
+  alias Pipeline.Native
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Error, Lifecycle, Log, Registry}
+  alias Pipeline.Plugin.{Error, Log, Registry}
   alias Pipeline.Plugin.Manager.{Candidate, Hold, Load, Locks, Operation, Retry, State}
 
   # Milliseconds for init/1 and start/1 each.
@@ -42,7 +43,7 @@ defmodule Pipeline.Plugin.Manager.Start do
   end
 
   defp check_idle(id, state) do
-    if state.plugins[id].state in Lifecycle.idle(), do: :ok, else: {:error, {:already_started, id}}
+    if state.plugins[id].state in Native.Lifecycle.idle(), do: :ok, else: {:error, {:already_started, id}}
   end
 
   @doc "For a plugin that is held, and whose needs are met."

@@ -5,7 +5,7 @@ defmodule Pipeline.Plugin.Manager.State do
   alias Pipeline.Hook.{ChainStore, ChainUpdate}
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Lifecycle, Registry, Restart, Store, Tree}
-  alias Pipeline.Plugin.Manager.{Hooks, Operations, Retry}
+  alias Pipeline.Plugin.Manager.Retry
 
   # Milliseconds.
   @settle_after 100
@@ -14,12 +14,12 @@ defmodule Pipeline.Plugin.Manager.State do
     :instance,
     :spec,
     :store,
+    :operations,
     restart: Restart.default(),
     plugins: %{},
     trees: %{},
     retries: %{},
     traces: %{},
-    operations: %Operations{},
     prepared: %{},
     changes: 0,
     news?: false,
@@ -38,9 +38,9 @@ defmodule Pipeline.Plugin.Manager.State do
           retries: Retry.t(),
           # By the monitor of the process of each.
           traces: %{reference => Pipeline.Hook.Trace.t()},
-          operations: Operations.t(),
+          operations: Pipeline.Plugin.Manager.Operations.t() | nil,
           # Chains that operations are about to publish, or may put back.
-          prepared: %{reference => Hooks.prepared() | %{before: ChainUpdate.t(), changes: non_neg_integer}},
+          prepared: %{reference => map},
           # How often chains have been changed.
           changes: non_neg_integer,
           # Whether a plugin has started, for which others may wait.

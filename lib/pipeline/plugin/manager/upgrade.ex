@@ -6,7 +6,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Config, Events, Lifecycle, Error, Loader, Log, Wrapper}
   alias Pipeline.Instance.Names
-  alias Pipeline.Plugin.Manager.{Candidate, Failure, Hooks, Load, Operation, State}
+  alias Pipeline.Plugin.Manager.{Candidate, CodeUsers, Failure, Hooks, Load, Operation, State}
   alias Pipeline.Plugin.Manager.Upgrade.Code, as: NewCode
   alias Pipeline.Plugin.Manager.UpgradeGuard
   alias Pipeline.Plugin.Resources.Limits
@@ -48,7 +48,8 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
 
   defp run(context, old, target, opts) do
     with {:ok, code} <- NewCode.read(target, old.module, opts.rollback),
-         :ok <- check_id(code, old) do
+         :ok <- check_id(code, old),
+         :ok <- check_alone(code, old, context.instance) do
       keeper = UpgradeGuard.start(context.instance)
       outcome = kept(context, old, code, keeper, opts)
       UpgradeGuard.release(keeper)
@@ -202,10 +203,25 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
     Map.merge(candidate.info, %{config: candidate.config, secrets: candidate.secrets, limits: limits})
   end
 
-  defp check_id(%{id: id}, %{id: id}), do: :ok
+  # All plugins with the module would have the new code, and the old state.
+  defp check_alone(%{in_place?: false}, _old, _instance), do: :ok
+
+  defp check_alone(%{module: module}, old, instance) do
+    case CodeUsers.of(module) -- [{instance, old.id}] do
+      [] -> :ok
+      others -> {:error, error(old.id, module, :code, {:used_by, others})}
+    end
+  end
 
   defp check_id(code, old) do
-    sentence = "its id is #{inspect(code.id)}, and the plugin to upgrade is #{inspect(old.id)}"
+    # Of one that was loaded by another name, its own.
+    own = Map.get(old, :alias_of, old.id)
+
+    if code.id == own, do: :ok, else: wrong_id(code, old, own)
+  end
+
+  defp wrong_id(code, old, own) do
+    sentence = "its id is #{inspect(code.id)}, and that of the plugin to upgrade is #{inspect(own)}"
     {:error, error(old.id, code.module, :validate, {:invalid_manifest, sentence})}
   end
 

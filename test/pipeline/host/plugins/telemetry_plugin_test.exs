@@ -61,6 +61,23 @@ defmodule Pipeline.Plugins.TelemetryPluginTest do
     end
   end
 
+  test "keeps a bounded number of nodes, and the beginning of their ids" do
+    alias Pipeline.Plugins.TelemetryPlugin.{Counts, Metric}
+    measured = &%{node: &1, type: :any, outcome: &2, microseconds: 1}
+    shared = Enum.reduce(1..40, 1, fn _, inner -> {inner, inner} end)
+    large = [shared, String.duplicate("x", 10_000_000), Integer.pow(7, 1_000_000), <<255, 0::80_000>>]
+
+    counts =
+      for id <- large ++ Enum.to_list(1..5_000), outcome <- [:ok, :error], reduce: Counts.new() do
+        counts -> Counts.add_node(counts, measured.(id, outcome))
+      end
+
+    assert map_size(counts.nodes) == 1_002
+    assert {4_504, 4_504} = counts.nodes[{:other_nodes, :other_nodes, :ok}]
+    assert :erts_debug.flat_size(counts) < 100_000
+    assert counts |> Counts.metrics() |> Metric.expose(:prometheus) |> byte_size() < 1_000_000
+  end
+
   test "answers an unknown request with an error", %{instance: instance} do
     assert RPC.call(:telemetry, :nonsense, 5000, instance: instance) ==
              {:error, {:unknown_request, :nonsense}}

@@ -1,6 +1,8 @@
 defmodule Pipeline.Plugin.Manager.LoadTest do
   use Pipeline.InstanceCase, async: true
 
+  import Pipeline.Reporter
+
   describe "load_plugin/3" do
     test "runs init and start in the plugin's process, registers it and installs its hooks", %{
       instance: instance
@@ -206,7 +208,7 @@ defmodule Pipeline.Plugin.Manager.LoadTest do
                Manager.load_plugin(module, :nonsense, instance: instance)
 
       assert_raise ArgumentError,
-                   "unknown option :instanze of loading plugins. Did you mean :instance? Known: :instance, :timeout, :limits, :restart, :nodes, :modules",
+                   "unknown option :instanze of loading plugins. Did you mean :instance? Known: :instance, :timeout, :limits, :restart, :nodes, :modules, :as",
                    fn -> Manager.load_plugin(module, %{}, instanze: instance) end
     end
 
@@ -384,21 +386,5 @@ defmodule Pipeline.Plugin.Manager.LoadTest do
 
       assert_nothing_left(instance)
     end
-  end
-
-  defp callbacks do
-    receive do
-      {callback, id, pid} when is_pid(pid) -> [{callback, id} | callbacks()]
-    after
-      0 -> []
-    end
-  end
-
-  defp assert_nothing_left(instance) do
-    assert Manager.list_plugins(instance: instance) == []
-    assert Manager.get_by_capability(:letters, instance: instance) == []
-    assert Hook.points(instance: instance) == []
-    supervisor = Pipeline.Instance.Names.whereis(instance, :plugins)
-    assert %{active: 0} = Supervisor.count_children(supervisor)
   end
 end

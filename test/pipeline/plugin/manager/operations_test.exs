@@ -319,4 +319,22 @@ defmodule Pipeline.Plugin.Manager.OperationsTest do
     assert_received {:ok, :other}
     assert Manager.ready?(instance: name)
   end
+
+  test "a plugin restarts with one that it depends on where it says so", %{instance: instance} do
+    {:ok, :base} = load(gated(:base), instance)
+    {:ok, :with} = load(gated(:with, quote(do: depends_on(:base, rest_for_one: true))), instance)
+    {:ok, :without} = load(gated(:without, quote(do: depends_on(:base))), instance)
+    {:ok, :last} = load(gated(:last, quote(do: depends_on(:with, rest_for_one: true))), instance)
+    flush()
+    Process.exit(Names.whereis(instance, {:plugin, :base}), :kill)
+    assert_receive {:start, :base, _pid}, @moment
+    assert_receive {:start, :with, _pid}, @moment
+    assert_receive {:start, :last, _pid}, @moment
+    :ok = Manager.restart_plugin(:with, instance: instance)
+    assert_receive {:start, :last, _pid}, @moment
+    refute_received {:stop, :without, _pid}
+
+    assert compile_error("defmodule R do\n  use Pipeline.Plugin\n  depends_on :a, rest_for_one: 1\nend") =~
+             "rest_for_one: is true or false, got: 1"
+  end
 end

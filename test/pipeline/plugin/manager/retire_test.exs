@@ -1,6 +1,8 @@
 defmodule Pipeline.Plugin.Manager.RetireTest do
   use Pipeline.InstanceCase, async: true
 
+  import Pipeline.Reporter
+
   describe "unload_plugin/2" do
     test "takes hooks, process and registration away, and calls stop", %{instance: instance} do
       module =
@@ -130,21 +132,5 @@ defmodule Pipeline.Plugin.Manager.RetireTest do
              "a plugin cannot ask for a change of itself and wait for it"
 
     assert :ok = Manager.unload_plugin(:leaving, instance: instance)
-  end
-
-  defp callbacks do
-    receive do
-      {callback, id, pid} when is_pid(pid) -> [{callback, id} | callbacks()]
-    after
-      0 -> []
-    end
-  end
-
-  defp assert_nothing_left(instance) do
-    assert Manager.list_plugins(instance: instance) == []
-    assert Manager.get_by_capability(:letters, instance: instance) == []
-    assert Hook.points(instance: instance) == []
-    supervisor = Pipeline.Instance.Names.whereis(instance, :plugins)
-    assert %{active: 0} = Supervisor.count_children(supervisor)
   end
 end

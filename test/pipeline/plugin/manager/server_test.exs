@@ -1,6 +1,8 @@
 defmodule Pipeline.Plugin.Manager.ServerTest do
   use Pipeline.InstanceCase, async: true
 
+  import Pipeline.Reporter
+
   describe "recovery" do
     setup %{instance: instance} do
       module =
@@ -125,21 +127,5 @@ defmodule Pipeline.Plugin.Manager.ServerTest do
     supervisor = Pipeline.Instance.Names.whereis(instance, :instance)
     _ = Supervisor.which_children(supervisor)
     assert is_pid(Pipeline.Instance.Names.whereis(instance, role))
-  end
-
-  defp callbacks do
-    receive do
-      {callback, id, pid} when is_pid(pid) -> [{callback, id} | callbacks()]
-    after
-      0 -> []
-    end
-  end
-
-  defp assert_nothing_left(instance) do
-    assert Manager.list_plugins(instance: instance) == []
-    assert Manager.get_by_capability(:letters, instance: instance) == []
-    assert Hook.points(instance: instance) == []
-    supervisor = Pipeline.Instance.Names.whereis(instance, :plugins)
-    assert %{active: 0} = Supervisor.count_children(supervisor)
   end
 end

@@ -221,7 +221,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeTest do
 
     assert {:error, %Error{reason: {:invalid_manifest, sentence}}} = upgrade.(counting("1.0.0", id: :else))
 
-    assert sentence == "its id is :else, and the plugin to upgrade is :counting"
+    assert sentence == "its id is :else, and that of the plugin to upgrade is :counting"
     assert {:error, %Error{reason: :not_a_plugin}} = upgrade.(Enum)
     assert {:error, %Error{reason: :module_not_found}} = upgrade.(No.Such.Module)
     assert {:error, %Error{reason: {:cannot_load, "/no/such.beam", :enoent}}} = upgrade.("/no/such.beam")

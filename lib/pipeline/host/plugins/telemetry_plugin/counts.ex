@@ -1,8 +1,17 @@
 defmodule Pipeline.Plugins.TelemetryPlugin.Counts do
   @moduledoc false
   # Counts the executions of nodes by outcome, their time, and the completed pipelines.
+  #
+  # Ids of nodes come from whoever writes pipelines. Counts are kept for so many nodes and outcomes; all others share
+  # one count for each outcome. A large id is kept as the beginning of its text.
 
+  alias Pipeline.CopiedSize
   alias Pipeline.Plugins.TelemetryPlugin.Metric
+
+  @most 1_000
+  @others :other_nodes
+  # Bytes of an id.
+  @id 256
 
   defstruct nodes: %{}, pipelines: 0
 
@@ -18,9 +27,16 @@ defmodule Pipeline.Plugins.TelemetryPlugin.Counts do
 
   @spec add_node(t, %{node: term, type: atom, outcome: atom, microseconds: integer}) :: t
   def add_node(%__MODULE__{} = counts, measured) do
-    key = {measured.node, measured.type, measured.outcome}
+    key = key(counts.nodes, {id(measured.node), measured.type, measured.outcome})
     {count, total} = Map.get(counts.nodes, key, {0, 0})
     %{counts | nodes: Map.put(counts.nodes, key, {count + 1, total + measured.microseconds})}
+  end
+
+  defp key(nodes, key) when is_map_key(nodes, key) or map_size(nodes) < @most, do: key
+  defp key(_nodes, {_id, _type, outcome}), do: {@others, @others, outcome}
+
+  defp id(id) do
+    if CopiedSize.within?(id, @id), do: id, else: id |> Metric.text() |> String.slice(0, 64)
   end
 
   @spec add_pipeline(t) :: t

@@ -3,6 +3,9 @@ defmodule Pipeline.Plugins.TelemetryPlugin.Metric do
   # A metric with its samples, and the text in which Prometheus scrapes metrics: its own format of version 0.0.4, or
   # OpenMetrics 1.0, which names counters without `_total` and ends with a line that says so.
 
+  # Bytes of a text that is a label's value as it is.
+  @text 1_000
+
   @enforce_keys [:name, :help, :type, :samples]
   defstruct [:name, :help, :type, :samples]
 
@@ -49,8 +52,9 @@ defmodule Pipeline.Plugins.TelemetryPlugin.Metric do
   @spec text(term) :: String.t()
   def text(nil), do: ""
   def text(value) when is_atom(value), do: value |> Atom.to_string() |> String.replace_prefix("Elixir.", "")
+  def text(value) when is_binary(value) and byte_size(value) > @text, do: Pipeline.Foreign.term(value)
   def text(value) when is_binary(value), do: if(String.valid?(value), do: value, else: inspect(value))
-  def text(value) when is_number(value), do: number(value)
+  def text(value) when is_float(value), do: number(value)
   def text(value), do: Pipeline.Foreign.term(value)
 
   defp number(value) when is_integer(value), do: Integer.to_string(value)
