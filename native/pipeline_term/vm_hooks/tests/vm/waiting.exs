@@ -171,13 +171,13 @@ defmodule ReplaceTest do
                {:ok, {:core, %{n: 1, seen: true}}}
 
       # Their order takes the core, which is not in this library.
-      two = entries(declining) ++ entries(chain(:put, %{field: :by, value: :put}, opts))
+      two = registrations(declining) ++ registrations(chain(:put, %{field: :by, value: :put}, opts))
       chain = Chain.new(:step, nil, :chain, two)
       assert Chain.run(chain, %{n: 1}, fn _ -> :core end) == {:ok, %{n: 1, seen: true, by: :put}}
     end
   end
 
-  defp entries(%Manager{chains: %{step: %Chain{entries: entries}}}), do: entries
+  defp registrations(%Manager{chains: %{step: %Chain{registrations: registrations}}}), do: registrations
 
   test "one that is skipped leaves its place with the context as it found it" do
     for cost <- [:light, :blocking] do
