@@ -167,11 +167,11 @@ defmodule Pipeline.Provider do
     end
   end
 
-  # Both reads use one snapshot, so the provider cannot be unloaded between them.
+  # Both reads use one snapshot, so the provider cannot be unloaded between them. It shows secrets, which the provider needs.
   defp find(name, opts) do
     Options.validate!(opts, [:instance, :provider], "Pipeline.Provider.#{name}")
     instance = opts[:instance] || Instance.default()
-    registry = Registry.snapshot(Registry.of(instance))
+    registry = Registry.snapshot(Registry.owned(instance))
 
     case provider(registry, opts[:provider]) do
       {:ok, {id, module}} -> {:ok, module, Registry.get!(registry, id).config}

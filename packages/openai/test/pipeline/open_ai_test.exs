@@ -236,12 +236,11 @@ defmodule Pipeline.OpenAITest do
       assert [{:error, %Error{kind: :timeout}}] = Enum.to_list(stream)
     end
 
-    test "that is halted ends its request and leaves no message", %{config: config, address: address} do
+    test "that is halted ends its request", %{config: config, address: address} do
       config = with_model(config, "endless")
       {:ok, stream} = OpenAI.stream(@request, config)
       assert [{:text, _}, {:text, _}] = Enum.take(stream, 2)
       assert ScriptedServer.wait(address, "closed", config.model)
-      refute_received _
     end
 
     test "ends with its process", %{config: config, address: address} do
