@@ -35,8 +35,6 @@ class Channel:
         self._widen(self.input)
         self._widen(self.output)
         self._buffer = bytearray()
-        self._poll = select.poll()
-        self._poll.register(self.input, select.POLLIN)
 
     @staticmethod
     def _widen(pipe):
@@ -49,7 +47,10 @@ class Channel:
 
     def ready(self):
         """Whether `read` has something to read."""
-        return bool(self._buffer) or bool(self._poll.poll(0))
+        # A signal handler may ask while this is asked: one poll object refuses that.
+        poll = select.poll()
+        poll.register(self.input, select.POLLIN)
+        return bool(self._buffer) or bool(poll.poll(0))
 
     def read(self):
         """The next frame. The end of the input ends the process: the VM has let go of it."""
