@@ -34,7 +34,7 @@ defmodule Pipeline.Plugin.Error do
   | `{:still_running, pids}` | unload, disable, hold, upgrade | runs with its hooks took longer than `:drain_timeout` |
   | `{:used_by, [{instance, id}]}` | unload, upgrade | other plugins run the code of the module |
   | `{:code_in_use, pids}` | unload, upgrade | processes run its old code; with `purge: true` the plugin is unloaded all the same |
-  | `{:native_code, module}` | unload | with `purge: true`: the module has native functions and stays; the plugin is unloaded all the same |
+  | `{:native_code, module}` | unload | with `purge: true`: the module has native functions that are not of `Pipeline.Native.Library`, and stays; the plugin is unloaded all the same |
   | `{:held, id}`, `{:stopped, id}`, `{:failed, id}` | restart, upgrade | the plugin does not run |
   | `{:already_started, id}` | enable | it runs |
   | `%Pipeline.Plugin.Store.Error{}` | disable, enable | the store was not written |

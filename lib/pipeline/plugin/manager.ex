@@ -457,8 +457,9 @@ defmodule Pipeline.Plugin.Manager do
     * `:purge` - when `true`, the plugin's code is taken out of the VM too: its module, or all modules of its package,
       unless another instance uses them. Processes that still run it keep it there, with
       `{:error, {:code_in_use, pids}}`; so do other plugins with the module, with
-      `{:error, {:used_by, [{instance, id}]}}`, and native code in it, with `{:error, {:native_code, module}}`. The plugin
-      is unloaded then. With `:force` those processes are killed, if it is a package
+      `{:error, {:used_by, [{instance, id}]}}`, and native code that is not of `Pipeline.Native.Library`, with
+      `{:error, {:native_code, module}}`. The plugin is unloaded then. With `:force` those processes are killed, if it is
+      a package
     * `:nodes` - `:all` unloads it on all nodes of the instance's cluster or on none, see `Pipeline.Cluster`
   """
   @spec unload_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, Error.t()}

@@ -25,6 +25,7 @@ mod data;
 mod deep_stack;
 mod failure;
 mod family;
+mod held;
 mod hook;
 mod library;
 mod measure;
@@ -44,6 +45,7 @@ pub use context::{ContextError, Key, Kind, Path, PathError, TermContext, Value};
 pub use data::{AtomName, Data, DataError, ShapeError};
 pub use failure::Failure;
 pub use family::Terms;
+pub use held::load;
 pub use hook::{
     ConfigError, ConfigProblem, Configured, ConfiguredHook, Cost, Description, Field, Flow,
     LookupError, NativeHook, PathElement, Phase, Registration,
@@ -51,7 +53,6 @@ pub use hook::{
 pub use owned_term::OwnedTerm;
 pub use reason::{Detail, Reason};
 pub use runtime::{Cancellation, JobQueueError, NoRuntime, run_in_background, spawn};
-pub use segment::load;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]
 pub use shipped::fuzz;

@@ -9,6 +9,10 @@
 /// It stands for `rustler::init!`, and spares the crate a dependency on rustler of the same version; a crate
 /// that has one calls that instead, with [`load`](crate::load). The module is one that says
 /// `use Pipeline.Native.Library`, which declares what is exported.
+///
+/// The module can be purged while its functions run: what the library registered with the VM stays. A crate that
+/// registers resources of its own and makes them on dirty schedulers has to keep one of each for good, since the
+/// VM frees a type of a purged module with its last value.
 #[macro_export]
 macro_rules! library {
     ($module:literal) => {

@@ -9,7 +9,7 @@ use rustler::sys::{
     enif_init_resource_type, enif_make_map_put, enif_make_resource, enif_release_resource,
 };
 use rustler::types::atom;
-use rustler::{Env, Resource, SchedulerFlags, Term};
+use rustler::{Env, Error, NifResult, Resource, SchedulerFlags, Term};
 use std::ffi::{CStr, c_int, c_void};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -88,20 +88,29 @@ impl<'a> RawTerm<'a> {
 /// A kind of value that terms hold: what rustler calls a resource, without its look-up by type in a hash map,
 /// which was a fifth of an empty run. It has to be opened while the library loads.
 pub(crate) struct ResourceType<T> {
+    name: &'static CStr,
     opened: AtomicPtr<ErlNifResourceType>,
     holds: PhantomData<T>,
 }
 
+const NOT_LOADED: &str = "pipeline_term was not loaded: call pipeline_term::library!, or \
+    rustler::init! with load = pipeline_term::load";
+
 impl<T: Send + Sync + 'static> ResourceType<T> {
-    pub(crate) const fn new() -> Self {
+    pub(crate) const fn new(name: &'static CStr) -> Self {
         Self {
+            name,
             opened: AtomicPtr::new(null_mut()),
             holds: PhantomData,
         }
     }
 
-    /// Makes the type known to the VM; `false` if it will not have it.
-    pub(crate) fn open(&self, env: Env<'_>, name: &CStr) -> bool {
+    /// Makes the type known to the VM for as long as it lives; `false` if it will not have it.
+    ///
+    /// The VM frees the types of a module that is purged, and unmaps its library, once nothing of them is left;
+    /// a function on a dirty scheduler goes on meanwhile, and would make a value of a type that is gone. So one
+    /// value of each type is never given back.
+    pub(crate) fn open(&self, env: Env<'_>) -> bool {
         // Only an environment of a library that is being loaded lets types be made, and rustler knows which
         // one is.
         if env.register::<Loading>().is_err() {
@@ -120,23 +129,29 @@ impl<T: Send + Sync + 'static> ResourceType<T> {
         let opened = unsafe {
             enif_init_resource_type(
                 env.as_c_arg(),
-                name.as_ptr(),
+                self.name.as_ptr(),
                 &raw const functions,
                 ErlNifResourceFlags::ERL_NIF_RT_CREATE,
                 &raw mut tried,
             )
         };
         self.opened.store(opened.cast_mut(), Ordering::Release);
-        !opened.is_null()
+        if opened.is_null() {
+            return false;
+        }
+        // SAFETY: the type is open. What is in the place is never read: no term makes it known, and it is dropped
+        // when it is released, which it is not.
+        let kept = unsafe { enif_alloc_resource(opened, size_of::<T>()) };
+        !kept.is_null()
     }
 
-    /// A term that holds `value`; nothing if the type is not open.
-    pub(crate) fn hold<'a>(&self, env: Env<'a>, value: T) -> Option<Term<'a>> {
+    /// A term that holds `value`; an error if the type is not open.
+    pub(crate) fn hold<'a>(&self, env: Env<'a>, value: T) -> NifResult<Term<'a>> {
         // The VM aligns resources for words.
         const { assert!(align_of::<T>() <= align_of::<usize>()) };
         let opened = self.opened.load(Ordering::Acquire);
         if opened.is_null() {
-            return None;
+            return Err(Error::RaiseTerm(Box::new(NOT_LOADED)));
         }
         // SAFETY: the memory is as large as asked for, aligned, and of nobody else. It is filled before a
         // term makes it known, and from then on the term counts as its only reference.
@@ -145,7 +160,7 @@ impl<T: Send + Sync + 'static> ResourceType<T> {
             place.cast::<T>().write(value);
             let term = enif_make_resource(env.as_c_arg(), place);
             enif_release_resource(place);
-            Some(Term::new(env, term))
+            Ok(Term::new(env, term))
         }
     }
 

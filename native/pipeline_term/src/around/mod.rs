@@ -16,4 +16,4 @@ pub use ended::{Ended, FailureKind, InnerFailure};
 pub use native_around::{Enter, Leave, NativeAround};
 
 pub(crate) use native_around::DynNativeAround;
-pub(crate) use nifs::AroundResource;
+pub(crate) use visit::Visit;

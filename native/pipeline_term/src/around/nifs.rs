@@ -5,28 +5,31 @@ use super::visit::Visit;
 use super::{ConfiguredAround, Ended, Enter, InnerFailure, Leave};
 use crate::context::TermContext;
 use crate::failure::Failure;
+use crate::held::VISITS;
 use crate::segment::FailureTerm;
 use rustler::types::atom;
-use rustler::{Atom, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
+use rustler::{Atom, Encoder, Env, Error, NifResult, Term};
 
 rustler::atoms! { again, answer, failed, inside, pass, refused, value }
 
-/// A configured around, held by a term.
-pub(crate) struct AroundResource(pub(crate) ConfiguredAround);
-
-#[rustler::resource_impl]
-impl Resource for AroundResource {}
-
 /// `{:inside, visit, context}`, `{:answer, value}`, `{:refused, reason}` or `{:failed, message}`.
 #[rustler::nif]
-fn enter_around<'a>(env: Env<'a>, around: &AroundResource, context: Term<'a>) -> Term<'a> {
-    enter(env, &around.0, context)
+fn enter_around<'a>(
+    env: Env<'a>,
+    around: &ConfiguredAround,
+    context: Term<'a>,
+) -> NifResult<Term<'a>> {
+    enter(env, around, context)
 }
 
 /// The same on a dirty scheduler.
 #[rustler::nif(schedule = "DirtyCpu")]
-fn enter_around_dirty<'a>(env: Env<'a>, around: &AroundResource, context: Term<'a>) -> Term<'a> {
-    enter(env, &around.0, context)
+fn enter_around_dirty<'a>(
+    env: Env<'a>,
+    around: &ConfiguredAround,
+    context: Term<'a>,
+) -> NifResult<Term<'a>> {
+    enter(env, around, context)
 }
 
 /// `:pass`, `{:value, value}`, `{:again, context, milliseconds}`, `{:refused, reason}` or
@@ -35,37 +38,37 @@ fn enter_around_dirty<'a>(env: Env<'a>, around: &AroundResource, context: Term<'
 #[rustler::nif]
 fn leave_around<'a>(
     env: Env<'a>,
-    around: &AroundResource,
+    around: &ConfiguredAround,
     visit: &Visit,
     context: Term<'a>,
     ended: (Atom, Term<'a>),
 ) -> NifResult<Term<'a>> {
-    leave(env, &around.0, visit, context, ended)
+    leave(env, around, visit, context, ended)
 }
 
 /// The same on a dirty scheduler.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn leave_around_dirty<'a>(
     env: Env<'a>,
-    around: &AroundResource,
+    around: &ConfiguredAround,
     visit: &Visit,
     context: Term<'a>,
     ended: (Atom, Term<'a>),
 ) -> NifResult<Term<'a>> {
-    leave(env, &around.0, visit, context, ended)
+    leave(env, around, visit, context, ended)
 }
 
-fn enter<'a>(env: Env<'a>, around: &ConfiguredAround, term: Term<'a>) -> Term<'a> {
+fn enter<'a>(env: Env<'a>, around: &ConfiguredAround, term: Term<'a>) -> NifResult<Term<'a>> {
     let mut context = TermContext::new(env, term);
-    match around.enter(&mut context) {
+    Ok(match around.enter(&mut context) {
         Ok(Enter::Inside(state)) => {
-            let visit = ResourceArc::new(Visit::new(state));
+            let visit = VISITS.hold(env, Visit::new(state))?;
             (inside(), visit, context.finish()).encode(env)
         }
         Ok(Enter::Answer) => (answer(), context.finish()).encode(env),
         Ok(Enter::AnswerWith(term)) => (answer(), term).encode(env),
         Err(failure) => fault(env, failure),
-    }
+    })
 }
 
 fn leave<'a>(

@@ -1,6 +1,5 @@
 use super::native_around::AnyState;
 use parking_lot::Mutex;
-use rustler::Resource;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use thiserror::Error;
 
@@ -8,16 +7,13 @@ use thiserror::Error;
 const MOST: u32 = 1_000;
 
 /// One run's stay inside an around, held by a term of the run's process.
-pub(super) struct Visit(Mutex<Stay>);
+pub(crate) struct Visit(Mutex<Stay>);
 
 struct Stay {
     /// Gone once the run has left.
     state: Option<AnyState>,
     again: u32,
 }
-
-#[rustler::resource_impl]
-impl Resource for Visit {}
 
 impl Drop for Stay {
     fn drop(&mut self) {

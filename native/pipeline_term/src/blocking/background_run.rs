@@ -9,7 +9,7 @@ use crate::runtime::{
 use crate::term_size::size_of_copy;
 use parking_lot::Mutex;
 use rustler::env::{OwnedEnv, SavedTerm};
-use rustler::{Env, LocalPid, Reference, Resource, Term};
+use rustler::{Env, LocalPid, Reference, Term};
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -49,7 +49,7 @@ pub(super) enum StartError {
 
 /// A run of a hook on the runtime. It is held by a term of the caller's and cancelled when that is gone,
 /// which it is when the caller has died.
-pub(super) struct BackgroundRun {
+pub(crate) struct BackgroundRun {
     call: Arc<PendingCall>,
     execution: Execution,
 }
@@ -67,9 +67,6 @@ enum Execution {
 
 /// Where the result of an async hook lies until its caller takes it into the context.
 type ResultSlot = Arc<Mutex<Option<Result<Changes, Failure>>>>;
-
-#[rustler::resource_impl]
-impl Resource for BackgroundRun {}
 
 impl Drop for BackgroundRun {
     fn drop(&mut self) {

@@ -18,5 +18,5 @@ pub use configured::ConfiguredAsyncHook;
 pub use fields::Fields;
 pub use native_async_hook::NativeAsyncHook;
 
+pub(crate) use background_run::BackgroundRun;
 pub(crate) use native_async_hook::DynAsyncHook;
-pub(crate) use nifs::AsyncResource;

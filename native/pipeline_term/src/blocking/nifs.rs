@@ -4,18 +4,13 @@ use super::background_run::{BackgroundRun, Caller, StartError};
 use super::{ConfiguredAsyncHook, Fields};
 use crate::context::TermContext;
 use crate::failure::Failure;
-use crate::hook::Phase;
-use crate::segment::{HookResource, one_of};
-use rustler::{Encoder, Env, Error, NifResult, Reference, Resource, ResourceArc, Term};
+use crate::held::BACKGROUND_RUNS;
+use crate::hook::{ConfiguredHook, Phase};
+use crate::segment::one_of;
+use rustler::{Encoder, Env, Error, NifResult, Reference, Term};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 rustler::atoms! { after, before, failed, replace, started }
-
-/// A configured async hook, held by a term.
-pub(crate) struct AsyncResource(pub(crate) ConfiguredAsyncHook);
-
-#[rustler::resource_impl]
-impl Resource for AsyncResource {}
 
 /// `{:started, run}`; then `{reference, outcome}` comes from a blocking hook and `{reference, :finished}`
 /// from an async one, unless the run is cancelled before. `{:failed, message}` if the hook could not be
@@ -37,16 +32,16 @@ fn start_hook<'a>(
         ],
     )?;
     let caller = Caller::new(env.pid(), reference);
-    let run = if let Ok(hook) = hook.decode::<ResourceArc<HookResource>>() {
-        serves(hook.0.serves(phase))?;
-        BackgroundRun::on_thread(hook.0.clone(), phase, context, caller).map_err(Failure::of)
+    let run = if let Ok(hook) = hook.decode::<&ConfiguredHook>() {
+        serves(hook.serves(phase))?;
+        BackgroundRun::on_thread(hook.clone(), phase, context, caller).map_err(Failure::of)
     } else {
-        let hook = hook.decode::<ResourceArc<AsyncResource>>()?;
-        serves(hook.0.serves(phase))?;
-        start_task(env, &hook.0, phase, context, caller)
+        let hook = hook.decode::<&ConfiguredAsyncHook>()?;
+        serves(hook.serves(phase))?;
+        start_task(env, hook, phase, context, caller)
     };
     Ok(match run {
-        Ok(run) => (started(), ResourceArc::new(run)).encode(env),
+        Ok(run) => (started(), BACKGROUND_RUNS.hold(env, run)?).encode(env),
         Err(failure) => (failed(), failure.into_message()).encode(env),
     })
 }

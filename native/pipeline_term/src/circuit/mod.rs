@@ -5,4 +5,4 @@ mod nifs;
 mod segment_circuit;
 
 pub(crate) use encoded_transition::EncodedTransition;
-pub(crate) use segment_circuit::{BreakerResource, SegmentCircuit};
+pub(crate) use segment_circuit::SegmentCircuit;

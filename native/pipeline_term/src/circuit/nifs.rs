@@ -7,10 +7,11 @@
 )]
 
 use super::encoded_transition::name;
-use super::{BreakerResource, EncodedTransition};
+use super::{EncodedTransition, SegmentCircuit};
+use crate::held::CIRCUITS;
 use crate::schedule::now;
 use pipeline_core::breaker::{Admission, Breaker, Permit, Settings};
-use rustler::{Atom, Encoder, Env, ResourceArc, Term};
+use rustler::{Atom, Encoder, Env, NifResult, Term};
 
 rustler::atoms! { error, ok, refused, trial }
 
@@ -18,22 +19,28 @@ const MILLISECOND: u64 = 1_000_000;
 
 /// `{:ok, breaker}` or `{:error, sentence}`; the times are in milliseconds.
 #[rustler::nif]
-fn breaker_new(env: Env<'_>, failures: u32, window: u64, cool_down: u64, trials: u32) -> Term<'_> {
+fn breaker_new(
+    env: Env<'_>,
+    failures: u32,
+    window: u64,
+    cool_down: u64,
+    trials: u32,
+) -> NifResult<Term<'_>> {
     let window = window.saturating_mul(MILLISECOND);
     let cool_down = cool_down.saturating_mul(MILLISECOND);
-    match Settings::new(failures, window, cool_down, trials) {
+    Ok(match Settings::new(failures, window, cool_down, trials) {
         Ok(settings) => {
-            let breaker = ResourceArc::new(BreakerResource(Breaker::new(settings)));
-            (ok(), breaker).encode(env)
+            let circuit = SegmentCircuit::new(Breaker::new(settings));
+            (ok(), CIRCUITS.hold(env, circuit)?).encode(env)
         }
         Err(wrong) => (error(), wrong.to_string()).encode(env),
-    }
+    })
 }
 
 /// The permit, `{:trial, permit, transition | nil}` or `:refused`.
 #[rustler::nif]
-fn breaker_admit(env: Env<'_>, breaker: ResourceArc<BreakerResource>) -> Term<'_> {
-    match breaker.0.admit(now) {
+fn breaker_admit<'a>(env: Env<'a>, circuit: &SegmentCircuit) -> Term<'a> {
+    match circuit.breaker().admit(now) {
         Admission::Admitted(permit) => permit.number().encode(env),
         Admission::Trial(permit, moved) => {
             (trial(), permit.number(), moved.map(EncodedTransition)).encode(env)
@@ -44,30 +51,30 @@ fn breaker_admit(env: Env<'_>, breaker: ResourceArc<BreakerResource>) -> Term<'_
 
 /// The transition that it made, or `nil`.
 #[rustler::nif]
-fn breaker_failed(breaker: ResourceArc<BreakerResource>, permit: u32) -> Option<EncodedTransition> {
-    let moved = breaker.0.failed(Permit::from_number(permit), now());
+fn breaker_failed(circuit: &SegmentCircuit, permit: u32) -> Option<EncodedTransition> {
+    let moved = circuit.breaker().failed(Permit::from_number(permit), now());
     moved.map(EncodedTransition)
 }
 
 /// The transition that it made, or `nil`.
 #[rustler::nif]
-fn breaker_passed(breaker: ResourceArc<BreakerResource>, permit: u32) -> Option<EncodedTransition> {
-    breaker
-        .0
+fn breaker_passed(circuit: &SegmentCircuit, permit: u32) -> Option<EncodedTransition> {
+    circuit
+        .breaker()
         .passed(Permit::from_number(permit))
         .map(EncodedTransition)
 }
 
 /// The transition that it made, or `nil`.
 #[rustler::nif]
-fn breaker_reset(breaker: ResourceArc<BreakerResource>) -> Option<EncodedTransition> {
-    breaker.0.reset().map(EncodedTransition)
+fn breaker_reset(circuit: &SegmentCircuit) -> Option<EncodedTransition> {
+    circuit.breaker().reset().map(EncodedTransition)
 }
 
 /// `{state, failures, opened, refused}`.
 #[rustler::nif]
-fn breaker_counts(breaker: ResourceArc<BreakerResource>) -> (Atom, u32, u64, u64) {
-    let counts = breaker.0.counts(now());
+fn breaker_counts(circuit: &SegmentCircuit) -> (Atom, u32, u64, u64) {
+    let counts = circuit.breaker().counts(now());
     (
         name(counts.state),
         counts.failures,

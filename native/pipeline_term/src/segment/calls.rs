@@ -2,7 +2,7 @@
 
 use super::RunEvents;
 use super::metered_segment::{Started, SuspendedRun};
-use super::resource::SEGMENTS;
+use crate::held::SEGMENTS;
 use crate::vm::{CallResult, NifFunction, RESUMED, RawTerm, export};
 use rustler::{Encoder, Env, Term};
 

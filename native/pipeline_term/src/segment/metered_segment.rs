@@ -8,7 +8,7 @@ use crate::vm::RawTerm;
 use rustler::{Encoder, Env, Term};
 
 /// A segment with what decides where it runs and what is known of its runs.
-pub(super) struct MeteredSegment {
+pub(crate) struct MeteredSegment {
     segment: Segment,
     budget: Budget,
     average: Average,

@@ -5,13 +5,12 @@ mod definition;
 mod metered_segment;
 mod nifs;
 mod outcome;
-mod resource;
 mod segment_run;
 mod stats;
 
 pub(crate) use calls::Resume;
 use definition::{Segment, SegmentError, SegmentStep};
-pub(crate) use nifs::{HookResource, one_of};
+pub(crate) use metered_segment::MeteredSegment;
+pub(crate) use nifs::one_of;
 pub(crate) use outcome::FailureTerm;
 use outcome::{CircuitTransition, RunEvents, SegmentEnd, SkippedHook};
-pub use resource::load;

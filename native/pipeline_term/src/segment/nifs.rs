@@ -1,29 +1,21 @@
 //! The functions that a library with native hooks exports; whichever library links this crate gets them.
 use super::metered_segment::MeteredSegment;
-use super::resource::SEGMENTS;
 use super::{Segment, SegmentError, SegmentStep};
-use crate::around::AroundResource;
-use crate::blocking::AsyncResource;
-use crate::circuit::{BreakerResource, SegmentCircuit};
+use crate::circuit::SegmentCircuit;
 use crate::data::{AtomName, Data, fixed_atom};
+use crate::held::{AROUNDS, ASYNC_HOOKS, HOOKS, SEGMENTS};
 use crate::hook::{
     ConfigError, ConfigProblem, Configured, ConfiguredHook, Field, LookupError, PathElement, Phase,
     Registration,
 };
 use crate::schedule::Budget;
 use pipeline_core::hook::OnError;
-use rustler::{Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
+use rustler::{Encoder, Env, Error, NifResult, Term};
 
 rustler::atoms! {
     after, ambiguous_hook, before, cost, default, doc, error, example, fields, halt, infinity, invalid_config, name, ok,
     phases, purpose, raise, refuses, replace, returns, skip, type_ = "type", unknown_hook, wrong_phase,
 }
-
-/// A configured hook, held by a term.
-pub(crate) struct HookResource(pub(crate) ConfiguredHook);
-
-#[rustler::resource_impl]
-impl Resource for HookResource {}
 
 /// `[%{name: binary, phases: [atom], cost: atom, doc: binary}]`, by name, each with its description:
 /// `purpose`, `returns` and `example`, binaries; `refuses`, a list of them; `fields`, maps of `name`, `type`,
@@ -91,11 +83,9 @@ fn native_hook<'a>(env: Env<'a>, given: Term<'a>, config: Term<'a>) -> NifResult
         .map_err(|problem| ConfigError::whole(ConfigProblem::Data(problem)))
         .and_then(|config| registration.configure(config));
     Ok(match configured {
-        Ok(Configured::Hook(hook)) => (ok(), ResourceArc::new(HookResource(hook))).encode(env),
-        Ok(Configured::Around(around)) => {
-            (ok(), ResourceArc::new(AroundResource(around))).encode(env)
-        }
-        Ok(Configured::Async(hook)) => (ok(), ResourceArc::new(AsyncResource(hook))).encode(env),
+        Ok(Configured::Hook(hook)) => (ok(), HOOKS.hold(env, hook)?).encode(env),
+        Ok(Configured::Around(around)) => (ok(), AROUNDS.hold(env, around)?).encode(env),
+        Ok(Configured::Async(hook)) => (ok(), ASYNC_HOOKS.hold(env, hook)?).encode(env),
         Err(problem) => {
             let path: Vec<Term<'a>> = problem
                 .path()
@@ -140,9 +130,7 @@ fn segment<'a>(
         .map(step)
         .collect::<NifResult<Vec<_>>>()?;
     match Segment::new(phase, steps) {
-        Ok(segment) => SEGMENTS
-            .hold(env, MeteredSegment::new(segment, budget))
-            .ok_or_else(|| Error::RaiseTerm(Box::new(NOT_LOADED))),
+        Ok(segment) => SEGMENTS.hold(env, MeteredSegment::new(segment, budget)),
         Err(SegmentError::WrongPhase { index, name, .. }) => {
             Ok((error(), (wrong_phase(), index, name)).encode(env))
         }
@@ -150,14 +138,14 @@ fn segment<'a>(
 }
 
 fn step(term: Term<'_>) -> NifResult<SegmentStep> {
-    type Held = ResourceArc<HookResource>;
-    let (hook, on_error, circuit) = if let Ok((hook, on_error)) = term.decode::<(Held, Term<'_>)>()
-    {
-        (hook, on_error, None)
-    } else {
-        let watched = term.decode::<(Held, Term<'_>, ResourceArc<BreakerResource>)>()?;
-        (watched.0, watched.1, Some(SegmentCircuit::new(watched.2)))
-    };
+    let (hook, on_error, circuit) =
+        if let Ok((hook, on_error)) = term.decode::<(&ConfiguredHook, Term<'_>)>() {
+            (hook, on_error, None)
+        } else {
+            let (hook, on_error, circuit) =
+                term.decode::<(&ConfiguredHook, Term<'_>, &SegmentCircuit)>()?;
+            (hook, on_error, Some(circuit.clone()))
+        };
     let choices = [
         (halt(), OnError::Halt),
         (skip(), OnError::Skip),
@@ -165,14 +153,11 @@ fn step(term: Term<'_>) -> NifResult<SegmentStep> {
         (raise(), OnError::Halt),
     ];
     Ok(SegmentStep::new(
-        hook.0.clone(),
+        hook.clone(),
         one_of(on_error, choices)?,
         circuit,
     ))
 }
-
-const NOT_LOADED: &str = "pipeline_term was not loaded: call pipeline_term::library!, or \
-    rustler::init! with load = pipeline_term::load";
 
 /// The choice that the atom `term` names.
 pub(crate) fn one_of<T, const N: usize>(

@@ -1,5 +1,5 @@
 use super::metered_segment::MeteredSegment;
-use super::resource::SEGMENTS;
+use crate::held::SEGMENTS;
 use crate::measure::{Bucket, Histogram, HookMeasures, quantile};
 use rustler::{Encoder, Env, Error, NifResult, Term};
 

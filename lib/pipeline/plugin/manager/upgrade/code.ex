@@ -35,20 +35,27 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
   @doc """
   Takes a module out of the VM. Nobody that runs it is ended: first what is old already goes, then what becomes old.
 
-  Native code stays. A function on a dirty scheduler goes on after its process was killed and its module purged; if it
-  then makes a resource, whose type the VM has freed with the module, it corrupts memory.
+  Native code stays, but for that of `Pipeline.Native.Library`. A function on a dirty scheduler goes on after its process
+  was killed and its module purged; if it then makes a resource, whose type the VM has freed with the module, it corrupts
+  memory. That library keeps its types.
   """
   @spec purge(module) :: :ok | {:error, {:code_in_use, [pid]} | {:native_code, module}}
   def purge(module) do
-    with [] <- module.module_info(:nifs),
+    with :ok <- native(module),
          true <- :code.soft_purge(module),
          true <- :code.delete(module),
          true <- :code.soft_purge(module) do
       :ok
     else
-      [_ | _] -> {:error, {:native_code, module}}
+      {:error, reason} -> {:error, reason}
       false -> {:error, {:code_in_use, running_old(module)}}
     end
+  end
+
+  defp native(module) do
+    if module.module_info(:nifs) == [] or function_exported?(module, :__load_native__, 0),
+      do: :ok,
+      else: {:error, {:native_code, module}}
   end
 
   @doc "Looks at the new code; loads nothing that stands in a file."
