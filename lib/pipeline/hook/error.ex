@@ -3,7 +3,7 @@ defmodule Pipeline.Hook.Error do
   A hook failed: it raised, exited, threw, timed out or panicked.
 
   `plugin`, `point` and `kind` name the hook. `reason` is the exception, or the term that it exited with or
-  threw, or `:timeout` or `:max_heap`, or `:circuit_open` if the hook was not called. A refusal (`throw
+  threw, or `:timeout`, `:max_heap` or `:too_large`, or `:circuit_open` if the hook was not called. A refusal (`throw
   {:hook_error, reason}`) is not a failure: `Pipeline.Hook.run/2` returns its reason as it is.
 
   In `stacktrace`, arities stand for the arguments of calls, and no field has secrets of the plugin's configuration. The
@@ -48,6 +48,10 @@ defmodule Pipeline.Hook.Error do
   defp owner(plugin), do: "plugin #{Foreign.term(plugin)}"
 
   defp describe(:timeout), do: "it took longer than its timeout"
+
+  defp describe(:too_large),
+    do: "it has a timeout: and was to hand over, or to be given, more than 256 MiB; hand it a part"
+
   defp describe(:max_heap), do: "it needed more memory than its max_heap"
 
   # Whoever logs the message has no use for the context in it.

@@ -80,7 +80,8 @@ defmodule Pipeline.Plugin.DSL do
       default
     * `:max_heap` - the bytes that a hook with a `:timeout` may use; beyond them it fails with the reason
       `:max_heap`. The limit also holds for its result, and for the context that it passes to `next`, when
-      they are copied to the caller with their binaries. Without it, copies are not limited
+      they are copied to the caller with their binaries. Without it, a copy is at most 256 MiB; the hook fails
+      with `:too_large` beyond
     * `:circuit` - skips a hook for a while after it failed too often, see `Pipeline.Hook`. The defaults are
       `[failures: 5, window: 10_000, cool_down: 5_000, trials: 1]`, times in milliseconds
     * `:native` - the name of a native hook, or `{library, name}`, in place of a function

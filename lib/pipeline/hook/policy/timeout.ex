@@ -2,22 +2,37 @@ defmodule Pipeline.Hook.Policy.Timeout do
   @moduledoc false
   # `timeout:`. The hook runs in a supervised task. `next` runs in the caller, as it does for other hooks, and
   # the clock stands still meanwhile. The task is killed when its time is up or its caller ends.
+  #
+  # Contexts and results are copied from one process to the other, where a term that shares parts of itself may take a
+  # million times its memory. None is copied that would be larger than `max_heap:`, or, without one, than 256 MiB.
 
   @behaviour Pipeline.Hook.Policy
 
+  alias Pipeline.CopiedSize
   alias Pipeline.Foreign.Stacktrace
   alias Pipeline.Hook.{Outcome, Propagation}
   alias Pipeline.Instance.Names
   alias Pipeline.Sandbox.Worker
+
+  # Bytes. As for native hooks that block, see `background_run.rs`.
+  @most_copied 256 * 1024 * 1024
 
   @impl true
   def wrap(fun, timeout, hook) do
     # A chain without an instance (`Pipeline.Hook.Manager`) uses the supervisor of the default instance.
     supervisor = Names.via(hook.instance || Pipeline.Instance.default(), :hook_tasks)
     # Nothing else can be known of a task with a limited heap that is killed.
-    killed = if is_map_key(hook.policies, :max_heap), do: :max_heap, else: :killed
+    {most, too_large, killed} =
+      case hook.policies do
+        %{max_heap: bytes} -> {bytes, :max_heap, :max_heap}
+        _ -> {@most_copied, :too_large, :killed}
+      end
+
+    fits = fn outcome -> if CopiedSize.within?(outcome, most), do: outcome, else: {:exit, too_large, []} end
 
     fn context, next ->
+      unless CopiedSize.within?(context, max(most, @most_copied)), do: exit(too_large)
+      next = &fits.(Outcome.of(next, &1))
       caller = self()
       # Drops messages that arrive after the hook has ended.
       line = :erlang.alias()
@@ -26,7 +41,7 @@ defmodule Pipeline.Hook.Policy.Timeout do
       task =
         Task.Supervisor.async_nolink(supervisor, fn ->
           propagate.()
-          call(fun, context, caller, line)
+          call(fun, context, fits, caller, line)
         end)
 
       try do
@@ -38,9 +53,10 @@ defmodule Pipeline.Hook.Policy.Timeout do
     end
   end
 
-  defp call(fun, context, caller, line) do
+  defp call(fun, context, fits, caller, line) do
     guard(self(), caller)
-    (&fun.(&1, fn context -> ask(context, caller, line) end)) |> Outcome.of(context) |> without_arguments()
+    next = fn context -> ask(Outcome.yield(fits.({:ok, context})), caller, line) end
+    (&fun.(&1, next)) |> Outcome.of(context) |> without_arguments() |> fits.()
   end
 
   # The caller has the context already.
@@ -87,7 +103,7 @@ defmodule Pipeline.Hook.Policy.Timeout do
       # From the task, or from a process that the hook started.
       {^line, pid, reference, context} ->
         left = max(time - (Worker.now() - started), 0)
-        send(pid, {reference, Outcome.of(next, context)})
+        send(pid, {reference, next.(context)})
         await(task, line, next, left, killed)
 
       {:DOWN, ^ref, _, _, :killed} ->

@@ -36,6 +36,24 @@ defmodule Pipeline.Hook.MaxHeapTest do
 
   defp doubled(n), do: Enum.reduce(1..n, [1], fn _, term -> {term, term} end)
 
+  # 2 to the power of 25 pairs: half a gigabyte for a copy. A version that does not look makes it, and lives here.
+  test "without it, nothing is copied that would be larger than 256 MiB, to the hook, from it, and back from next" do
+    pass = fn context, next -> next.(context) end
+
+    cases = [
+      {doubled(25), pass, &{:in, tuple_size(&1)}},
+      {25, fn n, _next -> doubled(n) end, & &1},
+      {25, fn n, next -> next.(doubled(n)) end, &{:in, tuple_size(&1)}},
+      {25, pass, &doubled/1}
+    ]
+
+    for {context, hook, core} <- cases do
+      chains = Chains.register(Chains.new(), :step, hook, timeout: @long)
+      assert {:error, %Hook.Error{reason: :too_large} = error} = Chains.run(chains, :step, context, core)
+      assert Exception.message(error) =~ "more than 256 MiB"
+    end
+  end
+
   test "what it hands over is no larger, though a copy shares nothing" do
     hooks = [
       returning: fn n, _next -> doubled(n) end,
