@@ -22,7 +22,7 @@ defmodule Pipeline.Plugin.RPC do
   stands for the id and the instance of its plugin. Under `:instance` it stands for the instance.
   """
 
-  alias Pipeline.Options
+  alias Pipeline.{HeapLimit, Options}
   alias Pipeline.Plugin.{Distribution, Handle}
   alias Pipeline.Plugin.RPC.{Target, Waiting}
 
@@ -78,6 +78,7 @@ defmodule Pipeline.Plugin.RPC do
           {:ok, term} | {:error, reason}
   def call(id_or_handle, request, timeout \\ 5000, opts \\ []) do
     {id, instance, node} = target(id_or_handle, opts, "Pipeline.Plugin.RPC.call/4")
+    within_limit(request)
     deadline = timeout |> check_timeout!() |> deadline()
 
     cond do
@@ -139,6 +140,8 @@ defmodule Pipeline.Plugin.RPC do
   """
   @spec cast(Pipeline.Plugin.plugin_id() | Handle.t(), term, keyword) :: :ok | {:error, reason}
   def cast(id_or_handle, message, opts \\ []) do
+    within_limit(message)
+
     case target(id_or_handle, opts, "Pipeline.Plugin.RPC.cast/3") do
       {id, instance, node} when node in [node(), :any] -> cast_here(instance, id, message)
       {id, instance, node} -> Distribution.of(instance).cast(instance, node, id, message)
@@ -157,6 +160,9 @@ defmodule Pipeline.Plugin.RPC do
     {id, instance} = Handle.target(id_or_handle, opts)
     {id, instance, node!(opts[:node] || Distribution.of(instance).default_node(instance) || node())}
   end
+
+  # As if the VM had looked: a copy goes to the plugin, where no limit of the caller's holds.
+  defp within_limit(request), do: HeapLimit.fits?(request) || exit(:max_heap)
 
   defp node!(node) when is_atom(node), do: node
 

@@ -319,6 +319,8 @@ defmodule Pipeline.Plugin.ResourcesTest do
           def handle_rpc({:reply, n}, state), do: {:reply, doubled(n), state}
           def handle_rpc({:error, n}, state), do: {:error, doubled(n), state}
           def handle_rpc({:emit, n}, state), do: {:reply, Events.emit(:sharing, doubled(n)), state}
+          def handle_rpc({:call, id, n}, state), do: {:reply, Pipeline.Plugin.RPC.call(id, doubled(n)), state}
+          def handle_rpc({:cast, id, n}, state), do: {:reply, Pipeline.Plugin.RPC.cast(id, doubled(n)), state}
 
           @impl Pipeline.Plugin
           def health(_state), do: {:ok, doubled(18)}
@@ -349,6 +351,24 @@ defmodule Pipeline.Plugin.ResourcesTest do
       assert_receive {:pipeline_event, {:plugin, :sharing}, {_, _}}
       assert {:error, {:crashed, :sharing, :max_heap}} = call(:sharing, {:emit, 18}, opts)
       refute_received {:pipeline_event, {:plugin, :sharing}, _}
+
+      other =
+        plugin id: :other do
+          @impl Pipeline.Plugin
+          def handle_rpc(_, state), do: {:reply, :taken, state}
+          @impl Pipeline.Plugin
+          def handle_message(_, state), do: {:ok, state}
+        end
+
+      {:ok, :other} = Manager.load_plugin(other, %{}, opts)
+      assert call(:sharing, {:call, :other, 3}, opts) == {:ok, {:ok, :taken}}
+      assert call(:sharing, {:cast, :other, 3}, opts) == {:ok, :ok}
+
+      # Its report of the crash may be what the VM kills it for.
+      for how <- [:call, :cast] do
+        assert {:error, {:crashed, :sharing, reason}} = call(:sharing, {how, :other, 18}, opts)
+        assert reason in [:max_heap, :killed]
+      end
     end
 
     test "holds while the plugin is initialised", %{opts: opts} do
