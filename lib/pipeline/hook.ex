@@ -155,7 +155,7 @@ defmodule Pipeline.Hook do
       {:ok, %{n: 1}}
   """
   @spec run(hook_name, context) :: {:ok, term} | {:error, term} | :ok
-  def run(point, context), do: Dispatch.run(point, context)
+  def run(point, context) when is_atom(point), do: Dispatch.run(point, context)
 
   @doc """
   Runs a hook point of the default instance around a base operation.
@@ -221,6 +221,29 @@ defmodule Pipeline.Hook do
       nil -> []
       chain -> Chain.describe(chain)
     end
+  end
+
+  @doc """
+  The closed points of an instance whose guards are down: for each the plugins that do not run, with their state.
+
+      iex> Pipeline.Hook.down()
+      %{}
+
+  See `fail: :closed` in `Pipeline.Hook.Spec`.
+
+  ## Options
+
+    * `:instance` - by default the application's own
+  """
+  @spec down(keyword) :: %{hook_name => %{Pipeline.Plugin.plugin_id() => state :: atom}}
+  def down(opts \\ []) do
+    Options.validate!(opts, [:instance], "Pipeline.Hook.down/1")
+    instance = opts[:instance] || @default
+
+    for point <- ChainStore.points(instance),
+        %Chain{down: down} when down != %{} <- [ChainStore.chain(instance, point)],
+        into: %{},
+        do: {point, Map.new(down, fn {id, why} -> {id, why.state} end)}
   end
 
   @doc """

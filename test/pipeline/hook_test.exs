@@ -6,7 +6,7 @@ defmodule Pipeline.HookTest do
   doctest Pipeline.Hook
 
   defmodule Points do
-    use Pipeline.Hook.Spec
+    use Pipeline.Hook.Spec, open: true
 
     hookpoint :route, mode: :first
     hookpoint :gather, mode: :collect

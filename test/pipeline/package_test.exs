@@ -27,7 +27,7 @@ defmodule Pipeline.PackageTest do
     built = Packages.build!(app, sign: private)
 
     {:ok,
-     app: app, bytes: built.bytes, unsigned: Packages.build!(app).bytes, public: public, file: built.file}
+     app: app, bytes: built.bytes, unsigned: Packages.build!(app).bytes, public: public, name: built.file}
   end
 
   setup do
@@ -62,7 +62,7 @@ defmodule Pipeline.PackageTest do
       File.cp_r!(context.app.folder, again.folder)
       File.touch!(Path.join(again.folder, "priv/words.txt"), 0)
       assert Packages.build!(again).bytes == context.unsigned
-      assert context.file == "package_test_greeter-1.2.0.plugin.tar.gz"
+      assert context.name == "package_test_greeter-1.2.0.plugin.tar.gz"
     end
 
     test "says why it cannot", context do
@@ -80,7 +80,7 @@ defmodule Pipeline.PackageTest do
 
   describe "install/2" do
     test "installs from a path, bytes, and a folder; lists and uninstalls", context do
-      path = Path.join(context.folder, context.file)
+      path = Path.join(context.folder, context.name)
       File.write!(path, context.bytes)
       folder = Path.join(context.folder, "packages")
       opts = [packages: folder]
@@ -437,7 +437,7 @@ defmodule Pipeline.PackageTest do
   describe "a VM that is killed" do
     @tag timeout: 300_000
     test "at any step leaves the whole package or none, and nothing half after the next start", context do
-      file = Path.join(context.folder, context.file)
+      file = Path.join(context.folder, context.name)
       File.write!(file, context.bytes)
       steps = [{:check, 1}, {:unpack, 1}, {:unpack, 4}, {:unpack, 7}, {:install, 0}, {:install, 1}]
 

@@ -190,9 +190,8 @@ defmodule Pipeline.SandboxTest do
   describe "a result that is late" do
     test "is a timeout, where the VM could not interrupt the function" do
       assert Sandbox.run(Sandboxed.squared(3), allowed_modules: []) == {:ok, 2}
-      # One whose multiplications take far longer than its time, whatever machine and VM this is.
-      slow = Enum.find(15..30, &(elem(:timer.tc(Sandboxed.squared(&1)), 0) > 200_000))
-      assert Sandbox.run(Sandboxed.squared(slow), timeout: 10) == {:error, :timeout}
+      # The last multiplications take far longer; beyond, the numbers are too large for newer VMs.
+      assert Sandbox.run(Sandboxed.squared(21), timeout: 1) == {:error, :timeout}
     end
   end
 
@@ -259,7 +258,6 @@ defmodule Pipeline.SandboxTest do
     end
 
     for {way, call} <- [
-          comprehension: {Enum, :reduce, 3},
           default: {Access, :get_and_update, 3},
           fun_info: {:erlang, :fun_info, 2},
           protocol: {String.Chars, :to_string, 1},
@@ -286,6 +284,11 @@ defmodule Pipeline.SandboxTest do
       test "has no way around it: #{way}" do
         assert unquote(Macro.escape(call)) in refused(Sandboxed.around(unquote(way)), [])
       end
+    end
+
+    # By which function depends on the version of Elixir.
+    test "has no way around it: comprehension" do
+      assert Enum.any?(refused(Sandboxed.around(:comprehension), []), &match?({Enum, _, _}, &1))
     end
 
     for {way, result} <- [
@@ -349,7 +352,7 @@ defmodule Pipeline.SandboxTest do
       assert Sandbox.run(calling, allowed_modules: []) == {:ok, 1}
 
       # Its file is that of the function, and what it calls is not.
-      {:module, ^module} = :code.load_abs('#{new}/#{module}')
+      {:module, ^module} = :code.load_abs(String.to_charlist("#{new}/#{module}"))
       refusal = {:error, {:cannot_inspect, module, :other_version}}
       assert Sandbox.run(calling, allowed_modules: []) == refusal
 

@@ -54,7 +54,7 @@ defmodule Pipeline.FaultInjection do
     Measured.load_code()
     log_nothing()
     # The names that `:erl_pp` gives to arguments of functions when it shows a stacktrace.
-    _ = for number <- 1..10, do: String.to_atom("Argument__#{number}")
+    Enum.each(1..10, &String.to_atom("Argument__#{&1}"))
     for _ <- 1..@changes, do: change(Registry.owned(@instance))
 
     in_process(fn -> run(@warm_up, 0, versions) end)

@@ -57,7 +57,7 @@ defmodule Pipeline.Sandboxed do
   def around(:restacked) do
     fn ->
       try do
-        hd(nothing())
+        :erlang.error(:empty)
       rescue
         _ ->
           :erlang.raise(:error, :badarg, [
@@ -88,7 +88,7 @@ defmodule Pipeline.Sandboxed do
     fn ->
       try do
         try do
-          hd(nothing())
+          :erlang.error(:empty)
         catch
           :error, _ -> :erlang.raise(:error, :again, __STACKTRACE__)
         end
@@ -99,8 +99,6 @@ defmodule Pipeline.Sandboxed do
   end
 
   def computing(:guards), do: fn -> (fn x when x * x * x > 0 and x != 7 -> :yes end).(map_size(term())) end
-
-  defp nothing, do: []
 
   def explained,
     do: fn -> :erlang.error(:badarg, [], error_info: %{module: __MODULE__, function: :escape}) end

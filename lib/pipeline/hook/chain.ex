@@ -5,6 +5,7 @@ defmodule Pipeline.Hook.Chain do
   alias Pipeline.Hook.{
     Compiler,
     Drain,
+    Error,
     HookCounters,
     Listeners,
     PointCounters,
@@ -27,9 +28,23 @@ defmodule Pipeline.Hook.Chain do
     :new?
   ]
   defstruct @enforce_keys ++
-              [:drain, :sampled, earlier: [], begun: 0, single: [], traces: [], declared?: false]
+              [
+                :drain,
+                :sampled,
+                :refusal,
+                earlier: [],
+                begun: 0,
+                single: [],
+                traces: [],
+                declared?: false,
+                required?: false,
+                down: %{}
+              ]
 
   @type result :: Compiler.result() | :ok
+
+  @typedoc "A plugin that has hooks on a closed point and does not run: the kind of one of them, if known, and why."
+  @type down :: %{kind: Pipeline.Hook.kind() | nil, state: atom, module: module}
 
   @type t :: %__MODULE__{
           point: atom,
@@ -53,7 +68,13 @@ defmodule Pipeline.Hook.Chain do
           new?: boolean,
           sampled: Sampling.rate(),
           traces: [Pipeline.Hook.Trace.t()],
-          declared?: boolean
+          declared?: boolean,
+          # Whether runs without hooks are refused.
+          required?: boolean,
+          # While there are some, runs are refused.
+          down: %{Pipeline.Plugin.plugin_id() => down},
+          # What each run returns, where none may take place.
+          refusal: nil | {:error, term}
         }
 
   @doc """
@@ -75,8 +96,6 @@ defmodule Pipeline.Hook.Chain do
         else: registrations
 
     stages = registrations |> Compiler.stages() |> keep(old)
-    of_point = %{point: point, instance: instance, mode: mode, listening: listening}
-    {call, around} = compile(of_point, stages)
 
     trace(
       %__MODULE__{
@@ -86,29 +105,45 @@ defmodule Pipeline.Hook.Chain do
         listening: listening,
         registrations: registrations,
         stages: stages,
-        call: call,
-        around: around,
+        call: nil,
+        around: nil,
         counters: counters,
         sampled: Sampling.of(instance),
         new?: old == nil or old.new? or new?
       }
-      |> follow(old),
+      |> follow(old)
+      |> compile(),
       if(old, do: old.traces, else: [])
     )
   end
+
+  @doc "An empty chain of a point as a spec declares it."
+  @spec declared(atom, term, Spec.hookpoint(), %{Pipeline.Plugin.plugin_id() => down}) :: t
+  def declared(point, instance, %{mode: mode, listening: listening, required: required?}, down \\ %{}) do
+    chain = new(point, instance, mode, [], nil, listening)
+    compile(%{chain | declared?: true, required?: required?, down: down})
+  end
+
+  @doc "The chain with a plugin that is down, or that is no longer."
+  @spec put_down(t, Pipeline.Plugin.plugin_id(), down | nil) :: t
+  def put_down(%__MODULE__{down: down} = chain, id, nil), do: compile(%{chain | down: Map.delete(down, id)})
+  def put_down(%__MODULE__{down: down} = chain, id, why), do: compile(%{chain | down: Map.put(down, id, why)})
 
   @doc "The same version with some of its hooks."
   @spec select(t, (Registration.t() -> boolean)) :: t
   def select(%__MODULE__{} = chain, selected?) do
     registrations = Enum.filter(chain.registrations, selected?)
     stages = registrations |> Compiler.stages() |> keep(chain)
-    {call, around} = compile(chain, stages)
-    selected = %{chain | registrations: registrations, stages: stages, call: call, around: around}
+    # One whose hooks are not known is never left out.
+    down = Map.filter(chain.down, fn {id, why} -> why.kind == nil or selected?.(%{plugin: id}) end)
+    selected = compile(%{chain | registrations: registrations, stages: stages, down: down})
     trace(%{selected | traces: []}, chain.traces)
   end
 
+  @followed [:drain, :earlier, :begun, :declared?, :required?, :down]
+
   defp follow(chain, nil), do: chain
-  defp follow(chain, old), do: Map.merge(chain, Map.take(old, [:drain, :earlier, :begun, :declared?]))
+  defp follow(chain, old), do: Map.merge(chain, Map.take(old, @followed))
 
   defp join(%Registration{counters: nil} = hook, instance, counters, begun),
     do: %{
@@ -132,11 +167,33 @@ defmodule Pipeline.Hook.Chain do
     end)
   end
 
-  defp compile(%{mode: :chain}, stages), do: {Compiler.call(stages), Compiler.around(stages)}
+  defp compile(chain) do
+    chain = %{chain | refusal: refusal(chain)}
+    {call, around} = closures(chain)
+    %{chain | call: call, around: around}
+  end
 
-  defp compile(point, stages) do
+  defp closures(%{refusal: {:error, _} = refusal, counters: counters}),
+    do: {fn _context -> refuse(refusal, counters) end, fn _context, _core -> refuse(refusal, counters) end}
+
+  defp closures(%{mode: :chain, stages: stages}), do: {Compiler.call(stages), Compiler.around(stages)}
+
+  defp closures(%{stages: stages} = point) do
     run = Listeners.compile(point, stages)
     {&run.(&1, nil), run}
+  end
+
+  defp refusal(%{down: down, point: point}) when down != %{} do
+    {id, %{kind: kind, state: state}} = Enum.min_by(down, fn {id, _why} -> id end)
+    {:error, %Error{plugin: id, point: point, kind: kind, reason: {:plugin_down, id, state}}}
+  end
+
+  defp refusal(%{required?: true, registrations: [], point: point}), do: {:error, {:no_hook, point}}
+  defp refusal(_chain), do: nil
+
+  defp refuse(refusal, counters) do
+    PointCounters.failed(counters)
+    refusal
   end
 
   @doc "The chain with these traces."
@@ -150,7 +207,9 @@ defmodule Pipeline.Hook.Chain do
   @doc "Whether the point is there. A point that no spec declares is there as long as it has hooks."
   @spec standing?(t | nil) :: boolean
   def standing?(nil), do: false
-  def standing?(%__MODULE__{} = chain), do: chain.registrations != [] or chain.declared?
+
+  def standing?(%__MODULE__{} = chain),
+    do: chain.registrations != [] or chain.declared? or chain.down != %{}
 
   @doc "The chain if it is to be kept, for its point or for a trace of it."
   @spec kept(t) :: t | nil
@@ -182,6 +241,15 @@ defmodule Pipeline.Hook.Chain do
 
   @doc "Runs stages of the chain once, with an instrument."
   @spec run(t, [Compiler.stage()], term, Compiler.step() | nil, Compiler.instrument()) :: result
+  def run(
+        %__MODULE__{refusal: {:error, _} = refusal, counters: counters},
+        _stages,
+        _context,
+        _core,
+        _instrument
+      ),
+      do: refuse(refusal, counters)
+
   def run(%__MODULE__{mode: :chain}, stages, context, core, instrument),
     do: Compiler.run(stages, context, core, instrument)
 

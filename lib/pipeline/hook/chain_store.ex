@@ -12,7 +12,7 @@ defmodule Pipeline.Hook.ChainStore do
   #
   # There is one writer, the manager of the instance.
 
-  alias Pipeline.Hook.{Chain, ChainUpdate, Dispatch, Drain, Published, Selection, Trace}
+  alias Pipeline.Hook.{Chain, ChainUpdate, Dispatch, Drain, Published, Selection, Spec, Trace}
   alias Pipeline.Instance.Names
 
   @behaviour Pipeline.Instance.Published
@@ -27,21 +27,22 @@ defmodule Pipeline.Hook.ChainStore do
           {:pending, :atomics.atomics_ref(), generation :: pos_integer, new :: Published.t() | nil,
            old :: Published.t() | closed | nil}
 
-  @doc "Makes the table of an instance, with the points that the host's spec declares."
+  @doc "Makes the table of an instance, with the points that the host's spec declares, and who is down there."
   @impl true
-  def open(instance, spec) do
+  def open(instance, {spec, down}) do
     # A killed instance of the name leaves its own.
     if exists?(instance), do: close(instance)
     declared = if spec, do: spec.__hookpoints__(), else: %{}
 
     :persistent_term.put({__MODULE__, instance}, %{
       generation: :atomics.new(1, signed: false),
-      points: MapSet.new(Map.keys(declared))
+      points: MapSet.new(Map.keys(declared)),
+      spec: if(spec && not Spec.open?(spec), do: spec)
     })
 
     # One by one: nobody runs hooks of an instance that is about to start.
-    for {point, %{mode: mode, listening: listening}} <- declared do
-      chain = %{Chain.new(point, instance, mode, [], nil, listening) | declared?: true}
+    for {point, declaration} <- declared do
+      chain = Chain.declared(point, instance, declaration, Map.get(down, point, %{}))
       replace(instance, point, Published.of(chain, nil))
     end
 
@@ -59,10 +60,19 @@ defmodule Pipeline.Hook.ChainStore do
   def exists?(instance), do: :persistent_term.get({__MODULE__, instance}, nil) != nil
 
   @doc "Raises where there is no such instance."
-  @spec check!(atom) :: :ok
+  @spec check!(term) :: :ok
   def check!(instance) do
     index!(instance)
     :ok
+  end
+
+  @doc "Raises where no run may take place on a point without a chain: there is no such instance, or no such point in it."
+  @spec check!(term, atom) :: :ok
+  def check!(instance, point) do
+    case index!(instance) do
+      %{spec: nil} -> :ok
+      %{spec: spec} -> raise ArgumentError, Spec.undeclared(spec, point)
+    end
   end
 
   @doc "The chain of a point, `nil` where nothing stands."
@@ -267,6 +277,12 @@ defmodule Pipeline.Hook.ChainStore do
         %Chain{} = chain <- [chain(instance, point)],
         trace <- chain.traces,
         do: trace
+  end
+
+  @doc "Raises where no trace can be put: there is no such instance, or no such point in it."
+  @spec check_traceable!(term, atom) :: :ok
+  def check_traceable!(instance, point) do
+    if chain(instance, point), do: :ok, else: check!(instance, point)
   end
 
   @doc "Puts a trace on its point, whatever stands there."

@@ -123,7 +123,7 @@ defmodule Pipeline.Hook.ChainUpdate do
   defp changed(old, point, instance, new, removed, dependencies, specs) do
     kept = if old, do: Enum.reject(old.registrations, &(&1.plugin in removed)), else: []
     declared? = old != nil and old.declared?
-    standing = if declared? or kept != [], do: old.mode
+    standing = if declared? or kept != [] or (old != nil and old.down != %{}), do: old.mode
 
     with {:ok, mode} <- mode(point, standing, specs),
          :ok <- check_kinds(point, mode, new),

@@ -35,8 +35,8 @@ defmodule Pipeline.Hook.Dispatch do
 
   @doc "Runs a point of the default instance without a base operation."
   @spec run(atom, term) :: Chain.result()
-  def run(point, context) do
-    found = :persistent_term.get([@default | point], nil)
+  def run(point, context) when is_atom(point) do
+    found = :persistent_term.get([@default | point], point)
 
     if Caller.in_default?(),
       do: call(found, context, @default),
@@ -46,7 +46,7 @@ defmodule Pipeline.Hook.Dispatch do
   @doc "Runs a point of the default instance around a base operation."
   @spec run_around(atom, term, Compiler.step()) :: Chain.result()
   def run_around(point, context, core) do
-    found = :persistent_term.get([@default | point], nil)
+    found = :persistent_term.get([@default | point], point)
 
     if Caller.in_default?(),
       do: around(found, context, core, @default),
@@ -58,7 +58,7 @@ defmodule Pipeline.Hook.Dispatch do
   def run_of(@default, point, context), do: run(point, context)
 
   def run_of(instance, point, context) do
-    found = :persistent_term.get([instance | point], nil)
+    found = :persistent_term.get([instance | point], point)
 
     if Caller.in?(instance),
       do: call(found, context, instance),
@@ -70,7 +70,7 @@ defmodule Pipeline.Hook.Dispatch do
   def run_around_of(@default, point, context, core), do: run_around(point, context, core)
 
   def run_around_of(instance, point, context, core) do
-    found = :persistent_term.get([instance | point], nil)
+    found = :persistent_term.get([instance | point], point)
 
     if Caller.in?(instance),
       do: around(found, context, core, instance),
@@ -81,18 +81,18 @@ defmodule Pipeline.Hook.Dispatch do
   @spec run_selected(term, atom, term, Compiler.step() | nil, Selection.t()) :: Chain.result()
   def run_selected(instance, point, context, core, selection) do
     Caller.within instance do
-      selected = select(:persistent_term.get([instance | point], nil), selection)
+      selected = select(:persistent_term.get([instance | point], point), selection)
       again = fn -> run_selected(instance, point, context, core, selection) end
 
       case selected do
-        nil when core == nil -> call(nil, context, instance)
-        nil -> around(nil, context, core, instance)
+        absent when is_atom(absent) and core == nil -> call(point, context, instance)
+        absent when is_atom(absent) -> around(point, context, core, instance)
         {drain, _, _, chain} -> run_once(drain, chain, context, core, again)
       end
     end
   end
 
-  defp select(nil, _selection), do: nil
+  defp select(absent, _selection) when is_atom(absent), do: absent
   defp select({_, _, _, _} = published, selection), do: Selection.of(published, selection)
   defp select(pending, selection), do: select(ChainStore.current(pending), selection)
 
@@ -140,8 +140,8 @@ defmodule Pipeline.Hook.Dispatch do
     end
   end
 
-  defp call(nil, context, instance) do
-    ChainStore.check!(instance)
+  defp call(absent, context, instance) when is_atom(absent) do
+    ChainStore.check!(instance, absent)
     {:ok, context}
   end
 
@@ -169,8 +169,8 @@ defmodule Pipeline.Hook.Dispatch do
     end
   end
 
-  defp around(nil, context, core, instance) do
-    ChainStore.check!(instance)
+  defp around(absent, context, core, instance) when is_atom(absent) do
+    ChainStore.check!(instance, absent)
     Compiler.alone(context, core)
   end
 

@@ -3,7 +3,8 @@ defmodule Pipeline.Hook.Error do
   A hook failed: it raised, exited, threw, timed out or panicked.
 
   `plugin`, `point` and `kind` name the hook. `reason` is the exception, or the term that it exited with or
-  threw, or `:timeout`, `:max_heap` or `:too_large`, or `:circuit_open` if the hook was not called. A refusal (`throw
+  threw, or `:timeout`, `:max_heap` or `:too_large`, or, if the hook was not called, `:circuit_open` or
+  `{:plugin_down, id, state}` (`fail: :closed` in `Pipeline.Hook.Spec`; `kind` is `nil` where it is not known). A refusal (`throw
   {:hook_error, reason}`) is not a failure: `Pipeline.Hook.run/2` returns its reason as it is.
 
   In `stacktrace`, arities stand for the arguments of calls, and no field has secrets of the plugin's configuration. The
@@ -17,7 +18,7 @@ defmodule Pipeline.Hook.Error do
   @type t :: %__MODULE__{
           plugin: Pipeline.Plugin.plugin_id() | nil,
           point: atom,
-          kind: Pipeline.Hook.kind(),
+          kind: Pipeline.Hook.kind() | nil,
           reason: term,
           stacktrace: Exception.stacktrace()
         }
@@ -35,6 +36,11 @@ defmodule Pipeline.Hook.Error do
   def message(%__MODULE__{reason: :circuit_open} = error) do
     "the #{kind(error.kind)} hook on #{Foreign.term(error.point)} of #{owner(error.plugin)} was not called: it has failed too often " <>
       "and its circuit is open; it is tried again after its cool_down, or close it by Pipeline.Hook.reset_circuit/3"
+  end
+
+  def message(%__MODULE__{reason: {:plugin_down, id, state}} = error) do
+    "the hook point #{Foreign.term(error.point)} is closed: #{owner(id)}, which guards it, is #{kind(state)}. It opens " <>
+      "when the plugin runs, or once it is disabled or unloaded"
   end
 
   def message(%__MODULE__{} = error) do

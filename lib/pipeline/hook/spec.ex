@@ -12,7 +12,8 @@ defmodule Pipeline.Hook.Spec do
   A plugin that names the spec (`use Pipeline.Plugin, hooks: MyApp.Hooks`) is checked against it when it is
   compiled and again when it is loaded. An instance that names it
   (`Pipeline.Plugin.Manager.start_link(hooks: MyApp.Hooks)`) runs each point in its mode, also while no plugin
-  has a hook there.
+  has a hook there. It refuses plugins with hooks on other points, and a run of another point raises, both with
+  a suggestion. With `use Pipeline.Hook.Spec, open: true` it takes other points too.
 
   ## Options of a hook point
 
@@ -22,6 +23,12 @@ defmodule Pipeline.Hook.Spec do
     * `:tagged` - when `true`, the values of `:first` and `:collect` are `{plugin, value}`, with the plugin's id
     * `:concurrency` - how many listeners run side by side, 1 by default. With more, each runs in a task, as a
       hook with `timeout:` does. The order of values stays that of the hooks
+    * `:fail` - `:open` (default) or `:closed`. A plugin that does not run has no hooks, and runs pass without
+      them. On a closed point they do not: while a plugin that has hooks there has failed, is held, or could not
+      be loaded when the instance started, a run returns `{:error, %Pipeline.Hook.Error{}}` with the reason
+      `{:plugin_down, id, state}`. Only `disable_plugin` and `unload_plugin` take its hooks away. A plugin of the
+      configuration whose code cannot be read closes all closed points, since its hooks are not known
+    * `:required` - when `true`, a run without any hook returns `{:error, {:no_hook, point}}`
     * `:context` - the keys that hooks can expect in the context, for readers
     * `:doc` - the purpose of the point
   """
@@ -36,6 +43,8 @@ defmodule Pipeline.Hook.Spec do
           mode: mode,
           kinds: [Pipeline.Hook.kind()],
           listening: listening,
+          fail: :open | :closed,
+          required: boolean,
           context: [atom],
           doc: String.t()
         }
@@ -53,8 +62,9 @@ defmodule Pipeline.Hook.Spec do
   }
 
   @doc false
-  defmacro __using__(_opts) do
+  defmacro __using__(opts) do
     quote do
+      @pipeline_open Pipeline.Hook.Spec.__open__(__ENV__, unquote(opts))
       import Pipeline.Hook.Spec, only: [hookpoint: 1, hookpoint: 2]
       Module.register_attribute(__MODULE__, :pipeline_hookpoints, accumulate: true)
       @before_compile Pipeline.Hook.Spec
@@ -76,6 +86,27 @@ defmodule Pipeline.Hook.Spec do
       @doc "The hook points declared here, by name."
       @spec __hookpoints__() :: %{atom => Pipeline.Hook.Spec.hookpoint()}
       def __hookpoints__, do: unquote(points)
+
+      @doc false
+      @spec __open__() :: boolean
+      def __open__, do: @pipeline_open
+    end
+  end
+
+  @doc false
+  def __open__(env, opts) do
+    with :ok <- Options.check(opts, [:open], "use Pipeline.Hook.Spec"),
+         open? when is_boolean(open?) <- Keyword.get(opts, :open, false) do
+      open?
+    else
+      {:error, message} ->
+        raise CompileError, file: env.file, line: env.line, description: message
+
+      other ->
+        raise CompileError,
+          file: env.file,
+          line: env.line,
+          description: "open: is true or false, got: #{inspect(other)}"
     end
   end
 
@@ -85,17 +116,21 @@ defmodule Pipeline.Hook.Spec do
          :ok <-
            Options.check(
              opts,
-             [:mode, :kinds, :tagged, :concurrency, :context, :doc],
+             [:mode, :kinds, :tagged, :concurrency, :fail, :required, :context, :doc],
              "hookpoint #{inspect(name)}"
            ),
          {:ok, mode} <- check_mode(name, opts[:mode] || :chain),
          {:ok, kinds} <- check_kinds(name, mode, opts[:kinds] || @kinds[mode]),
-         {:ok, listening} <- check_listening(name, mode, Keyword.take(opts, [:tagged, :concurrency])) do
+         {:ok, listening} <- check_listening(name, mode, Keyword.take(opts, [:tagged, :concurrency])),
+         :ok <- check_choice(name, opts, :fail, [:open, :closed]),
+         :ok <- check_choice(name, opts, :required, [true, false]) do
       {name,
        %{
          mode: mode,
          kinds: kinds,
          listening: listening,
+         fail: opts[:fail] || :open,
+         required: opts[:required] || false,
          context: opts[:context] || [],
          doc: opts[:doc] || ""
        }}
@@ -124,14 +159,28 @@ defmodule Pipeline.Hook.Spec do
         end
 
       %{} ->
-        known = points |> Map.keys() |> Enum.sort()
-
-        {:error,
-         "unknown hook point #{inspect(point)}: #{inspect(spec)} does not declare it." <>
-           Options.did_you_mean(point, known) <>
-           " Declared: #{Enum.map_join(known, ", ", &inspect/1)}"}
+        {:error, undeclared(spec, point)}
     end
   end
+
+  @doc "The sentence about a point that a spec does not declare."
+  @spec undeclared(module, atom) :: String.t()
+  def undeclared(spec, point) do
+    known = spec.__hookpoints__() |> Map.keys() |> Enum.sort()
+
+    "unknown hook point #{inspect(point)}: #{inspect(spec)} does not declare it." <>
+      Options.did_you_mean(point, known) <>
+      " Declared: #{Enum.map_join(known, ", ", &inspect/1)}"
+  end
+
+  @doc "Whether an instance with the spec takes points that it does not declare."
+  @spec open?(module) :: boolean
+  def open?(spec), do: spec.__open__()
+
+  @doc "Whether a point stays closed while a plugin with hooks there does not run. No spec closes one."
+  @spec closed?(module | nil, atom) :: boolean
+  def closed?(nil, _point), do: false
+  def closed?(spec, point), do: match?(%{^point => %{fail: :closed}}, spec.__hookpoints__())
 
   @doc "The mode of a point, `nil` if the spec does not declare it."
   @spec mode(module, atom) :: mode | nil
@@ -173,6 +222,15 @@ defmodule Pipeline.Hook.Spec do
       true ->
         {:ok, Map.merge(@listening, Map.new(opts))}
     end
+  end
+
+  defp check_choice(name, opts, key, choices) do
+    if Keyword.get(opts, key, hd(choices)) in choices,
+      do: :ok,
+      else:
+        {:error,
+         "#{key}: of the hook point #{inspect(name)} is #{Enum.map_join(choices, " or ", &inspect/1)}, got: " <>
+           inspect(opts[key])}
   end
 
   defp check_name(name, env) do

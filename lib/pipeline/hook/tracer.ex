@@ -131,7 +131,7 @@ defmodule Pipeline.Hook.Tracer do
         raise ArgumentError, "for: is a positive number of milliseconds, got: #{inspect(opts[:for])}"
 
       true ->
-        Pipeline.Hook.ChainStore.check!(opts[:instance])
+        Pipeline.Hook.ChainStore.check_traceable!(opts[:instance], point)
         opts
     end
   end

@@ -76,34 +76,29 @@ defmodule Pipeline.Package.Download do
   end
 
   defp request(uri, deadline) do
-    options = [autoredirect: false, connect_timeout: left(deadline), timeout: left(deadline)] ++ ssl(uri)
-    headers = [{~c"user-agent", ~c"pipeline_plugin"}]
-    url = uri |> URI.to_string() |> String.to_charlist()
+    with {:ok, ssl} <- ssl(uri) do
+      options = [autoredirect: false, connect_timeout: left(deadline), timeout: left(deadline)] ++ ssl
+      headers = [{~c"user-agent", ~c"pipeline_plugin"}]
+      url = uri |> URI.to_string() |> String.to_charlist()
+      # The server sends on when it is asked to, so that nothing piles up.
+      streamed = [sync: false, stream: {:self, :once}, body_format: :binary]
 
-    # The server sends on when it is asked to, so that nothing piles up.
-    case :httpc.request(:get, {url, headers}, options,
-           sync: false,
-           stream: {:self, :once},
-           body_format: :binary
-         ) do
-      {:ok, reference} -> {:ok, reference}
-      {:error, reason} -> {:error, {:download, reason}}
+      with {:error, reason} <- :httpc.request(:get, {url, headers}, options, streamed),
+           do: {:error, {:download, reason}}
     end
   end
 
-  defp ssl(%{scheme: "http"}), do: []
+  # Without the option, OTP 27 reads the certificates of the system all the same, and fails where there are none.
+  defp ssl(%{scheme: "http"}), do: {:ok, [ssl: []]}
 
   defp ssl(%{scheme: "https"}) do
     match = :public_key.pkix_verify_hostname_match_fun(:https)
-
-    [
-      ssl: [
-        verify: :verify_peer,
-        cacerts: :public_key.cacerts_get(),
-        depth: 5,
-        customize_hostname_check: [match_fun: match]
-      ]
-    ]
+    cacerts = :public_key.cacerts_get()
+    check = [verify: :verify_peer, cacerts: cacerts, depth: 5, customize_hostname_check: [match_fun: match]]
+    {:ok, [ssl: check]}
+  rescue
+    # It fails so where there are none.
+    _ in [ErlangError, FunctionClauseError] -> {:error, {:download, :no_certificates}}
   end
 
   defp answer(reference, limit, deadline, progress) do

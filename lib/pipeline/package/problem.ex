@@ -100,6 +100,9 @@ defmodule Pipeline.Package.Problem do
   def sentence({:download, :timeout}),
     do: "the server took too long; try again, or give a longer timeout:"
 
+  def sentence({:download, :no_certificates}),
+    do: "the certificates of the operating system are missing; install ca-certificates"
+
   def sentence({:download, reason}), do: "the download failed with #{Foreign.term(reason)}; try again"
 
   def sentence(:no_packages_folder),

@@ -102,6 +102,25 @@ defmodule Pipeline.Plugin.Declaration do
     end
   end
 
+  @doc "Called after the block of the hook that was declared last: the hook has a function now."
+  @spec hook_block!(Macro.Env.t()) :: :ok
+  def hook_block!(env) do
+    %{kind: kind, point: point, fun: fun} = env.module |> Module.get_attribute(:pipeline_hooks) |> hd()
+    names = for {name, _arity} <- Module.definitions_in(env.module), uniq: true, do: name
+
+    # One that is private or has another arity is told of when all functions are there.
+    if fun in names do
+      :ok
+    else
+      fail!(
+        env,
+        "the block of the #{inspect(kind)} hook on #{inspect(point)} defines no #{fun}/#{hd(Definition.arities(kind))}." <>
+          Options.did_you_mean(fun, names) <>
+          " Define it there, or name the function that the hook is: fun: :name"
+      )
+    end
+  end
+
   @doc "The manifest, hooks, limits, restarts and shutdown as data, and the names of hook functions that get the default body."
   @spec close!(Macro.Env.t()) :: %{
           manifest: map,

@@ -156,6 +156,7 @@ defmodule Pipeline.Plugin.DSL do
 
   defp declare_hook(kind, point, opts, block) do
     {condition, opts} = condition(opts)
+    check = if block != [], do: quote(do: Declaration.hook_block!(__ENV__))
 
     quote do
       unquote(condition)
@@ -168,6 +169,7 @@ defmodule Pipeline.Plugin.DSL do
                         unquote(block != [])
                       )
       unquote(block[:do])
+      unquote(check)
     end
   end
 

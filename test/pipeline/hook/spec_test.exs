@@ -22,7 +22,8 @@ defmodule Pipeline.Hook.SpecTest do
     assert Enum.all?(Points.__hookpoints__(), fn {_point, declared} -> declared.listening == one_by_one end)
 
     assert Map.new(Points.__hookpoints__(), fn {point, declared} ->
-             {point, Map.delete(declared, :listening)}
+             assert {:open, false} = {declared.fail, declared.required}
+             {point, Map.drop(declared, [:listening, :fail, :required])}
            end) == %{
              plain: %{mode: :chain, kinds: [:before, :after, :around, :replace], context: [], doc: ""},
              narrow: %{mode: :chain, kinds: [:before, :after], context: [:node], doc: "for some"},
@@ -53,7 +54,7 @@ defmodule Pipeline.Hook.SpecTest do
 
   for {name, source, message} <- [
         {"option", "hookpoint :a, kind: [:before]",
-         "unknown option :kind of hookpoint :a. Did you mean :kinds? Known: :mode, :kinds, :tagged, :concurrency, :context, :doc"},
+         "unknown option :kind of hookpoint :a. Did you mean :kinds? Known: :mode, :kinds, :tagged, :concurrency, :fail, :required, :context, :doc"},
         {"mode", "hookpoint :a, mode: :frist",
          "unknown mode :frist of the hook point :a. Did you mean :first? Known: :chain, :first, :collect, :notify"},
         {"kinds of a chain", "hookpoint :a, kinds: [:listen]",

@@ -7,7 +7,7 @@ defmodule Pipeline.Hook.TraceTest do
   alias Pipeline.Hook.Trace.{Call, Run}
 
   defmodule Points do
-    use Pipeline.Hook.Spec
+    use Pipeline.Hook.Spec, open: true
 
     hookpoint :route, mode: :first
     hookpoint :tell, mode: :notify

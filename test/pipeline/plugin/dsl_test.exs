@@ -190,6 +190,13 @@ defmodule Pipeline.Plugin.DSLTest do
      "the native hook on :step takes no function: leave out its do block"},
     {"arity without a spec", "use Pipeline.Plugin\nhook :before, :step do\ndef step(c), do: c\nend", 3,
      "the :before hook on :step is step/2, called as (context, next) or (context, next, plugin), but the module defines step/1"},
+    {"block that defines another function",
+     "use Pipeline.Plugin\nhook :before, :admit do\ndef admitt(c, n), do: n.(c)\nend", 3,
+     "the block of the :before hook on :admit defines no admit/2. Did you mean :admitt? Define it there, or name the " <>
+       "function that the hook is: fun: :name"},
+    {"block that defines nothing", "use Pipeline.Plugin\nhook :listen, :step, priority: 60 do\nend", 3,
+     "the block of the :listen hook on :step defines no step/1. Define it there, or name the function that the hook " <>
+       "is: fun: :name"},
     {"arity of a listener", "use Pipeline.Plugin\nhook :listen, :step\ndef step(c, n, _), do: n.(c)", 3,
      "the :listen hook on :step is step/1, called as (context) or (context, plugin), but the module defines step/3"},
     {"private function",
@@ -247,15 +254,20 @@ defmodule Pipeline.Plugin.DSLTest do
     end
 
     @tag hooks: Points
-    test "the host's spec binds a plugin that names none, where it declares the point", %{instance: instance} do
+    test "the host's spec binds a plugin that names none", %{instance: instance} do
       module = plugin([id: :x], do: hook(:around, :validate_node))
 
       assert {:error, %Error{step: :hooks, reason: {:invalid_hook, sentence}}} =
                Manager.load_plugin(module, %{}, instance: instance)
 
       assert sentence =~ "takes no :around hooks"
-      free = plugin([id: :y], do: hook(:around, :undeclared))
-      assert {:ok, :y} = Manager.load_plugin(free, %{}, instance: instance)
+      mistyped = plugin([id: :y], do: hook(:before, :validate_nod))
+
+      assert {:error, %Error{step: :hooks, reason: {:invalid_hook, sentence}}} =
+               Manager.load_plugin(mistyped, %{}, instance: instance)
+
+      assert sentence =~ "unknown hook point :validate_nod"
+      assert sentence =~ "Did you mean :validate_node?"
     end
 
     for {name, hook, config, part} <- [

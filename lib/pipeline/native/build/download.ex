@@ -106,10 +106,13 @@ defmodule Pipeline.Native.Build.Download do
 
     {:ok, [ssl: check]}
   rescue
-    ErlangError -> {:error, "the certificates of the operating system are missing: install ca-certificates"}
+    # Where there are none, OTP 27 fails in its own way.
+    _ in [ErlangError, FunctionClauseError] ->
+      {:error, "the certificates of the operating system are missing: install ca-certificates"}
   end
 
-  defp tls(_url), do: {:ok, []}
+  # Without the option, OTP 27 reads the certificates all the same.
+  defp tls(_url), do: {:ok, [ssl: []]}
 
   # A profile of its own, since a proxy is a setting of the profile.
   defp profile(url) do

@@ -88,7 +88,8 @@ defmodule Pipeline.Plugin.Discovery.Stripped do
 
   defp stripped?(<<name::binary-size(4), size::32, rest::binary>>, left, plugin?)
        when left > 0 and size <= byte_size(rest) do
-    <<chunk::binary-size(size), rest::binary>> = rest
+    chunk = binary_part(rest, 0, size)
+    rest = binary_part(rest, size, byte_size(rest) - size)
     plugin? = plugin? or (name == "AtU8" and :binary.match(chunk, "__plugin__") != :nomatch)
     # Chunks begin at multiples of four.
     padding = rem(4 - rem(size, 4), 4)

@@ -24,7 +24,10 @@ defmodule Pipeline.Plugin.Manager.Boot do
 
       for error <- Enum.reverse(wrong) do
         Log.failed(error, context.instance)
-        Operation.step(context, &{BootPending.missing(context.instance, error.module, error), &1})
+
+        Operation.step(context, fn state ->
+          {BootPending.missing(context.instance, error.module, error), State.refused(state, error.module)}
+        end)
       end
 
       {:ok, [loading(Enum.reverse(good))]}

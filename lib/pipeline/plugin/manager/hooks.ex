@@ -286,10 +286,10 @@ defmodule Pipeline.Plugin.Manager.Hooks do
     end)
   end
 
-  # The plugin's own spec binds it in everything; the host's where it declares the point.
+  # The plugin's own spec binds it in everything; the host's too, unless it is open, where it declares the point.
   defp check_spec(registrations, own, host) do
     Enum.find_value(registrations, :ok, fn %Registration{point: point, kind: kind} ->
-      specs = own ++ if(host && Spec.mode(host, point), do: [host], else: [])
+      specs = own ++ if(host && (Spec.mode(host, point) || not Spec.open?(host)), do: [host], else: [])
       Enum.find_value(specs, &sentence(Spec.check(&1, point, kind)))
     end)
   end

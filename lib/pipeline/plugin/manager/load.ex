@@ -117,7 +117,9 @@ defmodule Pipeline.Plugin.Manager.Load do
         state = Enum.reduce(ids, state, &State.watch(&2, &1))
         at = Lifecycle.now()
         state = State.update(state, ids, &Lifecycle.enter!(&1, :started, :load, at))
-        BootPending.loaded(instance, for(%{module: module} <- infos, do: module))
+        modules = for %{module: module} <- infos, do: module
+        BootPending.loaded(instance, modules)
+        state = known(state, modules)
 
         if Events.heard?(:plugin_loaded, instance) do
           for id <- ids, do: Events.emit(:plugin_loaded, %{id: id}, instance: instance)
@@ -128,6 +130,13 @@ defmodule Pipeline.Plugin.Manager.Load do
       {:error, error} ->
         {{:error, error}, state}
     end
+  end
+
+  # The hooks of these are known now.
+  defp known(%State{down: down} = state, modules) do
+    if Enum.any?(modules, &MapSet.member?(down, &1)),
+      do: State.put_up(state, fn _id, why -> why.kind == nil and why.module in modules end),
+      else: state
   end
 
   defp loaded(%{version: version}), do: "#{version} is loaded"

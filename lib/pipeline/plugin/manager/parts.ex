@@ -7,7 +7,7 @@ defmodule Pipeline.Plugin.Manager.Parts do
   alias Pipeline.Instance
   alias Pipeline.Instance.Names
   alias Pipeline.Plugin.{Distribution, Packages, Registry, Resources, Terminator}
-  alias Pipeline.Plugin.Manager.{BootPending, Server}
+  alias Pipeline.Plugin.Manager.{BootPending, Guards, Server}
   alias Pipeline.Plugin.Resources.Limits
 
   @doc "The parts for the options of `Pipeline.Plugin.Manager.start_link/1`, which are validated."
@@ -15,6 +15,7 @@ defmodule Pipeline.Plugin.Manager.Parts do
   def of(opts) do
     name = opts[:name]
     {first, last} = Distribution.children(name, opts[:cluster])
+    configured = for {module, _config} <- opts[:plugins] || [], do: module
 
     %{
       first: first,
@@ -25,9 +26,9 @@ defmodule Pipeline.Plugin.Manager.Parts do
         {Budget, opts[:hook_budget]},
         {Selection, nil},
         {Sampling, opts[:telemetry]},
-        {ChainStore, opts[:hooks]},
+        {ChainStore, {opts[:hooks], Guards.at_start(configured, opts[:hooks])}},
         {Limits, opts[:limits] || %{}},
-        {BootPending, for({module, _config} <- opts[:plugins] || [], do: module)},
+        {BootPending, configured},
         {Record, opts[:record] || 0}
       ],
       children:

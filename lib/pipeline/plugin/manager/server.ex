@@ -14,8 +14,10 @@ defmodule Pipeline.Plugin.Manager.Server do
 
   alias Pipeline.Plugin.Manager.{
     Boot,
+    BootPending,
     Configure,
     Failure,
+    Guards,
     Hold,
     Hooks,
     Load,
@@ -58,7 +60,8 @@ defmodule Pipeline.Plugin.Manager.Server do
           spec: opts[:hooks],
           store: store,
           operations: %Operations{next: &Hold.release/1},
-          restart: Restart.merge(Restart.default(), opts[:restart] || %{})
+          restart: Restart.merge(Restart.default(), opts[:restart] || %{}),
+          down: Guards.standing(opts[:name])
         }
 
         {:ok, state, {:continue, {:begin, opts[:plugins] || []}}}
@@ -79,6 +82,7 @@ defmodule Pipeline.Plugin.Manager.Server do
   @impl GenServer
   def handle_continue({:begin, plugins}, state) do
     {state, operations} = Recovery.run(state)
+    state = forget_guards(state)
     state = state.instance |> ChainStore.traces() |> Enum.reduce(state, &watch/2)
     configured? = PublishedState.configured?(state.instance)
     state = if configured?, do: State.publish(state, Hooks.refresh(state)), else: state
@@ -177,6 +181,15 @@ defmodule Pipeline.Plugin.Manager.Server do
   @spec format_status(map) :: map
   def format_status(%{state: %State{} = state} = status), do: %{status | state: State.shown(state)}
   def format_status(status), do: status
+
+  # Of plugins that were unloaded when the manager before this one ended.
+  defp forget_guards(state) do
+    pending = BootPending.list(state.instance)
+
+    State.put_up(state, fn id, why ->
+      not is_map_key(state.plugins, id) and not is_map_key(pending, why.module)
+    end)
+  end
 
   # A trace is over when its process has ended.
   defp watch(trace, state), do: put_in(state.traces[Process.monitor(trace.pid)], trace)

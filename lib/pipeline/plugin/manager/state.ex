@@ -5,7 +5,7 @@ defmodule Pipeline.Plugin.Manager.State do
   alias Pipeline.Hook.{ChainStore, ChainUpdate}
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Lifecycle, Registry, Restart, Store, Tree}
-  alias Pipeline.Plugin.Manager.Retry
+  alias Pipeline.Plugin.Manager.{Guards, Retry}
 
   # Milliseconds.
   @settle_after 100
@@ -19,6 +19,7 @@ defmodule Pipeline.Plugin.Manager.State do
     plugins: %{},
     trees: %{},
     retries: %{},
+    down: MapSet.new(),
     traces: %{},
     prepared: %{},
     changes: 0,
@@ -36,6 +37,8 @@ defmodule Pipeline.Plugin.Manager.State do
           # The monitor of the tree of each plugin that runs.
           trees: %{Plugin.plugin_id() => reference},
           retries: Retry.t(),
+          # Those that keep closed points closed.
+          down: MapSet.t(Plugin.plugin_id()),
           # By the monitor of the process of each.
           traces: %{reference => Pipeline.Hook.Trace.t()},
           operations: Pipeline.Plugin.Manager.Operations.t() | nil,
@@ -70,19 +73,54 @@ defmodule Pipeline.Plugin.Manager.State do
   @doc "Takes in a plugin as the registry has it. One that has failed is tried again later."
   @spec put(t, Lifecycle.info()) :: t
   def put(%__MODULE__{} = state, %{id: id} = info) do
-    %{
-      state
-      | plugins: Map.put(state.plugins, id, info),
-        retries: Retry.follow(state.retries, info),
-        news?: state.news? or info.state == :started
-    }
+    guard(
+      %{
+        state
+        | plugins: Map.put(state.plugins, id, info),
+          retries: Retry.follow(state.retries, info),
+          news?: state.news? or info.state == :started
+      },
+      info
+    )
+  end
+
+  # Closed points close with the state of a plugin, and open.
+  defp guard(%__MODULE__{down: down} = state, %{id: id} = info) do
+    cond do
+      Guards.down?(info) ->
+        publish_some(%{state | down: MapSet.put(down, id)}, Guards.changes(state.instance, info, state.spec))
+
+      MapSet.member?(down, id) ->
+        publish_some(
+          %{state | down: MapSet.delete(down, id)},
+          Guards.changes(state.instance, info, state.spec)
+        )
+
+      true ->
+        state
+    end
+  end
+
+  defp publish_some(state, changes) when changes == %{}, do: state
+  defp publish_some(state, changes), do: publish(state, changes)
+
+  @doc "Plugins of a module that could not be loaded when the instance started."
+  @spec refused(t, module) :: t
+  def refused(%__MODULE__{} = state, module), do: publish_some(state, Guards.refused(state.instance, module))
+
+  @doc "Has the plugins up again that a function chooses."
+  @spec put_up(t, (Plugin.plugin_id(), map -> boolean)) :: t
+  def put_up(%__MODULE__{} = state, up?) do
+    state = publish_some(state, Guards.up(state.instance, up?))
+    %{state | down: Guards.standing(state.instance)}
   end
 
   @doc "Forgets a plugin, here and in the registry."
   @spec delete(t, Plugin.plugin_id()) :: t
   def delete(%__MODULE__{} = state, id) do
     {:ok, _} = Registry.unregister(Registry.owned(state.instance), id)
-    %{state | plugins: Map.delete(state.plugins, id), retries: Retry.forget(state.retries, id)}
+    state = %{state | plugins: Map.delete(state.plugins, id), retries: Retry.forget(state.retries, id)}
+    if MapSet.member?(state.down, id), do: put_up(state, fn other, _why -> other == id end), else: state
   end
 
   @doc "Plugins enter a state, all in one step for who reads the registry."
@@ -105,6 +143,8 @@ defmodule Pipeline.Plugin.Manager.State do
 
   def note(%__MODULE__{} = state, ids, change) do
     infos = for id <- ids, do: change.(Map.fetch!(state.plugins, id))
+    # Points close before anyone reads why.
+    state = infos |> Enum.filter(&Guards.down?/1) |> Enum.reduce(state, &guard(&2, &1))
     {:ok, _} = Registry.replace_all(Registry.owned(state.instance), infos)
     Enum.reduce(infos, state, &put(&2, &1))
   end

@@ -1,0 +1,113 @@
+defmodule Pipeline.Plugin.Manager.Guards do
+  @moduledoc false
+  # Which plugins are down on which closed points (`fail: :closed` of `Pipeline.Hook.Spec`).
+  #
+  # A plugin is put down before its hooks are taken out, and is up again after they are back: both are changes of a chain
+  # that runs see at once, so none finds the point open in between. An operator's word is no failure: a plugin that is
+  # disabled or unloaded is not down.
+
+  alias Pipeline.Hook.{Chain, ChainStore, Spec}
+  alias Pipeline.Plugin
+  alias Pipeline.Plugin.Lifecycle
+
+  @typedoc "The plugins that are down, by point."
+  @type down :: %{atom => %{Plugin.plugin_id() => Chain.down()}}
+
+  @doc "Of an instance that is about to start: the plugins that it is to load are down until they run."
+  @spec at_start([module], spec :: module | nil) :: down
+  def at_start(modules, spec) do
+    for module <- modules,
+        {id, own, hooks} = read(module),
+        {point, kind} <- hooks_on_closed(hooks, own, spec),
+        reduce: %{} do
+      down ->
+        why = %{kind: kind, state: :loading, module: module}
+        Map.update(down, point, %{id => why}, &Map.put_new(&1, id, why))
+    end
+  end
+
+  # What a plugin says of itself. One that cannot say it may have had hooks anywhere.
+  defp read(module) do
+    with {:module, ^module} <- Code.ensure_loaded(module), %{id: id} = manifest <- module.__plugin__() do
+      {id, Map.get(manifest, :spec), declared(module)}
+    else
+      _ -> {module, nil, :unknown}
+    end
+  rescue
+    _ -> {module, nil, :unknown}
+  end
+
+  defp declared(module) do
+    if function_exported?(module, :__hooks__, 0),
+      do: for(%{point: point, kind: kind} <- module.__hooks__(), do: {point, kind}),
+      else: []
+  end
+
+  defp hooks_on_closed(:unknown, _own, nil), do: []
+
+  defp hooks_on_closed(:unknown, _own, spec),
+    do: for({point, %{fail: :closed}} <- spec.__hookpoints__(), do: {point, nil})
+
+  defp hooks_on_closed(hooks, own, spec) do
+    for {point, kind} <- hooks, Spec.closed?(spec, point) or Spec.closed?(own, point), do: {point, kind}
+  end
+
+  @doc "The plugins that are down somewhere, as chains have it."
+  @spec standing(instance :: term) :: MapSet.t(Plugin.plugin_id())
+  def standing(instance) do
+    for point <- ChainStore.points(instance),
+        {id, _why} <- ChainStore.chain(instance, point).down,
+        into: MapSet.new(),
+        do: id
+  end
+
+  @doc "Whether a plugin in its state leaves the points closed that it guards."
+  @spec down?(Lifecycle.info()) :: boolean
+  def down?(%{state: state}) when state in [:failed, :held], do: true
+  def down?(%{state: :draining} = info), do: info[:leaves_for] in [:failed, :held]
+  # On its way back.
+  def down?(%{state: :loading, history: [_loading, %{state: from} | _]}), do: from in [:failed, :held]
+  def down?(_info), do: false
+
+  @doc "The chains with a plugin in its state, those only that change."
+  @spec changes(instance :: term, Lifecycle.info(), spec :: module | nil) :: %{atom => Chain.t() | nil}
+  def changes(instance, %{id: id, module: module, state: state} = info, spec) do
+    if down?(info) do
+      for {point, kind} <- hooks_on_closed(declared(module), Map.get(info, :spec), spec),
+          chain = chain(instance, point, Map.get(info, :spec)),
+          why = %{kind: kind, state: state, module: module},
+          Map.get(chain.down, id) != why,
+          into: %{},
+          do: {point, Chain.put_down(chain, id, why)}
+    else
+      up(instance, fn other, _why -> other == id end)
+    end
+  end
+
+  # Only one that no spec of the instance declares has no chain.
+  defp chain(instance, point, own) do
+    ChainStore.chain(instance, point) ||
+      Chain.new(point, instance, Spec.mode(own, point), [], nil, Spec.listening(own, point))
+  end
+
+  @doc "The chains on which the plugins are up again that a function chooses."
+  @spec up(instance :: term, (Plugin.plugin_id(), Chain.down() -> boolean)) :: %{atom => Chain.t() | nil}
+  def up(instance, up?) do
+    for point <- ChainStore.points(instance),
+        chain = ChainStore.chain(instance, point),
+        ids = for({id, why} <- chain.down, up?.(id, why), do: id),
+        ids != [],
+        into: %{},
+        do: {point, ids |> Enum.reduce(chain, &Chain.put_down(&2, &1, nil)) |> Chain.kept()}
+  end
+
+  @doc "The chains on which plugins of a module that could not be loaded are no longer about to be."
+  @spec refused(instance :: term, module) :: %{atom => Chain.t()}
+  def refused(instance, module) do
+    for point <- ChainStore.points(instance),
+        chain = ChainStore.chain(instance, point),
+        {id, %{module: ^module, state: :loading} = why} <- chain.down,
+        into: %{},
+        do: {point, Chain.put_down(chain, id, %{why | state: :failed})}
+  end
+end
