@@ -30,6 +30,8 @@ defmodule Pipeline.Plugin do
     * `:limits` - how much its process may use, see `Pipeline.Plugin.Resources`
     * `:restart` - how often it is restarted, see "Restarts" below
     * `:shutdown` - milliseconds that `c:stop/1` may take before the process is killed, by default 5000
+    * `:on_rpc_error` - what happens when `c:handle_rpc/2` fails: `:reply` (default), the caller gets an error and the
+      plugin goes on with the state from before; `:crash`, its process ends and starts again
 
   ## The manifest
 
@@ -229,6 +231,9 @@ defmodule Pipeline.Plugin do
 
       @doc false
       def __shutdown__, do: unquote(declaration.shutdown)
+
+      @doc false
+      def __on_rpc_error__, do: unquote(declaration.on_rpc_error)
 
       @doc false
       def child_spec(opts) do

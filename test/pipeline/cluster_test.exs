@@ -26,7 +26,8 @@ defmodule Pipeline.ClusterTest do
     end
 
     defmodule #{module} do
-      use Pipeline.Plugin, id: #{inspect(id)}, version: #{inspect(opts[:version] || "1.0.0")}
+      use Pipeline.Plugin, id: #{inspect(id)}, version: #{inspect(opts[:version] || "1.0.0")},
+        on_rpc_error: :crash
       #{if opts[:needs], do: "depends_on #{inspect(opts[:needs])}, version: #{inspect(opts[:as] || ">= 0.0.0")}"}
 
       def init(config) do

@@ -6,8 +6,9 @@ defmodule Pipeline.Plugin.Declaration do
   alias Pipeline.{Native, Options}
   alias Pipeline.Plugin.{Manifest, Restart, Shutdown}
   alias Pipeline.Plugin.Resources.Limits
+  alias Pipeline.Plugin.RPC.OnError
 
-  @options [:id, :version, :name, :description, :author, :hooks, :limits, :restart, :shutdown]
+  @options [:id, :version, :name, :description, :author, :hooks, :limits, :restart, :shutdown, :on_rpc_error]
 
   @spec options!(Macro.Env.t(), term) :: keyword
   def options!(env, opts) do
@@ -31,7 +32,9 @@ defmodule Pipeline.Plugin.Declaration do
     limits = checked!(env, Limits.check(Keyword.get(opts, :limits, [])))
     restart = checked!(env, Restart.check(Keyword.get(opts, :restart, [])))
     shutdown = checked!(env, Shutdown.check(opts[:shutdown]))
-    Keyword.merge(opts, id: id, version: version, limits: limits, restart: restart, shutdown: shutdown)
+    on_rpc_error = checked!(env, OnError.check(opts[:on_rpc_error]))
+    checked = [limits: limits, restart: restart, shutdown: shutdown, on_rpc_error: on_rpc_error]
+    Keyword.merge(opts, [id: id, version: version] ++ checked)
   end
 
   defp checked!(_env, {:ok, value}), do: value
@@ -121,13 +124,14 @@ defmodule Pipeline.Plugin.Declaration do
     end
   end
 
-  @doc "The manifest, hooks, limits, restarts and shutdown as data, and the names of hook functions that get the default body."
+  @doc "The manifest, hooks, and what else is declared, as data, and the names of hook functions that get the default body."
   @spec close!(Macro.Env.t()) :: %{
           manifest: map,
           hooks: [map],
           limits: map,
           restart: Restart.given(),
           shutdown: pos_integer,
+          on_rpc_error: OnError.choice(),
           defaults: [atom]
         }
   def close!(env) do
@@ -157,6 +161,7 @@ defmodule Pipeline.Plugin.Declaration do
       limits: options[:limits],
       restart: options[:restart],
       shutdown: options[:shutdown],
+      on_rpc_error: options[:on_rpc_error],
       defaults: Enum.uniq(defaults)
     }
   end

@@ -80,6 +80,7 @@ defmodule Pipeline.Plugin.Resources do
     * `:message_queue` - the number of waiting messages
     * `:uptime` - milliseconds since the start of its process, `nil` if unknown
     * `:restarts` - of its process since the plugin was loaded, `nil` if unknown
+    * `:rpc_errors` - requests on which its `handle_rpc/2` failed, since the start of its process
     * `:limits` - as `plugin_info/2` shows them
     * `:exceeded` - the limits that it exceeds now
     * `:hooks` - its hooks with their statistics; only from `monitor_plugin/2`
@@ -94,6 +95,7 @@ defmodule Pipeline.Plugin.Resources do
           required(:message_queue) => non_neg_integer,
           required(:uptime) => non_neg_integer | nil,
           required(:restarts) => non_neg_integer | nil,
+          required(:rpc_errors) => non_neg_integer | nil,
           required(:limits) => Limits.t(),
           required(:exceeded) => [Limits.kind()],
           optional(:hooks) => [map]

@@ -32,6 +32,8 @@ defmodule Pipeline.Plugin.RPC do
           | {:restarting, Pipeline.Plugin.plugin_id()}
           | {:no_rpc, Pipeline.Plugin.plugin_id()}
           | {:timeout, Pipeline.Plugin.plugin_id()}
+          | {:unknown_request, Pipeline.Plugin.plugin_id()}
+          | {:rpc_failed, Pipeline.Plugin.plugin_id(), term}
           | {:crashed, Pipeline.Plugin.plugin_id(), term}
           | {:calling_self, Pipeline.Plugin.plugin_id()}
           | {:cycle, [Pipeline.Plugin.plugin_id()]}
@@ -54,6 +56,10 @@ defmodule Pipeline.Plugin.RPC do
     * `{:restarting, id}` - it crashed and was not back in time; it did not get the request
     * `{:no_rpc, id}` - it does not implement `c:Pipeline.Plugin.handle_rpc/2`
     * `{:timeout, id}` - it did not answer in time; it may still execute the request
+    * `{:unknown_request, id}` - its `c:Pipeline.Plugin.handle_rpc/2` has no clause for the request
+    * `{:rpc_failed, id, reason}` - its `c:Pipeline.Plugin.handle_rpc/2` raised, exited, threw or returned what it may not.
+      It goes on with the state from before, unless it says `on_rpc_error: :crash`. Such failures are counted
+      (`:rpc_errors` of `Pipeline.Plugin.Resources.monitor_plugin/2`) and logged, at most once a minute
     * `{:crashed, id, reason}` - it ended before it answered; it may have executed the request
     * `{:calling_self, id}` - it is the caller
     * `{:cycle, ids}` - it waits, itself or by others, for the answer of the caller: `[:a, :b, :a]`. It did

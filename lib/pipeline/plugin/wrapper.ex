@@ -20,7 +20,7 @@ defmodule Pipeline.Plugin.Wrapper do
   alias Pipeline.Plugin.{Error, Log, Registry, StartPhase, Termination, Tree}
   alias Pipeline.Instance.{Caller, Names}
   alias Pipeline.Plugin.Resources.{Limits, Monitor}
-  alias Pipeline.Plugin.RPC.Waiting
+  alias Pipeline.Plugin.RPC.{OnError, Waiting}
 
   # There once init/1 is through.
   @running_key :"$pipeline_plugin_running"
@@ -216,19 +216,10 @@ defmodule Pipeline.Plugin.Wrapper do
 
   @impl GenServer
   def handle_call({:plugin_rpc, request}, _from, data) do
-    if exports?(data, :handle_rpc, 2) do
-      case data.module.handle_rpc(request, data.state) do
-        {:reply, reply, state} ->
-          {:reply, bounded({:ok, reply}, data), %{data | state: state}}
-
-        {:error, reason, state} ->
-          {:reply, bounded({:error, conceal(reason, data)}, data), %{data | state: state}}
-
-        other ->
-          {:stop, {:bad_return, {data.module, :handle_rpc, 2}, other}, data}
-      end
-    else
-      {:reply, {:error, {:no_rpc, data.id}}, data}
+    cond do
+      not exports?(data, :handle_rpc, 2) -> {:reply, {:error, {:no_rpc, data.id}}, data}
+      OnError.declared(data.module) == :crash -> answered(data.module.handle_rpc(request, data.state), data)
+      true -> request |> handle_rpc(data) |> answered(data)
     end
   end
 
@@ -300,6 +291,29 @@ defmodule Pipeline.Plugin.Wrapper do
   def handle_info({:EXIT, _from, :normal}, data), do: {:noreply, data}
   def handle_info({:EXIT, _from, reason}, data), do: {:stop, reason, data}
   def handle_info(message, data), do: handle_message(message, data)
+
+  # A request that the plugin fails on is its caller's error, and nobody else's.
+  defp handle_rpc(request, data) do
+    case data.module.handle_rpc(request, data.state) do
+      {answer, _value, _state} = answered when answer in [:reply, :error] -> answered
+      other -> rpc_failed({:rpc_failed, data.id, {:bad_return, {data.module, :handle_rpc, 2}, other}}, data)
+    end
+  catch
+    kind, reason -> data.module |> OnError.reason(data.id, kind, reason, __STACKTRACE__) |> rpc_failed(data)
+  end
+
+  defp rpc_failed(reason, data) do
+    OnError.note(data.id, data.instance, reason)
+    {:error, reason, data.state}
+  end
+
+  defp answered({:reply, reply, state}, data),
+    do: {:reply, bounded({:ok, reply}, data), %{data | state: state}}
+
+  defp answered({:error, reason, state}, data),
+    do: {:reply, bounded({:error, conceal(reason, data)}, data), %{data | state: state}}
+
+  defp answered(other, data), do: {:stop, {:bad_return, {data.module, :handle_rpc, 2}, other}, data}
 
   # Whatever ends this process is its exit reason, which is logged and sent to others.
   defoverridable handle_continue: 2, handle_call: 3, handle_cast: 2, handle_info: 2

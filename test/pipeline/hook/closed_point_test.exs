@@ -33,7 +33,7 @@ defmodule Pipeline.Hook.ClosedPointTest do
   end
 
   defp guard do
-    plugin id: :guard, hooks: Hooks do
+    plugin id: :guard, hooks: Hooks, on_rpc_error: :crash do
       hook :before, :authorize do
         def authorize(_context, _next), do: throw({:hook_error, :denied})
       end
@@ -260,7 +260,7 @@ defmodule Pipeline.Hook.ClosedPointTest do
     instance = start!(context, [])
 
     guard =
-      plugin id: :guard, hooks: OwnHooks do
+      plugin id: :guard, hooks: OwnHooks, on_rpc_error: :crash do
         hook :before, :admit do
           def admit(_context, _next), do: throw({:hook_error, :denied})
         end

@@ -121,7 +121,7 @@ defmodule Pipeline.Plugin.DSLTest do
   @mistakes [
     {"unknown option of use", "use Pipeline.Plugin, id: :x, versoin: \"1.0.0\"", 2,
      "unknown option :versoin of use Pipeline.Plugin. Did you mean :version? " <>
-       "Known: :id, :version, :name, :description, :author, :hooks, :limits, :restart, :shutdown"},
+       "Known: :id, :version, :name, :description, :author, :hooks, :limits, :restart, :shutdown, :on_rpc_error"},
     {"bad id", "use Pipeline.Plugin, id: 5", 2, "the id of a plugin is an atom or a string, got: 5"},
     {"nil as id", "use Pipeline.Plugin, id: nil", 2, "the id of a plugin is an atom or a string, got: nil"},
     {"empty id", "use Pipeline.Plugin, id: \"\"", 2, "the id of a plugin is an atom or a string, got: \"\""},

@@ -18,9 +18,14 @@ defmodule Pipeline.Plugin.RPCTest do
 
     def handle_rpc({:add, other}, state), do: {:error, {:not_a_number, other}, state}
     def handle_rpc(:crash, _state), do: raise("no luck")
+    def handle_rpc({:exit, reason}, _state), do: exit(reason)
+    def handle_rpc({:throw, thrown}, _state), do: throw(thrown)
+    def handle_rpc({:inner, n}, _state), do: only_atoms(n)
     def handle_rpc(:hang, state), do: receive(do: (:go_on -> {:reply, :late, state}))
     def handle_rpc(:wrong, _state), do: :wrong
     def handle_rpc({:ask, id}, state), do: {:reply, Pipeline.Plugin.RPC.call(id, :count), state}
+
+    defp only_atoms(name) when is_atom(name), do: name
 
     @impl Pipeline.Plugin
     def handle_message({:add, n}, state), do: {:ok, %{state | count: state.count + n}}
@@ -43,6 +48,20 @@ defmodule Pipeline.Plugin.RPCTest do
     assert RPC.call(:counter, :count, 5000, opts) == {:ok, 2}
   end
 
+  @tag :capture_log
+  test "ends with a request that it fails on, if it says so", %{opts: opts} do
+    module =
+      plugin id: :strict, on_rpc_error: :crash do
+        @impl Pipeline.Plugin
+        def handle_rpc(:crash, _state), do: raise("no luck")
+      end
+
+    {:ok, :strict} = Manager.load_plugin(module, %{}, opts)
+
+    assert {:error, {:crashed, :strict, {%RuntimeError{message: "no luck"}, _}}} =
+             RPC.call(:strict, :crash, 5000, opts)
+  end
+
   test "casts, and hands other messages on", %{opts: opts} do
     assert RPC.cast(:counter, {:add, 5}, opts) == :ok
     assert RPC.call(:counter, :count, 5000, opts) == {:ok, 5}
@@ -56,10 +75,25 @@ defmodule Pipeline.Plugin.RPCTest do
     assert RPC.call(:nobody, :count, 5000, opts) == {:error, {:not_loaded, :nobody}}
     assert RPC.cast(:nobody, :count, opts) == {:error, {:not_loaded, :nobody}}
 
-    assert {:error, {:crashed, :counter, {%RuntimeError{message: "no luck"}, _}}} =
+    # Requests that it fails on, or does not know, leave it as it was.
+    pid = Manager.plugin_info!(:counter, opts).pid
+
+    assert {:error, {:rpc_failed, :counter, %RuntimeError{message: "no luck"}}} =
              RPC.call(:counter, :crash, 5000, opts)
 
-    assert {:error, {:crashed, :counter, {:bad_return, _, :wrong}}} = RPC.call(:counter, :wrong, 5000, opts)
+    assert {:error, {:rpc_failed, :counter, {:bad_return, _, :wrong}}} =
+             RPC.call(:counter, :wrong, 5000, opts)
+
+    assert RPC.call(:counter, {:exit, :no_luck}, 5000, opts) == {:error, {:rpc_failed, :counter, :no_luck}}
+    assert RPC.call(:counter, {:throw, 1}, 5000, opts) == {:error, {:rpc_failed, :counter, {:nocatch, 1}}}
+
+    for _ <- 1..5,
+        do: assert(RPC.call(:counter, :cuont, 5000, opts) == {:error, {:unknown_request, :counter}})
+
+    assert {:error, {:rpc_failed, :counter, %FunctionClauseError{}}} =
+             RPC.call(:counter, {:inner, 1}, 5000, opts)
+
+    assert {:ok, %{pid: ^pid, rpc_errors: 10}} = Pipeline.Plugin.Resources.monitor_plugin(:counter, opts)
     assert RPC.call(:counter, :hang, 10, opts) == {:error, {:timeout, :counter}}
     assert RPC.call(:counter, :count, 0, opts) == {:error, {:timeout, :counter}}
     assert RPC.call(:counter, :count, -1, opts) == {:error, {:timeout, :counter}}

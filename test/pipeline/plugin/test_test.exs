@@ -124,7 +124,7 @@ defmodule Pipeline.Plugin.TestTest do
 
   test "call_plugin/3 returns failures as values" do
     [instance: instance, manager: _, plugin: plugin] = start_plugin(Greeter)
-    assert {:error, {:crashed, :greeter, :kaput}} = call_plugin(instance, plugin, :crash)
+    assert {:error, {:rpc_failed, :greeter, :kaput}} = call_plugin(instance, plugin, :crash)
   end
 
   test "use refuses options" do

@@ -234,7 +234,7 @@ defmodule Pipeline.Plugin.TreeTest do
     end
 
     defp pooled do
-      plugin id: :pooled do
+      plugin id: :pooled, on_rpc_error: :crash do
         @impl Pipeline.Plugin
         def start(state) do
           children = [{Pipeline.Plugin.TreeTest.Pool, state.name}]

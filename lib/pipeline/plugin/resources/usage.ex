@@ -5,6 +5,7 @@ defmodule Pipeline.Plugin.Resources.Usage do
   alias Pipeline.Hook
   alias Pipeline.Plugin.Resources
   alias Pipeline.Plugin.Resources.Limits
+  alias Pipeline.Plugin.RPC.OnError
 
   @items [:memory, :total_heap_size, :reductions, :message_queue_len]
 
@@ -26,7 +27,7 @@ defmodule Pipeline.Plugin.Resources.Usage do
   def of(%{id: id} = info, pid, known) do
     with %{} = figures <- figures(pid) do
       limits = Map.get(info, :limits, %{})
-      usage = Map.merge(figures, %{id: id, pid: pid, limits: limits})
+      usage = Map.merge(figures, %{id: id, pid: pid, limits: limits, rpc_errors: OnError.count(pid)})
       usage = Map.merge(usage, of_monitor(known, pid))
       Map.put(usage, :exceeded, for({kind, _, _, _} <- Limits.exceeded(limits, usage), do: kind))
     end
