@@ -68,13 +68,13 @@ File.write!("stripped.beam", stripped)
 {:ok, released} = Mix.Release.strip_beam(plugin)
 File.write!("released.beam", released)
 
-# The atom table as OTP 28 writes it: a negative count, lengths as operands.
+# The atom table as OTP 28 and later write it: a negative count, lengths as operands.
 {:ok, Fixture.Plugin, chunks} = :beam_lib.all_chunks(plugin)
 
 chunks =
   for {id, data} <- chunks do
     case {id, data} do
-      {'AtU8', <<count::32, atoms::binary>>} ->
+      {~c"AtU8", <<count::32-signed, atoms::binary>>} when count > 0 ->
         atoms =
           for <<size, atom::binary-size(size) <- atoms>>, into: "" do
             if size < 16,
@@ -93,9 +93,9 @@ chunks =
 File.write!("otp28.beam", otp28)
 
 {:ok, _} =
-  :zip.create('fixture-1.0.ez', [
-    {'fixture-1.0/ebin/Elixir.Fixture.Plugin.beam', plugin},
-    {'fixture-1.0/ebin/Elixir.Fixture.Plain.beam', modules[Fixture.Plain]},
-    {'fixture-1.0/ebin/cut.beam', binary_part(plugin, 0, 100)},
-    {'fixture-1.0/priv/notes.txt', "nothing to see"}
+  :zip.create(~c"fixture-1.0.ez", [
+    {~c"fixture-1.0/ebin/Elixir.Fixture.Plugin.beam", plugin},
+    {~c"fixture-1.0/ebin/Elixir.Fixture.Plain.beam", modules[Fixture.Plain]},
+    {~c"fixture-1.0/ebin/cut.beam", binary_part(plugin, 0, 100)},
+    {~c"fixture-1.0/priv/notes.txt", "nothing to see"}
   ])
