@@ -103,6 +103,16 @@ defmodule Pipeline.Hook.ChainUpdate do
     end)
   end
 
+  @doc "Replaces the hooks of a plugin on one point."
+  @spec replace_on(term, atom, Pipeline.Plugin.plugin_id(), [Registration.t()], map, [module]) ::
+          {:ok, t} | {:error, String.t()}
+  def replace_on(instance, point, plugin, registrations, dependencies, specs) do
+    old = ChainStore.chain(instance, point)
+
+    with {:ok, chain} <- changed(old, point, instance, registrations, [plugin], dependencies, specs),
+         do: {:ok, %{point => chain}}
+  end
+
   @doc "Changes hooks where they are. The chains in which none changes stay."
   @spec map(term, (Registration.t() -> Registration.t())) :: t
   def map(instance, change) do

@@ -25,21 +25,23 @@ defmodule Pipeline.Hook.Definition do
   ]
 
   @type t :: %{
-          kind: Pipeline.Hook.kind(),
-          point: atom,
-          fun: atom,
-          priority: integer,
-          before: [Pipeline.Plugin.plugin_id()],
-          after: [Pipeline.Plugin.plugin_id()],
-          on_error: :halt | :skip | :raise,
-          timeout: pos_integer | nil,
-          max_heap: pos_integer | nil,
-          circuit: Settings.t() | nil,
+          required(:kind) => Pipeline.Hook.kind(),
+          required(:point) => atom,
+          required(:fun) => atom,
+          required(:priority) => integer,
+          required(:before) => [Pipeline.Plugin.plugin_id()],
+          required(:after) => [Pipeline.Plugin.plugin_id()],
+          required(:on_error) => :halt | :skip | :raise,
+          required(:timeout) => pos_integer | nil,
+          required(:max_heap) => pos_integer | nil,
+          required(:circuit) => Settings.t() | nil,
           # An atom names a function of the plugin.
-          when: When.condition() | atom,
-          native: {module, atom} | nil,
-          config: term,
-          cost: :light | :heavy | :blocking | nil
+          required(:when) => When.condition() | atom,
+          required(:native) => {module, atom} | nil,
+          required(:config) => term,
+          required(:cost) => :light | :heavy | :blocking | nil,
+          # The options that an operator has given.
+          optional(:overridden) => [atom]
         }
 
   @spec check(term, term, term) :: {:ok, t} | {:error, String.t()}
@@ -53,6 +55,50 @@ defmodule Pipeline.Hook.Definition do
       {:ok, %{options | circuit: circuit}}
     end
   end
+
+  @overridable [:priority, :on_error, :timeout, :circuit, :enabled]
+
+  @typedoc "What an operator says of a hook: some of these, `:infinity` for no timeout, `false` for no circuit."
+  @type override :: %{
+          optional(:priority) => integer,
+          optional(:on_error) => :halt | :skip | :raise,
+          optional(:timeout) => pos_integer | :infinity,
+          optional(:circuit) => keyword | true | false,
+          optional(:enabled) => boolean
+        }
+
+  @doc "Checks the names of the options with which an operator overrides those of a hook."
+  @spec check_override(term, atom) :: :ok | {:error, String.t()}
+  def check_override(options, point) when is_map(options), do: check_override(Map.to_list(options), point)
+
+  def check_override(options, point),
+    do: Options.check(options, @overridable, "the hooks on #{inspect(point)}")
+
+  @doc "A hook with an operator's options in place of the author's, `nil` for one that is switched off."
+  @spec override(t, override) :: {:ok, t | nil} | {:error, String.t()}
+  def override(definition, override) when override == %{}, do: {:ok, definition}
+
+  def override(definition, override) do
+    timeout = Map.get(override, :timeout, definition.timeout)
+
+    overridden =
+      definition
+      |> Map.merge(Map.take(override, [:priority, :on_error]))
+      |> Map.put(:timeout, if(timeout != :infinity, do: timeout))
+
+    with :ok <- check_values(overridden, []),
+         {:ok, circuit} <- override_circuit(override, definition) do
+      case Map.get(override, :enabled, true) do
+        true -> {:ok, %{overridden | circuit: circuit} |> Map.put(:overridden, Map.keys(override))}
+        false -> {:ok, nil}
+        other -> {:error, "enabled: is true or false, got: #{inspect(other)}"}
+      end
+    end
+  end
+
+  defp override_circuit(%{circuit: false}, _definition), do: {:ok, nil}
+  defp override_circuit(%{circuit: circuit}, _definition), do: Settings.check(circuit)
+  defp override_circuit(_override, %{circuit: circuit}), do: {:ok, circuit}
 
   @doc "The number of arguments of a hook of this kind that takes no handle of its plugin."
   @spec arity(Pipeline.Hook.kind()) :: 1 | 2

@@ -9,7 +9,7 @@ defmodule Pipeline.Hook.Registration do
   alias Pipeline.{Native, Secrets}
 
   @enforce_keys [:plugin, :point, :kind, :priority, :sequence, :before, :after, :on_error, :policies, :call]
-  defstruct [:handle, :instance, :counters, :version, :skip_log, :secrets | @enforce_keys]
+  defstruct [:handle, :instance, :counters, :version, :skip_log, :secrets, overridden: []] ++ @enforce_keys
 
   @typedoc "An Elixir function, or a hook of a native library."
   @type call :: function | Native.Hook.t()
@@ -41,6 +41,8 @@ defmodule Pipeline.Hook.Registration do
           counters: HookCounters.t(),
           # Of the plugin, for log lines.
           version: Pipeline.Plugin.version() | nil,
+          # The options that an operator has given.
+          overridden: [atom],
           # Of a hook with `on_error: :skip`.
           skip_log: SkipLog.t() | nil,
           # Returns the secrets that a plugin of an instance has now.
@@ -61,7 +63,32 @@ defmodule Pipeline.Hook.Registration do
       policies: policies(definition, call),
       call: call,
       handle: handle,
+      overridden: Map.get(definition, :overridden, []),
       skip_log: if(definition.on_error == :skip, do: SkipLog.new())
+    }
+  end
+
+  @doc "The same hook, with its counters, by another definition. A circuit with the same settings goes on."
+  @spec redefine(t, Definition.t()) :: t
+  def redefine(%__MODULE__{} = hook, definition) do
+    circuit =
+      case hook.policies do
+        %{circuit: %{settings: settings} = breaker} when settings == definition.circuit -> breaker
+        _ -> definition.circuit && Breaker.new(definition.circuit, hook.call)
+      end
+
+    policies = Map.drop(hook.policies, [:timeout, :circuit])
+
+    given =
+      Map.reject(%{timeout: definition.timeout, circuit: circuit}, fn {_policy, value} -> value == nil end)
+
+    %{
+      hook
+      | priority: definition.priority,
+        on_error: definition.on_error,
+        policies: Map.merge(policies, given),
+        overridden: Map.get(definition, :overridden, []),
+        skip_log: if(definition.on_error == :skip, do: hook.skip_log || SkipLog.new())
     }
   end
 
@@ -107,6 +134,9 @@ defmodule Pipeline.Hook.Registration do
         %{circuit: breaker} -> Map.put(described, :circuit, breaker.settings)
         %{} -> described
       end
+
+    described =
+      if hook.overridden == [], do: described, else: Map.put(described, :overridden, hook.overridden)
 
     case call do
       %Native.Hook{} -> Map.merge(described, %{native: {call.library, call.name}, cost: call.cost})

@@ -308,6 +308,8 @@ defmodule Pipeline.Plugin.Manager do
     * `:limits` - how much the plugin may use, which wins over what it declares, see `Pipeline.Plugin.Resources`
     * `:restart` - how often it is restarted, which wins over what it declares, see `Pipeline.Plugin`
     * `:as` - the id to load it with, by default its own. So one plugin can be loaded several times
+    * `:hooks` - options of its hooks by point, which win over what it declares: `hooks: %{execute_node: [priority: 90]}`,
+      see `configure_hook/3`
     * `:nodes` - `:all` ships the plugin's code to all nodes of the instance's cluster and loads it everywhere or nowhere;
       nodes that join later load it too. See `Pipeline.Cluster`
     * `:modules` - with `nodes: :all`, further modules to ship
@@ -315,7 +317,7 @@ defmodule Pipeline.Plugin.Manager do
   @spec load_plugin(module | String.t(), Plugin.config(), keyword) ::
           {:ok, Plugin.plugin_id()} | {:error, Error.t()}
   def load_plugin(module, config \\ %{}, opts \\ []) do
-    with {:ok, [id]} <- load([{module, config}], opts, @load_options ++ [:as]), do: {:ok, id}
+    with {:ok, [id]} <- load([{module, config}], opts, @load_options ++ [:as, :hooks]), do: {:ok, id}
   end
 
   @doc "As `load_plugin/3`, but returns the id, and raises the error."
@@ -341,7 +343,11 @@ defmodule Pipeline.Plugin.Manager do
 
   defp load(plugins, opts, known) do
     Options.validate!(opts, known, "loading plugins")
-    if opts[:as] && opts[:nodes], do: raise(ArgumentError, "as: cannot be given with nodes:")
+
+    for option <- [:as, :hooks],
+        opts[option] && opts[:nodes],
+        do: raise(ArgumentError, "#{option}: cannot be given with nodes:")
+
     if packages?(plugins), do: load_packages(plugins, opts), else: load_modules(plugins, opts)
   end
 
@@ -394,7 +400,8 @@ defmodule Pipeline.Plugin.Manager do
     given = %{
       limits: Limits.check!(opts[:limits] || []),
       restart: Restart.check!(opts[:restart] || []),
-      as: opts[:as]
+      as: opts[:as],
+      hooks: opts[:hooks]
     }
 
     for {module, config} <- plugins, do: {module, config, given}
@@ -439,6 +446,37 @@ defmodule Pipeline.Plugin.Manager do
   @doc "As `update_config/3`, but raises the error."
   @spec update_config!(Plugin.plugin_id(), Plugin.config(), keyword) :: :ok
   def update_config!(id, config, opts \\ []), do: id |> update_config(config, opts) |> value!()
+
+  @doc """
+  Changes the hooks that a plugin has on a point: what an operator says wins over what the plugin declares.
+
+      :ok = Pipeline.Plugin.Manager.configure_hook(:limiter, :execute_node, timeout: 100, on_error: :skip)
+
+  The hooks keep their counters. `Pipeline.Hook.chain/2` shows them with `:overridden`, `plugin_info/2` with `:overrides`.
+  It holds for later versions of the plugin too, until the plugin is unloaded. A run that has begun sees no change.
+
+  `{:error, %Pipeline.Plugin.Error{}}` with the reason `{:not_loaded, id}`, or `{:invalid_hook, sentence}`: the plugin has
+  no hook there, or one for which the option makes no sense. Nothing has changed then.
+
+  ## Options
+
+  Of the hooks; `nil` is the plugin's own word again:
+
+    * `:priority`, `:on_error`, `:circuit` - as in `Pipeline.Plugin.DSL`; `circuit: false` is none
+    * `:timeout` - milliseconds, or `:infinity` for none
+    * `:enabled` - `false` takes the hooks out of the chain, on a closed point too
+
+  And `:instance`, by default the application's own.
+  """
+  @spec configure_hook(Plugin.plugin_id(), atom, keyword) :: :ok | {:error, Error.t()}
+  def configure_hook(id, point, opts) when is_atom(point) do
+    {instance, options} = Keyword.split(opts, [:instance])
+    instance |> call({:configure_hook, id, point, options}) |> result(:configure, id)
+  end
+
+  @doc "As `configure_hook/3`, but raises the error."
+  @spec configure_hook!(Plugin.plugin_id(), atom, keyword) :: :ok
+  def configure_hook!(id, point, opts), do: id |> configure_hook(point, opts) |> value!()
 
   @doc """
   Unloads a plugin: its hooks disappear in one step, its process stops, and it is no longer found.

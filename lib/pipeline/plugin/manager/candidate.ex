@@ -2,7 +2,7 @@ defmodule Pipeline.Plugin.Manager.Candidate do
   @moduledoc false
   # A plugin on its way in: the module and its manifest, checked, what it is to be started with, and how far it has come.
 
-  alias Pipeline.Plugin.{Config, Lifecycle, Error, Manifest, Restart}
+  alias Pipeline.Plugin.{Config, Lifecycle, Error, Manifest, Overrides, Restart}
   alias Pipeline.Plugin.Resources.Limits
 
   @enforce_keys [:module, :manifest, :config, :info]
@@ -25,6 +25,8 @@ defmodule Pipeline.Plugin.Manager.Candidate do
   @type given :: %{
           optional(:limits) => Limits.t(),
           optional(:restart) => Restart.given(),
+          # An operator's options of its hooks, by point.
+          optional(:hooks) => map | keyword | nil,
           # The id to load it with.
           optional(:as) => Pipeline.Plugin.plugin_id() | nil
         }
@@ -84,13 +86,15 @@ defmodule Pipeline.Plugin.Manager.Candidate do
          {:ok, own} <- manifest(module),
          manifest = rename(own, given[:as]),
          :ok <- check_manifest(module, manifest),
-         :ok <- check_config(module, manifest, config) do
+         :ok <- check_config(module, manifest, config),
+         {:ok, overrides} <- overrides(module, manifest, given[:hooks]) do
       limits = Map.merge(Limits.declared(module), Map.get(given, :limits, %{}))
       restart = Restart.merge(Restart.declared(module), Map.get(given, :restart, %{}))
       secrets = Config.unchecked(module, config)
       gets = %{module: module, config: config, secrets: secrets}
       info = manifest |> Lifecycle.discovered(:load, at) |> Map.merge(gets)
       info = if given[:as], do: Map.put(info, :alias_of, own.id), else: info
+      info = if overrides == %{}, do: info, else: Map.put(info, :overrides, overrides)
 
       {:ok,
        %__MODULE__{
@@ -137,6 +141,11 @@ defmodule Pipeline.Plugin.Manager.Candidate do
 
   defp check_manifest(module, manifest) do
     with {:error, sentence} <- Manifest.check(manifest), do: error(module, nil, {:invalid_manifest, sentence})
+  end
+
+  defp overrides(module, manifest, given) do
+    with {:error, sentence} <- Overrides.check(module, given),
+         do: error(module, manifest.id, {:invalid_hook, sentence})
   end
 
   defp check_config(_module, _manifest, config) when is_map(config), do: :ok

@@ -7,7 +7,7 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   alias Pipeline.Native
   alias Pipeline.Hook.{ChainStore, ChainUpdate, Definition, Registration, Spec}
   alias Pipeline.Plugin.Config.Reference
-  alias Pipeline.Plugin.{Dependents, Error, Handle, Registry}
+  alias Pipeline.Plugin.{Dependents, Error, Handle, Overrides, Registry}
   alias Pipeline.Secrets
   alias Pipeline.Plugin.Manager.{Candidate, Operation, State}
 
@@ -26,7 +26,7 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   """
   @spec prepare([Candidate.t()], Operation.context()) :: :ok | {:error, Error.t()}
   def prepare(candidates, %{reference: reference, spec: spec} = context) do
-    if Enum.all?(candidates, &(declared_hooks(&1.module) == [])) do
+    if Enum.all?(candidates, &(Overrides.declared(&1.module) == [])) do
       :ok
     else
       with {:ok, hooks} <- registrations_of_all(candidates, spec),
@@ -159,17 +159,55 @@ defmodule Pipeline.Plugin.Manager.Hooks do
     # The chain adds the instance.
     handle = %Handle{id: id, instance: nil, config: config}
 
-    collect(numbered(module, info), fn {options, sequence} ->
-      with {:ok, call} <- call(module, options, config) do
-        handle = if takes_handle?(call, options.kind) or Reference.any?(options.config), do: handle
-        registration = Registration.new(with_condition(options, module), id, sequence, call, handle)
-        {:ok, %{registration | version: manifest.version, secrets: &__MODULE__.secrets/2}}
-      end
-    end)
+    with {:ok, definitions} <- defined(module, info),
+         do: collect(definitions, &registration(&1, module, manifest, config, handle, id))
+  end
+
+  defp registration({options, sequence}, module, manifest, config, handle, id) do
+    with {:ok, call} <- call(module, options, config) do
+      handle = if takes_handle?(call, options.kind) or Reference.any?(options.config), do: handle
+      registration = Registration.new(with_condition(options, module), id, sequence, call, handle)
+      {:ok, %{registration | version: manifest.version, secrets: &__MODULE__.secrets/2}}
+    end
+  end
+
+  # The hooks that a plugin is to have, by what it and an operator say. An override of a point that it has no longer waits
+  # for a version that has it.
+  defp defined(module, info) do
+    overrides = Map.get(info, :overrides, %{})
+
+    with {:ok, defined} <-
+           collect(numbered(module, info), fn {definition, sequence} ->
+             with {:ok, overridden} <-
+                    Definition.override(definition, Map.get(overrides, definition.point, %{})),
+                  do: {:ok, {overridden, sequence}}
+           end),
+         do: {:ok, Enum.filter(defined, &elem(&1, 0))}
+  end
+
+  @doc "The hooks of a plugin that runs, on one point, by what is noted of it; those that stand keep their counters."
+  @spec overridden(map, atom, [Registration.t()]) :: {:ok, [Registration.t()]} | {:error, String.t()}
+  def overridden(%{id: id, module: module, config: config} = info, point, standing) do
+    handle = %Handle{id: id, instance: nil, config: config}
+
+    with {:ok, defined} <- defined(module, info) do
+      collect(for({%{point: ^point}, _} = one <- defined, do: one), fn {definition, sequence} = one ->
+        case Enum.find(standing, &(&1.sequence == sequence)) do
+          nil ->
+            registration(one, module, info, config, handle, id)
+
+          %{call: %Native.Hook{cost: cost}} when cost in [:light, :heavy] and definition.timeout != nil ->
+            {:error, Native.Hook.no_timeout(cost)}
+
+          hook ->
+            {:ok, Registration.redefine(hook, definition)}
+        end
+      end)
+    end
   end
 
   defp numbered(module, %{order: order}),
-    do: module |> declared_hooks() |> Enum.with_index(order * @hooks_of_a_plugin)
+    do: module |> Overrides.declared() |> Enum.with_index(order * @hooks_of_a_plugin)
 
   # The values that a function returns for the elements of a list, or its first error.
   defp collect(list, fun) do
@@ -199,10 +237,6 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   rescue
     # The instance has ended.
     ArgumentError -> nil
-  end
-
-  defp declared_hooks(module) do
-    if function_exported?(module, :__hooks__, 0), do: module.__hooks__(), else: []
   end
 
   defp call(_module, %{native: {_library, name}} = options, config) do

@@ -16,6 +16,7 @@ defmodule Pipeline.Plugin.Manager.Server do
     Boot,
     BootPending,
     Configure,
+    ConfigureHook,
     Failure,
     Guards,
     Hold,
@@ -134,6 +135,9 @@ defmodule Pipeline.Plugin.Manager.Server do
   defp operation({:enable, id}, _caller), do: Start.enable(id)
   defp operation({:restart, id, runs}, caller), do: Failure.restart(id, runs, caller)
   defp operation({:upgrade, id, target, opts}, caller), do: Upgrade.operation(id, target, opts, caller)
+
+  defp operation({:configure_hook, id, point, options}, _caller),
+    do: ConfigureHook.operation(id, point, options)
 
   defp operation({:update_config, id, update}, caller), do: Configure.operation(id, update, caller)
 

@@ -1,0 +1,49 @@
+defmodule Pipeline.Plugin.Manager.ConfigureHook do
+  @moduledoc false
+  # Gives the hooks of a plugin on a point the options that an operator says.
+
+  alias Pipeline.Hook.{ChainStore, ChainUpdate}
+  alias Pipeline.Plugin
+  alias Pipeline.Plugin.{Dependents, Overrides}
+  alias Pipeline.Plugin.Manager.{Hooks, Operation, State}
+
+  @spec operation(Plugin.plugin_id(), atom, keyword) :: Operation.t()
+  def operation(id, point, options) do
+    fn _state ->
+      {{[id, {:point, point}], []}, &configure(&1, id, point, options)}
+    end
+  end
+
+  defp configure(state, id, point, options) do
+    with %{^id => info} <- state.plugins,
+         {:ok, overrides} <- Overrides.merge(info.module, Map.get(info, :overrides, %{}), point, options),
+         info = Map.put(info, :overrides, overrides),
+         {:ok, chains} <- chains(state, info, point) do
+      state = State.note(state, [id], fn _info -> info end)
+      {:done, {:ok, []}, if(chains == %{}, do: state, else: State.publish(state, chains))}
+    else
+      {:error, sentence} -> {:done, {{:error, {:invalid_hook, sentence}}, []}, state}
+      _none -> {:done, {{:error, {:not_loaded, id}}, []}, state}
+    end
+  end
+
+  # One that does not run has no hooks; they come with what is noted.
+  defp chains(state, %{state: :started, id: id} = info, point) do
+    dependencies = state |> State.running() |> Dependents.graph()
+    chain = ChainStore.chain(state.instance, point)
+    standing = if chain, do: Enum.filter(chain.registrations, &(&1.plugin == id)), else: []
+
+    with {:ok, registrations} <- Hooks.overridden(info, point, standing),
+         do:
+           ChainUpdate.replace_on(
+             state.instance,
+             point,
+             id,
+             registrations,
+             dependencies,
+             List.wrap(info[:spec])
+           )
+  end
+
+  defp chains(_state, _info, _point), do: {:ok, %{}}
+end
