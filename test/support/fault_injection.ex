@@ -4,7 +4,7 @@ defmodule Pipeline.FaultInjection do
   that, and compares it with a model whenever it has come to rest. In the end nothing is left of it all.
   """
 
-  alias Pipeline.FaultInjection.{Check, Kill, Model, Operation, Plugins, Users}
+  alias Pipeline.FaultInjection.{Check, Guards, Kill, Model, Operation, Plugins, Users}
   alias Pipeline.{LeakCheck, Measured}
   alias Pipeline.Plugin.{Events, Manager, Registry}
 
@@ -48,7 +48,10 @@ defmodule Pipeline.FaultInjection do
     {:ok, _} = Application.ensure_all_started(:pipeline_plugin)
     # What has failed stays so until it is enabled, as the model has it.
     restart = [backoff: [min: 3_600_000, max: 3_600_000]]
-    {:ok, supervisor} = Manager.start_link(name: @instance, max_restarts: 1_000_000, restart: restart)
+
+    {:ok, supervisor} =
+      Manager.start_link(name: @instance, hooks: Guards.Hooks, max_restarts: 1_000_000, restart: restart)
+
     Process.unlink(supervisor)
     versions = Plugins.compile()
     Measured.load_code()
@@ -93,13 +96,15 @@ defmodule Pipeline.FaultInjection do
   defp run(steps, seed, versions) do
     :rand.seed(:exsss, {seed, 1, 2})
     :ok = Events.subscribe(self(), :plugin_failed, instance: @instance)
-    users = Users.start(@instance)
+    guards = Guards.new()
+    users = Users.start(@instance, guards)
 
     test = %{
       model: %{},
       versions: versions,
       crashes: %{},
       events_killed: System.monotonic_time(:millisecond),
+      guards: guards,
       users: users
     }
 
@@ -109,6 +114,7 @@ defmodule Pipeline.FaultInjection do
         taken = [step | taken]
 
         try do
+          Guards.begin(test.guards, elem(step, 0))
           {take(step, test), taken}
         rescue
           error -> raise explain(error, seed, taken, test.model)
@@ -212,6 +218,7 @@ defmodule Pipeline.FaultInjection do
     Kill.settle(@instance, killed)
     model = Check.choose(models, @instance)
     Check.agree!(model, @instance)
+    Guards.settled(test.guards, model)
     Users.check!(test.users)
     %{test | model: model}
   end

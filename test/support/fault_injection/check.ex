@@ -3,7 +3,7 @@ defmodule Pipeline.FaultInjection.Check do
 
   import ExUnit.Assertions
 
-  alias Pipeline.FaultInjection.{Model, Plugins}
+  alias Pipeline.FaultInjection.{Guards, Model, Plugins}
   alias Pipeline.Hook
   alias Pipeline.Hook.ChainStore
   alias Pipeline.Plugin.{Manager, RPC}
@@ -67,6 +67,14 @@ defmodule Pipeline.FaultInjection.Check do
 
     {:ok, counted} = Hook.run(instance, :other, Map.new(Plugins.ids(), &{&1, 0}), nil)
     assert Enum.sort(for {id, 1} <- counted, do: id) == running
+
+    guarded =
+      case Hook.run(instance, :guarded, [], nil) do
+        {:ok, passed} -> {:ok, Enum.sort(passed)}
+        {:error, %Hook.Error{reason: {:plugin_down, id, state}}} -> {:down, id, state}
+      end
+
+    assert guarded == Guards.answer(model)
 
     capable = Enum.filter(running, &Plugins.capable?/1)
     assert Enum.sort(Manager.get_by_capability(:k, instance: instance)) == capable

@@ -65,6 +65,10 @@ defmodule Pipeline.FaultInjection.Plugins do
           do: next.([{:leave, unquote(id), unquote(version)} | result])
       end
 
+      hook :before, :guarded, fun: unquote(:"guard_#{number}") do
+        def unquote(:"guard_#{number}")(context, next), do: next.([unquote(id) | context])
+      end
+
       hook :before, :other, native: :increment, config: %{field: unquote(id)}
 
       if unquote(parent?(id)) do

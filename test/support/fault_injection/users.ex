@@ -4,16 +4,16 @@ defmodule Pipeline.FaultInjection.Users do
   and call its plugins, each answer of one version.
   """
 
-  alias Pipeline.FaultInjection.Plugins
+  alias Pipeline.FaultInjection.{Guards, Plugins}
   alias Pipeline.Hook
   alias Pipeline.Plugin.RPC
 
   @in_a_row 20
 
   @doc "Starts them. One that sees what must not be ends, with that as the reason."
-  @spec start(atom) :: [{pid, monitor :: reference}]
-  def start(instance) do
-    for fun <- [&run/1, &run/1, &call/1] do
+  @spec start(atom, Guards.t()) :: [{pid, monitor :: reference}]
+  def start(instance, guards) do
+    for fun <- [&run/1, &Guards.run(guards, &1), &call/1] do
       spawn_monitor(fn ->
         repeat(fun, instance, 0)
       end)
