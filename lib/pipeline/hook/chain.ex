@@ -2,6 +2,8 @@ defmodule Pipeline.Hook.Chain do
   @moduledoc false
   # The hooks of one point in the order that the core gave them, and the closures that they are compiled into.
 
+  alias Pipeline.Hook.Policy.Check
+
   alias Pipeline.Hook.{
     Compiler,
     Drain,
@@ -32,6 +34,7 @@ defmodule Pipeline.Hook.Chain do
                 :drain,
                 :sampled,
                 :refusal,
+                :schemas,
                 earlier: [],
                 begun: 0,
                 single: [],
@@ -71,6 +74,8 @@ defmodule Pipeline.Hook.Chain do
           declared?: boolean,
           # Whether runs without hooks are refused.
           required?: boolean,
+          # By which runs and hooks are checked, if they are.
+          schemas: Check.schemas() | nil,
           # While there are some, runs are refused.
           down: %{Pipeline.Plugin.plugin_id() => down},
           # What each run returns, where none may take place.
@@ -92,7 +97,7 @@ defmodule Pipeline.Hook.Chain do
 
     registrations =
       if counters && new?,
-        do: Enum.map(registrations, &join(&1, instance, counters, begun)),
+        do: Enum.map(registrations, &join(&1, instance, counters, begun, old && old.schemas)),
         else: registrations
 
     stages = registrations |> Compiler.stages() |> keep(old)
@@ -118,10 +123,11 @@ defmodule Pipeline.Hook.Chain do
   end
 
   @doc "An empty chain of a point as a spec declares it."
-  @spec declared(atom, term, Spec.hookpoint(), %{Pipeline.Plugin.plugin_id() => down}) :: t
-  def declared(point, instance, %{mode: mode, listening: listening, required: required?}, down \\ %{}) do
+  @spec declared(atom, term, Spec.hookpoint(), check? :: boolean, %{Pipeline.Plugin.plugin_id() => down}) :: t
+  def declared(point, instance, %{mode: mode, listening: listening} = declaration, check?, down) do
     chain = new(point, instance, mode, [], nil, listening)
-    compile(%{chain | declared?: true, required?: required?, down: down})
+    schemas = if check?, do: declaration.schemas
+    compile(%{chain | declared?: true, required?: declaration.required, schemas: schemas, down: down})
   end
 
   @doc "The chain with a plugin that is down, or that is no longer."
@@ -140,20 +146,21 @@ defmodule Pipeline.Hook.Chain do
     trace(%{selected | traces: []}, chain.traces)
   end
 
-  @followed [:drain, :earlier, :begun, :declared?, :required?, :down]
+  @followed [:drain, :earlier, :begun, :declared?, :required?, :schemas, :down]
 
   defp follow(chain, nil), do: chain
   defp follow(chain, old), do: Map.merge(chain, Map.take(old, @followed))
 
-  defp join(%Registration{counters: nil} = hook, instance, counters, begun),
+  defp join(%Registration{counters: nil} = hook, instance, counters, begun, schemas),
     do: %{
       hook
       | instance: instance,
         handle: hook.handle && %{hook.handle | instance: instance},
+        policies: if(schemas, do: Map.put(hook.policies, :check, schemas), else: hook.policies),
         counters: HookCounters.new(counters, begun)
     }
 
-  defp join(hook, _instance, _counters, _begun), do: hook
+  defp join(hook, _instance, _counters, _begun, _schemas), do: hook
 
   # A segment whose hooks are the same stays, with the statistics that its library has of it.
   defp keep(stages, nil), do: stages
@@ -176,11 +183,29 @@ defmodule Pipeline.Hook.Chain do
   defp closures(%{refusal: {:error, _} = refusal, counters: counters}),
     do: {fn _context -> refuse(refusal, counters) end, fn _context, _core -> refuse(refusal, counters) end}
 
+  defp closures(%{schemas: %{context: schema}, point: point} = chain) when schema != nil do
+    {call, around} = closures(%{chain | schemas: nil})
+
+    {&call.(fitting!(&1, schema, point)), &around.(fitting!(&1, schema, point), &2)}
+  end
+
   defp closures(%{mode: :chain, stages: stages}), do: {Compiler.call(stages), Compiler.around(stages)}
 
   defp closures(%{stages: stages} = point) do
     run = Listeners.compile(point, stages)
     {&run.(&1, nil), run}
+  end
+
+  # What is wrong with it is the caller's fault, and no hook's.
+  defp fitting!(context, schema, point) do
+    case Check.problems(context, schema) do
+      [] ->
+        context
+
+      problems ->
+        raise ArgumentError,
+              "the context of this run of #{inspect(point)} does not fit its spec: #{Enum.join(problems, "; ")}"
+    end
   end
 
   defp refusal(%{down: down, point: point}) when down != %{} do
@@ -249,6 +274,10 @@ defmodule Pipeline.Hook.Chain do
         _instrument
       ),
       do: refuse(refusal, counters)
+
+  def run(%__MODULE__{schemas: %{context: schema}} = chain, stages, context, core, instrument)
+      when schema != nil,
+      do: run(%{chain | schemas: nil}, stages, fitting!(context, schema, chain.point), core, instrument)
 
   def run(%__MODULE__{mode: :chain}, stages, context, core, instrument),
     do: Compiler.run(stages, context, core, instrument)

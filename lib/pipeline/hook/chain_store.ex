@@ -29,7 +29,7 @@ defmodule Pipeline.Hook.ChainStore do
 
   @doc "Makes the table of an instance, with the points that the host's spec declares, and who is down there."
   @impl true
-  def open(instance, {spec, down}) do
+  def open(instance, {spec, check?, down}) do
     # A killed instance of the name leaves its own.
     if exists?(instance), do: close(instance)
     declared = if spec, do: spec.__hookpoints__(), else: %{}
@@ -42,7 +42,7 @@ defmodule Pipeline.Hook.ChainStore do
 
     # One by one: nobody runs hooks of an instance that is about to start.
     for {point, declaration} <- declared do
-      chain = Chain.declared(point, instance, declaration, Map.get(down, point, %{}))
+      chain = Chain.declared(point, instance, declaration, check?, Map.get(down, point, %{}))
       replace(instance, point, Published.of(chain, nil))
     end
 

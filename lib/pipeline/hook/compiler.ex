@@ -16,12 +16,12 @@ defmodule Pipeline.Hook.Compiler do
   # `on_error: :skip`, and around everything else.
 
   alias Pipeline.Hook.{Blocking, Failure, NativeAround, NativeFailure, Policy, Registration, Segment}
-  alias Pipeline.Hook.Policy.{Circuit, MaxHeap, Skip, Timeout, When}
+  alias Pipeline.Hook.Policy.{Check, Circuit, MaxHeap, Skip, Timeout, When}
   alias Pipeline.Native
 
   # The policies around the call of a hook, the innermost first. A native hook that waits keeps its own time.
-  @policies [max_heap: MaxHeap, timeout: Timeout, circuit: Circuit]
-  @policies_of_native [circuit: Circuit]
+  @policies [max_heap: MaxHeap, timeout: Timeout, circuit: Circuit, check: Check]
+  @policies_of_native [circuit: Circuit, check: Check]
 
   # Macros, since a function in between would cost a hook a tenth of its time.
   defmacrop called(hook, call) do
@@ -68,14 +68,16 @@ defmodule Pipeline.Hook.Compiler do
     |> Enum.chunk_by(&neighbourhood/1)
     |> Enum.map(fn
       [%Registration{policies: %{when: _}} = hook] -> single_stage(hook)
+      [%Registration{policies: %{check: _}} = hook] -> single_stage(hook)
       [first | _] = neighbours -> if NativeFailure.fusible?(first), do: Segment.new(neighbours), else: first
     end)
   end
 
-  # Of replace hooks only the first runs, and a condition is tested here, so each of these is a stage of its
+  # Of replace hooks only the first runs, and conditions and schemas are tested here, so each of these is a stage of its
   # own.
   defp neighbourhood(%Registration{kind: :replace} = hook), do: hook
   defp neighbourhood(%Registration{policies: %{when: _}} = hook), do: hook
+  defp neighbourhood(%Registration{policies: %{check: _}} = hook), do: hook
 
   defp neighbourhood(%Registration{kind: kind} = hook),
     do: if(NativeFailure.fusible?(hook), do: {kind, hook.call.library}, else: hook)
@@ -158,7 +160,8 @@ defmodule Pipeline.Hook.Compiler do
   end
 
   defp ready({%Segment{hooks: {hook}} = segment, place}, instrument) do
-    fun = segment |> Segment.fun() |> instrument(segment, place, instrument) |> condition(hook) |> skip(hook)
+    fun = segment |> Segment.fun() |> check(hook) |> instrument(segment, place, instrument)
+    fun = fun |> condition(hook) |> skip(hook)
     {blamed(hook), fun}
   end
 
@@ -178,6 +181,9 @@ defmodule Pipeline.Hook.Compiler do
         reduce: fun,
         do: (fun -> policy.wrap(fun, setting, hook))
   end
+
+  defp check(fun, %Registration{policies: %{check: schemas}} = hook), do: Check.wrap(fun, schemas, hook)
+  defp check(fun, _hook), do: fun
 
   defp condition(fun, %Registration{policies: %{when: condition}} = hook), do: When.wrap(fun, condition, hook)
   defp condition(fun, _hook), do: fun

@@ -58,6 +58,12 @@ defmodule Pipeline.Hook.Error do
   defp describe(:too_large),
     do: "it has a timeout: and was to hand over, or to be given, more than 256 MiB; hand it a part"
 
+  defp describe({:invalid_context, sentences}) when is_list(sentences),
+    do: "it hands on a context that does not fit the spec: #{Foreign.line(Enum.join(sentences, "; "))}"
+
+  defp describe({:invalid_result, sentences}) when is_list(sentences),
+    do: "it gives a result that does not fit the spec: #{Foreign.line(Enum.join(sentences, "; "))}"
+
   defp describe(:max_heap), do: "it needed more memory than its max_heap"
 
   # Whoever logs the message has no use for the context in it.

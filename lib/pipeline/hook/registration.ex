@@ -5,7 +5,7 @@ defmodule Pipeline.Hook.Registration do
   alias Pipeline.Hook.{Definition, HookCounters, SkipLog}
   alias Pipeline.Hook.Policy.Circuit.Breaker
   alias Pipeline.Foreign.Stacktrace
-  alias Pipeline.Hook.Policy.When
+  alias Pipeline.Hook.Policy.{Check, When}
   alias Pipeline.{Native, Secrets}
 
   @enforce_keys [:plugin, :point, :kind, :priority, :sequence, :before, :after, :on_error, :policies, :call]
@@ -19,7 +19,9 @@ defmodule Pipeline.Hook.Registration do
           optional(:timeout) => milliseconds :: pos_integer,
           optional(:max_heap) => bytes :: pos_integer,
           optional(:circuit) => Breaker.t(),
-          optional(:when) => When.condition()
+          optional(:when) => When.condition(),
+          # Of a point that has some, where its instance checks.
+          optional(:check) => Check.schemas()
         }
 
   @type t :: %__MODULE__{

@@ -29,10 +29,27 @@ defmodule Pipeline.Hook.Spec do
       `{:plugin_down, id, state}`. Only `disable_plugin` and `unload_plugin` take its hooks away. A plugin of the
       configuration whose code cannot be read closes all closed points, since its hooks are not known
     * `:required` - when `true`, a run without any hook returns `{:error, {:no_hook, point}}`
-    * `:context` - the keys that hooks can expect in the context, for readers
+    * `:context` - the keys that hooks can expect in the context, for readers; or a schema of them, as in
+      `Pipeline.Plugin.ConfigSchema`, or the type of a context that is no map
+    * `:result` - the same of what a run returns
     * `:doc` - the purpose of the point
+
+  ## Schemas
+
+      hookpoint :chat,
+        context: [prompt: [type: :string, required: true], tokens: [type: :pos_integer]],
+        result: [answer: [type: :string, required: true]]
+
+  With them an instance can check what is handed on. A run whose context does not fit raises `ArgumentError`. A hook fails
+  that hands on a context or a result that does not fit, with the reason `{:invalid_context, sentences}` or
+  `{:invalid_result, sentences}`, each with the path of a field. Further fields may be there. Native hooks then run one by
+  one.
+
+  An instance checks with `check: true`. By default it does where the spec was compiled in the Mix environment `:dev` or
+  `:test`. Where it does not, schemas cost nothing.
   """
 
+  alias Pipeline.Hook.Policy.Check
   alias Pipeline.Options
 
   @typedoc "The mode of a hook point, see `Pipeline.Hook`."
@@ -46,6 +63,7 @@ defmodule Pipeline.Hook.Spec do
           fail: :open | :closed,
           required: boolean,
           context: [atom],
+          schemas: Check.schemas() | nil,
           doc: String.t()
         }
 
@@ -65,6 +83,7 @@ defmodule Pipeline.Hook.Spec do
   defmacro __using__(opts) do
     quote do
       @pipeline_open Pipeline.Hook.Spec.__open__(__ENV__, unquote(opts))
+      @pipeline_check Code.ensure_loaded?(Mix) and Mix.env() in [:dev, :test]
       import Pipeline.Hook.Spec, only: [hookpoint: 1, hookpoint: 2]
       Module.register_attribute(__MODULE__, :pipeline_hookpoints, accumulate: true)
       @before_compile Pipeline.Hook.Spec
@@ -86,6 +105,10 @@ defmodule Pipeline.Hook.Spec do
       @doc "The hook points declared here, by name."
       @spec __hookpoints__() :: %{atom => Pipeline.Hook.Spec.hookpoint()}
       def __hookpoints__, do: unquote(points)
+
+      @doc false
+      @spec __check__() :: boolean
+      def __check__, do: @pipeline_check
 
       @doc false
       @spec __open__() :: boolean
@@ -116,14 +139,15 @@ defmodule Pipeline.Hook.Spec do
          :ok <-
            Options.check(
              opts,
-             [:mode, :kinds, :tagged, :concurrency, :fail, :required, :context, :doc],
+             [:mode, :kinds, :tagged, :concurrency, :fail, :required, :context, :result, :doc],
              "hookpoint #{inspect(name)}"
            ),
          {:ok, mode} <- check_mode(name, opts[:mode] || :chain),
          {:ok, kinds} <- check_kinds(name, mode, opts[:kinds] || @kinds[mode]),
          {:ok, listening} <- check_listening(name, mode, Keyword.take(opts, [:tagged, :concurrency])),
          :ok <- check_choice(name, opts, :fail, [:open, :closed]),
-         :ok <- check_choice(name, opts, :required, [true, false]) do
+         :ok <- check_choice(name, opts, :required, [true, false]),
+         {:ok, schemas} <- check_schemas(name, mode, opts) do
       {name,
        %{
          mode: mode,
@@ -131,7 +155,8 @@ defmodule Pipeline.Hook.Spec do
          listening: listening,
          fail: opts[:fail] || :open,
          required: opts[:required] || false,
-         context: opts[:context] || [],
+         context: keys(opts[:context]),
+         schemas: schemas,
          doc: opts[:doc] || ""
        }}
     else
@@ -223,6 +248,36 @@ defmodule Pipeline.Hook.Spec do
         {:ok, Map.merge(@listening, Map.new(opts))}
     end
   end
+
+  defp keys(context) when is_list(context),
+    do: if(Keyword.keyword?(context), do: Keyword.keys(context), else: context)
+
+  defp keys(_type), do: []
+
+  defp check_schemas(name, mode, opts) do
+    with {:ok, context} <- check_schema(name, :context, opts),
+         {:ok, result} <- check_schema(name, :result, opts) do
+      cond do
+        {context, result} == {nil, nil} ->
+          {:ok, nil}
+
+        result != nil and mode != :chain ->
+          {:error, "the hook point #{inspect(name)} runs as #{inspect(mode)}, which takes no :result"}
+
+        true ->
+          {:ok, %{context: context, result: result}}
+      end
+    end
+  end
+
+  defp check_schema(name, key, opts) do
+    with {:error, sentence} <- Check.schema(opts[key]),
+         do: {:error, "#{key}: of the hook point #{inspect(name)} is no schema: #{sentence}"}
+  end
+
+  @doc "Whether an instance with the spec checks by its schemas unless it is told."
+  @spec check?(module | nil) :: boolean
+  def check?(spec), do: spec != nil and spec.__check__()
 
   defp check_choice(name, opts, key, choices) do
     if Keyword.get(opts, key, hd(choices)) in choices,

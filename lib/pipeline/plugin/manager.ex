@@ -104,6 +104,7 @@ defmodule Pipeline.Plugin.Manager do
 
     * `:name` - any term, such as `MyApp.Plugins` or `{:tenant, 7}`; by default the name of the application's own instance
     * `:hooks` - a `Pipeline.Hook.Spec` with the hook points of the host
+    * `:check` - whether contexts and results are checked by the schemas of the spec, see `Pipeline.Hook.Spec`
     * `:plugins` - plugins to load at the start, each a module, a package or `{module or package, config}`, none of them
       twice, or a function that returns them. A package whose code cannot be loaded is logged and left out. A plugin that
       cannot be loaded does not stop the start: it is logged and kept, held if it needs what is not there, and otherwise
@@ -135,6 +136,7 @@ defmodule Pipeline.Plugin.Manager do
     parts = [
       name: name,
       hooks: check_spec!(opts[:hooks]),
+      check: check_boolean!(:check, opts[:check]),
       hook_budget: Pipeline.Hook.Budget.check!(opts[:hook_budget]),
       plugins:
         opts[:plugins]
@@ -163,6 +165,7 @@ defmodule Pipeline.Plugin.Manager do
   @options [
     :name,
     :hooks,
+    :check,
     :plugins,
     :store,
     :packages,
@@ -205,6 +208,11 @@ defmodule Pipeline.Plugin.Manager do
 
   defp check_name!(nil), do: raise(ArgumentError, "the name of an instance is any term but nil")
   defp check_name!(name), do: name
+
+  defp check_boolean!(_option, value) when value in [nil, true, false], do: value
+
+  defp check_boolean!(option, other),
+    do: raise(ArgumentError, "#{option}: is true or false, got: #{inspect(other)}")
 
   defp check_spec!(nil), do: nil
 

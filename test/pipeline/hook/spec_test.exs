@@ -23,7 +23,7 @@ defmodule Pipeline.Hook.SpecTest do
 
     assert Map.new(Points.__hookpoints__(), fn {point, declared} ->
              assert {:open, false} = {declared.fail, declared.required}
-             {point, Map.drop(declared, [:listening, :fail, :required])}
+             {point, Map.drop(declared, [:listening, :fail, :required, :schemas])}
            end) == %{
              plain: %{mode: :chain, kinds: [:before, :after, :around, :replace], context: [], doc: ""},
              narrow: %{mode: :chain, kinds: [:before, :after], context: [:node], doc: "for some"},
@@ -54,7 +54,7 @@ defmodule Pipeline.Hook.SpecTest do
 
   for {name, source, message} <- [
         {"option", "hookpoint :a, kind: [:before]",
-         "unknown option :kind of hookpoint :a. Did you mean :kinds? Known: :mode, :kinds, :tagged, :concurrency, :fail, :required, :context, :doc"},
+         "unknown option :kind of hookpoint :a. Did you mean :kinds? Known: :mode, :kinds, :tagged, :concurrency, :fail, :required, :context, :result, :doc"},
         {"mode", "hookpoint :a, mode: :frist",
          "unknown mode :frist of the hook point :a. Did you mean :first? Known: :chain, :first, :collect, :notify"},
         {"kinds of a chain", "hookpoint :a, kinds: [:listen]",

@@ -3,7 +3,7 @@ defmodule Pipeline.Plugin.Manager.Parts do
   # The parts that an instance with a plugin manager is made of.
 
   alias Pipeline.Events.Record
-  alias Pipeline.Hook.{Budget, ChainStore, Sampling, Selection}
+  alias Pipeline.Hook.{Budget, ChainStore, Sampling, Selection, Spec}
   alias Pipeline.Instance
   alias Pipeline.Instance.Names
   alias Pipeline.Plugin.{Distribution, Packages, Registry, Resources, Terminator}
@@ -26,7 +26,7 @@ defmodule Pipeline.Plugin.Manager.Parts do
         {Budget, opts[:hook_budget]},
         {Selection, nil},
         {Sampling, opts[:telemetry]},
-        {ChainStore, {opts[:hooks], Guards.at_start(configured, opts[:hooks])}},
+        {ChainStore, {opts[:hooks], check?(opts), Guards.at_start(configured, opts[:hooks])}},
         {Limits, opts[:limits] || %{}},
         {BootPending, configured},
         {Record, opts[:record] || 0}
@@ -51,4 +51,6 @@ defmodule Pipeline.Plugin.Manager.Parts do
       max_restarts: opts[:max_restarts]
     }
   end
+
+  defp check?(opts), do: if(opts[:check] == nil, do: Spec.check?(opts[:hooks]), else: opts[:check])
 end
