@@ -109,10 +109,14 @@ defmodule Pipeline.Plugin.Manager do
       twice, or a function that returns them. A package whose code cannot be loaded is logged and left out. A plugin that
       cannot be loaded does not stop the start: it is logged and kept, held if it needs what is not there, and otherwise
       failed and tried again
-    * `:store` - the path of a file that keeps which plugins an operator disabled, so that they stay disabled when the VM
-      starts again; by default this is forgotten with the instance. A crash leaves the old file or the new one, whole. A
-      file that is torn, changed or not a store is logged, renamed to `PATH.corrupt-TIME` and never deleted. The instance
-      does not start if the path cannot be read or written (`Pipeline.Plugin.Store.Error`). Give each instance its own path
+    * `:store` - the path of a file by which the instance comes back as it was when the VM starts again: plugins that were
+      loaded, in the version that they were upgraded to, with the configuration of `update_config/3` and the options of
+      `configure_hook/3`; those of `:plugins` that were unloaded stay away, and those that were disabled stay so. Secrets are
+      not kept, nor are configurations with processes, references or functions: these come from `:plugins`. A configured
+      plugin that nobody has changed follows its configuration. By default all is forgotten with the instance. A crash
+      leaves the old file or the new one, whole. A file that is torn, changed or not a store is logged, renamed to
+      `PATH.corrupt-TIME` and never deleted. The instance does not start if the path cannot be read or written
+      (`Pipeline.Plugin.Store.Error`). Give each instance its own path
     * `:packages` - the folder that packages of plugins are installed in, see `Pipeline.Package`; by default there is none
     * `:events` - `[record: n]` keeps the last `n` events for late subscribers, see `Pipeline.Events`; by default none
     * `:hook_budget` - how many microseconds neighbouring native hooks may keep a normal scheduler before they go on

@@ -28,6 +28,7 @@ defmodule Pipeline.Plugin.Manager.Server do
     Retry,
     Start,
     State,
+    Stored,
     Upgrade
   }
 
@@ -62,7 +63,12 @@ defmodule Pipeline.Plugin.Manager.Server do
           store: store,
           operations: %Operations{next: &Hold.release/1},
           restart: Restart.merge(Restart.default(), opts[:restart] || %{}),
-          down: Guards.standing(opts[:name])
+          down: Guards.standing(opts[:name]),
+          configured:
+            MapSet.new(
+              for {module, _config} <- opts[:plugins] || [], {:ok, id} <- [Stored.id(module)], do: id
+            ),
+          packages: opts[:packages]
         }
 
         {:ok, state, {:continue, {:begin, opts[:plugins] || []}}}
