@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 
 use pipeline_core::events::{Event, Subscription};
@@ -183,11 +183,23 @@ fn an_optional_dependency_that_arrives_later_orders_what_it_links() {
     assert_eq!(run(&host, "run"), "app base core /app /base");
 }
 
+/// The message of an error and of all its sources, as `anyhow` prints them.
+fn whole(error: &dyn std::error::Error) -> String {
+    let messages = std::iter::successors(Some(error), |error| error.source());
+    let messages: Vec<String> = messages.map(ToString::to_string).collect();
+    messages.join(": ")
+}
+
 #[track_caller]
 fn assert_refused(host: &Host<Trails>, plugin: Marker, message: &str) {
     let (before, trail) = (loaded(host), run(host, "run"));
     let log = plugin.log.clone();
-    assert_eq!(host.load(plugin).unwrap_err().to_string(), message);
+    assert_eq!(
+        host.load(plugin)
+            .map_err(|error| whole(&error))
+            .unwrap_err(),
+        message
+    );
     assert_eq!(loaded(host), before);
     assert_eq!(run(host, "run"), trail);
     assert!(
@@ -229,11 +241,16 @@ fn what_cannot_be_loaded_changes_nothing() {
         "b needs the capability http ~> 2.0, but a capability has no version: leave the requirement out, or name a \
          plugin",
     );
-    assert_refused(
-        &host,
-        marker("b").needs(Dependency::plugin("a").requirement("^2.0.0")),
-        "the requirement of b on a cannot be read: \"^2.0.0\" is not a requirement: \"^2\" in \"^2.0.0\" is not a \
-         number: the major number is made of the digits 0 to 9",
+    let unreadable = Dependency::plugin("a").requirement("^2.0.0");
+    let refused = host.load(marker("b").needs(unreadable)).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the requirement of b on a cannot be read"
+    );
+    assert_eq!(
+        std::error::Error::source(&refused).unwrap().to_string(),
+        "\"^2.0.0\" is not a requirement: \"^2\" in \"^2.0.0\" is not a number: the major number is made of the digits 0 \
+         to 9"
     );
     assert_refused(
         &host,
@@ -643,4 +660,143 @@ fn a_run_sees_all_hooks_of_a_plugin_or_none() {
             }
         }
     });
+}
+
+/// A plugin that does something to its host in each step, and when it is dropped.
+struct Meddler {
+    id: &'static str,
+    host: Weak<Host<Trails>>,
+    fails: bool,
+    log: Log,
+}
+
+impl Meddler {
+    fn meddle(&self, step: &str) {
+        let Some(host) = self.host.upgrade() else {
+            return;
+        };
+        let loaded = host.load(marker("other")).map(|id| id.to_string());
+        let unloaded = host.unload(&PluginId::from("other"));
+        let said = |result: Result<String, HostError>| match result {
+            Ok(_) => "worked".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let unloaded = said(unloaded.map(|()| String::new()));
+        let line = format!("{step}: {}, {unloaded}", said(loaded));
+        self.log.lock().unwrap().push(line);
+    }
+}
+
+impl Plugin<Trails> for Meddler {
+    fn manifest(&self) -> Manifest {
+        Manifest::new(self.id, Version::new(1, 0, 0))
+    }
+
+    fn build(&self, _: &mut Registrar<Trails>) -> Result<(), PluginError> {
+        Ok(())
+    }
+
+    fn start(&self) -> Result<(), PluginError> {
+        self.meddle("start");
+        if self.fails {
+            Err("no luck".into())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn stop(&self) {
+        self.meddle("stop");
+    }
+}
+
+impl Drop for Meddler {
+    fn drop(&mut self) {
+        self.meddle("drop");
+    }
+}
+
+const BUSY: &str = "the host is in the middle of a load or unload on this thread; a plugin cannot load or unload from \
+                    its own steps, do it when they have returned";
+
+#[test]
+fn a_load_within_a_step_of_a_plugin_is_refused() {
+    let host = Arc::new(Host::new());
+    let log = Log::default();
+    let meddler = Meddler {
+        id: "meddler",
+        host: Arc::downgrade(&host),
+        fails: false,
+        log: log.clone(),
+    };
+    let id = host.load(meddler).unwrap();
+    host.unload(&id).unwrap();
+    let log = log.lock().unwrap();
+    assert_eq!(log[0], format!("start: {BUSY}, {BUSY}"));
+    assert_eq!(log[1], format!("stop: {BUSY}, {BUSY}"));
+    assert!(host.manifests().list().next().is_none());
+}
+
+#[test]
+fn the_drop_of_a_refused_plugin_may_load() {
+    let host = Arc::new(Host::new());
+    let log = Log::default();
+    let meddler = Meddler {
+        id: "meddler",
+        host: Arc::downgrade(&host),
+        fails: true,
+        log: log.clone(),
+    };
+    host.load(meddler).unwrap_err();
+    assert_eq!(
+        *log.lock().unwrap(),
+        [
+            format!("start: {BUSY}, {BUSY}"),
+            "drop: worked, worked".to_owned()
+        ]
+    );
+}
+
+#[test]
+fn a_shut_down_within_a_step_of_a_plugin_is_refused() {
+    struct Ender(Weak<Host<Trails>>, Log);
+    impl Plugin<Trails> for Ender {
+        fn manifest(&self) -> Manifest {
+            Manifest::new("ender", Version::new(1, 0, 0))
+        }
+        fn build(&self, _: &mut Registrar<Trails>) -> Result<(), PluginError> {
+            let failures = self.0.upgrade().unwrap().shut_down();
+            let said = failures.iter().map(HostError::to_string);
+            self.1.lock().unwrap().extend(said);
+            Ok(())
+        }
+    }
+    let host = Arc::new(Host::new());
+    let log = Log::default();
+    host.load(Ender(Arc::downgrade(&host), log.clone()))
+        .unwrap();
+    assert_eq!(*log.lock().unwrap(), [BUSY]);
+    assert_eq!(host.manifests().list().count(), 1);
+}
+
+#[test]
+fn a_dropped_host_stops_its_plugins_in_order() {
+    let log = Log::default();
+    let mut base = marker("base");
+    base.log = log.clone();
+    let mut top = marker("top").needs(Dependency::plugin("base"));
+    top.log = log.clone();
+    let host = Host::new();
+    host.load_all(vec![Box::new(top), Box::new(base)]).unwrap();
+    log.lock().unwrap().clear();
+    drop(host);
+    assert_eq!(*log.lock().unwrap(), ["stop top", "stop base"]);
+}
+
+#[test]
+fn a_boxed_plugin_can_be_loaded() {
+    let host = Host::new();
+    let boxed: Box<dyn Plugin<Trails>> = Box::new(marker("boxed"));
+    host.load(boxed).unwrap();
+    assert_eq!(host.manifests().list().count(), 1);
 }

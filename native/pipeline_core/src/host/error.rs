@@ -33,6 +33,9 @@ impl fmt::Display for Stage {
 
 /// Why a host refused to load or unload. Nothing changed, unless the case says otherwise.
 ///
+/// A message does not repeat its [`source`](std::error::Error::source): print the whole chain, as `anyhow` does, to
+/// see why a plugin failed.
+///
 /// Written with serde, an error of a plugin's own is what it says, and comes back as an error that says it.
 #[derive(Debug, Error, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -44,6 +47,12 @@ pub enum HostError {
         /// The message of the panic.
         message: String,
     },
+    /// A plugin loads or unloads in one of its own steps, on the thread that called the step.
+    #[error(
+        "the host is in the middle of a load or unload on this thread; a plugin cannot load or unload from its own \
+         steps, do it when they have returned"
+    )]
+    Busy,
     /// No plugin of this id is loaded.
     #[error("{0} is not loaded; list the registry to see what is")]
     NotLoaded(PluginId),
@@ -51,7 +60,7 @@ pub enum HostError {
     #[error(transparent)]
     Resolve(#[from] ResolveError<PluginId>),
     /// A requirement makes no sense.
-    #[error("the requirement of {plugin} on {needs} cannot be read: {source}")]
+    #[error("the requirement of {plugin} on {needs} cannot be read")]
     InvalidRequirement {
         /// The plugin with that manifest.
         plugin: PluginId,
@@ -74,7 +83,7 @@ pub enum HostError {
         requirement: String,
     },
     /// The plugin failed.
-    #[error("{plugin} failed to {stage}: {source}")]
+    #[error("{plugin} failed to {stage}")]
     Failed {
         /// The plugin.
         plugin: PluginId,

@@ -1,8 +1,9 @@
+use std::cell::{RefCell, RefMut};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{ReentrantMutex, ReentrantMutexGuard};
 
 use super::attached::AllChains;
 use super::report::Report;
@@ -18,9 +19,13 @@ use crate::registry::Snapshot;
 ///
 /// Loading and unloading take turns; runs and look-ups never wait for them. What a load or unload changes, in
 /// the registry and on all points, is seen in one step.
+///
+/// A host that is dropped unloads everything, as [`Host::shut_down`] does.
 pub struct Host<F: ContextFamily> {
     pub(super) view: Published<View<F>>,
-    state: Mutex<HostState<F>>,
+    /// Reentrant, so that a plugin that loads or unloads in one of its own steps is refused and does not wait
+    /// for itself: the cell is borrowed then.
+    state: ReentrantMutex<RefCell<HostState<F>>>,
     events: EventBus<HostEvent>,
 }
 
@@ -38,7 +43,7 @@ impl<F: ContextFamily> Host<F> {
                 manifests: Snapshot::default(),
                 chains: AllChains::default(),
             }),
-            state: Mutex::default(),
+            state: ReentrantMutex::default(),
             events: EventBus::new(),
         }
     }
@@ -65,17 +70,21 @@ impl<F: ContextFamily> Host<F> {
     ///
     /// [`HostError`], of the first plugin that cannot be loaded or of the order of all; nothing changed then.
     pub fn load_all(&self, plugins: Vec<Box<dyn Plugin<F>>>) -> Result<Vec<PluginId>, HostError> {
-        let mut state = self.state.lock();
-        self.tell(self.load_into(&mut state, plugins))
+        // Declared ahead of the lock, and so dropped after it: a destructor of a plugin may load.
+        let plugins: Vec<Arc<dyn Plugin<F>>> = plugins.into_iter().map(Arc::from).collect();
+        let mut next = HostState::default();
+        let lock = self.state.lock();
+        let mut state = writing(&lock)?;
+        next.clone_from(&state);
+        self.tell(self.load_into(&mut state, &mut next, &plugins))
     }
 
     fn load_into(
         &self,
         state: &mut HostState<F>,
-        plugins: Vec<Box<dyn Plugin<F>>>,
+        next: &mut HostState<F>,
+        plugins: &[Arc<dyn Plugin<F>>],
     ) -> Result<Vec<PluginId>, HostError> {
-        let mut next = state.clone();
-        let plugins: Vec<Arc<dyn Plugin<F>>> = plugins.into_iter().map(Arc::from).collect();
         let manifests: Vec<Manifest> = plugins
             .iter()
             .map(|plugin| manifest(&**plugin))
@@ -127,9 +136,13 @@ impl<F: ContextFamily> Host<F> {
     ///
     /// [`HostError`]; nothing changed then, but for a panic in [`Stage::Stop`].
     pub fn unload(&self, id: &PluginId) -> Result<(), HostError> {
-        let mut state = self.state.lock();
-        let mut next = state.clone();
-        let plugin = next.remove(id)?;
+        // Declared ahead of the lock, and so dropped after it: a destructor of a plugin may load.
+        let plugin: Arc<dyn Plugin<F>>;
+        let mut next = HostState::default();
+        let lock = self.state.lock();
+        let mut state = writing(&lock)?;
+        next.clone_from(&state);
+        plugin = next.remove(id)?;
         let dependents = needs::dependents(&state.manifests, id);
         if !dependents.is_empty() {
             let plugin = id.clone();
@@ -138,21 +151,28 @@ impl<F: ContextFamily> Host<F> {
         let chains = self
             .view
             .read(|view| next.chains(&view.chains, &self.events))?;
-        self.publish(&mut state, next, chains);
+        self.publish(&mut state, &mut next, chains);
         self.stop_unloaded(id, &*plugin)
     }
 
     /// Unloads everything, in the reverse of the load order. Returns the failures to stop, which kept nothing
-    /// loaded.
+    /// loaded. A plugin that calls this in one of its own steps gets [`HostError::Busy`], and nothing changed.
     pub fn shut_down(&self) -> Vec<HostError> {
-        let mut state = self.state.lock();
-        let loaded = state.clone();
-        let mut next = state.clone();
+        // Declared ahead of the lock, and so dropped after it: a destructor of a plugin may load.
+        let mut loaded = HostState::default();
+        let mut next = HostState::default();
+        let lock = self.state.lock();
+        let mut state = match writing(&lock) {
+            Ok(state) => state,
+            Err(busy) => return vec![busy],
+        };
+        loaded.clone_from(&state);
+        next.clone_from(&state);
         for id in loaded.plugins.keys() {
             // Cannot fail: it is loaded.
             let _ = next.remove(id);
         }
-        self.publish(&mut state, next, AllChains::default());
+        self.publish(&mut state, &mut next, AllChains::default());
         let mut ids: Vec<PluginId> = loaded
             .manifests
             .list()
@@ -262,11 +282,19 @@ impl<F: ContextFamily> Host<F> {
         result
     }
 
-    fn publish(&self, state: &mut HostState<F>, next: HostState<F>, chains: AllChains<F>) {
+    /// Leaves the old state in `next`, for the caller to drop without the lock.
+    fn publish(&self, state: &mut HostState<F>, next: &mut HostState<F>, chains: AllChains<F>) {
         let manifests = next.manifests.clone();
         self.view.replace(View { manifests, chains });
-        *state = next;
+        std::mem::swap(state, next);
     }
+}
+
+/// The state, to change it; refused to a thread that is changing it already.
+fn writing<'s, F: ContextFamily>(
+    lock: &'s ReentrantMutexGuard<'_, RefCell<HostState<F>>>,
+) -> Result<RefMut<'s, HostState<F>>, HostError> {
+    lock.try_borrow_mut().map_err(|_| HostError::Busy)
 }
 
 fn manifest<F: ContextFamily>(plugin: &dyn Plugin<F>) -> Result<Manifest, HostError> {
@@ -304,6 +332,13 @@ fn guarded(
                 message,
             })
         }
+    }
+}
+
+impl<F: ContextFamily> Drop for Host<F> {
+    fn drop(&mut self) {
+        // Failures to stop are on the bus; nobody else is left to be told.
+        self.shut_down();
     }
 }
 
