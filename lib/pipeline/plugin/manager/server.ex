@@ -18,7 +18,6 @@ defmodule Pipeline.Plugin.Manager.Server do
     Configure,
     ConfigureHook,
     Failure,
-    Guards,
     Hold,
     Hooks,
     Load,
@@ -61,8 +60,7 @@ defmodule Pipeline.Plugin.Manager.Server do
           spec: opts[:hooks],
           store: store,
           operations: %Operations{next: &Hold.release/1},
-          restart: Restart.merge(Restart.default(), opts[:restart] || %{}),
-          down: Guards.standing(opts[:name])
+          restart: Restart.merge(Restart.default(), opts[:restart] || %{})
         }
 
         {:ok, state, {:continue, {:begin, opts[:plugins] || []}}}
