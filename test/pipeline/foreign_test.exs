@@ -30,7 +30,7 @@ defmodule Pipeline.ForeignTest do
             [a: 1, b: [c: {}]],
             [1 | 2],
             %{"a" => [1], 2 => %{}},
-            %{a: 1, b: nil},
+            %{b: nil},
             &File.cwd/0,
             1..2,
             1..9//3,
@@ -103,7 +103,9 @@ defmodule Pipeline.ForeignTest do
           %FunctionClauseError{module: Enum, function: :map, arity: 2},
           %File.Error{action: "read file", path: "x", reason: :enoent}
         ] do
-      assert Foreign.message(exception) == Exception.message(exception)
+      # On one line, where newer versions of Elixir take several.
+      assert Foreign.message(exception) ==
+               exception |> Exception.message() |> String.split() |> Enum.join(" ")
     end
 
     assert Foreign.message(%KeyError{key: :a, term: %{b: 1}}) == "key :a not found in: %{b: 1}"

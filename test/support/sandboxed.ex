@@ -34,7 +34,8 @@ defmodule Pipeline.Sandboxed do
   def around(:comprehension), do: fn -> for x <- [1], into: %{}, do: {x, x} end
   def around(:default), do: fn -> update_in(%{a: 1}[:a], &{&1, 1}) end
   def around(:fun_info), do: fn -> :erlang.fun_info(&File.cwd/0, :module) end
-  def around(:protocol), do: fn -> "#{%{term() | a: 2}}" end
+  # Of any version: newer compilers know that a map has no such implementation.
+  def around(:protocol), do: fn -> "#{Process.get(:anything)}" end
   def around(:apply_list), do: fn -> :erlang.apply(term(), Map.keys(term())) end
   def around(:apply_three), do: fn -> :erlang.apply(term(), :cwd, []) end
   def around(:static_apply), do: fn -> :erlang.apply(File, :cwd, []) end

@@ -50,6 +50,21 @@ defmodule Pipeline.ScratchProject do
     File.write!(file, changed)
   end
 
+  @doc "Waits until what is written now counts as written before what follows: stamps have the second of a change."
+  @spec await_next_second() :: :ok
+  def await_next_second, do: await_second_after(System.os_time(:second))
+
+  defp await_second_after(second) do
+    if System.os_time(:second) > second do
+      :ok
+    else
+      receive do
+      after
+        1000 - rem(System.os_time(:millisecond), 1000) -> await_second_after(second)
+      end
+    end
+  end
+
   @doc "Runs mix in the project, in the environment `test`, and returns its output and its status."
   @spec mix(Path.t(), [String.t()], [{String.t(), String.t() | nil}]) :: {String.t(), non_neg_integer}
   def mix(project, args, env \\ []) do

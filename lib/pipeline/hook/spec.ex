@@ -83,7 +83,7 @@ defmodule Pipeline.Hook.Spec do
   defmacro __using__(opts) do
     quote do
       @pipeline_open Pipeline.Hook.Spec.__open__(__ENV__, unquote(opts))
-      @pipeline_check Code.ensure_loaded?(Mix) and Mix.env() in [:dev, :test]
+      @pipeline_check Pipeline.Hook.Spec.__check_by_default__()
       import Pipeline.Hook.Spec, only: [hookpoint: 1, hookpoint: 2]
       Module.register_attribute(__MODULE__, :pipeline_hookpoints, accumulate: true)
       @before_compile Pipeline.Hook.Spec
@@ -114,6 +114,14 @@ defmodule Pipeline.Hook.Spec do
       @spec __open__() :: boolean
       def __open__, do: @pipeline_open
     end
+  end
+
+  @doc false
+  # Where nothing but Mix can tell. It is not there in a release, and may not be started.
+  def __check_by_default__ do
+    Code.ensure_loaded?(Mix) and Mix.env() in [:dev, :test]
+  rescue
+    ArgumentError -> false
   end
 
   @doc false

@@ -106,12 +106,18 @@ defmodule Pipeline.Package.Download do
       {:http, {^reference, :stream_start, headers, handler}} ->
         all = content_length(headers)
 
-        if all != nil and all > limit do
-          cancel(reference, {:too_large, :archive, limit})
-        else
-          progress.(0, all)
-          :httpc.stream_next(handler)
-          stream(reference, handler, [], 0, all, limit, deadline, progress)
+        cond do
+          # OTP 29 hands over a body without a length only when it is whole, however long that is.
+          all == nil ->
+            cancel(reference, {:download, :no_length})
+
+          all > limit ->
+            cancel(reference, {:too_large, :archive, limit})
+
+          true ->
+            progress.(0, all)
+            :httpc.stream_next(handler)
+            stream(reference, handler, [], 0, all, limit, deadline, progress)
         end
 
       {:http, {^reference, {{_version, status, _reason}, headers, _body}}} ->

@@ -100,6 +100,9 @@ defmodule Pipeline.Package.Problem do
   def sentence({:download, :timeout}),
     do: "the server took too long; try again, or give a longer timeout:"
 
+  def sentence({:download, :no_length}),
+    do: "the server does not say how long its answer is; serve the file with a content-length"
+
   def sentence({:download, :no_certificates}),
     do: "the certificates of the operating system are missing; install ca-certificates"
 

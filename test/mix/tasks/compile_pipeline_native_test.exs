@@ -56,6 +56,7 @@ defmodule Mix.Tasks.Compile.PipelineNativeTest do
     assert output =~ "PIPELINE_NATIVE_BUILD is set"
     assert {_, 0} = compile.([])
     ScratchProject.write!(project, "native/tiny_nif/.cargo/config.toml", "[net]\nretry = 1\n")
+    ScratchProject.await_next_second()
     assert {output, 0} = compile.([])
     assert output =~ "(release): .cargo/config.toml changed"
     File.write!(Path.join(project, @installed), "no library")
@@ -87,6 +88,7 @@ defmodule Mix.Tasks.Compile.PipelineNativeTest do
       "enif_make_int(env, 1 + if cfg!(feature = \"a\") { 10 } else { 0 } + if cfg!(feature = \"b\") { 20 } else { 0 })"
     )
 
+    ScratchProject.await_next_second()
     assert run!(project, "IO.puts(Tiny.Native.version())") =~ "31\n"
 
     ScratchProject.write!(

@@ -46,8 +46,11 @@ defmodule Pipeline.Native.Build.Download do
 
   defp body(id, max, deadline, parts, size) do
     receive do
-      {:http, {^id, :stream_start, _headers}} ->
-        body(id, max, deadline, parts, size)
+      {:http, {^id, :stream_start, headers}} ->
+        # OTP 29 hands over a body without a length only when it is whole, however long that is.
+        if List.keymember?(headers, ~c"content-length", 0),
+          do: body(id, max, deadline, parts, size),
+          else: give_up(id, "the server does not say how long its answer is")
 
       {:http, {^id, :stream, part}} ->
         grown(id, max, deadline, [parts, part], size + byte_size(part))

@@ -11,13 +11,16 @@ defmodule Pipeline.Native.Build.DownloadTest do
     {:ok, port} = :inet.port(listener)
 
     start_supervised!(
-      {Task,
-       fn ->
-         {:ok, socket} = :gen_tcp.accept(listener)
-         {:ok, _request} = :gen_tcp.recv(socket, 0)
-         :ok = :gen_tcp.send(socket, answer)
-         :gen_tcp.recv(socket, 0)
-       end}
+      Supervisor.child_spec(
+        {Task,
+         fn ->
+           {:ok, socket} = :gen_tcp.accept(listener)
+           {:ok, _request} = :gen_tcp.recv(socket, 0)
+           :ok = :gen_tcp.send(socket, answer)
+           :gen_tcp.recv(socket, 0)
+         end},
+        id: port
+      )
     )
 
     "http://127.0.0.1:#{port}/library"
@@ -28,11 +31,21 @@ defmodule Pipeline.Native.Build.DownloadTest do
     assert Download.get(url, max_bytes: 5, timeout: 60_000) == {:ok, "hello"}
   end
 
-  test "a body that is too long is given up, whatever the server says of its length" do
-    chunk = "400\r\n" <> String.duplicate("a", 1024) <> "\r\n"
-    url = server("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" <> String.duplicate(chunk, 4))
+  test "a body that is too long, or of which the server does not say how long it is, is given up" do
+    url = server("HTTP/1.1 200 OK\r\ncontent-length: 4096\r\n\r\n" <> String.duplicate("a", 2048))
     assert Download.get(url, max_bytes: 1000, timeout: 60_000) == {:error, "it is larger than 1000 bytes"}
     refute_received {:http, _}
+
+    chunk = "400\r\n" <> String.duplicate("a", 1024) <> "\r\n"
+
+    for start <- ["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"] do
+      url = server(start <> String.duplicate(chunk, 4))
+
+      assert Download.get(url, max_bytes: 1000, timeout: 60_000) ==
+               {:error, "the server does not say how long its answer is"}
+
+      refute_received {:http, _}
+    end
   end
 
   test "a server that does not end is given up" do

@@ -208,7 +208,7 @@ defmodule Pipeline.Plugin.Manager.LoadTest do
                Manager.load_plugin(module, :nonsense, instance: instance)
 
       assert_raise ArgumentError,
-                   "unknown option :instanze of loading plugins. Did you mean :instance? Known: :instance, :timeout, :limits, :restart, :nodes, :modules, :as",
+                   "unknown option :instanze of loading plugins. Did you mean :instance? Known: :instance, :timeout, :limits, :restart, :nodes, :modules, :as, :hooks",
                    fn -> Manager.load_plugin(module, %{}, instanze: instance) end
     end
 
