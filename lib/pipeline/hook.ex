@@ -237,13 +237,14 @@ defmodule Pipeline.Hook do
       iex> Pipeline.Hook.down()
       %{}
 
-  See `fail: :closed` in `Pipeline.Hook.Spec`.
+  See `fail: :closed` in `Pipeline.Hook.Spec`. The id `nil` stands for what other nodes of a cluster may have, until this
+  one has asked them.
 
   ## Options
 
     * `:instance` - by default the application's own
   """
-  @spec down(keyword) :: %{hook_name => %{Pipeline.Plugin.plugin_id() => state :: atom}}
+  @spec down(keyword) :: %{hook_name => %{(Pipeline.Plugin.plugin_id() | nil) => state :: atom}}
   def down(opts \\ []) do
     Options.validate!(opts, [:instance], "Pipeline.Hook.down/1")
     instance = opts[:instance] || @default
@@ -251,7 +252,7 @@ defmodule Pipeline.Hook do
     for point <- ChainStore.points(instance),
         %Chain{down: down} when down != %{} <- [ChainStore.chain(instance, point)],
         into: %{},
-        do: {point, Map.new(down, fn {id, why} -> {id, why.state} end)}
+        do: {point, Map.new(Chain.down(down), fn {id, why} -> {id, why.state} end)}
   end
 
   @doc """

@@ -47,7 +47,13 @@ defmodule Pipeline.Hook.Chain do
   @type result :: Compiler.result() | :ok
 
   @typedoc "A plugin that has hooks on a closed point and does not run: why, and its hooks there, if they are known."
-  @type down :: %{state: atom, module: module, hooks: [absent]}
+  @type down :: %{
+          required(:state) => atom,
+          required(:module) => module | nil,
+          required(:hooks) => [absent],
+          # The plugin, where that is not what it stands under.
+          optional(:id) => Pipeline.Plugin.plugin_id() | nil
+        }
   @type absent :: %{
           kind: Pipeline.Hook.kind(),
           priority: integer,
@@ -83,7 +89,7 @@ defmodule Pipeline.Hook.Chain do
           # By which runs and hooks are checked, if they are.
           schemas: Check.schemas() | nil,
           # While there are some, runs are refused.
-          down: %{Pipeline.Plugin.plugin_id() => down},
+          down: %{(Pipeline.Plugin.plugin_id() | {:not_synced, term}) => down},
           # What each run returns, where none may take place.
           refusal: nil | {:error, term}
         }
@@ -214,7 +220,7 @@ defmodule Pipeline.Hook.Chain do
   end
 
   defp refusal(%{down: down, point: point}) when down != %{} do
-    {id, %{hooks: hooks, state: state}} = Enum.min_by(down, fn {id, _why} -> id end)
+    {id, %{hooks: hooks, state: state}} = down |> Enum.min_by(fn {key, _why} -> key end) |> named()
     kind = with [%{kind: kind} | _] <- hooks, do: kind, else: ([] -> nil)
     {:error, %Error{plugin: id, point: point, kind: kind, reason: {:plugin_down, id, state}}}
   end
@@ -305,9 +311,15 @@ defmodule Pipeline.Hook.Chain do
     absent(down, point) ++ described
   end
 
+  @doc "The plugins that are down, as others see them."
+  @spec down(%{term => down}) :: [{Pipeline.Plugin.plugin_id() | nil, down}]
+  def down(down), do: down |> Enum.sort_by(&elem(&1, 0)) |> Enum.map(&named/1)
+
+  defp named({key, why}), do: {Map.get(why, :id, key), why}
+
   # First, as a run finds them.
   defp absent(down, point) do
-    for {id, %{state: state, hooks: hooks}} <- Enum.sort_by(down, &elem(&1, 0)),
+    for {id, %{state: state, hooks: hooks}} <- down(down),
         hook <- if(hooks == [], do: [%{kind: nil, priority: nil, on_error: nil, tier: nil}], else: hooks),
         do: Map.merge(hook, %{plugin: id, point: point, down: state})
   end

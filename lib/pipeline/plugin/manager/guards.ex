@@ -13,13 +13,23 @@ defmodule Pipeline.Plugin.Manager.Guards do
   @typedoc "The plugins that are down, by point."
   @type down :: %{atom => %{Plugin.plugin_id() => Chain.down()}}
 
-  @doc "Of an instance that is about to start: the plugins that it is to load are down until they run."
-  @spec at_start([module], spec :: module | nil) :: down
-  def at_start(modules, spec) do
+  # Under these keys, since a plugin of that id can come and go by itself. `nil` is what other nodes may know.
+  defp unsynced_key(id), do: {:not_synced, id}
+  defp unsynced(id), do: %{hooks: [], state: :not_synced, module: nil, id: id}
+
+  @doc """
+  Of an instance that is about to start: the plugins that it is to load are down until they run, and in a cluster
+  whatever other nodes have until they are asked.
+  """
+  @spec at_start([module], spec :: module | nil, clustered? :: boolean) :: down
+  def at_start(modules, spec, clustered?) do
+    unknown = if clustered?, do: %{unsynced_key(nil) => unsynced(nil)}, else: %{}
+    down = for {point, []} <- hooks_on_closed(:unknown, nil, spec), into: %{}, do: {point, unknown}
+
     for module <- modules,
         {id, own, hooks} = read(module),
         {point, hooks} <- hooks_on_closed(hooks, own, spec),
-        reduce: %{} do
+        reduce: down do
       down ->
         why = %{hooks: hooks, state: :loading, module: module}
         Map.update(down, point, %{id => why}, &Map.put_new(&1, id, why))
@@ -126,6 +136,25 @@ defmodule Pipeline.Plugin.Manager.Guards do
         into: %{},
         do: {point, ids |> Enum.reduce(chain, &Chain.put_down(&2, &1, nil)) |> Chain.kept()}
   end
+
+  @doc "The chains with the plugins, and no others, that are yet to come from other nodes."
+  @spec unsynced(instance :: term, spec :: module | nil, [Plugin.plugin_id()]) :: %{atom => Chain.t()}
+  def unsynced(instance, spec, ids) do
+    wanted = for id <- ids, into: %{}, do: {unsynced_key(id), unsynced(id)}
+
+    for {point, []} <- hooks_on_closed(:unknown, nil, spec),
+        chain = ChainStore.chain(instance, point),
+        there = for({{:not_synced, id} = key, _why} <- chain.down, id != nil, do: key),
+        Enum.sort(there) != Enum.sort(Map.keys(wanted)),
+        into: %{} do
+      gone = Enum.reduce(there -- Map.keys(wanted), chain, &Chain.put_down(&2, &1, nil))
+      {point, Enum.reduce(wanted, gone, fn {key, why}, chain -> Chain.put_down(chain, key, why) end)}
+    end
+  end
+
+  @doc "The chains without what other nodes may know."
+  @spec synced(instance :: term) :: %{atom => Chain.t() | nil}
+  def synced(instance), do: up(instance, fn id, _why -> id == unsynced_key(nil) end)
 
   @doc "The chains on which plugins of a module that could not be loaded are no longer about to be."
   @spec refused(instance :: term, module) :: %{atom => Chain.t()}

@@ -49,6 +49,14 @@ defmodule Pipeline.Plugin.Manager.Server do
     :exit, _ -> :ignore
   end
 
+  @doc "Plugins that other nodes of the cluster have, and that this one is yet to load: closed points stay closed for them."
+  @spec unsynced(atom, [Pipeline.Plugin.plugin_id()]) :: :ok
+  def unsynced(instance, ids), do: GenServer.call(name(instance), {:unsynced, ids}, :infinity)
+
+  @doc "This node knows what the others of its cluster have."
+  @spec synced(atom) :: :ok
+  def synced(instance), do: GenServer.call(name(instance), :synced, :infinity)
+
   @impl GenServer
   def init(opts) do
     :ok = Names.label(opts[:name], :manager)
@@ -104,6 +112,9 @@ defmodule Pipeline.Plugin.Manager.Server do
       :over -> {:reply, :ok, state}
     end
   end
+
+  def handle_call({:unsynced, ids}, _from, state), do: {:reply, :ok, State.unsynced(state, ids)}
+  def handle_call(:synced, _from, state), do: {:reply, :ok, State.synced(state)}
 
   # A step of an operation.
   def handle_call({:step, fun}, _from, state) do
@@ -189,7 +200,7 @@ defmodule Pipeline.Plugin.Manager.Server do
     pending = BootPending.list(state.instance)
 
     State.put_up(state, fn id, why ->
-      not is_map_key(state.plugins, id) and not is_map_key(pending, why.module)
+      not is_map_key(state.plugins, id) and not is_map_key(pending, why.module) and why.state != :not_synced
     end)
   end
 
