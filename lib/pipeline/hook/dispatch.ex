@@ -35,22 +35,27 @@ defmodule Pipeline.Hook.Dispatch do
 
   @doc "Runs a point of the default instance without a base operation."
   @spec run(atom, term) :: Chain.result()
-  def run(point, context) when is_atom(point) do
-    found = :persistent_term.get([@default | point], point)
+  def run(point, context) do
+    # Not with the point as the default: to keep it over the look-up costs a tenth of a run.
+    found = :persistent_term.get([@default | point], nil)
 
-    if Caller.in_default?(),
-      do: call(found, context, @default),
-      else: Caller.within(@default, do: call(found, context, @default))
+    cond do
+      found == nil -> absent(@default, point, context, nil)
+      Caller.in_default?() -> call(found, context, @default)
+      true -> Caller.within(@default, do: call(found, context, @default))
+    end
   end
 
   @doc "Runs a point of the default instance around a base operation."
   @spec run_around(atom, term, Compiler.step()) :: Chain.result()
   def run_around(point, context, core) do
-    found = :persistent_term.get([@default | point], point)
+    found = :persistent_term.get([@default | point], nil)
 
-    if Caller.in_default?(),
-      do: around(found, context, core, @default),
-      else: Caller.within(@default, do: around(found, context, core, @default))
+    cond do
+      found == nil -> absent(@default, point, context, core)
+      Caller.in_default?() -> around(found, context, core, @default)
+      true -> Caller.within(@default, do: around(found, context, core, @default))
+    end
   end
 
   @doc "Runs a point without a base operation."
@@ -58,11 +63,13 @@ defmodule Pipeline.Hook.Dispatch do
   def run_of(@default, point, context), do: run(point, context)
 
   def run_of(instance, point, context) do
-    found = :persistent_term.get([instance | point], point)
+    found = :persistent_term.get([instance | point], nil)
 
-    if Caller.in?(instance),
-      do: call(found, context, instance),
-      else: Caller.within(instance, do: call(found, context, instance))
+    cond do
+      found == nil -> absent(instance, point, context, nil)
+      Caller.in?(instance) -> call(found, context, instance)
+      true -> Caller.within(instance, do: call(found, context, instance))
+    end
   end
 
   @doc "Runs a point around a base operation."
@@ -70,29 +77,30 @@ defmodule Pipeline.Hook.Dispatch do
   def run_around_of(@default, point, context, core), do: run_around(point, context, core)
 
   def run_around_of(instance, point, context, core) do
-    found = :persistent_term.get([instance | point], point)
+    found = :persistent_term.get([instance | point], nil)
 
-    if Caller.in?(instance),
-      do: around(found, context, core, instance),
-      else: Caller.within(instance, do: around(found, context, core, instance))
+    cond do
+      found == nil -> absent(instance, point, context, core)
+      Caller.in?(instance) -> around(found, context, core, instance)
+      true -> Caller.within(instance, do: around(found, context, core, instance))
+    end
   end
 
   @doc "Runs some hooks of a point."
   @spec run_selected(term, atom, term, Compiler.step() | nil, Selection.t()) :: Chain.result()
   def run_selected(instance, point, context, core, selection) do
     Caller.within instance do
-      selected = select(:persistent_term.get([instance | point], point), selection)
+      selected = select(:persistent_term.get([instance | point], nil), selection)
       again = fn -> run_selected(instance, point, context, core, selection) end
 
       case selected do
-        absent when is_atom(absent) and core == nil -> call(point, context, instance)
-        absent when is_atom(absent) -> around(point, context, core, instance)
+        nil -> absent(instance, point, context, core)
         {drain, _, _, chain} -> run_once(drain, chain, context, core, again)
       end
     end
   end
 
-  defp select(absent, _selection) when is_atom(absent), do: absent
+  defp select(nil, _selection), do: nil
   defp select({_, _, _, _} = published, selection), do: Selection.of(published, selection)
   defp select(pending, selection), do: select(ChainStore.current(pending), selection)
 
@@ -140,10 +148,8 @@ defmodule Pipeline.Hook.Dispatch do
     end
   end
 
-  defp call(absent, context, instance) when is_atom(absent) do
-    ChainStore.check!(instance, absent)
-    {:ok, context}
-  end
+  # The last hook went in a change of several points that is not settled.
+  defp call(nil, context, _instance), do: {:ok, context}
 
   defp call(pending, context, instance), do: call(ChainStore.current(pending), context, instance)
 
@@ -169,13 +175,21 @@ defmodule Pipeline.Hook.Dispatch do
     end
   end
 
-  defp around(absent, context, core, instance) when is_atom(absent) do
-    ChainStore.check!(instance, absent)
-    Compiler.alone(context, core)
-  end
+  defp around(nil, context, core, _instance), do: Compiler.alone(context, core)
 
   defp around(pending, context, core, instance),
     do: around(ChainStore.current(pending), context, core, instance)
+
+  # Nothing stands there: a point without hooks, one that the spec of the instance does not declare, or no such instance.
+  defp absent(instance, point, context, core) do
+    ChainStore.check!(instance, point)
+
+    cond do
+      core == nil -> {:ok, context}
+      Caller.in?(instance) -> Compiler.alone(context, core)
+      true -> Caller.within(instance, do: Compiler.alone(context, core))
+    end
+  end
 
   defp measured(drain, word, chain, context, core, count) do
     Instrumented.run(chain, context, core, if(count > 0, do: 2, else: 1))

@@ -53,7 +53,10 @@ fn run(script: &str) {
         String::from_utf8_lossy(&output.stderr)
     );
     // ExUnit says it in two ways: `28 tests, 0 failures`, and from Elixir 1.20 on `Result: 28 passed`.
-    assert!(text.contains(" 0 failures") || text.contains(" passed"), "{text}");
+    assert!(
+        text.contains(" 0 failures") || text.contains(" passed"),
+        "{text}"
+    );
 }
 
 #[test]
