@@ -37,7 +37,8 @@ defmodule Pipeline.Plugin.Manager do
 
   Elixir merges `plugins: [{A, %{}}]` in one config file with `plugins: [{B, %{}}]` in another, as it merges all lists of
   pairs with atoms: a plugin that `config.exs` names stays, though `runtime.exs` names others. Name all plugins in one
-  file, or give a function, `plugins: &MyApp.Plugins.list/0`, which replaces what was there.
+  file, or give a function, `plugins: &MyApp.Plugins.list/0`, which replaces what was there. Under Mix and in releases a
+  warning names the plugins that were merged in this way, as far as the files name them literally.
 
   An instance that ends stops its plugins, each before those that it depends on.
 
