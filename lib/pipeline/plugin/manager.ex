@@ -37,7 +37,8 @@ defmodule Pipeline.Plugin.Manager do
 
   Elixir merges `plugins: [{A, %{}}]` in one config file with `plugins: [{B, %{}}]` in another, as it merges all lists of
   pairs with atoms: a plugin that `config.exs` names stays, though `runtime.exs` names others. Name all plugins in one
-  file, or give a function, `plugins: &MyApp.Plugins.list/0`, which replaces what was there.
+  file, or give a function, `plugins: &MyApp.Plugins.list/0`, which replaces what was there. Under Mix and in releases a
+  warning names the plugins that were merged in this way, as far as the files name them literally.
 
   An instance that ends stops its plugins, each before those that it depends on.
 
@@ -612,7 +613,9 @@ defmodule Pipeline.Plugin.Manager do
     * `:instance` - by default the application's own
     * `:runs` - `:wait` has runs of the points on which the plugin has hooks wait until its `c:Pipeline.Plugin.init/1` has
       returned, for hooks that read what the process owns, such as an ETS table; runs that are under way are not waited
-      for. Such a plugin must not run these points in `c:Pipeline.Plugin.init/1`. By default, `:go_on`, they go on
+      for. Such a plugin must not run these points in `c:Pipeline.Plugin.init/1`. By default, `:go_on`, they go on. On
+      closed points (`fail: :closed` in `Pipeline.Hook.Spec`) they return an error meanwhile, with the reason
+      `{:plugin_down, id, :restarting}`
   """
   @spec restart_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, Error.t()}
   def restart_plugin(id, opts \\ []) do
