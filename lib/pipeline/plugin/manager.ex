@@ -51,7 +51,7 @@ defmodule Pipeline.Plugin.Manager do
 
   alias Pipeline.{Instance, Options, Plugin}
   alias Pipeline.Instance.Names
-  alias Pipeline.Plugin.{Config, Distribution, Error, Lifecycle, Packages, Registry, Restart, Store}
+  alias Pipeline.Plugin.{Config, Distribution, Error, Lifecycle, Packages, Registry, Restart, Store, Summary}
   alias Pipeline.Plugin.Manager.{Candidate, CodeUsers, Health, Parts, Readiness, Server, Upgrade}
   alias Pipeline.Plugin.Resources.Limits
 
@@ -785,6 +785,17 @@ defmodule Pipeline.Plugin.Manager do
   @doc "Whether `readiness/1` is `:ready`. Option: `:instance`."
   @spec ready?(keyword) :: boolean
   def ready?(opts \\ []), do: readiness(opts) == :ready
+
+  @doc """
+  The instance at a glance, for operators: `IO.puts(Pipeline.Plugin.Manager.summary())` prints a table of its plugins, the
+  closed points whose guards are down, and what is missing before it is ready. Option: `:instance`.
+  """
+  @spec summary(keyword) :: Summary.t()
+  def summary(opts \\ []) do
+    Options.validate!(opts, [:instance], "Pipeline.Plugin.Manager.summary/1")
+    instance = opts[:instance] || @default
+    Summary.of(instance, list_plugins(instance: instance), Readiness.lacking(instance))
+  end
 
   @doc "The ids of the plugins that have a capability, in load order. Option: `:instance`."
   @spec get_by_capability(atom, keyword) :: [Plugin.plugin_id()]
