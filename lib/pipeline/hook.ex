@@ -86,10 +86,12 @@ defmodule Pipeline.Hook do
   @type hook_description :: %{
           required(:plugin) => Pipeline.Plugin.plugin_id() | nil,
           required(:point) => hook_name,
-          required(:kind) => kind,
-          required(:priority) => integer,
-          required(:tier) => :elixir | :native,
-          required(:on_error) => :halt | :skip | :raise,
+          required(:kind) => kind | nil,
+          required(:priority) => integer | nil,
+          required(:tier) => :elixir | :native | nil,
+          required(:on_error) => :halt | :skip | :raise | nil,
+          optional(:down) => state :: atom,
+          optional(:overridden) => [:priority | :on_error | :timeout | :circuit | :enabled],
           optional(:circuit) => Policy.Circuit.Settings.t(),
           optional(:native) => {library :: module, name :: atom},
           optional(:cost) => :light | :heavy | :blocking | :async,
@@ -178,7 +180,8 @@ defmodule Pipeline.Hook do
 
     * `:instance` - by default the application's own
     * `:only`, `:except` - ids of plugins: the run calls their hooks only, or all others. The chain of such a run
-      is compiled once and kept, while the hooks of the point are the same
+      is compiled once and kept, while the hooks of the point are the same. A closed point that refuses runs refuses
+      these too, whichever plugin is down
   """
   @spec run(hook_name, context, next | nil, keyword) :: {:ok, term} | {:error, term} | :ok
   @spec run(instance :: term, hook_name, context, next | nil) :: {:ok, term} | {:error, term} | :ok
@@ -207,7 +210,12 @@ defmodule Pipeline.Hook do
   `:tier` (`:elixir` or `:native`). A native hook also has `:native`, its library and name, `:cost` (`:light`,
   `:heavy`, `:blocking` or `:async`), and `:segment`, the number of its native call in the chain. Neighbours
   share one; an around, and a hook that waits, have a call of their own. A hook with a circuit has the
-  settings of it under `:circuit`.
+  settings of it under `:circuit`. One with options of an operator
+  (`Pipeline.Plugin.Manager.configure_hook/3`) has their names under `:overridden`.
+
+  On a closed point (`fail: :closed` in `Pipeline.Hook.Spec`) the hooks of plugins that are down come first. They have
+  the state of the plugin under `:down`, and are not run: a run is refused while there are some. Of a plugin whose code
+  cannot be read there is one such map, in which kind, priority, tier and `on_error` are `nil`.
 
   ## Options
 
@@ -229,13 +237,14 @@ defmodule Pipeline.Hook do
       iex> Pipeline.Hook.down()
       %{}
 
-  See `fail: :closed` in `Pipeline.Hook.Spec`.
+  See `fail: :closed` in `Pipeline.Hook.Spec`. The id `nil` stands for what other nodes of a cluster may have, until this
+  one has asked them.
 
   ## Options
 
     * `:instance` - by default the application's own
   """
-  @spec down(keyword) :: %{hook_name => %{Pipeline.Plugin.plugin_id() => state :: atom}}
+  @spec down(keyword) :: %{hook_name => %{(Pipeline.Plugin.plugin_id() | nil) => state :: atom}}
   def down(opts \\ []) do
     Options.validate!(opts, [:instance], "Pipeline.Hook.down/1")
     instance = opts[:instance] || @default
@@ -243,7 +252,7 @@ defmodule Pipeline.Hook do
     for point <- ChainStore.points(instance),
         %Chain{down: down} when down != %{} <- [ChainStore.chain(instance, point)],
         into: %{},
-        do: {point, Map.new(down, fn {id, why} -> {id, why.state} end)}
+        do: {point, Map.new(Chain.down(down), fn {id, why} -> {id, why.state} end)}
   end
 
   @doc """

@@ -28,6 +28,10 @@ defmodule Pipeline.ClusterTest do
     defmodule #{module} do
       use Pipeline.Plugin, id: #{inspect(id)}, version: #{inspect(opts[:version] || "1.0.0")},
         on_rpc_error: :crash
+
+      #{if opts[:guards] do
+      "hook :before, :guarded, do: (def guarded(_context, _next), do: throw({:hook_error, :denied}))"
+    end}
       #{if opts[:needs], do: "depends_on #{inspect(opts[:needs])}, version: #{inspect(opts[:as] || ">= 0.0.0")}"}
 
       def init(config) do
@@ -523,6 +527,59 @@ defmodule Pipeline.ClusterTest do
       connect([d], [a])
       assert await_state(d, name, [:plugin_loaded], :late, :started) == :ok
       assert rpc(d, :late, :word, context.opts) == {:ok, :word}
+    end
+  end
+
+  describe "a closed point" do
+    @hooks [cluster: true, hooks: Pipeline.FaultInjection.Guards.Hooks]
+
+    defp run_guarded(node, name), do: call(node, Pipeline.Hook, :run, [name, :guarded, 1, nil])
+
+    @tag instance: @hooks
+    test "is closed where a plugin that all nodes should have cannot be loaded, until it is unloaded",
+         %{nodes: [a, b, c], name: name} = context do
+      for node <- [a, b, c], do: assert(await_open(node, name) == :ok)
+      split([c], [a, b], name)
+      {source, module, _} = source(:guard, guards: true)
+      compile_on(a, source)
+      {:ok, :guard} = load(a, module, context.all, %{fail_on: c.node})
+      # Nobody has told it.
+      assert run_guarded(c, name) == {:ok, 1}
+
+      heal([c], [a, b], name)
+      assert call(c, Cluster, :sync, [context.opts]) == {:error, {:pending, [:guard]}}
+      assert run_guarded(a, name) == {:error, :denied}
+
+      assert {:error, %Pipeline.Hook.Error{reason: {:plugin_down, :guard, :not_synced}} = error} =
+               run_guarded(c, name)
+
+      assert Exception.message(error) =~ "is not loaded on this one yet"
+      assert call(c, Pipeline.Hook, :down, [context.opts]) == %{guarded: %{guard: :not_synced}}
+
+      # Also after its manager was killed.
+      :ok = call(c, Pipeline.ClusterCase, :kill_here, [{name, :manager}])
+      assert {:error, %{reason: {:plugin_down, :guard, :not_synced}}} = run_guarded(c, name)
+
+      :ok = call(a, Manager, :unload_plugin, [:guard, context.all])
+      assert call(c, Cluster, :sync, [context.opts]) == :ok
+      for node <- [a, b, c], do: assert(run_guarded(node, name) == {:ok, 1})
+    end
+
+    @tag instance: @hooks
+    test "is closed on a node that starts until it has what the others have",
+         %{nodes: [a | _], name: name} = context do
+      {source, module, beside} = source(:slow_guard, guards: true)
+      compile_on(a, source)
+      [d] = start_nodes(1)
+      config = %{waits_on: d.node}
+      {:ok, :slow_guard} = load(a, module, [modules: [beside]] ++ context.all, config)
+      connect([d], [a])
+      start_alone(d, name, @hooks)
+      assert passed_until_waiting(d, name, :cluster_test_waits) == []
+      call(d, :erlang, :send, [:cluster_test_waits, :go_on])
+      assert await_state(d, name, [:plugin_loaded], :slow_guard, :started) == :ok
+      assert await_open(d, name) == :ok
+      assert run_guarded(d, name) == {:error, :denied}
     end
   end
 

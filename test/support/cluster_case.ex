@@ -130,6 +130,28 @@ defmodule Pipeline.ClusterCase do
     end
   end
 
+  @doc "Waits until a node has no closed point whose guard is down."
+  def await_open(node, name), do: call(node, __MODULE__, :await_open_here, [name])
+
+  @doc false
+  def await_open_here(name) do
+    if Pipeline.Hook.down(instance: name) == %{}, do: :ok, else: await_open_here(name)
+  end
+
+  @doc "What runs of the point `:guarded` returned on a node, but that it is not in sync, until a process has a name there."
+  def passed_until_waiting(node, name, process), do: call(node, __MODULE__, :passed_here, [name, process, []])
+
+  @doc false
+  def passed_here(name, process, passed) do
+    passed =
+      case Pipeline.Hook.run(name, :guarded, 1, nil) do
+        {:error, %Pipeline.Hook.Error{reason: {:plugin_down, _id, :not_synced}}} -> passed
+        other -> [other | passed]
+      end
+
+    if Process.whereis(process), do: passed, else: passed_here(name, process, passed)
+  end
+
   @doc "Connects each of some nodes with each of others."
   def connect(ones, others) do
     for one <- ones, other <- others, one != other, do: true = call(one, Node, :connect, [other.node])

@@ -33,7 +33,7 @@ defmodule Pipeline.FaultInjection do
                 :upgrade,
                 :configure
               ] ++
-                [:unload, :cascade, :disable, :hold, :restart, :fail]
+                [:unload, :cascade, :disable, :hold, :restart, :fail, :fail, :retry, :retry]
 
   @roles [:manager, :manager, :manager, :plugins, :plugins, :monitor, :hook_tasks]
 

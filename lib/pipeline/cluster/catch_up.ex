@@ -9,6 +9,7 @@ defmodule Pipeline.Cluster.CatchUp do
   alias Pipeline.Cluster.Change.Upgrade
   alias Pipeline.Cluster.{Advice, Code, Entry, Table}
   alias Pipeline.Plugin.{Dependents, Events, Error, Manager, Registry}
+  alias Pipeline.Plugin.Manager.Server
 
   @spec run(atom) :: :ok
   def run(instance) do
@@ -25,6 +26,13 @@ defmodule Pipeline.Cluster.CatchUp do
   @spec pending?(atom) :: boolean
   def pending?(instance),
     do: Enum.any?(Table.all(instance), fn {entry, here} -> here.applied != entry.clock end)
+
+  @doc "The plugins that are loaded on all nodes, and not on this one although it has heard of them."
+  @spec missing(atom) :: [Plugin.plugin_id()]
+  def missing(instance) do
+    {_there, missing} = wanted(instance)
+    for {%{id: id}, _here} <- missing, do: id
+  end
 
   defp pending(instance, state) do
     for {%{state: ^state} = entry, here} <- Table.all(instance),
@@ -80,7 +88,11 @@ defmodule Pipeline.Cluster.CatchUp do
           {%{state: :loaded}, %{applied: {_, _}}} = found <- [Table.get(instance, id)],
           do: found
 
-    dependents != [] and length(of_cluster) == length(dependents) and
+    going? = dependents != [] and length(of_cluster) == length(dependents)
+    # They are loaded again when that is possible, and guard their points until then.
+    if going?, do: Server.unsynced(instance, missing(instance) ++ dependents)
+
+    going? and
       Enum.all?(of_cluster, fn {entry, here} ->
         with :ok <- Manager.unload_plugin(entry.id, instance: instance) do
           Table.put(instance, entry, %{here | applied: nil, failed: nil})

@@ -9,6 +9,7 @@ defmodule Pipeline.Cluster.Member do
 
   alias Pipeline.Cluster.{CatchUp, Entry, Scope, Table}
   alias Pipeline.Plugin.{Events, Manager}
+  alias Pipeline.Plugin.Manager.Server
   alias Pipeline.Instance.Names
 
   @spec start_link(atom) :: GenServer.on_start()
@@ -31,7 +32,17 @@ defmodule Pipeline.Cluster.Member do
     scope = Scope.watch()
     for type <- [:plugin_loaded, :plugin_unloaded], do: Events.subscribe(self(), type, instance: instance)
     group = {instance, :members}
-    state = %{instance: instance, group: group, scope: scope, holder: nil, queue: [], look?: false}
+
+    state = %{
+      instance: instance,
+      group: group,
+      scope: scope,
+      holder: nil,
+      queue: [],
+      look?: false,
+      missing: nil
+    }
+
     {:ok, state, {:continue, :join}}
   end
 
@@ -242,12 +253,25 @@ defmodule Pipeline.Cluster.Member do
   defp merge(entries, state), do: Enum.count(entries, &Table.merge(state.instance, &1)) > 0
 
   # Not while a change is under way, of which this could be a part.
-  defp look(%{holder: nil} = state) do
-    if CatchUp.pending?(state.instance), do: CatchUp.run(state.instance)
-    state
+  defp look(%{holder: nil, instance: instance} = state) do
+    state = close(state)
+
+    if CatchUp.pending?(instance) do
+      CatchUp.run(instance)
+      close(%{state | missing: nil})
+    else
+      state
+    end
   end
 
-  defp look(state), do: state
+  defp look(state), do: close(state)
+
+  # Closed points close before a plugin comes that others have already, and open once it is here.
+  defp close(%{instance: instance, missing: told} = state) do
+    missing = CatchUp.missing(instance)
+    if missing != told, do: Server.unsynced(instance, missing)
+    %{state | missing: missing}
+  end
 
   defp tick(state) do
     %{options: %{interval: interval}} = Table.settings(state.instance)

@@ -5,7 +5,7 @@ defmodule Pipeline.Cluster.Supervisor do
 
   use Supervisor
 
-  alias Pipeline.Cluster.{Directory, Inbox, Member, Watch}
+  alias Pipeline.Cluster.{Directory, FirstSync, Inbox, Member, Watch}
   alias Pipeline.Instance.Names
 
   @spec start_link(atom) :: Supervisor.on_start()
@@ -18,7 +18,8 @@ defmodule Pipeline.Cluster.Supervisor do
       {Inbox, instance},
       {Directory, instance},
       {Member, instance},
-      {Watch, instance}
+      {Watch, instance},
+      {FirstSync, instance}
     ]
 
     # They lose nothing when they are started again, and all are when the scope is.

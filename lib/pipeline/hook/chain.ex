@@ -46,8 +46,20 @@ defmodule Pipeline.Hook.Chain do
 
   @type result :: Compiler.result() | :ok
 
-  @typedoc "A plugin that has hooks on a closed point and does not run: the kind of one of them, if known, and why."
-  @type down :: %{kind: Pipeline.Hook.kind() | nil, state: atom, module: module}
+  @typedoc "A plugin that has hooks on a closed point and does not run: why, and its hooks there, if they are known."
+  @type down :: %{
+          required(:state) => atom,
+          required(:module) => module | nil,
+          required(:hooks) => [absent],
+          # The plugin, where that is not what it stands under.
+          optional(:id) => Pipeline.Plugin.plugin_id() | nil
+        }
+  @type absent :: %{
+          kind: Pipeline.Hook.kind(),
+          priority: integer,
+          on_error: :halt | :skip | :raise,
+          tier: :elixir | :native
+        }
 
   @type t :: %__MODULE__{
           point: atom,
@@ -77,7 +89,7 @@ defmodule Pipeline.Hook.Chain do
           # By which runs and hooks are checked, if they are.
           schemas: Check.schemas() | nil,
           # While there are some, runs are refused.
-          down: %{Pipeline.Plugin.plugin_id() => down},
+          down: %{(Pipeline.Plugin.plugin_id() | {:not_synced, term}) => down},
           # What each run returns, where none may take place.
           refusal: nil | {:error, term}
         }
@@ -140,9 +152,8 @@ defmodule Pipeline.Hook.Chain do
   def select(%__MODULE__{} = chain, selected?) do
     registrations = Enum.filter(chain.registrations, selected?)
     stages = registrations |> Compiler.stages() |> keep(chain)
-    # One whose hooks are not known is never left out.
-    down = Map.filter(chain.down, fn {id, why} -> why.kind == nil or selected?.(%{plugin: id}) end)
-    selected = compile(%{chain | registrations: registrations, stages: stages, down: down})
+    # Those that are down stay: no selection passes a guard that cannot be asked.
+    selected = compile(%{chain | registrations: registrations, stages: stages})
     trace(%{selected | traces: []}, chain.traces)
   end
 
@@ -209,7 +220,8 @@ defmodule Pipeline.Hook.Chain do
   end
 
   defp refusal(%{down: down, point: point}) when down != %{} do
-    {id, %{kind: kind, state: state}} = Enum.min_by(down, fn {id, _why} -> id end)
+    {id, %{hooks: hooks, state: state}} = down |> Enum.min_by(fn {key, _why} -> key end) |> named()
+    kind = with [%{kind: kind} | _] <- hooks, do: kind, else: ([] -> nil)
     {:error, %Error{plugin: id, point: point, kind: kind, reason: {:plugin_down, id, state}}}
   end
 
@@ -287,7 +299,7 @@ defmodule Pipeline.Hook.Chain do
 
   @doc "The hooks as `Pipeline.Hook.chain/2` shows them. Native hooks have the number of their native call."
   @spec describe(t) :: [map]
-  def describe(%__MODULE__{stages: stages}) do
+  def describe(%__MODULE__{stages: stages, down: down, point: point}) do
     {described, _native_calls} =
       Enum.flat_map_reduce(stages, 0, fn stage, calls ->
         case Enum.map(Compiler.hooks(stage), &Registration.describe/1) do
@@ -296,6 +308,19 @@ defmodule Pipeline.Hook.Chain do
         end
       end)
 
-    described
+    absent(down, point) ++ described
+  end
+
+  @doc "The plugins that are down, as others see them."
+  @spec down(%{term => down}) :: [{Pipeline.Plugin.plugin_id() | nil, down}]
+  def down(down), do: down |> Enum.sort_by(&elem(&1, 0)) |> Enum.map(&named/1)
+
+  defp named({key, why}), do: {Map.get(why, :id, key), why}
+
+  # First, as a run finds them.
+  defp absent(down, point) do
+    for {id, %{state: state, hooks: hooks}} <- down(down),
+        hook <- if(hooks == [], do: [%{kind: nil, priority: nil, on_error: nil, tier: nil}], else: hooks),
+        do: Map.merge(hook, %{plugin: id, point: point, down: state})
   end
 end

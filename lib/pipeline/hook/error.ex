@@ -38,6 +38,16 @@ defmodule Pipeline.Hook.Error do
       "and its circuit is open; it is tried again after its cool_down, or close it by Pipeline.Hook.reset_circuit/3"
   end
 
+  def message(%__MODULE__{reason: {:plugin_down, nil, :not_synced}} = error) do
+    "the hook point #{Foreign.term(error.point)} is closed: this node has not yet asked the other nodes of its cluster " <>
+      "which plugins guard it. It opens when they have answered"
+  end
+
+  def message(%__MODULE__{reason: {:plugin_down, id, :not_synced}} = error) do
+    "the hook point #{Foreign.term(error.point)} is closed: #{owner(id)}, which is loaded on all nodes of the cluster and " <>
+      "may guard it, is not loaded on this one yet. Pipeline.Plugin.Manager.health/1 tells why"
+  end
+
   def message(%__MODULE__{reason: {:plugin_down, id, state}} = error) do
     "the hook point #{Foreign.term(error.point)} is closed: #{owner(id)}, which guards it, is #{kind(state)}. It opens " <>
       "when the plugin runs, or once it is disabled or unloaded"

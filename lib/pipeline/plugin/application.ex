@@ -10,7 +10,7 @@ defmodule Pipeline.Plugin.Application do
   use Application
 
   alias Pipeline.Options
-  alias Pipeline.Plugin.Manager
+  alias Pipeline.Plugin.{ConfigFiles, Manager}
 
   # What else stands in the environment: settings of the whole application, of its build, of this package's own
   # mix.exs, and of OTP.
@@ -53,6 +53,7 @@ defmodule Pipeline.Plugin.Application do
   defp options!(env) do
     options = Manager.options() -- [:name]
     Options.validate!(env, options ++ @settings, "config :pipeline_plugin")
+    :ok = ConfigFiles.warn(env[:plugins])
     Keyword.take(env, options)
   end
 end

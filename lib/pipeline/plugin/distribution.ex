@@ -66,6 +66,10 @@ defmodule Pipeline.Plugin.Distribution do
     {module, module.options!(opts)}
   end
 
+  @doc "Whether there can be other nodes, by what `options!/1` has returned."
+  @spec clustered?({module, options}) :: boolean
+  def clustered?({module, _options}), do: module != Local
+
   @impl Pipeline.Instance.Published
   def open(instance, {Local, _options}), do: close(instance)
   def open(instance, {module, _options}), do: :persistent_term.put({__MODULE__, instance}, module)

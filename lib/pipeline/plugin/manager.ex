@@ -37,7 +37,8 @@ defmodule Pipeline.Plugin.Manager do
 
   Elixir merges `plugins: [{A, %{}}]` in one config file with `plugins: [{B, %{}}]` in another, as it merges all lists of
   pairs with atoms: a plugin that `config.exs` names stays, though `runtime.exs` names others. Name all plugins in one
-  file, or give a function, `plugins: &MyApp.Plugins.list/0`, which replaces what was there.
+  file, or give a function, `plugins: &MyApp.Plugins.list/0`, which replaces what was there. Under Mix and in releases a
+  warning names the plugins that were merged in this way, as far as the files name them literally.
 
   An instance that ends stops its plugins, each before those that it depends on.
 
@@ -50,7 +51,7 @@ defmodule Pipeline.Plugin.Manager do
 
   alias Pipeline.{Instance, Options, Plugin}
   alias Pipeline.Instance.Names
-  alias Pipeline.Plugin.{Config, Distribution, Error, Lifecycle, Packages, Registry, Restart, Store}
+  alias Pipeline.Plugin.{Config, Distribution, Error, Lifecycle, Packages, Registry, Restart, Store, Summary}
   alias Pipeline.Plugin.Manager.{Candidate, CodeUsers, Health, Parts, Readiness, Server, Upgrade}
   alias Pipeline.Plugin.Resources.Limits
 
@@ -612,7 +613,9 @@ defmodule Pipeline.Plugin.Manager do
     * `:instance` - by default the application's own
     * `:runs` - `:wait` has runs of the points on which the plugin has hooks wait until its `c:Pipeline.Plugin.init/1` has
       returned, for hooks that read what the process owns, such as an ETS table; runs that are under way are not waited
-      for. Such a plugin must not run these points in `c:Pipeline.Plugin.init/1`. By default, `:go_on`, they go on
+      for. Such a plugin must not run these points in `c:Pipeline.Plugin.init/1`. By default, `:go_on`, they go on. On
+      closed points (`fail: :closed` in `Pipeline.Hook.Spec`) they return an error meanwhile, with the reason
+      `{:plugin_down, id, :restarting}`
   """
   @spec restart_plugin(Plugin.plugin_id(), keyword) :: :ok | {:error, Error.t()}
   def restart_plugin(id, opts \\ []) do
@@ -782,6 +785,17 @@ defmodule Pipeline.Plugin.Manager do
   @doc "Whether `readiness/1` is `:ready`. Option: `:instance`."
   @spec ready?(keyword) :: boolean
   def ready?(opts \\ []), do: readiness(opts) == :ready
+
+  @doc """
+  The instance at a glance, for operators: `IO.puts(Pipeline.Plugin.Manager.summary())` prints a table of its plugins, the
+  closed points whose guards are down, and what is missing before it is ready. Option: `:instance`.
+  """
+  @spec summary(keyword) :: Summary.t()
+  def summary(opts \\ []) do
+    Options.validate!(opts, [:instance], "Pipeline.Plugin.Manager.summary/1")
+    instance = opts[:instance] || @default
+    Summary.of(instance, list_plugins(instance: instance), Readiness.lacking(instance))
+  end
 
   @doc "The ids of the plugins that have a capability, in load order. Option: `:instance`."
   @spec get_by_capability(atom, keyword) :: [Plugin.plugin_id()]

@@ -56,7 +56,7 @@ defmodule Pipeline.Plugin.Registry do
   @few_values 200
 
   # What an instance's manager notes of a plugin. It is kept beside the rest, so that reads for others leave it out at no cost.
-  @bookkeeping [:phase, :leaves_for, :order, :upgrade, :secrets]
+  @bookkeeping [:phase, :leaves_for, :restarting, :order, :upgrade, :secrets]
 
   @enforce_keys [:handle]
   defstruct [:handle]

@@ -113,13 +113,124 @@ defmodule Pipeline.Hook.ClosedPointTest do
     assert Hook.down(instance: instance) == %{}
   end
 
-  test "a run that leaves the guard out passes, whether it is down or not", context do
+  test "no selection of hooks passes a guard that is down", context do
     instance = start!(context, hooks: Hooks)
     {:ok, :guard} = Manager.load_plugin(guard(), %{}, instance: instance)
-    assert Hook.run(:authorize, 1, nil, instance: instance, except: [:guard]) == {:ok, 1}
+    selections = [[except: [:guard]], [only: [:other]], [only: []], [only: [:guard], except: [:guard]]]
+    run = &Hook.run(:authorize, 1, nil, [instance: instance] ++ &1)
+    # The caller's own word, of a guard that runs.
+    for selection <- selections, do: assert(run.(selection) == {:ok, 1})
     crash(instance)
-    assert Hook.run(:authorize, 1, nil, instance: instance, except: [:guard]) == {:ok, 1}
-    assert Hook.run(:authorize, 1, nil, instance: instance, except: [:other]) == down(:guard, :failed)
+    for selection <- selections, do: assert(run.(selection) == down(:guard, :failed))
+    :ok = Manager.unload_plugin(:guard, instance: instance)
+    for selection <- selections, do: assert(run.(selection) == {:ok, 1})
+  end
+
+  test "the chain shows the hooks that are down", context do
+    instance = start!(context, hooks: Hooks)
+    {:ok, :guard} = Manager.load_plugin(guard(), %{}, instance: instance)
+    [shown] = Hook.chain(:authorize, instance: instance)
+    refute is_map_key(shown, :down)
+    crash(instance)
+
+    assert Hook.chain(:authorize, instance: instance) == [Map.put(shown, :down, :failed)]
+    assert Hook.chain(:greet, instance: instance) == []
+    :ok = Manager.disable_plugin(:guard, instance: instance)
+    assert Hook.chain(:authorize, instance: instance) == []
+  end
+
+  @tag :capture_log
+  test "restart_plugin closes them while the process is away, unless runs wait", context do
+    instance = start!(context, hooks: Hooks)
+    test = self()
+
+    guard =
+      plugin id: :guard, hooks: Hooks do
+        hook :before, :authorize do
+          def authorize(_context, _next), do: throw({:hook_error, :denied})
+        end
+
+        @impl Pipeline.Plugin
+        def init(%{test: test} = config) do
+          send(test, {:init, self()})
+          receive do: (answer -> if(answer == :go, do: {:ok, config}, else: {:error, answer}))
+        end
+      end
+
+    answer = fn answer ->
+      assert_receive {:init, pid}, 5_000
+      send(pid, answer)
+    end
+
+    load = Task.async(fn -> Manager.load_plugin(guard, %{test: test}, instance: instance) end)
+    answer.(:go)
+    {:ok, :guard} = Task.await(load)
+
+    restart = fn opts ->
+      Task.async(fn -> Manager.restart_plugin(:guard, [instance: instance] ++ opts) end)
+    end
+
+    restarting = restart.([])
+    assert_receive {:init, pid}, 5_000
+    assert Hook.run(instance, :authorize, 1, nil) == down(:guard, :restarting)
+    assert %{authorize: %{guard: :restarting}} == Hook.down(instance: instance)
+    send(pid, :go)
+    :ok = Task.await(restarting)
+    assert Hook.run(instance, :authorize, 1, nil) == {:error, :denied}
+    assert Hook.down(instance: instance) == %{}
+
+    restarting = restart.(runs: :wait)
+    assert_receive {:init, pid}, 5_000
+    run = Task.async(fn -> Hook.run(instance, :authorize, 1, nil) end)
+    assert Task.yield(run, 20) == nil
+    send(pid, :go)
+    :ok = Task.await(restarting)
+    assert Task.await(run) == {:error, :denied}
+
+    restarting = restart.([])
+    answer.(:no_ldap)
+    {:error, _} = Task.await(restarting)
+    assert Hook.run(instance, :authorize, 1, nil) == down(:guard, :failed)
+
+    # The manager ends while the process is away.
+    enable = Task.async(fn -> Manager.enable_plugin(:guard, instance: instance) end)
+    answer.(:go)
+    {:ok, :started} = Task.await(enable)
+    {:ok, restarting} = Task.start(fn -> Manager.restart_plugin(:guard, instance: instance) end)
+    assert_receive {:init, pid}, 5_000
+    manager = Pipeline.Instance.Names.whereis(instance, :manager)
+    kill(manager)
+    assert Hook.run(instance, :authorize, 1, nil) == down(:guard, :restarting)
+    Process.exit(restarting, :kill)
+    send(pid, :go)
+    answer.(:go)
+    await_other_manager(instance, manager)
+    await_up(instance)
+    assert Hook.run(instance, :authorize, 1, nil) == {:error, :denied}
+  end
+
+  defp await_up(instance) do
+    if Hook.down(instance: instance) != %{}, do: await_up(instance)
+  end
+
+  test "a hook that an operator has switched off guards nothing, whether its plugin runs or not", context do
+    instance = start!(context, hooks: Hooks)
+    opts = [instance: instance]
+    {:ok, :guard} = Manager.load_plugin(guard(), %{}, opts)
+    :ok = Manager.configure_hook(:guard, :authorize, [enabled: false] ++ opts)
+    assert Hook.run(instance, :authorize, 1, nil) == {:ok, 1}
+    crash(instance)
+    assert Hook.run(instance, :authorize, 1, nil) == {:ok, 1}
+    assert Hook.run(instance, :votes, 1, nil) == down(:guard, :failed, :listen, :votes)
+
+    :ok = Manager.configure_hook(:guard, :authorize, [enabled: true] ++ opts)
+    assert Hook.run(instance, :authorize, 1, nil) == down(:guard, :failed)
+    :ok = Manager.configure_hook(:guard, :authorize, [enabled: false] ++ opts)
+    assert Hook.run(instance, :authorize, 1, nil) == {:ok, 1}
+    {:ok, :started} = Manager.enable_plugin(:guard, opts)
+    assert Hook.run(instance, :authorize, 1, nil) == {:ok, 1}
+    :ok = Manager.configure_hook(:guard, :authorize, [enabled: nil] ++ opts)
+    assert Hook.run(instance, :authorize, 1, nil) == {:error, :denied}
   end
 
   test "disabling takes the hooks away, and enabling brings them back, down again if that fails", context do

@@ -20,13 +20,16 @@ defmodule Pipeline.FaultInjection.Check do
     case Enum.find(models, &(shown(&1) == found)) do
       nil ->
         flunk(
-          "it is\n  #{inspect(found)}\nand is to be one of\n  #{Enum.map_join(models, "\n  ", &inspect/1)}"
+          "it is\n  #{inspect(found)}\nand is to be one of\n  #{Enum.map_join(models, "\n  ", &inspect/1)}\n" <>
+            "by\n  " <> Enum.map_join(Manager.list_plugins(instance: instance), "\n  ", &history/1)
         )
 
       model ->
         model
     end
   end
+
+  defp history(%{id: id, history: history}), do: "#{id}: #{inspect(Enum.take(history, 4), limit: 60)}"
 
   defp shown(model) do
     Map.new(model, fn {id, {state, number, config}} ->

@@ -28,12 +28,12 @@ defmodule Pipeline.FaultInjection.Guards do
     guards
   end
 
-  @doc "An operation is about to begin, which may take hooks away or bring them."
+  @doc "An operation is about to begin, by which an operator may take hooks away."
   @spec begin(t, Model.operation() | nil) :: :ok
   def begin(_guards, nil), do: :ok
   def begin(guards, {:cascade, _id}), do: change(guards, fn _id, _missing -> 1 end)
 
-  def begin(guards, operation) when elem(operation, 0) in [:load, :unload, :disable, :enable] do
+  def begin(guards, operation) when elem(operation, 0) in [:unload, :disable] do
     changing = elem(operation, 1)
     change(guards, fn id, missing -> if id == changing, do: 1, else: missing end)
   end

@@ -11,7 +11,7 @@ defmodule Pipeline.FaultInjection.Model do
   @type t :: %{Plugins.id() => {state, version :: non_neg_integer, config :: map}}
 
   @type operation ::
-          {:load | :unload | :cascade | :disable | :hold | :enable | :restart | :upgrade | :fail,
+          {:load | :unload | :cascade | :disable | :hold | :enable | :restart | :upgrade | :fail | :retry,
            Plugins.id()}
           | {:configure, Plugins.id(), integer}
 
@@ -31,7 +31,7 @@ defmodule Pipeline.FaultInjection.Model do
     end
   end
 
-  def step(model, {operation, id}) when not is_map_key(model, id) and operation != :fail,
+  def step(model, {operation, id}) when not is_map_key(model, id) and operation not in [:fail, :retry],
     do: {{:error, :not_loaded}, model}
 
   def step(model, {:configure, id, _n}) when not is_map_key(model, id), do: {{:error, :not_loaded}, model}
@@ -85,12 +85,23 @@ defmodule Pipeline.FaultInjection.Model do
     if id in running(model), do: {:ok, model |> put(id, :failed) |> hold()}, else: {:ok, model}
   end
 
+  # The end of its back-off.
+  def step(model, {:retry, id}) do
+    cond do
+      not is_map_key(model, id) or state(model, id) != :failed -> {:ok, model}
+      met?(model, id) -> {:ok, model |> put(id, :started) |> release()}
+      true -> {:ok, put(model, id, :waiting)}
+    end
+  end
+
   @doc "What can be there after an operation that something was killed under, by what it answered, if it did."
   @spec after_kill(t, operation, answer | :exited) :: {:ok, [t]} | :impossible
   def after_kill(model, operation, answer) do
     {expected, done} = step(model, operation)
 
     case answer do
+      # It says nothing of how the start ended.
+      _any when elem(operation, 0) == :retry -> {:ok, [done, model]}
       # What was answered holds.
       ^expected -> {:ok, [done]}
       :exited -> {:ok, [model, done | half(model, operation)]}

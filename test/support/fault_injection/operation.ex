@@ -2,6 +2,7 @@ defmodule Pipeline.FaultInjection.Operation do
   @moduledoc "Does to an instance what the model says the outcome of."
 
   alias Pipeline.FaultInjection.{Kill, Model, Plugins}
+  alias Pipeline.Instance.Names
   alias Pipeline.Plugin.{Error, Manager}
 
   @type versions :: %{{Plugins.id(), non_neg_integer} => Plugins.target()}
@@ -68,6 +69,19 @@ defmodule Pipeline.FaultInjection.Operation do
       _ ->
         :ok
     end
+  end
+
+  # As if its back-off were over.
+  defp do_perform({:retry, id}, _model, _versions, instance: instance) do
+    manager = Names.whereis(instance, :manager)
+
+    with %{^id => %{timer: timer}} when timer != nil <- :sys.get_state(manager).retries do
+      send(manager, {:timeout, timer, {:retry, id}})
+      # It has come to it.
+      :sys.get_state(manager)
+    end
+
+    :ok
   end
 
   defp replace(module, binary) do

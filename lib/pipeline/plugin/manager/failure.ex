@@ -91,11 +91,15 @@ defmodule Pipeline.Plugin.Manager.Failure do
 
   defp begin_restart(state, id, runs, caller) do
     with :ok <- check_runs(id, state), :ok <- check_caller(caller, id, state) do
-      {:run, restarting(id, runs), note_start(state, id)}
+      {:run, restarting(id, runs), note_restart(note_start(state, id), id, runs)}
     else
       error -> {:done, {error, []}, state}
     end
   end
+
+  # Without its process a guard cannot be asked. Where runs wait there is no need.
+  defp note_restart(state, id, :go_on), do: State.note(state, [id], &Map.put(&1, :restarting, true))
+  defp note_restart(state, _id, :wait), do: state
 
   # Runs of its points wait as in an upgrade. If the manager ends meanwhile, the keeper lets them go on.
   defp restarting(id, :wait) do
@@ -175,7 +179,8 @@ defmodule Pipeline.Plugin.Manager.Failure do
   end
 
   defp started(state, %{id: id, phase: phase}),
-    do: state |> State.note([id], &Map.put(&1, :phase, phase)) |> State.watch(id)
+    do:
+      state |> State.note([id], &(&1 |> Map.delete(:restarting) |> Map.put(:phase, phase))) |> State.watch(id)
 
   @doc """
   A step: a plugin that ran has failed. Its hooks are out at once.

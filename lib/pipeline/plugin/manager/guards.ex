@@ -6,22 +6,32 @@ defmodule Pipeline.Plugin.Manager.Guards do
   # that runs see at once, so none finds the point open in between. An operator's word is no failure: a plugin that is
   # disabled or unloaded is not down.
 
-  alias Pipeline.Hook.{Chain, ChainStore, Spec}
+  alias Pipeline.Hook.{Chain, ChainStore, Definition, Spec}
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.Lifecycle
+  alias Pipeline.Plugin.{Lifecycle, Overrides}
 
   @typedoc "The plugins that are down, by point."
   @type down :: %{atom => %{Plugin.plugin_id() => Chain.down()}}
 
-  @doc "Of an instance that is about to start: the plugins that it is to load are down until they run."
-  @spec at_start([module], spec :: module | nil) :: down
-  def at_start(modules, spec) do
+  # Under these keys, since a plugin of that id can come and go by itself. `nil` is what other nodes may know.
+  defp unsynced_key(id), do: {:not_synced, id}
+  defp unsynced(id), do: %{hooks: [], state: :not_synced, module: nil, id: id}
+
+  @doc """
+  Of an instance that is about to start: the plugins that it is to load are down until they run, and in a cluster
+  whatever other nodes have until they are asked.
+  """
+  @spec at_start([module], spec :: module | nil, clustered? :: boolean) :: down
+  def at_start(modules, spec, clustered?) do
+    unknown = if clustered?, do: %{unsynced_key(nil) => unsynced(nil)}, else: %{}
+    down = for {point, []} <- hooks_on_closed(:unknown, nil, spec), into: %{}, do: {point, unknown}
+
     for module <- modules,
         {id, own, hooks} = read(module),
-        {point, kind} <- hooks_on_closed(hooks, own, spec),
-        reduce: %{} do
+        {point, hooks} <- hooks_on_closed(hooks, own, spec),
+        reduce: down do
       down ->
-        why = %{kind: kind, state: :loading, module: module}
+        why = %{hooks: hooks, state: :loading, module: module}
         Map.update(down, point, %{id => why}, &Map.put_new(&1, id, why))
     end
   end
@@ -29,7 +39,7 @@ defmodule Pipeline.Plugin.Manager.Guards do
   # What a plugin says of itself. One that cannot say it may have had hooks anywhere.
   defp read(module) do
     with {:module, ^module} <- Code.ensure_loaded(module), %{id: id} = manifest <- module.__plugin__() do
-      {id, Map.get(manifest, :spec), declared(module)}
+      {id, Map.get(manifest, :spec), Overrides.declared(module)}
     else
       _ -> {module, nil, :unknown}
     end
@@ -37,32 +47,48 @@ defmodule Pipeline.Plugin.Manager.Guards do
     _ -> {module, nil, :unknown}
   end
 
-  defp declared(module) do
-    if function_exported?(module, :__hooks__, 0),
-      do: for(%{point: point, kind: kind} <- module.__hooks__(), do: {point, kind}),
-      else: []
-  end
-
-  defp hooks_on_closed(:unknown, _own, nil), do: []
+  defp hooks_on_closed(:unknown, _own, nil), do: %{}
 
   defp hooks_on_closed(:unknown, _own, spec),
-    do: for({point, %{fail: :closed}} <- spec.__hookpoints__(), do: {point, nil})
+    do: for({point, %{fail: :closed}} <- spec.__hookpoints__(), into: %{}, do: {point, []})
 
-  defp hooks_on_closed(hooks, own, spec) do
-    for {point, kind} <- hooks, Spec.closed?(spec, point) or Spec.closed?(own, point), do: {point, kind}
+  defp hooks_on_closed(definitions, own, spec) do
+    definitions
+    |> Enum.filter(&(Spec.closed?(spec, &1.point) or Spec.closed?(own, &1.point)))
+    |> Enum.group_by(& &1.point, &absent/1)
+  end
+
+  defp absent(%{kind: kind, priority: priority, on_error: on_error} = definition) do
+    tier = if definition.native, do: :native, else: :elixir
+    %{kind: kind, priority: priority, on_error: on_error, tier: tier}
+  end
+
+  # A hook that an operator has switched off guards nothing.
+  defp guarded(%{module: module} = info, spec) do
+    overrides = Map.get(info, :overrides, %{})
+
+    definitions =
+      for definition <- Overrides.declared(module),
+          {:ok, %{} = overridden} <-
+            [Definition.override(definition, Map.get(overrides, definition.point, %{}))],
+          do: overridden
+
+    hooks_on_closed(definitions, Map.get(info, :spec), spec)
   end
 
   @doc "The plugins that are down somewhere, as chains have it."
   @spec standing(instance :: term) :: MapSet.t(Plugin.plugin_id())
   def standing(instance) do
     for point <- ChainStore.points(instance),
-        {id, _why} <- ChainStore.chain(instance, point).down,
+        %Chain{down: down} <- [ChainStore.chain(instance, point)],
+        {id, _why} <- down,
         into: MapSet.new(),
         do: id
   end
 
   @doc "Whether a plugin in its state leaves the points closed that it guards."
   @spec down?(Lifecycle.info()) :: boolean
+  def down?(%{restarting: true}), do: true
   def down?(%{state: state}) when state in [:failed, :held], do: true
   def down?(%{state: :draining} = info), do: info[:leaves_for] in [:failed, :held]
   # On its way back.
@@ -71,18 +97,28 @@ defmodule Pipeline.Plugin.Manager.Guards do
 
   @doc "The chains with a plugin in its state, those only that change."
   @spec changes(instance :: term, Lifecycle.info(), spec :: module | nil) :: %{atom => Chain.t() | nil}
-  def changes(instance, %{id: id, module: module, state: state} = info, spec) do
+  def changes(instance, %{id: id, module: module} = info, spec) do
+    up = up(instance, fn other, _why -> other == id end)
+
     if down?(info) do
-      for {point, kind} <- hooks_on_closed(declared(module), Map.get(info, :spec), spec),
-          chain = chain(instance, point, Map.get(info, :spec)),
-          why = %{kind: kind, state: state, module: module},
-          Map.get(chain.down, id) != why,
-          into: %{},
-          do: {point, Chain.put_down(chain, id, why)}
+      guarded = guarded(info, spec)
+
+      down =
+        for {point, hooks} <- guarded,
+            chain = chain(instance, point, Map.get(info, :spec)),
+            why = %{hooks: hooks, state: shown(info), module: module},
+            Map.get(chain.down, id) != why,
+            into: %{},
+            do: {point, Chain.put_down(chain, id, why)}
+
+      up |> Map.drop(Map.keys(guarded)) |> Map.merge(down)
     else
-      up(instance, fn other, _why -> other == id end)
+      up
     end
   end
+
+  defp shown(%{restarting: true}), do: :restarting
+  defp shown(%{state: state}), do: state
 
   # Only one that no spec of the instance declares has no chain.
   defp chain(instance, point, own) do
@@ -100,6 +136,25 @@ defmodule Pipeline.Plugin.Manager.Guards do
         into: %{},
         do: {point, ids |> Enum.reduce(chain, &Chain.put_down(&2, &1, nil)) |> Chain.kept()}
   end
+
+  @doc "The chains with the plugins, and no others, that are yet to come from other nodes."
+  @spec unsynced(instance :: term, spec :: module | nil, [Plugin.plugin_id()]) :: %{atom => Chain.t()}
+  def unsynced(instance, spec, ids) do
+    wanted = for id <- ids, into: %{}, do: {unsynced_key(id), unsynced(id)}
+
+    for {point, []} <- hooks_on_closed(:unknown, nil, spec),
+        chain = ChainStore.chain(instance, point),
+        there = for({{:not_synced, id} = key, _why} <- chain.down, id != nil, do: key),
+        Enum.sort(there) != Enum.sort(Map.keys(wanted)),
+        into: %{} do
+      gone = Enum.reduce(there -- Map.keys(wanted), chain, &Chain.put_down(&2, &1, nil))
+      {point, Enum.reduce(wanted, gone, fn {key, why}, chain -> Chain.put_down(chain, key, why) end)}
+    end
+  end
+
+  @doc "The chains without what other nodes may know."
+  @spec synced(instance :: term) :: %{atom => Chain.t() | nil}
+  def synced(instance), do: up(instance, fn id, _why -> id == unsynced_key(nil) end)
 
   @doc "The chains on which plugins of a module that could not be loaded are no longer about to be."
   @spec refused(instance :: term, module) :: %{atom => Chain.t()}

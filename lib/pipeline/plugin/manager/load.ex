@@ -135,7 +135,7 @@ defmodule Pipeline.Plugin.Manager.Load do
   # The hooks of these are known now.
   defp known(%State{down: down} = state, modules) do
     if Enum.any?(modules, &MapSet.member?(down, &1)),
-      do: State.put_up(state, fn _id, why -> why.kind == nil and why.module in modules end),
+      do: State.put_up(state, fn _id, why -> why.hooks == [] and why.module in modules end),
       else: state
   end
 

@@ -16,6 +16,7 @@ defmodule Pipeline.Plugin.Manager.Parts do
     name = opts[:name]
     {first, last} = Distribution.children(name, opts[:cluster])
     configured = for {module, _config} <- opts[:plugins] || [], do: module
+    guards = Guards.at_start(configured, opts[:hooks], Distribution.clustered?(opts[:cluster]))
 
     %{
       first: first,
@@ -26,7 +27,7 @@ defmodule Pipeline.Plugin.Manager.Parts do
         {Budget, opts[:hook_budget]},
         {Selection, nil},
         {Sampling, opts[:telemetry]},
-        {ChainStore, {opts[:hooks], check?(opts), Guards.at_start(configured, opts[:hooks])}},
+        {ChainStore, {opts[:hooks], check?(opts), guards}},
         {Limits, opts[:limits] || %{}},
         {BootPending, configured},
         {Record, opts[:record] || 0}

@@ -5,7 +5,7 @@ defmodule Pipeline.Plugin.Manager.Recovery do
   alias Pipeline.Hook.ChainStore
   alias Pipeline.Native
   alias Pipeline.Plugin.{Lifecycle, Loader, Log, Registry, Tree}
-  alias Pipeline.Plugin.Manager.{Failure, Operation, Retire, State, UpgradeGuard}
+  alias Pipeline.Plugin.Manager.{Failure, Guards, Operation, Retire, State, UpgradeGuard}
 
   @doc """
   Takes in what is registered. No plugin that does not run has hooks then.
@@ -17,6 +17,8 @@ defmodule Pipeline.Plugin.Manager.Recovery do
     :ok = Operation.end_all(instance)
     half = UpgradeGuard.recover(instance)
     ChainStore.settle(instance)
+    # Not before: what a manager has put that was killed may come after its end.
+    state = %{state | down: Guards.standing(instance)}
 
     # The registry is open to all; what somebody else has put there is theirs.
     all =

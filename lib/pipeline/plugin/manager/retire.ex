@@ -216,7 +216,7 @@ defmodule Pipeline.Plugin.Manager.Retire do
   end
 
   # One that has failed has no process left that runs could do with.
-  defp leave(info, :failed, reason), do: Lifecycle.enter!(info, :failed, reason)
+  defp leave(info, :failed, reason), do: info |> Map.delete(:restarting) |> Lifecycle.enter!(:failed, reason)
 
   defp leave(info, target, reason) do
     info |> Lifecycle.enter!(:draining, reason) |> Map.put(:leaves_for, target)

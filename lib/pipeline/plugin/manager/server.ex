@@ -18,7 +18,6 @@ defmodule Pipeline.Plugin.Manager.Server do
     Configure,
     ConfigureHook,
     Failure,
-    Guards,
     Hold,
     Hooks,
     Load,
@@ -51,6 +50,14 @@ defmodule Pipeline.Plugin.Manager.Server do
     :exit, _ -> :ignore
   end
 
+  @doc "Plugins that other nodes of the cluster have, and that this one is yet to load: closed points stay closed for them."
+  @spec unsynced(atom, [Pipeline.Plugin.plugin_id()]) :: :ok
+  def unsynced(instance, ids), do: GenServer.call(name(instance), {:unsynced, ids}, :infinity)
+
+  @doc "This node knows what the others of its cluster have."
+  @spec synced(atom) :: :ok
+  def synced(instance), do: GenServer.call(name(instance), :synced, :infinity)
+
   @impl GenServer
   def init(opts) do
     :ok = Names.label(opts[:name], :manager)
@@ -63,7 +70,6 @@ defmodule Pipeline.Plugin.Manager.Server do
           store: store,
           operations: %Operations{next: &Hold.release/1},
           restart: Restart.merge(Restart.default(), opts[:restart] || %{}),
-          down: Guards.standing(opts[:name]),
           configured:
             MapSet.new(
               for {module, _config} <- opts[:plugins] || [], {:ok, id} <- [Stored.id(module)], do: id
@@ -112,6 +118,9 @@ defmodule Pipeline.Plugin.Manager.Server do
       :over -> {:reply, :ok, state}
     end
   end
+
+  def handle_call({:unsynced, ids}, _from, state), do: {:reply, :ok, State.unsynced(state, ids)}
+  def handle_call(:synced, _from, state), do: {:reply, :ok, State.synced(state)}
 
   # A step of an operation.
   def handle_call({:step, fun}, _from, state) do
@@ -197,7 +206,7 @@ defmodule Pipeline.Plugin.Manager.Server do
     pending = BootPending.list(state.instance)
 
     State.put_up(state, fn id, why ->
-      not is_map_key(state.plugins, id) and not is_map_key(pending, why.module)
+      not is_map_key(state.plugins, id) and not is_map_key(pending, why.module) and why.state != :not_synced
     end)
   end
 

@@ -113,6 +113,15 @@ defmodule Pipeline.Plugin.Manager.State do
   @spec refused(t, module) :: t
   def refused(%__MODULE__{} = state, module), do: publish_some(state, Guards.refused(state.instance, module))
 
+  @doc "The plugins that are yet to come from other nodes of the cluster."
+  @spec unsynced(t, [Plugin.plugin_id()]) :: t
+  def unsynced(%__MODULE__{} = state, ids),
+    do: publish_some(state, Guards.unsynced(state.instance, state.spec, ids))
+
+  @doc "Other nodes of the cluster have been asked."
+  @spec synced(t) :: t
+  def synced(%__MODULE__{} = state), do: publish_some(state, Guards.synced(state.instance))
+
   @doc "Has the plugins up again that a function chooses."
   @spec put_up(t, (Plugin.plugin_id(), map -> boolean)) :: t
   def put_up(%__MODULE__{} = state, up?) do

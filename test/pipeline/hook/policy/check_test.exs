@@ -70,7 +70,7 @@ defmodule Pipeline.Hook.Policy.CheckTest do
         plugin id: :bad, hooks: Hooks do
           hook unquote(@kind), :chat do
             def chat(var!(context), var!(next)) do
-              _ = var!(next)
+              _ = {var!(context), var!(next)}
 
               unquote(
                 Macro.postwalk(@body, fn
