@@ -52,6 +52,9 @@ defmodule Pipeline.Package.Adapter do
   defp plugin(%{plugins: several}), do: {:error, {:several_plugins, several}}
 
   @impl Pipeline.Plugin.Packages
+  def source(module), do: with(%Unit{key: key} <- Units.of_plugin(module), do: key)
+
+  @impl Pipeline.Plugin.Packages
   def start(module, tree) do
     case Units.of_plugin(module) do
       %Unit{key: key, app: app, apps: apps} ->

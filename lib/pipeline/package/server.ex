@@ -8,6 +8,7 @@ defmodule Pipeline.Package.Server do
   use GenServer
 
   alias Pipeline.Package.{Change, Modules, Unit, Units}
+  alias Pipeline.Plugin.Tree
 
   @spec start_link(term) :: GenServer.on_start()
   def start_link(_opts), do: GenServer.start_link(__MODULE__, [], name: __MODULE__)
@@ -40,9 +41,25 @@ defmodule Pipeline.Package.Server do
   @spec release(pid) :: :ok
   def release(tree), do: GenServer.call(__MODULE__, {:release, tree}, :infinity)
 
+  @doc "Under a supervisor of its own: its end is nobody else's."
+  @spec child_spec(term) :: Supervisor.child_spec()
+  def child_spec(_opts) do
+    server = %{id: __MODULE__, start: {__MODULE__, :start_link, [[]]}}
+    start = {Supervisor, :start_link, [[server], [strategy: :one_for_one, max_restarts: 20]]}
+    %{id: __MODULE__, type: :supervisor, start: start}
+  end
+
   @impl GenServer
-  # The trees that use an application, each with its monitor.
-  def init([]), do: {:ok, %{}}
+  # The trees that use an application, each with its monitor. One before this may have left some.
+  def init([]) do
+    {:ok,
+     for {key, unit} <- Units.all(),
+         {instance, id} <- Units.users(unit),
+         {tree, _phase} <- [Tree.find(instance, id)],
+         into: %{} do
+       {tree, {key, Process.monitor(tree)}}
+     end}
+  end
 
   @impl GenServer
   def handle_call({:load, unit}, _from, trees), do: {:reply, load_unit(unit, Units.all()), trees}

@@ -246,6 +246,17 @@ defmodule Pipeline.Plugin.Error do
     "its module is also that of #{names}; unload these first, or upgrade to a module of another name"
   end
 
+  def sentence({:stored, {:no_module, module}}) do
+    "the store has it as loaded, and there is no module #{Foreign.line(module)} now; load it again, or unload it for good"
+  end
+
+  def sentence({:stored, {:package, problem}}),
+    do: "the store has it as loaded, and its package is not: #{problem}"
+
+  def sentence({:stored, {:unknown_id, id}}),
+    do:
+      "the store has it as loaded by the id #{Foreign.line(id)}, which no code of the host names; load it again"
+
   def sentence({:native_code, module}) do
     "#{Foreign.term(module)} has native functions, which stay in the VM until it ends"
   end

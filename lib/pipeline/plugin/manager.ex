@@ -51,7 +51,7 @@ defmodule Pipeline.Plugin.Manager do
 
   alias Pipeline.{Instance, Options, Plugin}
   alias Pipeline.Instance.Names
-  alias Pipeline.Plugin.{Config, Distribution, Error, Lifecycle, Packages, Registry, Restart, Store}
+  alias Pipeline.Plugin.{Config, Distribution, Error, Lifecycle, Packages, Registry, Restart, Store, Summary}
   alias Pipeline.Plugin.Manager.{Candidate, CodeUsers, Health, Parts, Readiness, Server, Upgrade}
   alias Pipeline.Plugin.Resources.Limits
 
@@ -110,10 +110,14 @@ defmodule Pipeline.Plugin.Manager do
       twice, or a function that returns them. A package whose code cannot be loaded is logged and left out. A plugin that
       cannot be loaded does not stop the start: it is logged and kept, held if it needs what is not there, and otherwise
       failed and tried again
-    * `:store` - the path of a file that keeps which plugins an operator disabled, so that they stay disabled when the VM
-      starts again; by default this is forgotten with the instance. A crash leaves the old file or the new one, whole. A
-      file that is torn, changed or not a store is logged, renamed to `PATH.corrupt-TIME` and never deleted. The instance
-      does not start if the path cannot be read or written (`Pipeline.Plugin.Store.Error`). Give each instance its own path
+    * `:store` - the path of a file by which the instance comes back as it was when the VM starts again: plugins that were
+      loaded, in the version that they were upgraded to, with the configuration of `update_config/3` and the options of
+      `configure_hook/3`; those of `:plugins` that were unloaded stay away, and those that were disabled stay so. Secrets are
+      not kept, nor are configurations with processes, references or functions: these come from `:plugins`. A configured
+      plugin that nobody has changed follows its configuration. By default all is forgotten with the instance. A crash
+      leaves the old file or the new one, whole. A file that is torn, changed or not a store is logged, renamed to
+      `PATH.corrupt-TIME` and never deleted. The instance does not start if the path cannot be read or written
+      (`Pipeline.Plugin.Store.Error`). Give each instance its own path
     * `:packages` - the folder that packages of plugins are installed in, see `Pipeline.Package`; by default there is none
     * `:events` - `[record: n]` keeps the last `n` events for late subscribers, see `Pipeline.Events`; by default none
     * `:hook_budget` - how many microseconds neighbouring native hooks may keep a normal scheduler before they go on
@@ -781,6 +785,17 @@ defmodule Pipeline.Plugin.Manager do
   @doc "Whether `readiness/1` is `:ready`. Option: `:instance`."
   @spec ready?(keyword) :: boolean
   def ready?(opts \\ []), do: readiness(opts) == :ready
+
+  @doc """
+  The instance at a glance, for operators: `IO.puts(Pipeline.Plugin.Manager.summary())` prints a table of its plugins, the
+  closed points whose guards are down, and what is missing before it is ready. Option: `:instance`.
+  """
+  @spec summary(keyword) :: Summary.t()
+  def summary(opts \\ []) do
+    Options.validate!(opts, [:instance], "Pipeline.Plugin.Manager.summary/1")
+    instance = opts[:instance] || @default
+    Summary.of(instance, list_plugins(instance: instance), Readiness.lacking(instance))
+  end
 
   @doc "The ids of the plugins that have a capability, in load order. Option: `:instance`."
   @spec get_by_capability(atom, keyword) :: [Plugin.plugin_id()]

@@ -27,6 +27,9 @@ defmodule Pipeline.Plugin.Packages do
   @callback modules([{module | String.t(), config :: term}], folder :: Path.t() | nil) ::
               {:ok, [{module, config :: term}], undo :: (() -> :ok)} | {:error, Error.t()}
 
+  @doc "Where the package is that a plugin is from; `nil` for one of the host."
+  @callback source(module) :: Path.t() | nil
+
   @doc "Starts the application of the package that a plugin is from. It is needed until the plugin's tree has ended."
   @callback start(module, tree :: pid) :: :ok | {:error, term}
 

@@ -1,9 +1,11 @@
 defmodule Pipeline.Plugin.Store do
   @moduledoc false
-  # Keeps in one file what an instance must remember when the VM ends: the plugins that an operator disabled.
+  # Keeps in one file what an instance must remember when the VM ends: which plugins were loaded, with what configuration and
+  # options of hooks, which of the configured ones were unloaded, and which an operator disabled.
   #
-  # The file is `magic <> md5 <> term`, where the term is `%{version: 1, plugins: %{id => %{disabled: …}}}`.
-  # An id is kept as text with its type, and the term is read with `:safe`, so a file never makes an atom.
+  # The file is `magic <> md5 <> term`, where the term is `%{version: 1 | 2, plugins: %{id => entry}}`; version 1 knew only of
+  # those that are disabled. Ids, modules and packages are kept as text, and configurations as bytes, and the term is read with
+  # `:safe`, so a file never makes an atom.
   # A file is checked before anything is taken from it: its kind, its size, and the shape of the term, which
   # may not be compressed.
   #
@@ -16,7 +18,8 @@ defmodule Pipeline.Plugin.Store do
   alias Pipeline.Plugin.Store.{Disk, Error}
 
   @magic "pipeline plugins\n"
-  @version 1
+  @version 2
+  @readable [1, 2]
 
   # Bytes of a reason that is text. A longer one is cut.
   @reason 1_000
@@ -29,6 +32,17 @@ defmodule Pipeline.Plugin.Store do
 
   @typedoc "When a plugin was disabled, in microseconds since 1970, and why."
   @type disabled :: %{since: integer, reason: String.t() | nil}
+
+  @typedoc """
+  What a plugin was loaded from, and with: terms as bytes, `nil` where there is nothing to say. `as` says whether its id is
+  another than its own. One that the instance is configured with has no source, unless it was upgraded to another.
+  """
+  @type loaded :: %{
+          source: {:module | :package, String.t()} | nil,
+          as: boolean,
+          config: binary | nil,
+          overrides: binary | nil
+        }
 
   @doc "Checks that a store can be kept at a path, and removes what killed writers left there."
   @spec check_writable(Path.t()) :: :ok | {:error, Error.t()}
@@ -74,8 +88,59 @@ defmodule Pipeline.Plugin.Store do
 
   @doc "Records that a plugin is no longer disabled."
   @spec delete(t, Plugin.plugin_id()) :: {:ok, t} | {:error, Error.t()}
-  def delete(%__MODULE__{plugins: plugins} = store, id) do
-    if disabled?(store, id), do: write(store, Map.delete(plugins, key(id))), else: {:ok, store}
+  def delete(%__MODULE__{} = store, id) do
+    if disabled?(store, id), do: change(store, id, &Map.delete(&1, :disabled)), else: {:ok, store}
+  end
+
+  @doc "Records what plugins are loaded from and with, all in one write."
+  @spec put_loaded(t, [{Plugin.plugin_id(), loaded}]) :: {:ok, t} | {:error, Error.t()}
+  def put_loaded(store, []), do: {:ok, store}
+
+  def put_loaded(%__MODULE__{plugins: plugins} = store, loaded) do
+    changed =
+      for {id, entry} <- loaded, reduce: plugins do
+        plugins ->
+          known = plugins |> Map.get(key(id), %{}) |> Map.delete(:absent)
+          entry = if empty?(entry), do: Map.delete(known, :loaded), else: Map.put(known, :loaded, entry)
+          if entry == %{}, do: Map.delete(plugins, key(id)), else: Map.put(plugins, key(id), entry)
+      end
+
+    if changed == plugins, do: {:ok, store}, else: write(store, changed)
+  end
+
+  defp empty?(%{source: source, config: config, overrides: overrides}),
+    do: source == nil and config == nil and overrides == nil
+
+  @doc "Records that a plugin is unloaded: `absent?` for one that the instance is configured with."
+  @spec forget(t, Plugin.plugin_id(), absent? :: boolean) :: {:ok, t} | {:error, Error.t()}
+  def forget(%__MODULE__{plugins: plugins} = store, id, absent?) do
+    changed = if absent?, do: Map.put(plugins, key(id), %{absent: true}), else: Map.delete(plugins, key(id))
+    if changed == plugins, do: {:ok, store}, else: write(store, changed)
+  end
+
+  @doc "Whether an operator has unloaded a plugin that the instance is configured with."
+  @spec absent?(t, Plugin.plugin_id()) :: boolean
+  def absent?(%__MODULE__{plugins: plugins}, id), do: match?(%{absent: true}, plugins[key(id)])
+
+  @doc "What a plugin was loaded with."
+  @spec loaded(t, Plugin.plugin_id()) :: loaded | nil
+  def loaded(%__MODULE__{plugins: plugins}, id), do: plugins[key(id)][:loaded]
+
+  @doc "All that were loaded, but for some, by the text of the id and its type."
+  @spec all_loaded(t, [Plugin.plugin_id()]) :: [{{:atom | :string, String.t()}, loaded}]
+  def all_loaded(%__MODULE__{plugins: plugins}, except) do
+    except = Enum.map(except, &key/1)
+
+    for {key, %{loaded: %{source: source} = loaded}} when source != nil <- Enum.sort(plugins),
+        key not in except,
+        do: {key, loaded}
+  end
+
+  defp change(%{plugins: plugins} = store, id, fun) do
+    case fun.(Map.get(plugins, key(id), %{})) do
+      entry when entry == %{} -> write(store, Map.delete(plugins, key(id)))
+      entry -> write(store, Map.put(plugins, key(id), entry))
+    end
   end
 
   defp text(nil), do: nil
@@ -119,13 +184,13 @@ defmodule Pipeline.Plugin.Store do
   # `safe` refuses atoms that this VM does not know, as those of a later version can be.
   defp decode_term(term, store) do
     case :erlang.binary_to_term(term, [:safe]) do
-      %{version: @version, plugins: %{} = plugins} ->
+      %{version: version, plugins: %{} = plugins} when version in @readable ->
         if Enum.all?(plugins, &entry?/1),
           do: {:ok, %{store | plugins: plugins}},
           else: set_aside(store, "has content that this release cannot read")
 
-      %{version: version} ->
-        set_aside(store, "has the version #{Foreign.term(version)}, and this release reads #{@version}")
+      %{version: version} when version not in @readable ->
+        set_aside(store, "has the version #{Foreign.term(version)}, and this release reads up to #{@version}")
 
       _other ->
         set_aside(store, "has content that this release cannot read")
@@ -134,19 +199,32 @@ defmodule Pipeline.Plugin.Store do
     ArgumentError -> set_aside(store, "has content that this release cannot read")
   end
 
-  defp entry?({{kind, id}, %{disabled: %{since: since, reason: reason} = disabled} = plugin}) do
-    kind in [:atom, :string] and is_binary(id) and is_integer(since) and
-      (reason == nil or (is_binary(reason) and byte_size(reason) <= @reason)) and
-      map_size(disabled) == 2 and map_size(plugin) == 1
-  end
+  defp entry?({{kind, id}, plugin}) when kind in [:atom, :string] and is_binary(id) and is_map(plugin),
+    do: plugin != %{} and Enum.all?(plugin, &part?/1)
 
   defp entry?(_other), do: false
+
+  defp part?({:disabled, %{since: since, reason: reason} = disabled}) when map_size(disabled) == 2,
+    do: is_integer(since) and (reason == nil or (is_binary(reason) and byte_size(reason) <= @reason))
+
+  defp part?({:loaded, %{source: source, as: as?, config: config, overrides: overrides} = loaded})
+       when map_size(loaded) == 4 and is_boolean(as?),
+       do: source?(source) and bytes?(config) and bytes?(overrides)
+
+  defp part?({:absent, true}), do: true
+  defp part?(_other), do: false
+
+  defp source?({kind, text}), do: kind in [:module, :package] and is_binary(text)
+  defp source?(source), do: source == nil
+
+  # What they hold is looked at when the plugin is loaded.
+  defp bytes?(bytes), do: bytes == nil or (is_binary(bytes) and not match?(<<131, 80, _::binary>>, bytes))
 
   defp set_aside(%{path: path} = store, why) do
     with {:ok, aside} <- path |> Disk.set_aside() |> or_error(path) do
       Logger.error(
         "the plugin store #{Foreign.path(path)} #{why}; it was moved to #{Foreign.path(aside)}, and no plugin is " <>
-          "disabled by it"
+          "disabled by it, nor loaded"
       )
 
       {:ok, store}

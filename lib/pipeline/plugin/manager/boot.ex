@@ -5,7 +5,7 @@ defmodule Pipeline.Plugin.Manager.Boot do
 
   alias Pipeline.Instance.PublishedState
   alias Pipeline.Plugin.{Error, Log}
-  alias Pipeline.Plugin.Manager.{BootPending, Candidate, Hold, Load, Operation, State}
+  alias Pipeline.Plugin.Manager.{BootPending, Candidate, Hold, Load, Operation, State, Stored}
 
   # Milliseconds for init/1 and start/1 each.
   @timeout 30_000
@@ -20,6 +20,9 @@ defmodule Pipeline.Plugin.Manager.Boot do
   # Only then it is known which they are.
   defp preparing(plugins) do
     fn context ->
+      {store, folder} = Operation.step(context, &{{&1.store, &1.packages}, &1})
+      {plugins, lost} = plugins |> Enum.map(&with_config/1) |> Stored.restore(store, folder)
+      for error <- lost, do: Log.failed(error, context.instance, "a plugin of the store: ")
       {good, wrong} = Enum.reduce(plugins, {[], []}, &prepare/2)
 
       for error <- Enum.reverse(wrong) do
@@ -34,11 +37,11 @@ defmodule Pipeline.Plugin.Manager.Boot do
     end
   end
 
-  defp prepare({module, config}, {good, wrong}) do
-    # It can be in a function, which keeps it out of reports.
-    config = if is_function(config, 0), do: config.(), else: config
+  # It can be in a function, which keeps it out of reports.
+  defp with_config({module, config}), do: {module, if(is_function(config, 0), do: config.(), else: config)}
 
-    with {:ok, [candidate]} <- Candidate.prepare([{module, config}]),
+  defp prepare(plugin, {good, wrong}) do
+    with {:ok, [candidate]} <- Candidate.prepare([plugin]),
          :ok <- Candidate.check_new([candidate | good], %{}) do
       {[candidate | good], wrong}
     else

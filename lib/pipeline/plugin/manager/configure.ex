@@ -4,7 +4,7 @@ defmodule Pipeline.Plugin.Manager.Configure do
 
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Config, Events}
-  alias Pipeline.Plugin.Manager.{Failure, Hooks, Operation, State}
+  alias Pipeline.Plugin.Manager.{Failure, Hooks, Operation, State, Stored}
 
   @spec operation(Plugin.plugin_id(), Config.Update.asked(), caller :: pid) :: Operation.t()
   def operation(id, update, caller) do
@@ -31,7 +31,7 @@ defmodule Pipeline.Plugin.Manager.Configure do
       :ok =
         Operation.step(context, fn state ->
           changes = Hooks.reconfigure([{info, native}], instance)
-          {:ok, state |> State.put(info) |> State.publish(changes)}
+          {:ok, state |> State.put(info) |> State.publish(changes) |> Stored.changed(id, :config)}
         end)
 
       Events.emit(:plugin_config_updated, %{id: id}, instance: instance)

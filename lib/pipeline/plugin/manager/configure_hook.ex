@@ -5,7 +5,7 @@ defmodule Pipeline.Plugin.Manager.ConfigureHook do
   alias Pipeline.Hook.{ChainStore, ChainUpdate}
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Dependents, Overrides}
-  alias Pipeline.Plugin.Manager.{Hooks, Operation, State}
+  alias Pipeline.Plugin.Manager.{Hooks, Operation, State, Stored}
 
   @spec operation(Plugin.plugin_id(), atom, keyword) :: Operation.t()
   def operation(id, point, options) do
@@ -19,7 +19,7 @@ defmodule Pipeline.Plugin.Manager.ConfigureHook do
          {:ok, overrides} <- Overrides.merge(info.module, Map.get(info, :overrides, %{}), point, options),
          info = Map.put(info, :overrides, overrides),
          {:ok, chains} <- chains(state, info, point) do
-      state = State.note(state, [id], fn _info -> info end)
+      state = state |> State.note([id], fn _info -> info end) |> Stored.changed(id, :overrides)
       {:done, {:ok, []}, if(chains == %{}, do: state, else: State.publish(state, chains))}
     else
       {:error, sentence} -> {:done, {{:error, {:invalid_hook, sentence}}, []}, state}

@@ -4,7 +4,7 @@ defmodule Pipeline.Plugin.Manager.Load do
 
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Config, Dependents, Error, Events, Lifecycle, Loader, Log}
-  alias Pipeline.Plugin.Manager.{BootPending, Candidate, Hooks, Launch, Locks, Operation, State}
+  alias Pipeline.Plugin.Manager.{BootPending, Candidate, Hooks, Launch, Locks, Operation, State, Stored}
 
   @doc "Loads plugins that are new, all or none. The answer has their ids."
   @spec operation([Candidate.t()], timeout) :: Operation.t()
@@ -119,7 +119,7 @@ defmodule Pipeline.Plugin.Manager.Load do
         state = State.update(state, ids, &Lifecycle.enter!(&1, :started, :load, at))
         modules = for %{module: module} <- infos, do: module
         BootPending.loaded(instance, modules)
-        state = known(state, modules)
+        state = state |> known(modules) |> Stored.loaded(for(%{id: id} <- infos, do: state.plugins[id]))
 
         if Events.heard?(:plugin_loaded, instance) do
           for id <- ids, do: Events.emit(:plugin_loaded, %{id: id}, instance: instance)

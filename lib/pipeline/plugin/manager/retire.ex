@@ -8,7 +8,7 @@ defmodule Pipeline.Plugin.Manager.Retire do
   alias Pipeline.Instance.Names
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Dependents, Lifecycle, Log, Tree}
-  alias Pipeline.Plugin.Manager.{Hold, Hooks, Operation, State}
+  alias Pipeline.Plugin.Manager.{Hold, Hooks, Operation, State, Stored}
 
   @typedoc "Where they go: `nil` for plugins that are to be forgotten."
   @type target :: :held | :stopped | :failed | nil
@@ -247,7 +247,7 @@ defmodule Pipeline.Plugin.Manager.Retire do
   defp forget(state, ids) do
     Enum.reduce(ids, state, fn id, state ->
       Plugin.Telemetry.plugin(:unloaded, state.plugins[id], state.instance)
-      state = State.delete(state, id)
+      state = state |> State.delete(id) |> Stored.unloaded(id)
       Plugin.Events.emit(:plugin_unloaded, %{id: id}, instance: state.instance)
       state
     end)

@@ -27,6 +27,7 @@ defmodule Pipeline.Plugin.Manager.Server do
     Retry,
     Start,
     State,
+    Stored,
     Upgrade
   }
 
@@ -68,7 +69,12 @@ defmodule Pipeline.Plugin.Manager.Server do
           spec: opts[:hooks],
           store: store,
           operations: %Operations{next: &Hold.release/1},
-          restart: Restart.merge(Restart.default(), opts[:restart] || %{})
+          restart: Restart.merge(Restart.default(), opts[:restart] || %{}),
+          configured:
+            MapSet.new(
+              for {module, _config} <- opts[:plugins] || [], {:ok, id} <- [Stored.id(module)], do: id
+            ),
+          packages: opts[:packages]
         }
 
         {:ok, state, {:continue, {:begin, opts[:plugins] || []}}}

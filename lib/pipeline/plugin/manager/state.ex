@@ -20,6 +20,8 @@ defmodule Pipeline.Plugin.Manager.State do
     trees: %{},
     retries: %{},
     down: MapSet.new(),
+    configured: MapSet.new(),
+    packages: nil,
     traces: %{},
     prepared: %{},
     changes: 0,
@@ -39,6 +41,9 @@ defmodule Pipeline.Plugin.Manager.State do
           retries: Retry.t(),
           # Those that keep closed points closed.
           down: MapSet.t(Plugin.plugin_id()),
+          # Those that the instance is configured with, and the folder of its packages.
+          configured: MapSet.t(Plugin.plugin_id()),
+          packages: Path.t() | nil,
           # By the monitor of the process of each.
           traces: %{reference => Pipeline.Hook.Trace.t()},
           operations: Pipeline.Plugin.Manager.Operations.t() | nil,

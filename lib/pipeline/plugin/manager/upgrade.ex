@@ -6,7 +6,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Config, Events, Lifecycle, Error, Loader, Log, Wrapper}
   alias Pipeline.Instance.Names
-  alias Pipeline.Plugin.Manager.{Candidate, CodeUsers, Failure, Hooks, Load, Operation, State}
+  alias Pipeline.Plugin.Manager.{Candidate, CodeUsers, Failure, Hooks, Load, Operation, State, Stored}
   alias Pipeline.Plugin.Manager.Upgrade.Code, as: NewCode
   alias Pipeline.Plugin.Manager.UpgradeGuard
   alias Pipeline.Plugin.Resources.Limits
@@ -77,6 +77,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade do
 
   defp finish({:ok, version}, context, old, _keeper, upgrade) do
     tell(upgrade, :commit)
+    :ok = Operation.step(context, &{:ok, Stored.changed(&1, old.id, :source)})
     Log.info(old.id, context.instance, "is upgraded from #{old.version}")
     Events.emit(:plugin_upgraded, %{id: old.id, from: old.version, to: version}, instance: context.instance)
     {{:ok, version}, []}
