@@ -224,16 +224,18 @@ defmodule Pipeline.Plugin.Manager.State do
     %{state | settling?: true}
   end
 
-  @doc "Has the manager told, by `{{:tree, id}, monitor, :process, pid, reason}`, when the tree of a plugin ends."
-  @spec watch(t, Plugin.plugin_id()) :: t
-  def watch(%__MODULE__{} = state, id) do
+  @doc """
+  Has the manager told, by `{{:tree, id}, monitor, :process, pid, reason}`, when the tree of a plugin ends. One that has ended
+  already did so by itself, unless another reason is given.
+  """
+  @spec watch(t, Plugin.plugin_id(), reason :: term) :: t
+  def watch(%__MODULE__{} = state, id, ended \\ :shutdown) do
     state = unwatch(state, id)
 
     monitor =
       case Tree.find(state.instance, id) do
         {pid, _phase} -> :erlang.monitor(:process, pid, tag: {:tree, id})
-        # It has ended already, by itself.
-        nil -> make_ref() |> tap(&send(self(), {{:tree, id}, &1, :process, nil, :shutdown}))
+        nil -> make_ref() |> tap(&send(self(), {{:tree, id}, &1, :process, nil, ended}))
       end
 
     put_in(state.trees[id], monitor)
