@@ -48,6 +48,16 @@ defmodule Pipeline.Hook.Error do
       "may guard it, is not loaded on this one yet. Pipeline.Plugin.Manager.health/1 tells why"
   end
 
+  def message(%__MODULE__{reason: {:plugin_down, nil, :not_restored}} = error) do
+    "the hook point #{Foreign.term(error.point)} is closed: the instance is about to load what its store has. It opens when " <>
+      "all is loaded"
+  end
+
+  def message(%__MODULE__{reason: {:plugin_down, id, :not_restored}} = error) do
+    "the hook point #{Foreign.term(error.point)} is closed: #{owner(id)}, which the store has as loaded and which may guard " <>
+      "it, could not be found. It opens when the plugin is loaded again, or unloaded"
+  end
+
   def message(%__MODULE__{reason: {:plugin_down, id, state}} = error) do
     "the hook point #{Foreign.term(error.point)} is closed: #{owner(id)}, which guards it, is #{kind(state)}. It opens " <>
       "when the plugin runs, or once it is disabled or unloaded"

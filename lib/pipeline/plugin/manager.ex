@@ -696,6 +696,15 @@ defmodule Pipeline.Plugin.Manager do
     )
   end
 
+  @doc """
+  The names of the instances of this VM, sorted.
+
+      iex> Pipeline.Plugin in Pipeline.Plugin.Manager.instances()
+      true
+  """
+  @spec instances() :: [term]
+  defdelegate instances, to: Pipeline.Instance.Names
+
   @doc "All plugins, in load order. Option: `:instance`."
   @spec list_plugins(keyword) :: [info]
   def list_plugins(opts \\ []) do

@@ -231,7 +231,7 @@ defmodule Pipeline.Plugin.Tree do
   @spec find(atom, Pipeline.Plugin.plugin_id()) :: {pid, StartPhase.t()} | nil
   def find(instance, id) do
     with {pid, {phase, _shutdown}} <- Names.lookup(instance, {:tree, id}),
-         do: if(orphan?(pid), do: nil, else: {pid, phase})
+         do: if(orphan?(pid) or not Process.alive?(pid), do: nil, else: {pid, phase})
   end
 
   @doc "The plugins that have a tree."

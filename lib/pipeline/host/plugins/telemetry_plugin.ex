@@ -148,6 +148,20 @@ defmodule Pipeline.Plugins.TelemetryPlugin do
   def handle_rpc(:flush, %{statsd: %{}} = state), do: {:reply, :ok, update_in(state.statsd, &Statsd.flush/1)}
   def handle_rpc(other, state), do: {:error, {:unknown_request, other}, state}
 
+  @doc """
+  The metrics of all points, hooks and plugins of this VM as text, whether this plugin is loaded or not.
+
+  `:prometheus` is the text format 0.0.4, `:openmetrics` is OpenMetrics 1.0. Executions of nodes are counted by the plugin,
+  so only its request of the same name has them.
+
+      iex> text = Pipeline.Plugins.TelemetryPlugin.expose(:prometheus)
+      iex> text =~ "# TYPE pipeline_point_runs_total counter"
+      true
+  """
+  @spec expose(:prometheus | :openmetrics) :: String.t()
+  def expose(format) when format in [:prometheus, :openmetrics],
+    do: Metric.expose(Instances.metrics(Instances.measure()), format)
+
   defp schedule(interval), do: Process.send_after(self(), {__MODULE__, :flush}, interval)
 
   # The plugin's own process adds up the counts while the pipeline goes on.

@@ -33,7 +33,8 @@ defmodule Pipeline.Plugin.Manager.Boot do
         end)
       end
 
-      {:ok, [loading(Enum.reverse(good))]}
+      lost = for error <- lost, do: error.plugin
+      {:ok, [loading(Enum.reverse(good), lost)]}
     end
   end
 
@@ -49,24 +50,25 @@ defmodule Pipeline.Plugin.Manager.Boot do
     end
   end
 
-  defp loading(candidates) do
+  defp loading(candidates, lost) do
     fn state ->
-      {Load.locks(candidates, state), &begin(&1, candidates)}
+      {Load.locks(candidates, state), &begin(&1, candidates, lost)}
     end
   end
 
-  defp begin(state, candidates) do
+  defp begin(state, candidates, lost) do
     # A manager before this one may have come so far.
     new = Enum.reject(candidates, &is_map_key(state.plugins, &1.manifest.id))
     :ok = Load.announce(new, state.instance)
     {disabled, wanted} = Enum.split_with(new, &State.disabled?(state, &1.manifest.id))
     state = Enum.reduce(disabled, state, &Hold.keep(&2, &1, :stopped, :disabled))
-    {:run, &load(&1, wanted), state}
+    {:run, &load(&1, wanted, lost), state}
   end
 
-  defp load(context, candidates) do
+  defp load(context, candidates, lost) do
     # All at once; when that fails, those that can be are loaded one by one.
     with {:error, _error} <- load_some(context, candidates), do: load_alone(context, candidates)
+    :ok = Operation.step(context, &{:ok, State.restored(&1, lost)})
     :ok = PublishedState.configured(context.instance)
     {:ok, []}
   end

@@ -17,13 +17,17 @@ defmodule Pipeline.Plugin.Manager.Guards do
   defp unsynced_key(id), do: {:not_synced, id}
   defp unsynced(id), do: %{hooks: [], state: :not_synced, module: nil, id: id}
 
+  # In the same way what the store of the instance has, of which the hooks are not known before it is loaded.
+  defp unrestored(id), do: %{{:stored, id} => %{hooks: [], state: :not_restored, module: nil, id: id}}
+
   @doc """
   Of an instance that is about to start: the plugins that it is to load are down until they run, and in a cluster
-  whatever other nodes have until they are asked.
+  whatever other nodes have until they are asked; and with a store whatever that has.
   """
-  @spec at_start([module], spec :: module | nil, clustered? :: boolean) :: down
-  def at_start(modules, spec, clustered?) do
+  @spec at_start([module], spec :: module | nil, clustered? :: boolean, stored? :: boolean) :: down
+  def at_start(modules, spec, clustered?, stored?) do
     unknown = if clustered?, do: %{unsynced_key(nil) => unsynced(nil)}, else: %{}
+    unknown = if stored?, do: Map.merge(unknown, unrestored(nil)), else: unknown
     down = for {point, []} <- hooks_on_closed(:unknown, nil, spec), into: %{}, do: {point, unknown}
 
     for module <- modules,
@@ -155,6 +159,29 @@ defmodule Pipeline.Plugin.Manager.Guards do
   @doc "The chains without what other nodes may know."
   @spec synced(instance :: term) :: %{atom => Chain.t() | nil}
   def synced(instance), do: up(instance, fn id, _why -> id == unsynced_key(nil) end)
+
+  @doc "The chains when all is loaded that the store has, but for the plugins that are lost."
+  @spec restored(instance :: term, spec :: module | nil, lost :: [Plugin.plugin_id()]) :: %{
+          atom => Chain.t() | nil
+        }
+  def restored(instance, spec, lost) do
+    for {point, []} <- hooks_on_closed(:unknown, nil, spec),
+        chain = ChainStore.chain(instance, point),
+        is_map_key(chain.down, {:stored, nil}),
+        into: %{} do
+      lost = for id <- lost, {key, why} <- unrestored(id), do: {key, why}
+
+      {point,
+       Enum.reduce([{{:stored, nil}, nil} | lost], chain, fn {key, why}, chain ->
+         Chain.put_down(chain, key, why)
+       end)}
+    end
+  end
+
+  @doc "Whether a key stands for a plugin of the store that was lost."
+  @spec lost?(key :: term, Plugin.plugin_id()) :: boolean
+  def lost?({:stored, lost}, id) when lost != nil, do: lost == id or lost == "#{id}"
+  def lost?(_key, _id), do: false
 
   @doc "The chains on which plugins of a module that could not be loaded are no longer about to be."
   @spec refused(instance :: term, module) :: %{atom => Chain.t()}

@@ -119,7 +119,8 @@ defmodule Pipeline.Plugin.Manager.Load do
         state = State.update(state, ids, &Lifecycle.enter!(&1, :started, :load, at))
         modules = for %{module: module} <- infos, do: module
         BootPending.loaded(instance, modules)
-        state = state |> known(modules) |> Stored.loaded(for(%{id: id} <- infos, do: state.plugins[id]))
+        state = Enum.reduce(ids, known(state, modules), &State.found(&2, &1))
+        state = Stored.loaded(state, for(id <- ids, do: state.plugins[id]))
 
         if Events.heard?(:plugin_loaded, instance) do
           for id <- ids, do: Events.emit(:plugin_loaded, %{id: id}, instance: instance)

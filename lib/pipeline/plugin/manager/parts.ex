@@ -16,7 +16,9 @@ defmodule Pipeline.Plugin.Manager.Parts do
     name = opts[:name]
     {first, last} = Distribution.children(name, opts[:cluster])
     configured = for {module, _config} <- opts[:plugins] || [], do: module
-    guards = Guards.at_start(configured, opts[:hooks], Distribution.clustered?(opts[:cluster]))
+
+    guards =
+      Guards.at_start(configured, opts[:hooks], Distribution.clustered?(opts[:cluster]), opts[:store] != nil)
 
     %{
       first: first,

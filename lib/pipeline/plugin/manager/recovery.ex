@@ -57,7 +57,8 @@ defmodule Pipeline.Plugin.Manager.Recovery do
         match?({_pid, ^phase}, Tree.find(instance, id))
       end)
 
-    {in_order(lost, state), Enum.reduce(watched, state, &State.watch(&2, &1))}
+    # One that has ended since then did so with the supervisor of all plugins, and starts anew.
+    {in_order(lost, state), Enum.reduce(watched, state, &State.watch(&2, &1, :killed))}
   end
 
   defp in_order([], _state), do: []

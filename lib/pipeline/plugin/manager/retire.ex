@@ -29,10 +29,19 @@ defmodule Pipeline.Plugin.Manager.Retire do
           {{ids, []}, &begin_unload(&1, leaving, patience, caller)}
 
         error ->
-          {{[id], []}, &{:done, {error, []}, &1}}
+          {{[id], []}, &forget_stored(&1, id, error)}
       end
     end
   end
+
+  # One that the store has and that could not be loaded.
+  defp forget_stored(state, id, {:error, {:not_loaded, id}} = error) do
+    if Stored.known?(state, id),
+      do: {:done, {:ok, []}, state |> Stored.unloaded(id) |> State.found(id)},
+      else: {:done, {error, []}, state}
+  end
+
+  defp forget_stored(state, _id, error), do: {:done, {error, []}, state}
 
   defp unloading(id, _cascade?, state) when not is_map_key(state.plugins, id),
     do: {:error, {:not_loaded, id}}

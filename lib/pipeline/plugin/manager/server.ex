@@ -206,7 +206,8 @@ defmodule Pipeline.Plugin.Manager.Server do
     pending = BootPending.list(state.instance)
 
     State.put_up(state, fn id, why ->
-      not is_map_key(state.plugins, id) and not is_map_key(pending, why.module) and why.state != :not_synced
+      not is_map_key(state.plugins, id) and not is_map_key(pending, why.module) and
+        why.state not in [:not_synced, :not_restored]
     end)
   end
 

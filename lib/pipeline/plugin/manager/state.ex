@@ -122,6 +122,21 @@ defmodule Pipeline.Plugin.Manager.State do
   @spec synced(t) :: t
   def synced(%__MODULE__{} = state), do: publish_some(state, Guards.synced(state.instance))
 
+  @doc "What the store has is loaded, but for some that are lost."
+  @spec restored(t, lost :: [Plugin.plugin_id()]) :: t
+  def restored(%__MODULE__{} = state, lost) do
+    state = publish_some(state, Guards.restored(state.instance, state.spec, lost))
+    %{state | down: Guards.standing(state.instance)}
+  end
+
+  @doc "A plugin of the store that was lost is there again, or is not to be."
+  @spec found(t, Plugin.plugin_id()) :: t
+  def found(%__MODULE__{down: down} = state, id) do
+    if Enum.any?(down, &Guards.lost?(&1, id)),
+      do: put_up(state, fn key, _why -> Guards.lost?(key, id) end),
+      else: state
+  end
+
   @doc "Has the plugins up again that a function chooses."
   @spec put_up(t, (Plugin.plugin_id(), map -> boolean)) :: t
   def put_up(%__MODULE__{} = state, up?) do
@@ -209,16 +224,18 @@ defmodule Pipeline.Plugin.Manager.State do
     %{state | settling?: true}
   end
 
-  @doc "Has the manager told, by `{{:tree, id}, monitor, :process, pid, reason}`, when the tree of a plugin ends."
-  @spec watch(t, Plugin.plugin_id()) :: t
-  def watch(%__MODULE__{} = state, id) do
+  @doc """
+  Has the manager told, by `{{:tree, id}, monitor, :process, pid, reason}`, when the tree of a plugin ends. One that has ended
+  already did so by itself, unless another reason is given.
+  """
+  @spec watch(t, Plugin.plugin_id(), reason :: term) :: t
+  def watch(%__MODULE__{} = state, id, ended \\ :shutdown) do
     state = unwatch(state, id)
 
     monitor =
       case Tree.find(state.instance, id) do
         {pid, _phase} -> :erlang.monitor(:process, pid, tag: {:tree, id})
-        # It has ended already, by itself.
-        nil -> make_ref() |> tap(&send(self(), {{:tree, id}, &1, :process, nil, :shutdown}))
+        nil -> make_ref() |> tap(&send(self(), {{:tree, id}, &1, :process, nil, ended}))
       end
 
     put_in(state.trees[id], monitor)

@@ -97,6 +97,10 @@ defmodule Pipeline.Plugin.Manager.Stored do
     end
   end
 
+  @doc "Whether the store has a plugin as loaded."
+  @spec known?(State.t(), Plugin.plugin_id()) :: boolean
+  def known?(%State{store: store}, id), do: store != nil and Store.loaded(store, id) != nil
+
   @doc "A plugin is unloaded."
   @spec unloaded(State.t(), Plugin.plugin_id()) :: State.t()
   def unloaded(%State{store: nil} = state, _id), do: state

@@ -4,6 +4,8 @@ defmodule Pipeline.Plugins.TelemetryPluginTest do
   alias Pipeline.Plugins.{DataTransformHandler, TelemetryPlugin}
   alias Pipeline.Runner
 
+  doctest TelemetryPlugin
+
   setup %{instance: instance} do
     {:ok, _} = Manager.load_plugins([DataTransformHandler, TelemetryPlugin], instance: instance)
     :ok

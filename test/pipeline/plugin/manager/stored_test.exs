@@ -147,6 +147,78 @@ defmodule Pipeline.Plugin.Manager.StoredTest do
     assert log =~ "the store has it as loaded, and there is no module Elixir.No.Such.Module"
   end
 
+  defmodule Hooks do
+    use Pipeline.Hook.Spec, open: true
+    hookpoint :admit, fail: :closed
+  end
+
+  @tag :capture_log
+  test "a closed point stays closed for a guard that the store has and that is lost", context do
+    test = self()
+
+    guard =
+      plugin id: :guard do
+        hook :before, :admit do
+          def admit(_context, _next), do: throw({:hook_error, :denied})
+        end
+
+        @impl Pipeline.Plugin
+        def init(config) do
+          with pid when pid != nil <- :persistent_term.get({__MODULE__, :test}, nil) do
+            send(pid, {:init, self()})
+            receive do: (:go -> :ok)
+          end
+
+          {:ok, config}
+        end
+      end
+
+    opts = start!(context, hooks: Hooks)
+    {:ok, :guard} = Manager.load_plugin(guard, %{}, opts)
+    stop_supervised!(:stored)
+
+    # Until it runs.
+    :persistent_term.put({guard, :test}, test)
+
+    start =
+      Task.async(fn ->
+        {:ok, pid} = Manager.start_link(name: context.name, store: context.path, hooks: Hooks)
+        Process.unlink(pid)
+        pid
+      end)
+
+    assert_receive {:init, pid}, 5_000
+
+    assert {:error, %Hook.Error{reason: {:plugin_down, nil, :not_restored}}} =
+             Hook.run(context.name, :admit, 1, nil)
+
+    :persistent_term.erase({guard, :test})
+    send(pid, :go)
+    supervisor = Task.await(start)
+    assert Hook.run(context.name, :admit, 1, nil) == {:error, :denied}
+    Supervisor.stop(supervisor)
+
+    # And as long as it is lost.
+    {:ok, store} = Pipeline.Plugin.Store.open(context.path)
+    gone = %{source: {:module, "Elixir.No.Such.Guard"}, as: false, config: nil, overrides: nil}
+    {:ok, _} = Pipeline.Plugin.Store.put_loaded(store, [{:guard, gone}])
+    opts = start!(context, hooks: Hooks)
+
+    assert {:error, %Hook.Error{reason: {:plugin_down, "guard", :not_restored}} = error} =
+             Hook.run(context.name, :admit, 1, nil)
+
+    assert Exception.message(error) =~ "could not be found"
+    assert {:ok, :guard} = Manager.load_plugin(guard, %{}, opts)
+    assert Hook.run(context.name, :admit, 1, nil) == {:error, :denied}
+    stop_supervised!(:stored)
+    {:ok, store} = Pipeline.Plugin.Store.open(context.path)
+    {:ok, _} = Pipeline.Plugin.Store.put_loaded(store, [{:guard, gone}])
+    opts = start!(context, hooks: Hooks)
+    assert :ok = Manager.unload_plugin(:guard, opts)
+    assert Hook.run(context.name, :admit, 1, nil) == {:ok, 1}
+    assert {:error, _} = Manager.unload_plugin(:guard, opts)
+  end
+
   test "a manager that is killed does not load them twice", context do
     opts = start!(context)
     {:ok, :greeter} = Manager.load_plugin(greeter(), %{}, opts)
