@@ -126,7 +126,8 @@ defmodule Pipeline.Plugin.Manager.State do
   @spec restored(t, lost :: [Plugin.plugin_id()]) :: t
   def restored(%__MODULE__{} = state, lost) do
     state = publish_some(state, Guards.restored(state.instance, state.spec, lost))
-    %{state | down: Guards.standing(state.instance)}
+    # Those of the configuration that an operator has unloaded are not to come.
+    put_up(state, fn id, why -> why.state == :loading and not is_map_key(state.plugins, id) end)
   end
 
   @doc "A plugin of the store that was lost is there again, or is not to be."
