@@ -40,7 +40,7 @@ defmodule Pipeline.Plugin.Manager.State do
           trees: %{Plugin.plugin_id() => reference},
           retries: Retry.t(),
           # Those that keep closed points closed.
-          down: MapSet.t(Plugin.plugin_id()),
+          down: MapSet.t(Pipeline.Hook.Chain.down_key()),
           # Those that the instance is configured with, and the folder of its packages.
           configured: MapSet.t(Plugin.plugin_id()),
           packages: Path.t() | nil,
@@ -139,7 +139,7 @@ defmodule Pipeline.Plugin.Manager.State do
   end
 
   @doc "Has the plugins up again that a function chooses."
-  @spec put_up(t, (Plugin.plugin_id(), map -> boolean)) :: t
+  @spec put_up(t, (Pipeline.Hook.Chain.down_key(), map -> boolean)) :: t
   def put_up(%__MODULE__{} = state, up?) do
     state = publish_some(state, Guards.up(state.instance, up?))
     %{state | down: Guards.standing(state.instance)}
