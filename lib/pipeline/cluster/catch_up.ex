@@ -28,7 +28,7 @@ defmodule Pipeline.Cluster.CatchUp do
     do: Enum.any?(Table.all(instance), fn {entry, here} -> here.applied != entry.clock end)
 
   @doc "The plugins that are loaded on all nodes, and not on this one although it has heard of them."
-  @spec missing(atom) :: [Plugin.plugin_id()]
+  @spec missing(atom) :: [Pipeline.Plugin.plugin_id()]
   def missing(instance) do
     {_there, missing} = wanted(instance)
     for {%{id: id}, _here} <- missing, do: id

@@ -54,6 +54,10 @@ defmodule Pipeline.Hook.Chain do
           # The plugin, where that is not what it stands under.
           optional(:id) => Pipeline.Plugin.plugin_id() | nil
         }
+  @typedoc "A plugin, or what the store or other nodes of the cluster have under an id, `nil` if it is not known what."
+  @type down_key ::
+          Pipeline.Plugin.plugin_id() | {:not_synced | :stored, Pipeline.Plugin.plugin_id() | nil}
+
   @type absent :: %{
           kind: Pipeline.Hook.kind(),
           priority: integer,
@@ -89,7 +93,7 @@ defmodule Pipeline.Hook.Chain do
           # By which runs and hooks are checked, if they are.
           schemas: Check.schemas() | nil,
           # While there are some, runs are refused.
-          down: %{(Pipeline.Plugin.plugin_id() | {:not_synced, term}) => down},
+          down: %{down_key => down},
           # What each run returns, where none may take place.
           refusal: nil | {:error, term}
         }
@@ -135,7 +139,7 @@ defmodule Pipeline.Hook.Chain do
   end
 
   @doc "An empty chain of a point as a spec declares it."
-  @spec declared(atom, term, Spec.hookpoint(), check? :: boolean, %{Pipeline.Plugin.plugin_id() => down}) :: t
+  @spec declared(atom, term, Spec.hookpoint(), check? :: boolean, %{down_key => down}) :: t
   def declared(point, instance, %{mode: mode, listening: listening} = declaration, check?, down) do
     chain = new(point, instance, mode, [], nil, listening)
     schemas = if check?, do: declaration.schemas
@@ -143,7 +147,7 @@ defmodule Pipeline.Hook.Chain do
   end
 
   @doc "The chain with a plugin that is down, or that is no longer."
-  @spec put_down(t, Pipeline.Plugin.plugin_id(), down | nil) :: t
+  @spec put_down(t, down_key, down | nil) :: t
   def put_down(%__MODULE__{down: down} = chain, id, nil), do: compile(%{chain | down: Map.delete(down, id)})
   def put_down(%__MODULE__{down: down} = chain, id, why), do: compile(%{chain | down: Map.put(down, id, why)})
 

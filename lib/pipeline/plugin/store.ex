@@ -111,10 +111,14 @@ defmodule Pipeline.Plugin.Store do
   defp empty?(%{source: source, config: config, overrides: overrides}),
     do: source == nil and config == nil and overrides == nil
 
-  @doc "Records that a plugin is unloaded: `absent?` for one that the instance is configured with."
+  @doc """
+  Records that a plugin is unloaded: `absent?` for one that the instance is configured with. One that is disabled stays so.
+  """
   @spec forget(t, Plugin.plugin_id(), absent? :: boolean) :: {:ok, t} | {:error, Error.t()}
   def forget(%__MODULE__{plugins: plugins} = store, id, absent?) do
-    changed = if absent?, do: Map.put(plugins, key(id), %{absent: true}), else: Map.delete(plugins, key(id))
+    entry = plugins |> Map.get(key(id), %{}) |> Map.take([:disabled])
+    entry = if absent?, do: Map.put(entry, :absent, true), else: entry
+    changed = if entry == %{}, do: Map.delete(plugins, key(id)), else: Map.put(plugins, key(id), entry)
     if changed == plugins, do: {:ok, store}, else: write(store, changed)
   end
 

@@ -326,6 +326,11 @@ defmodule Pipeline.Hook.ClosedPointTest do
              down(No.Such.Plugin, :failed, nil)
 
     assert Hook.run(instance, :greet, 1, nil) == {:ok, 1}
+
+    # An operator takes it out by the name that it is configured with.
+    :ok = Manager.unload_plugin(No.Such.Plugin, instance: instance)
+    assert Hook.run(instance, :authorize, 1, nil) == {:ok, 1}
+    assert {:error, %{reason: {:not_loaded, _}}} = Manager.unload_plugin(No.Such.Plugin, instance: instance)
   end
 
   @tag :capture_log

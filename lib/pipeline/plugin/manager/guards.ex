@@ -11,7 +11,7 @@ defmodule Pipeline.Plugin.Manager.Guards do
   alias Pipeline.Plugin.{Lifecycle, Overrides}
 
   @typedoc "The plugins that are down, by point."
-  @type down :: %{atom => %{Plugin.plugin_id() => Chain.down()}}
+  @type down :: %{atom => %{Chain.down_key() => Chain.down()}}
 
   # Under these keys, since a plugin of that id can come and go by itself. `nil` is what other nodes may know.
   defp unsynced_key(id), do: {:not_synced, id}
@@ -81,7 +81,7 @@ defmodule Pipeline.Plugin.Manager.Guards do
   end
 
   @doc "The plugins that are down somewhere, as chains have it."
-  @spec standing(instance :: term) :: MapSet.t(Plugin.plugin_id())
+  @spec standing(instance :: term) :: MapSet.t(Chain.down_key())
   def standing(instance) do
     for point <- ChainStore.points(instance),
         %Chain{down: down} <- [ChainStore.chain(instance, point)],
@@ -131,7 +131,7 @@ defmodule Pipeline.Plugin.Manager.Guards do
   end
 
   @doc "The chains on which the plugins are up again that a function chooses."
-  @spec up(instance :: term, (Plugin.plugin_id(), Chain.down() -> boolean)) :: %{atom => Chain.t() | nil}
+  @spec up(instance :: term, (Chain.down_key(), Chain.down() -> boolean)) :: %{atom => Chain.t() | nil}
   def up(instance, up?) do
     for point <- ChainStore.points(instance),
         chain = ChainStore.chain(instance, point),

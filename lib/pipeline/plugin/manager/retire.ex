@@ -8,7 +8,7 @@ defmodule Pipeline.Plugin.Manager.Retire do
   alias Pipeline.Instance.Names
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Dependents, Lifecycle, Log, Tree}
-  alias Pipeline.Plugin.Manager.{Hold, Hooks, Operation, State, Stored}
+  alias Pipeline.Plugin.Manager.{Guards, Hold, Hooks, Operation, State, Stored}
 
   @typedoc "Where they go: `nil` for plugins that are to be forgotten."
   @type target :: :held | :stopped | :failed | nil
@@ -34,11 +34,20 @@ defmodule Pipeline.Plugin.Manager.Retire do
     end
   end
 
-  # One that the store has and that could not be loaded.
+  # One that the store has and that could not be loaded, or a module of the configuration that could not be read.
   defp forget_stored(state, id, {:error, {:not_loaded, id}} = error) do
-    if Stored.known?(state, id),
-      do: {:done, {:ok, []}, state |> Stored.unloaded(id) |> State.found(id)},
-      else: {:done, {error, []}, state}
+    refused? = fn other, why -> other == id and why.state == :failed end
+
+    cond do
+      Stored.known?(state, id) ->
+        {:done, {:ok, []}, state |> Stored.unloaded(id) |> State.found(id)}
+
+      Guards.up(state.instance, refused?) != %{} ->
+        {:done, {:ok, []}, State.put_up(state, refused?)}
+
+      true ->
+        {:done, {error, []}, state}
+    end
   end
 
   defp forget_stored(state, _id, error), do: {:done, {error, []}, state}

@@ -40,7 +40,7 @@ defmodule Pipeline.Plugin.Manager.State do
           trees: %{Plugin.plugin_id() => reference},
           retries: Retry.t(),
           # Those that keep closed points closed.
-          down: MapSet.t(Plugin.plugin_id()),
+          down: MapSet.t(Pipeline.Hook.Chain.down_key()),
           # Those that the instance is configured with, and the folder of its packages.
           configured: MapSet.t(Plugin.plugin_id()),
           packages: Path.t() | nil,
@@ -126,7 +126,8 @@ defmodule Pipeline.Plugin.Manager.State do
   @spec restored(t, lost :: [Plugin.plugin_id()]) :: t
   def restored(%__MODULE__{} = state, lost) do
     state = publish_some(state, Guards.restored(state.instance, state.spec, lost))
-    %{state | down: Guards.standing(state.instance)}
+    # Those of the configuration that an operator has unloaded are not to come.
+    put_up(state, fn id, why -> why.state == :loading and not is_map_key(state.plugins, id) end)
   end
 
   @doc "A plugin of the store that was lost is there again, or is not to be."
@@ -138,7 +139,7 @@ defmodule Pipeline.Plugin.Manager.State do
   end
 
   @doc "Has the plugins up again that a function chooses."
-  @spec put_up(t, (Plugin.plugin_id(), map -> boolean)) :: t
+  @spec put_up(t, (Pipeline.Hook.Chain.down_key(), map -> boolean)) :: t
   def put_up(%__MODULE__{} = state, up?) do
     state = publish_some(state, Guards.up(state.instance, up?))
     %{state | down: Guards.standing(state.instance)}

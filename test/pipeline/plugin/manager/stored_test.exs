@@ -219,6 +219,22 @@ defmodule Pipeline.Plugin.Manager.StoredTest do
     assert {:error, _} = Manager.unload_plugin(:guard, opts)
   end
 
+  test "a guard of the configuration that was unloaded closes nothing", context do
+    guard =
+      plugin id: :guard do
+        hook :before, :admit do
+          def admit(_context, _next), do: throw({:hook_error, :denied})
+        end
+      end
+
+    opts = start!(context, hooks: Hooks, plugins: [guard])
+    assert Hook.run(context.name, :admit, 1, nil) == {:error, :denied}
+    :ok = Manager.unload_plugin(:guard, opts)
+    opts = again!(context, hooks: Hooks, plugins: [guard])
+    assert Hook.down(opts) == %{}
+    assert Hook.run(context.name, :admit, 1, nil) == {:ok, 1}
+  end
+
   test "a manager that is killed does not load them twice", context do
     opts = start!(context)
     {:ok, :greeter} = Manager.load_plugin(greeter(), %{}, opts)
