@@ -56,7 +56,7 @@ defmodule Pipeline.Sandbox do
 
   The VM kills a process between two function calls, and some functions written in C run to their end first:
   multiplying and converting integers of millions of bits, making and matching binaries of many megabytes, and comparing
-  terms that share parts of themselves, which can take for ever. To read a number of three million digits took four
+  terms that share parts of themselves, or looking them up as keys of a map, which can take for ever. To read a number of three million digits took four
   minutes. A scheduler is busy for as long, and a caller that waits on that scheduler with it. A result that comes after
   `:timeout` is dropped, and the error is `:timeout`. A caller that has a scheduler waits no more than 100 ms for the end
   of the process.

@@ -187,6 +187,16 @@ defmodule Pipeline.SandboxTest do
     end
   end
 
+  describe "a term that is larger than max_heap" do
+    test "is made before its process is ended, if it is made in one step" do
+      list = Sandboxed.listed(2_000_000)
+      assert Sandbox.run(list, max_heap: 1_000_000) == {:error, :max_heap}
+
+      assert {:error, {:not_allowed, [{{:erlang, :binary_to_list, 1}, _}]}} =
+               Sandbox.run(list, allowed_modules: [])
+    end
+  end
+
   describe "a result that is late" do
     test "is a timeout, where the VM could not interrupt the function" do
       assert Sandbox.run(Sandboxed.squared(3), allowed_modules: []) == {:ok, 2}
@@ -279,6 +289,8 @@ defmodule Pipeline.SandboxTest do
           signal: {:erlang, :exit, 2},
           alias: {:erlang, :alias, 0},
           trace: {:erlang, :trace, 3},
+          bytes: {:erlang, :binary_to_list, 1},
+          bits: {:erlang, :bitstring_to_list, 1},
           restacked: {:erlang, :raise, 3}
         ] do
       test "has no way around it: #{way}" do

@@ -53,6 +53,8 @@ defmodule Pipeline.Sandboxed do
   def around(:group_leader), do: fn -> :erlang.group_leader() end
   def around(:signal), do: fn -> :erlang.exit(self(), :kill) end
   def around(:alias), do: fn -> :erlang.alias() end
+  def around(:bytes), do: fn -> :erlang.binary_to_list(<<0::size(8_000_000)>>) end
+  def around(:bits), do: fn -> :erlang.bitstring_to_list(<<0::size(8_000_001)>>) end
   def around(:trace), do: fn -> :erlang.trace(:all, true, [:call]) end
 
   def around(:restacked) do
@@ -67,6 +69,9 @@ defmodule Pipeline.Sandboxed do
       end
     end
   end
+
+  @doc "Makes 16 bytes of each byte of a binary, in one step."
+  def listed(bytes), do: fn -> length(:erlang.binary_to_list(<<0::size(bytes)-unit(8)>>)) end
 
   defp term, do: %{a: 1}
 
