@@ -57,9 +57,15 @@ defmodule Pipeline.Plugin.RestartTest do
   end
 
   # The manager answers once it has done what it was told before.
+  # What it has told to be done is done, and logged.
   defp manager_done(instance) do
     assert {:error, %Error{reason: {:not_loaded, :nobody}}} =
              Manager.unload_plugin(:nobody, instance: instance)
+
+    for pid <- Task.Supervisor.children(Names.via(instance, :operations)) do
+      monitor = Process.monitor(pid)
+      assert_receive {:DOWN, ^monitor, :process, ^pid, _reason}, 30_000
+    end
   end
 
   test "one that has failed is tried again until it runs, and its dependents come back", %{instance: instance} do
