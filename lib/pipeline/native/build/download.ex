@@ -47,10 +47,12 @@ defmodule Pipeline.Native.Build.Download do
   defp body(id, max, deadline, parts, size) do
     receive do
       {:http, {^id, :stream_start, headers}} ->
-        # OTP 29 hands over a body without a length only when it is whole, however long that is.
-        if List.keymember?(headers, ~c"content-length", 0),
-          do: body(id, max, deadline, parts, size),
-          else: give_up(id, "the server does not say how long its answer is")
+        # OTP 29 hands over parts of a body when it likes, and one without a length only when it is whole.
+        case content_length(headers) do
+          nil -> give_up(id, "the server does not say how long its answer is")
+          length when length > max -> give_up(id, "it is larger than #{max} bytes")
+          _ -> body(id, max, deadline, parts, size)
+        end
 
       {:http, {^id, :stream, part}} ->
         grown(id, max, deadline, [parts, part], size + byte_size(part))
@@ -65,6 +67,15 @@ defmodule Pipeline.Native.Build.Download do
         {:error, "the server answered #{status} #{phrase}"}
     after
       max(deadline - System.monotonic_time(:millisecond), 0) -> give_up(id, "it took too long")
+    end
+  end
+
+  defp content_length(headers) do
+    with {_, text} <- List.keyfind(headers, ~c"content-length", 0),
+         {length, ""} <- text |> List.to_string() |> Integer.parse() do
+      length
+    else
+      _ -> nil
     end
   end
 
