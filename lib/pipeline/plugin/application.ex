@@ -27,20 +27,27 @@ defmodule Pipeline.Plugin.Application do
 
   @impl Application
   def start(_type, _args) do
+    options = options!(Application.get_all_env(:pipeline_plugin))
+
     children = [
       Pipeline.Instance.Names,
       Pipeline.Events.Subscriptions,
       Pipeline.Cluster.Scope,
       Pipeline.Package.Server,
-      {Manager, options!(Application.get_all_env(:pipeline_plugin))}
+      {Manager, options}
     ]
 
     _ = Pipeline.Telemetry.find()
     :ok = Pipeline.Plugin.RPC.Waiting.open()
     :ok = Pipeline.Plugin.LogFilter.install()
 
-    # Names and subscriptions are what the instances stand on: an instance that outlived them would be unreachable.
-    Supervisor.start_link(children, strategy: :rest_for_one, name: Pipeline.Plugin.ApplicationSupervisor)
+    # Names and subscriptions are what the instances stand on: an instance that outlived them would be unreachable. An
+    # instance that has given up would be started again as often as this supervisor allows, so it allows no more.
+    Supervisor.start_link(
+      children,
+      [strategy: :rest_for_one, name: Pipeline.Plugin.ApplicationSupervisor] ++
+        Keyword.take(options, [:max_restarts])
+    )
   end
 
   @impl Application

@@ -127,7 +127,8 @@ defmodule Pipeline.Plugin.Manager do
     * `:restart` - how often each plugin is restarted unless it says otherwise, see `Pipeline.Plugin`
     * `:sample_interval` - how often the limits are looked at: milliseconds or `:infinity`, by default 1000
     * `:max_restarts` - how often in 5 seconds the manager, the supervisor of the plugins and what else the instance is
-      made of are started again before it ends as a whole, by default 20
+      made of are started again before it ends as a whole, by default 20. Said in `config :pipeline_plugin`, it is also
+      how often the application starts its instance again before it ends itself, by default 3
     * `:telemetry` - `[hooks: n]` emits telemetry events for the hooks of one run in `n`, see `Pipeline.Plugin.Telemetry`;
       by default as `config :pipeline_plugin, telemetry:` says, or for none
     * `:cluster` - `true` or options: instances of this name on connected nodes form a group, see `Pipeline.Cluster`;
