@@ -39,6 +39,7 @@ defmodule Pipeline.Plugin.Application do
 
     _ = Pipeline.Telemetry.find()
     :ok = Pipeline.Plugin.RPC.Waiting.open()
+    :ok = Pipeline.Hook.Selection.start()
     :ok = Pipeline.Plugin.LogFilter.install()
 
     # Names and subscriptions are what the instances stand on: an instance that outlived them would be unreachable. An

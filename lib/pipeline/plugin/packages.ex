@@ -5,10 +5,11 @@ defmodule Pipeline.Plugin.Packages do
   #
   # Published for each instance: the folder that its packages are installed in.
 
+  alias Pipeline.Instance.Published
   alias Pipeline.Plugin
   alias Pipeline.Plugin.Error
 
-  @behaviour Pipeline.Instance.Published
+  @behaviour Published
 
   @typedoc """
   An upgrade of a package: the module and the id of its plugin in the version to come, and what the implementation needs to
@@ -57,19 +58,13 @@ defmodule Pipeline.Plugin.Packages do
 
   @doc "The folder of an instance."
   @spec folder(term) :: Path.t() | nil
-  def folder(instance), do: :persistent_term.get({__MODULE__, instance}, nil)
+  def folder(instance), do: Published.get(instance, __MODULE__)
 
-  @impl Pipeline.Instance.Published
-  def open(instance, nil), do: close(instance)
+  @impl Published
+  def value(_instance, nil), do: nil
 
-  def open(instance, folder) do
+  def value(_instance, folder) do
     :ok = implementation().sweep(folder)
-    :persistent_term.put({__MODULE__, instance}, folder)
-  end
-
-  @impl Pipeline.Instance.Published
-  def close(instance) do
-    :persistent_term.erase({__MODULE__, instance})
-    :ok
+    folder
   end
 end
