@@ -2,7 +2,7 @@ defmodule Pipeline.Package.Contents do
   @moduledoc false
   # All files of a package, judged: from an archive, or from the folder into which one was unpacked.
 
-  alias Pipeline.Package.{Archive, Manifest, Platform, Signature}
+  alias Pipeline.Package.{Archive, Manifest, ModuleMD5, Platform, Signature}
 
   @manifest "plugin.json"
   @signature "plugin.sig"
@@ -48,10 +48,14 @@ defmodule Pipeline.Package.Contents do
   @doc "The manifest of a folder alone; nothing is compared with it."
   @spec read_manifest(Path.t()) :: {:ok, Manifest.t()} | {:error, error}
   def read_manifest(folder) do
-    case File.read(Path.join(folder, @manifest)) do
-      {:ok, text} -> Manifest.decode(text)
+    path = Path.join(folder, @manifest)
+
+    case File.open(path, [:read, :raw, :binary], &:file.read(&1, Manifest.most_bytes() + 1)) do
+      {:ok, {:ok, text}} -> Manifest.decode(text)
+      {:ok, :eof} -> Manifest.decode("")
+      {:ok, {:error, posix}} -> {:error, {:disk, path, posix}}
       {:error, :enoent} -> {:error, {:no_manifest, folder}}
-      {:error, posix} -> {:error, {:disk, Path.join(folder, @manifest), posix}}
+      {:error, posix} -> {:error, {:disk, path, posix}}
     end
   end
 
@@ -166,9 +170,7 @@ defmodule Pipeline.Package.Contents do
 
   @spec md5(binary) :: String.t() | nil
   def md5(bytes) do
-    with md5 when is_binary(md5) <- :code.module_md5(bytes),
-         do: Base.encode16(md5, case: :lower),
-         else: (_ -> nil)
+    if md5 = ModuleMD5.of(bytes), do: Base.encode16(md5, case: :lower)
   end
 
   @doc "Whether it is signed by one of these keys. `nil` asks for no signature; one that is there was right all the same."

@@ -5,6 +5,8 @@ defmodule Pipeline.Package.JSON do
   # Written with sorted keys, so that the same term gives the same bytes. Read strictly: the text comes from outside and
   # what is signed must have one meaning, so a key twice, a float or nesting beyond 32 levels is refused.
 
+  alias Pipeline.Foreign
+
   @deepest 32
 
   # Digits of an integer: what fits into 64 bits.
@@ -89,7 +91,7 @@ defmodule Pipeline.Package.JSON do
 
   defp object("\"" <> text, map, deep) do
     {key, rest} = string(text, [])
-    if is_map_key(map, key), do: fail("has the key #{inspect(key)} twice")
+    if is_map_key(map, key), do: fail("has the key #{Foreign.term(key)} twice")
     {value, rest} = rest |> space() |> colon() |> space() |> value(deep)
     map = Map.put(map, key, value)
 
@@ -106,14 +108,23 @@ defmodule Pipeline.Package.JSON do
   defp colon(text), do: unexpected(text)
 
   defp string(text, done) do
-    case text do
-      "\"" <> rest -> {done |> Enum.reverse() |> IO.iodata_to_binary(), rest}
+    size = plain(text, 0)
+    <<plain::binary-size(size), rest::binary>> = text
+    done = [done, plain]
+
+    case rest do
+      "\"" <> rest -> {IO.iodata_to_binary(done), rest}
       "\\" <> rest -> escaped(rest, done)
-      <<control, _::binary>> when control < 0x20 -> fail("has a control character in a string")
-      <<character::utf8, rest::binary>> -> string(rest, [<<character::utf8>> | done])
       "" -> fail("ends within a string")
+      _control -> fail("has a control character in a string")
     end
   end
+
+  # How many bytes stand for themselves.
+  defp plain(<<byte, rest::binary>>, size) when byte >= 0x20 and byte not in [?", ?\\],
+    do: plain(rest, size + 1)
+
+  defp plain(_rest, size), do: size
 
   defp escaped("u" <> rest, done) do
     case unit(rest) do
@@ -121,7 +132,7 @@ defmodule Pipeline.Package.JSON do
         case unit(rest) do
           {low, rest} when low in 0xDC00..0xDFFF ->
             character = 0x10000 + (high - 0xD800) * 0x400 + (low - 0xDC00)
-            string(rest, [<<character::utf8>> | done])
+            string(rest, [done, <<character::utf8>>])
 
           _ ->
             fail("has half a surrogate pair")
@@ -131,7 +142,7 @@ defmodule Pipeline.Package.JSON do
         fail("has half a surrogate pair")
 
       {character, rest} ->
-        string(rest, [<<character::utf8>> | done])
+        string(rest, [done, <<character::utf8>>])
     end
   end
 
@@ -145,7 +156,7 @@ defmodule Pipeline.Package.JSON do
         {"r", "\r"},
         {"t", "\t"}
       ] do
-    defp escaped(unquote(escape) <> rest, done), do: string(rest, [unquote(character) | done])
+    defp escaped(unquote(escape) <> rest, done), do: string(rest, [done, unquote(character)])
   end
 
   defp escaped(text, _done), do: unexpected(text)

@@ -7,6 +7,7 @@ defmodule Pipeline.Package.Manifest do
   alias Pipeline.Package.{Archive, JSON}
 
   @format 1
+  @most_bytes 4 * 1024 * 1024
   @keys ~w(format name version module plugin requires platforms modules files)
   @requires ~w(elixir otp pipeline_plugin)
   @folders ~w(ebin lib priv)
@@ -42,8 +43,15 @@ defmodule Pipeline.Package.Manifest do
     |> JSON.encode()
   end
 
+  @doc "How large a `plugin.json` may be. One with 5,000 files has 1 MiB."
+  @spec most_bytes() :: pos_integer
+  def most_bytes, do: @most_bytes
+
   @doc "Reads the text of a `plugin.json`."
   @spec decode(binary) :: {:ok, t} | {:error, {:invalid_manifest, sentence :: String.t()}}
+  def decode(text) when byte_size(text) > @most_bytes,
+    do: {:error, {:invalid_manifest, "is larger than #{@most_bytes} bytes"}}
+
   def decode(text) do
     with {:ok, json} <- JSON.decode(text), :ok <- check(json) do
       requires =

@@ -9,6 +9,7 @@ defmodule Pipeline.Package.Signature do
   # Says what is signed, so that a signature made for something else is none here.
   @purpose "pipeline plugin package\n"
   @public "ed25519:"
+  @most_bytes 1_024
   @private "ed25519-private:"
 
   @typedoc "A public key as text."
@@ -35,6 +36,8 @@ defmodule Pipeline.Package.Signature do
 
   @doc "The key that signed, if the signature is right."
   @spec verify(binary, binary) :: {:ok, public_key} | {:error, :bad_signature}
+  def verify(_manifest, signature) when byte_size(signature) > @most_bytes, do: {:error, :bad_signature}
+
   def verify(manifest, signature) do
     with {:ok, %{"key" => key, "signature" => signature}} when is_binary(key) and is_binary(signature) <-
            JSON.decode(signature),
