@@ -5,6 +5,8 @@ defmodule Pipeline.Package.JSON do
   # Written with sorted keys, so that the same term gives the same bytes. Read strictly: the text comes from outside and
   # what is signed must have one meaning, so a key twice, a float or nesting beyond 32 levels is refused.
 
+  alias Pipeline.Foreign
+
   @deepest 32
 
   # Digits of an integer: what fits into 64 bits.
@@ -58,7 +60,7 @@ defmodule Pipeline.Package.JSON do
       {:ok, value}
     else
       false -> {:error, "is not UTF-8"}
-      rest -> {:error, "goes on after its end with #{inspect(String.slice(rest, 0, 10))}"}
+      rest -> {:error, "goes on after its end with #{beginning(rest)}"}
     end
   catch
     {:json, sentence} -> {:error, sentence}
@@ -89,7 +91,7 @@ defmodule Pipeline.Package.JSON do
 
   defp object("\"" <> text, map, deep) do
     {key, rest} = string(text, [])
-    if is_map_key(map, key), do: fail("has the key #{inspect(key)} twice")
+    if is_map_key(map, key), do: fail("has the key #{Foreign.term(key)} twice")
     {value, rest} = rest |> space() |> colon() |> space() |> value(deep)
     map = Map.put(map, key, value)
 
@@ -105,15 +107,23 @@ defmodule Pipeline.Package.JSON do
   defp colon(":" <> rest), do: rest
   defp colon(text), do: unexpected(text)
 
+  # What needs no change is taken as one part. The text is valid UTF-8, so that bytes can be compared.
   defp string(text, done) do
-    case text do
-      "\"" <> rest -> {done |> Enum.reverse() |> IO.iodata_to_binary(), rest}
-      "\\" <> rest -> escaped(rest, done)
-      <<control, _::binary>> when control < 0x20 -> fail("has a control character in a string")
-      <<character::utf8, rest::binary>> -> string(rest, [<<character::utf8>> | done])
+    size = plain(text, 0)
+    <<part::binary-size(size), rest::binary>> = text
+
+    case rest do
+      "\"" <> rest -> {[part | done] |> Enum.reverse() |> IO.iodata_to_binary(), rest}
+      "\\" <> rest -> escaped(rest, [part | done])
       "" -> fail("ends within a string")
+      _ -> fail("has a control character in a string")
     end
   end
+
+  defp plain(<<byte, rest::binary>>, size) when byte >= 0x20 and byte not in [?", ?\\],
+    do: plain(rest, size + 1)
+
+  defp plain(_text, size), do: size
 
   defp escaped("u" <> rest, done) do
     case unit(rest) do
@@ -174,9 +184,15 @@ defmodule Pipeline.Package.JSON do
   defp space(<<space, rest::binary>>) when space in [?\s, ?\t, ?\r, ?\n], do: space(rest)
   defp space(text), do: text
 
+  # Ten characters, each of one code point: a letter can have any number of accents.
+  defp beginning(text) do
+    ten = for <<character::utf8 <- binary_part(text, 0, min(byte_size(text), 40))>>, do: character
+    ten |> Enum.take(10) |> List.to_string() |> Foreign.term()
+  end
+
   @spec unexpected(String.t()) :: no_return
   defp unexpected(""), do: fail("ends too early")
-  defp unexpected(text), do: fail("has #{inspect(String.slice(text, 0, 10))} where it does not belong")
+  defp unexpected(text), do: fail("has #{beginning(text)} where it does not belong")
 
   @spec fail(String.t()) :: no_return
   defp fail(sentence), do: throw({:json, sentence})

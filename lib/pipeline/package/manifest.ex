@@ -7,6 +7,8 @@ defmodule Pipeline.Package.Manifest do
   alias Pipeline.Package.{Archive, JSON}
 
   @format 1
+  # Bytes: twice those of a package with as many files as are allowed, all with the longest names.
+  @longest 4 * 1024 * 1024
   @keys ~w(format name version module plugin requires platforms modules files)
   @requires ~w(elixir otp pipeline_plugin)
   @folders ~w(ebin lib priv)
@@ -42,8 +44,18 @@ defmodule Pipeline.Package.Manifest do
     |> JSON.encode()
   end
 
+  @doc "Bytes of the longest `plugin.json` that is read."
+  @spec longest() :: pos_integer
+  def longest, do: @longest
+
+  @doc "The error of a longer one."
+  @spec too_long(pos_integer) :: {:invalid_manifest, sentence :: String.t()}
+  def too_long(most), do: {:invalid_manifest, "has more than #{most} bytes"}
+
   @doc "Reads the text of a `plugin.json`."
   @spec decode(binary) :: {:ok, t} | {:error, {:invalid_manifest, sentence :: String.t()}}
+  def decode(text) when byte_size(text) > @longest, do: {:error, too_long(@longest)}
+
   def decode(text) do
     with {:ok, json} <- JSON.decode(text), :ok <- check(json) do
       requires =

@@ -11,8 +11,15 @@ defmodule Pipeline.Package.Signature do
   @public "ed25519:"
   @private "ed25519-private:"
 
+  # Bytes of a signature with its key, and as many for spaces.
+  @longest 1_024
+
   @typedoc "A public key as text."
   @type public_key :: String.t()
+
+  @doc "Bytes of the longest `plugin.sig` that is read."
+  @spec longest() :: pos_integer
+  def longest, do: @longest
 
   @doc "A pair of new keys."
   @spec new_keys() :: {public_key, private :: String.t()}
@@ -35,6 +42,8 @@ defmodule Pipeline.Package.Signature do
 
   @doc "The key that signed, if the signature is right."
   @spec verify(binary, binary) :: {:ok, public_key} | {:error, :bad_signature}
+  def verify(_manifest, signature) when byte_size(signature) > @longest, do: {:error, :bad_signature}
+
   def verify(manifest, signature) do
     with {:ok, %{"key" => key, "signature" => signature}} when is_binary(key) and is_binary(signature) <-
            JSON.decode(signature),
