@@ -33,7 +33,8 @@ defmodule Pipeline.Package do
 
   An upgrade changes all modules in one step while no hook of the plugin runs, starts the application anew, and takes out
   what the new version does not have. When anything fails, the version before is back whole; a process of the package that
-  still runs code of it is ended then. A package that several instances use is not upgraded: `{:used_by, users}`.
+  still runs code of it is ended then. A package that several instances use is not upgraded in one of them, with
+  `{:used_by, users}`, but in all with `instances: :all`.
 
   ## Options
 
@@ -396,8 +397,8 @@ defmodule Pipeline.Package do
   end
 
   defp signed_by(path) do
-    with {:ok, text} <- RegularFile.read(Path.join(path, "plugin.json"), Manifest.longest()),
-         {:ok, signature} <- RegularFile.read(Path.join(path, "plugin.sig"), Signature.longest()),
+    with {:ok, text} <- RegularFile.read(Path.join(path, "plugin.json"), Manifest.most_bytes()),
+         {:ok, signature} <- RegularFile.read(Path.join(path, "plugin.sig"), Signature.most_bytes()),
          {:ok, key} <- Signature.verify(text, signature) do
       key
     else

@@ -238,6 +238,62 @@ defmodule Pipeline.PackageTest do
       assert_refused(context.bytes, {:too_large, :files, 2}, context, max_files: 2)
     end
 
+    # Both ended the VM once: the first by its atoms, in time, the second at once.
+    test "code that is not looked at by a loader", context do
+      name = "zz#{System.unique_integer([:positive])}"
+      beam = hostile_beam(for n <- 1..100, do: "#{name}_#{n}")
+
+      evil =
+        Packages.tamper(context.unsigned, &put_in(&1, ["ebin/Elixir.PackageTest.Helper.beam", :bytes], beam))
+
+      {:ok, entries} = Pipeline.Package.Archive.read(evil, Pipeline.Package.Archive.limits())
+      sha = Pipeline.Package.Contents.sha256(entries["ebin/Elixir.PackageTest.Helper.beam"].bytes)
+      evil = with_manifest(evil, &put_in(&1, ["files", "ebin/Elixir.PackageTest.Helper.beam"], sha))
+      assert_refused(evil, {:module_mismatch, "Elixir.PackageTest.Helper"}, context)
+
+      for n <- [1, 50, 100],
+          do: assert_raise(ArgumentError, fn -> String.to_existing_atom("#{name}_#{n}") end)
+    end
+
+    # A BEAM file with these atoms, and literals that claim to be 4 GiB.
+    defp hostile_beam(atoms) do
+      names = for atom <- atoms, into: "", do: <<byte_size(atom)>> <> atom
+
+      chunks =
+        for {name, bytes} <- [
+              {"AtU8", <<length(atoms)::32>> <> names},
+              {"Code", <<16::32, 0::32, 200::32, 1::32, 1::32>>},
+              {"StrT", ""},
+              {"ImpT", <<0::32>>},
+              {"ExpT", <<0::32>>},
+              {"LitT", <<0xFFFFFFF0::32, 0>>}
+            ],
+            into: "",
+            do:
+              name <>
+                <<byte_size(bytes)::32>> <> bytes <> :binary.copy(<<0>>, rem(4 - rem(byte_size(bytes), 4), 4))
+
+      <<"FOR1", byte_size(chunks) + 4::32, "BEAM", chunks::binary>>
+    end
+
+    test "a plugin.json or a signature of any size", context do
+      put = fn path, bytes ->
+        Packages.tamper(context.unsigned, &Map.put(&1, path, %{path: path, bytes: bytes, executable?: false}))
+      end
+
+      huge = put.("plugin.json", "\"" <> :binary.copy("a", 100_000_000) <> "\"")
+
+      assert_refused(huge, {:invalid_manifest, "is larger than 4194304 bytes"}, context,
+        max_unpacked: 200_000_000
+      )
+
+      assert_refused(
+        put.("plugin.sig", "[" <> :binary.copy("0,", 1_000_000) <> "0]"),
+        :bad_signature,
+        context
+      )
+    end
+
     test "a folder with a link", context do
       info = Package.install!(context.bytes, packages: Path.join(context.folder, "other"))
       File.ln_s!("/etc/passwd", Path.join(info.path, "priv/link"))

@@ -89,17 +89,17 @@ defmodule Pipeline.Package.Adapter do
 
   # A BEAM file stands for its folder where the plugin was loaded from one; otherwise it is the module alone.
   @impl Pipeline.Plugin.Packages
-  def change(path, current) do
+  def change(path, current, users) do
     cond do
-      File.dir?(path) or Path.extname(path) == ".ez" -> read_change(path, current)
-      Units.owner(current) != nil and File.regular?(path) -> read_change(path, current)
+      File.dir?(path) or Path.extname(path) == ".ez" -> read_change(path, current, users)
+      Units.owner(current) != nil and File.regular?(path) -> read_change(path, current, users)
       true -> :none
     end
   end
 
-  defp read_change(path, current) do
+  defp read_change(path, current, users) do
     with {:ok, unit} <- Unit.read(path, trust: Application.get_env(:pipeline_plugin, :trust)),
-         {:ok, change} <- Change.new(Units.owner(current), unit, current) do
+         {:ok, change} <- Change.new(Units.owner(current), unit, current, users) do
       {:ok, change}
     else
       {:error, %Error{} = error} ->

@@ -2,7 +2,7 @@ defmodule Pipeline.Package.Builder do
   @moduledoc false
   # Builds the archive of a package from what Mix has compiled.
 
-  alias Pipeline.Package.{Archive, BeamDigest, Contents, Manifest, Platform, Signature}
+  alias Pipeline.Package.{Archive, Contents, Manifest, Platform, Signature}
   alias Pipeline.Plugin.Discovery
 
   # What a running system does not need, and what tells where and when a module was compiled: with it no two builds in
@@ -143,7 +143,7 @@ defmodule Pipeline.Package.Builder do
       plugin: Manifest.describe(found.manifest),
       requires: requires,
       platforms: if(native?, do: [Platform.name()], else: []),
-      modules: Map.new(modules, fn {module, bytes} -> {module, BeamDigest.of(bytes)} end),
+      modules: Map.new(modules, fn {module, bytes} -> {module, Contents.md5(bytes)} end),
       files: Map.new(files, &{&1.path, Contents.sha256(&1.bytes)})
     }
   end

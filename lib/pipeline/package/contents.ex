@@ -2,7 +2,7 @@ defmodule Pipeline.Package.Contents do
   @moduledoc false
   # All files of a package, judged: from an archive, or from the folder into which one was unpacked.
 
-  alias Pipeline.Package.{Archive, BeamDigest, Manifest, Platform, Signature}
+  alias Pipeline.Package.{Archive, Manifest, ModuleMD5, Platform, Signature}
   alias Pipeline.RegularFile
 
   @manifest "plugin.json"
@@ -49,11 +49,13 @@ defmodule Pipeline.Package.Contents do
   @doc "The manifest of a folder alone; nothing is compared with it."
   @spec read_manifest(Path.t()) :: {:ok, Manifest.t()} | {:error, error}
   def read_manifest(folder) do
-    case RegularFile.read(Path.join(folder, @manifest), Manifest.longest()) do
+    path = Path.join(folder, @manifest)
+
+    case RegularFile.read(path, Manifest.most_bytes()) do
       {:ok, text} -> Manifest.decode(text)
-      {:too_large, most} -> {:error, Manifest.too_long(most)}
+      {:too_large, most} -> {:error, Manifest.too_large(most)}
       {:error, :enoent} -> {:error, {:no_manifest, folder}}
-      {:error, posix} -> {:error, {:disk, Path.join(folder, @manifest), posix}}
+      {:error, posix} -> {:error, {:disk, path, posix}}
     end
   end
 
@@ -133,7 +135,7 @@ defmodule Pipeline.Package.Contents do
   end
 
   defp check_modules(files, %{modules: listed, module: plugin} = manifest) do
-    beams = for {path, %{bytes: bytes}} <- files, module = module(path), do: {module, BeamDigest.of(bytes)}
+    beams = for {path, %{bytes: bytes}} <- files, module = module(path), do: {module, md5(bytes)}
     there = Map.new(beams)
 
     cond do
@@ -175,6 +177,11 @@ defmodule Pipeline.Package.Contents do
   @doc "As `plugin.json` has them."
   @spec sha256(binary) :: String.t()
   def sha256(bytes), do: :sha256 |> :crypto.hash(bytes) |> Base.encode16(case: :lower)
+
+  @spec md5(binary) :: String.t() | nil
+  def md5(bytes) do
+    if md5 = ModuleMD5.of(bytes), do: Base.encode16(md5, case: :lower)
+  end
 
   @doc "Whether it is signed by one of these keys. `nil` asks for no signature; one that is there was right all the same."
   @spec check_trust(t, [Signature.public_key()] | nil) :: :ok | {:error, error}

@@ -48,7 +48,7 @@ defmodule Pipeline.Package.Folder do
       not File.exists?(target) ->
         :new
 
-      RegularFile.read(Path.join(target, "plugin.json"), Manifest.longest()) ==
+      RegularFile.read(Path.join(target, "plugin.json"), Manifest.most_bytes()) ==
           {:ok, entries["plugin.json"].bytes} ->
         {:ok, target}
 

@@ -107,23 +107,24 @@ defmodule Pipeline.Package.JSON do
   defp colon(":" <> rest), do: rest
   defp colon(text), do: unexpected(text)
 
-  # What needs no change is taken as one part. The text is valid UTF-8, so that bytes can be compared.
   defp string(text, done) do
     size = plain(text, 0)
-    <<part::binary-size(size), rest::binary>> = text
+    <<plain::binary-size(size), rest::binary>> = text
+    done = [done, plain]
 
     case rest do
-      "\"" <> rest -> {[part | done] |> Enum.reverse() |> IO.iodata_to_binary(), rest}
-      "\\" <> rest -> escaped(rest, [part | done])
+      "\"" <> rest -> {IO.iodata_to_binary(done), rest}
+      "\\" <> rest -> escaped(rest, done)
       "" -> fail("ends within a string")
-      _ -> fail("has a control character in a string")
+      _control -> fail("has a control character in a string")
     end
   end
 
+  # How many bytes stand for themselves.
   defp plain(<<byte, rest::binary>>, size) when byte >= 0x20 and byte not in [?", ?\\],
     do: plain(rest, size + 1)
 
-  defp plain(_text, size), do: size
+  defp plain(_rest, size), do: size
 
   defp escaped("u" <> rest, done) do
     case unit(rest) do
@@ -131,7 +132,7 @@ defmodule Pipeline.Package.JSON do
         case unit(rest) do
           {low, rest} when low in 0xDC00..0xDFFF ->
             character = 0x10000 + (high - 0xD800) * 0x400 + (low - 0xDC00)
-            string(rest, [<<character::utf8>> | done])
+            string(rest, [done, <<character::utf8>>])
 
           _ ->
             fail("has half a surrogate pair")
@@ -141,7 +142,7 @@ defmodule Pipeline.Package.JSON do
         fail("has half a surrogate pair")
 
       {character, rest} ->
-        string(rest, [<<character::utf8>> | done])
+        string(rest, [done, <<character::utf8>>])
     end
   end
 
@@ -155,7 +156,7 @@ defmodule Pipeline.Package.JSON do
         {"r", "\r"},
         {"t", "\t"}
       ] do
-    defp escaped(unquote(escape) <> rest, done), do: string(rest, [unquote(character) | done])
+    defp escaped(unquote(escape) <> rest, done), do: string(rest, [done, unquote(character)])
   end
 
   defp escaped(text, _done), do: unexpected(text)

@@ -7,8 +7,7 @@ defmodule Pipeline.Package.Manifest do
   alias Pipeline.Package.{Archive, JSON}
 
   @format 1
-  # Bytes: twice those of a package with as many files as are allowed, all with the longest names.
-  @longest 4 * 1024 * 1024
+  @most_bytes 4 * 1024 * 1024
   @keys ~w(format name version module plugin requires platforms modules files)
   @requires ~w(elixir otp pipeline_plugin)
   @folders ~w(ebin lib priv)
@@ -44,17 +43,18 @@ defmodule Pipeline.Package.Manifest do
     |> JSON.encode()
   end
 
-  @doc "Bytes of the longest `plugin.json` that is read."
-  @spec longest() :: pos_integer
-  def longest, do: @longest
+  @doc "How large a `plugin.json` may be. One with 5,000 files has 1 MiB."
+  @spec most_bytes() :: pos_integer
+  def most_bytes, do: @most_bytes
 
-  @doc "The error of a longer one."
-  @spec too_long(pos_integer) :: {:invalid_manifest, sentence :: String.t()}
-  def too_long(most), do: {:invalid_manifest, "has more than #{most} bytes"}
+  @doc "The error of a larger one."
+  @spec too_large(pos_integer) :: {:invalid_manifest, sentence :: String.t()}
+  def too_large(most), do: {:invalid_manifest, "is larger than #{most} bytes"}
 
   @doc "Reads the text of a `plugin.json`."
   @spec decode(binary) :: {:ok, t} | {:error, {:invalid_manifest, sentence :: String.t()}}
-  def decode(text) when byte_size(text) > @longest, do: {:error, too_long(@longest)}
+  def decode(text) when byte_size(text) > @most_bytes,
+    do: {:error, too_large(@most_bytes)}
 
   def decode(text) do
     with {:ok, json} <- JSON.decode(text), :ok <- check(json) do

@@ -135,7 +135,8 @@ defmodule Pipeline.Package.Problem do
   end
 
   def sentence({:used_by, users}) do
-    "its code is used by #{Enum.map_join(users, ", ", &user/1)}, and code is one for the whole VM; unload it in the others first"
+    "its code is used by #{Enum.map_join(users, ", ", &user/1)}, and code is one for the whole VM; " <>
+      "unload it in the others first, or upgrade it in all with instances: :all"
   end
 
   def sentence({:changed, path}),

@@ -9,17 +9,15 @@ defmodule Pipeline.Package.Signature do
   # Says what is signed, so that a signature made for something else is none here.
   @purpose "pipeline plugin package\n"
   @public "ed25519:"
+  @most_bytes 1_024
   @private "ed25519-private:"
-
-  # Bytes of a signature with its key, and as many for spaces.
-  @longest 1_024
 
   @typedoc "A public key as text."
   @type public_key :: String.t()
 
-  @doc "Bytes of the longest `plugin.sig` that is read."
-  @spec longest() :: pos_integer
-  def longest, do: @longest
+  @doc "How large a `plugin.sig` may be. One has 200 bytes."
+  @spec most_bytes() :: pos_integer
+  def most_bytes, do: @most_bytes
 
   @doc "A pair of new keys."
   @spec new_keys() :: {public_key, private :: String.t()}
@@ -42,7 +40,7 @@ defmodule Pipeline.Package.Signature do
 
   @doc "The key that signed, if the signature is right."
   @spec verify(binary, binary) :: {:ok, public_key} | {:error, :bad_signature}
-  def verify(_manifest, signature) when byte_size(signature) > @longest, do: {:error, :bad_signature}
+  def verify(_manifest, signature) when byte_size(signature) > @most_bytes, do: {:error, :bad_signature}
 
   def verify(manifest, signature) do
     with {:ok, %{"key" => key, "signature" => signature}} when is_binary(key) and is_binary(signature) <-

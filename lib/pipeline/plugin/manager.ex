@@ -649,7 +649,7 @@ defmodule Pipeline.Plugin.Manager do
   Where the new version is another module, runs go on meanwhile, each on one version. Where it takes the place of a
   module of its name, runs of the points on which the plugin has Elixir hooks wait until those under way have ended and
   the code is replaced. That is refused with `{:used_by, [{instance, id}]}` where other plugins have the module, in this
-  instance or in others: they would run the new code with their old state.
+  instance or in others: they would run the new code with their old state. `instances: :all` upgrades them along.
 
   ## Options
 
@@ -662,6 +662,9 @@ defmodule Pipeline.Plugin.Manager do
       `{:error, {:still_running, pids}}`
     * `:nodes` - `:all` upgrades it on all nodes of the instance's cluster or on none, see `Pipeline.Cluster`
     * `:modules` - with `nodes: :all`, further modules to ship
+    * `:instances` - `:all` upgrades all plugins with this one's module, in all instances of the VM and under whatever
+      ids, in one step or not at all. Each keeps its configuration, so `:config` cannot be given, and each has to run;
+      `{:error, {:in_instance, instance, reason}}` says which could not be upgraded. Not together with `:nodes`
     * `:rollback` - when `false`, a module is replaced also where the code that runs is in no file any more, and cannot
       be put back: a plugin whose upgrade fails after that is failed
   """
@@ -670,9 +673,11 @@ defmodule Pipeline.Plugin.Manager do
   def upgrade_plugin(id, new_version, opts \\ []) when is_atom(new_version) or is_binary(new_version) do
     Options.validate!(
       opts,
-      [:instance, :config, :extra, :timeout, :drain_timeout, :rollback, :nodes, :modules],
+      [:instance, :config, :extra, :timeout, :drain_timeout, :rollback, :nodes, :modules, :instances],
       "Pipeline.Plugin.Manager.upgrade_plugin/3"
     )
+
+    :ok = check_instances!(opts[:instances], opts)
 
     opts
     |> everywhere(& &1.upgrade(&2, id, new_version, opts), fn -> upgrade_here(id, new_version, opts) end)
@@ -683,6 +688,18 @@ defmodule Pipeline.Plugin.Manager do
   @spec upgrade_plugin!(Plugin.plugin_id(), module | Path.t() | binary, keyword) :: Plugin.version()
   def upgrade_plugin!(id, new_version, opts \\ []), do: id |> upgrade_plugin(new_version, opts) |> value!()
 
+  defp check_instances!(nil, _opts), do: :ok
+
+  defp check_instances!(:all, opts) do
+    case Enum.filter([:config, :nodes, :modules], &opts[&1]) do
+      [] -> :ok
+      [key | _] -> raise ArgumentError, "#{key}: cannot be given with instances: :all"
+    end
+  end
+
+  defp check_instances!(other, _opts),
+    do: raise(ArgumentError, "instances: is :all or is left out, got: #{inspect(other)}")
+
   defp upgrade_here(id, new_version, opts) do
     call(
       opts,
@@ -692,7 +709,8 @@ defmodule Pipeline.Plugin.Manager do
          extra: opts[:extra],
          timeout: opts[:timeout] || 30_000,
          drain_timeout: opts[:drain_timeout] || 5_000,
-         rollback: Keyword.get(opts, :rollback, true)
+         rollback: Keyword.get(opts, :rollback, true),
+         instances: opts[:instances]
        }}
     )
   end

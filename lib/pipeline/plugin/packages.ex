@@ -40,8 +40,12 @@ defmodule Pipeline.Plugin.Packages do
   @doc "Takes the code of a plugin's package out of the VM, unless others use it. `:none` if it is from no package."
   @callback purge(module, force? :: boolean) :: :ok | :none | {:error, {:code_in_use, [pid]}}
 
-  @doc "The change from a plugin that is loaded to the package at a path; `:none` if that is to be read as a BEAM file."
-  @callback change(Path.t(), current :: module) :: {:ok, change} | :none | {:error, Error.t()}
+  @doc """
+  The change from plugins that are loaded to the package at a path, for these and no other users; `:none` if the path is to be
+  read as a BEAM file.
+  """
+  @callback change(Path.t(), current :: module, [{instance :: term, Plugin.plugin_id()}]) ::
+              {:ok, change} | :none | {:error, Error.t()}
 
   @doc "Puts the version to come in place, whole, or fails with the one before in place."
   @callback apply_change(change) :: :ok | {:error, term}
