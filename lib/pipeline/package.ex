@@ -48,7 +48,8 @@ defmodule Pipeline.Package do
   `install/2` and `verify/2` take
 
     * `:trust` - public keys, as `mix pipeline.package --new-key` prints them. A package has to be signed by one of them.
-      By default `config :pipeline_plugin, trust: [...]`; without that, packages need no signature. `nil` asks for none
+      By default `config :pipeline_plugin, trust: [...]`; without that, packages need no signature. `nil` asks for none.
+      With that setting, a plugin that is loaded or upgraded from a folder has to be a signed package, too
     * `:max_bytes`, `:max_unpacked`, `:max_files` - how large the archive and what it unpacks to may be, in bytes, and how
       many files it may have; by default 64 MiB, 256 MiB and 5,000
     * `:timeout` - milliseconds for a download, by default a minute
@@ -81,7 +82,7 @@ defmodule Pipeline.Package do
   this folder starts, or with the next installation. Give a folder to the instances of one VM.
   """
 
-  alias Pipeline.{Instance, Options}
+  alias Pipeline.{Instance, Options, RegularFile}
   alias Pipeline.Package.{Archive, Contents, Diagnosis, Download, Folder, Manifest, Problem, Signature, Units}
   alias Pipeline.Plugin.{Error, Manager, Packages}
 
@@ -312,10 +313,9 @@ defmodule Pipeline.Package do
   defp read_file(path, opts) do
     limit = limits!(opts).archive
 
-    with {:ok, %{size: size}} when size <= limit <- File.stat(path), {:ok, bytes} <- File.read(path) do
-      check(bytes, opts)
-    else
-      {:ok, _too_large} -> {:error, {:too_large, :archive, limit}}
+    case RegularFile.read(path, limit) do
+      {:ok, bytes} -> check(bytes, opts)
+      {:too_large, limit} -> {:error, {:too_large, :archive, limit}}
       {:error, :enoent} -> {:error, {:not_found, path}}
       {:error, posix} -> {:error, {:disk, path, posix}}
     end
@@ -397,8 +397,8 @@ defmodule Pipeline.Package do
   end
 
   defp signed_by(path) do
-    with {:ok, text} <- File.read(Path.join(path, "plugin.json")),
-         {:ok, signature} <- File.read(Path.join(path, "plugin.sig")),
+    with {:ok, text} <- RegularFile.read(Path.join(path, "plugin.json"), Manifest.most_bytes()),
+         {:ok, signature} <- RegularFile.read(Path.join(path, "plugin.sig"), Signature.most_bytes()),
          {:ok, key} <- Signature.verify(text, signature) do
       key
     else

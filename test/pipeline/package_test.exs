@@ -477,6 +477,42 @@ defmodule Pipeline.PackageTest do
       refute_received {:http, _}
     end
 
+    # A body without end is nothing to wait for, nor one that is kept.
+    test "reads no more of an answer than it needs", context do
+      lines = :binary.copy("a: b\r\n", 20_000)
+
+      url =
+        PackageServer.start!(%{
+          "/failing" => {:endless, 500, []},
+          "/moving" => {:endless, 302, [{"location", "/failing"}]},
+          "/more" => {:endless, 200, [{"content-length", 10}]},
+          "/chunked" => {:endless, 200, [{"content-length", 10}, {"transfer-encoding", "chunked"}]},
+          "/twice" => {:endless, 200, [{"content-length", 10}, {"content-length", 20}]},
+          "/negative" => {:endless, 200, [{"content-length", -10}]},
+          "/headers" => {:raw, ["HTTP/1.1 200 OK\r\n", lines]},
+          "/header" => {:raw, ["HTTP/1.1 200 OK\r\na: ", :binary.copy("b", 100_000)]},
+          "/early" => {:raw, :binary.copy("HTTP/1.1 100 Continue\r\n\r\n", 5_000)},
+          "/none" => {:raw, "\e[31mnothing\r\n\r\n"}
+        })
+
+      refused = fn path, reason -> assert_refused(url <> path, reason, context) end
+      refused.("/failing", {:download, {:status, 500}})
+      refused.("/moving", {:download, {:status, 500}})
+      refused.("/more", {:bad_archive, "it is not gzip, or is cut off or damaged"})
+      for path <- ["/chunked", "/twice", "/negative"], do: refused.(path, {:download, :no_length})
+      for path <- ["/headers", "/early"], do: refused.(path, {:download, :too_many_headers})
+      for path <- ["/header", "/none"], do: refused.(path, {:download, :no_http})
+    end
+
+    test "follows no redirect to what is no HTTP, or would write into a request", context do
+      for location <- ["file:///etc/passwd", "http://x:99999999/", "http://127.0.0.1/a b\t", "http://\e[31m/"] do
+        url = PackageServer.start!(%{"/x" => {:redirect, location}})
+
+        assert {:error, %Error{reason: {:bad_url, _}}} =
+                 Package.install(url <> "/x", packages: context.folder)
+      end
+    end
+
     test "shows nothing of a URL that may be secret", context do
       url = PackageServer.start!(%{}) |> String.replace("http://", "http://user:secret@")
       {:error, error} = Package.install(url <> "/x?token=secret", packages: context.folder)

@@ -3,6 +3,7 @@ defmodule Pipeline.Package.Contents do
   # All files of a package, judged: from an archive, or from the folder into which one was unpacked.
 
   alias Pipeline.Package.{Archive, Manifest, ModuleMD5, Platform, Signature}
+  alias Pipeline.RegularFile
 
   @manifest "plugin.json"
   @signature "plugin.sig"
@@ -50,10 +51,9 @@ defmodule Pipeline.Package.Contents do
   def read_manifest(folder) do
     path = Path.join(folder, @manifest)
 
-    case File.open(path, [:read, :raw, :binary], &:file.read(&1, Manifest.most_bytes() + 1)) do
-      {:ok, {:ok, text}} -> Manifest.decode(text)
-      {:ok, :eof} -> Manifest.decode("")
-      {:ok, {:error, posix}} -> {:error, {:disk, path, posix}}
+    case RegularFile.read(path, Manifest.most_bytes()) do
+      {:ok, text} -> Manifest.decode(text)
+      {:too_large, most} -> {:error, Manifest.too_large(most)}
       {:error, :enoent} -> {:error, {:no_manifest, folder}}
       {:error, posix} -> {:error, {:disk, path, posix}}
     end
@@ -76,7 +76,7 @@ defmodule Pipeline.Package.Contents do
         size = size + stat.size
 
         with :ok <- within(limits, size, map_size(entries) + 1),
-             {:ok, bytes} <- disk(File.read(full), full) do
+             {:ok, bytes} <- read(full, limits) do
           executable? = Bitwise.band(stat.mode, 0o100) != 0
           entry = %{path: path, bytes: bytes, executable?: executable?}
           list(rest, folder, Map.put(entries, path, entry), size, limits)
@@ -88,6 +88,12 @@ defmodule Pipeline.Package.Contents do
       error ->
         disk(error, full)
     end
+  end
+
+  # It can have grown, or become another, since it was looked at.
+  defp read(full, %{unpacked: most}) do
+    with {:too_large, most} <- disk(RegularFile.read(full, most), full),
+         do: {:error, {:too_large, :unpacked, most}}
   end
 
   defp within(%{unpacked: most}, size, _files) when size > most, do: {:error, {:too_large, :unpacked, most}}
@@ -136,6 +142,10 @@ defmodule Pipeline.Package.Contents do
       map_size(there) != length(beams) ->
         [{twice, _} | _] = beams -- Enum.uniq_by(beams, &elem(&1, 0))
         {:error, {:module_twice, twice}}
+
+      # Of what is no BEAM file there is no digest.
+      broken = Enum.find_value(beams, fn {module, md5} -> md5 == nil && module end) ->
+        {:error, {:module_mismatch, broken}}
 
       there != listed ->
         different = Enum.find(Enum.sort(Map.keys(Map.merge(there, listed))), &(there[&1] != listed[&1]))

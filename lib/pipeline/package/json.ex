@@ -60,7 +60,7 @@ defmodule Pipeline.Package.JSON do
       {:ok, value}
     else
       false -> {:error, "is not UTF-8"}
-      rest -> {:error, "goes on after its end with #{inspect(String.slice(rest, 0, 10))}"}
+      rest -> {:error, "goes on after its end with #{beginning(rest)}"}
     end
   catch
     {:json, sentence} -> {:error, sentence}
@@ -184,9 +184,15 @@ defmodule Pipeline.Package.JSON do
   defp space(<<space, rest::binary>>) when space in [?\s, ?\t, ?\r, ?\n], do: space(rest)
   defp space(text), do: text
 
+  # Ten characters, each of one code point: a letter can have any number of accents.
+  defp beginning(text) do
+    ten = for <<character::utf8 <- binary_part(text, 0, min(byte_size(text), 40))>>, do: character
+    ten |> Enum.take(10) |> List.to_string() |> Foreign.term()
+  end
+
   @spec unexpected(String.t()) :: no_return
   defp unexpected(""), do: fail("ends too early")
-  defp unexpected(text), do: fail("has #{inspect(String.slice(text, 0, 10))} where it does not belong")
+  defp unexpected(text), do: fail("has #{beginning(text)} where it does not belong")
 
   @spec fail(String.t()) :: no_return
   defp fail(sentence), do: throw({:json, sentence})

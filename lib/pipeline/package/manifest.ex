@@ -47,10 +47,14 @@ defmodule Pipeline.Package.Manifest do
   @spec most_bytes() :: pos_integer
   def most_bytes, do: @most_bytes
 
+  @doc "The error of a larger one."
+  @spec too_large(pos_integer) :: {:invalid_manifest, sentence :: String.t()}
+  def too_large(most), do: {:invalid_manifest, "is larger than #{most} bytes"}
+
   @doc "Reads the text of a `plugin.json`."
   @spec decode(binary) :: {:ok, t} | {:error, {:invalid_manifest, sentence :: String.t()}}
   def decode(text) when byte_size(text) > @most_bytes,
-    do: {:error, {:invalid_manifest, "is larger than #{@most_bytes} bytes"}}
+    do: {:error, too_large(@most_bytes)}
 
   def decode(text) do
     with {:ok, json} <- JSON.decode(text), :ok <- check(json) do

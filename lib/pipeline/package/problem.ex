@@ -31,10 +31,13 @@ defmodule Pipeline.Package.Problem do
 
   def sentence({:bad_path, path}),
     do:
-      "its file #{inspect(path)} would leave the folder or has a name that not every system takes; it is refused"
+      "its file #{Foreign.term(path)} would leave the folder or has a name that not every system takes; it is refused"
 
   def sentence({:link, path}),
     do: "its file #{Foreign.path(path)} is a link or a device, where files belong; it is refused"
+
+  def sentence({:no_manifest, "plugin.json"}),
+    do: "there is no plugin.json in it; build the package with mix pipeline.package"
 
   def sentence({:no_manifest, path}),
     do: "there is no plugin.json in #{Foreign.path(path)}; build the package with mix pipeline.package"

@@ -15,6 +15,10 @@ defmodule Pipeline.Package.Signature do
   @typedoc "A public key as text."
   @type public_key :: String.t()
 
+  @doc "How large a `plugin.sig` may be. One has 200 bytes."
+  @spec most_bytes() :: pos_integer
+  def most_bytes, do: @most_bytes
+
   @doc "A pair of new keys."
   @spec new_keys() :: {public_key, private :: String.t()}
   def new_keys do

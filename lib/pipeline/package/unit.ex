@@ -33,12 +33,15 @@ defmodule Pipeline.Package.Unit do
   @doc """
   Reads the unit at a path: the folder of a package, a folder with BEAM files, an `.ez`, or a BEAM file, which stands for the
   folder or the archive it is in. Code is not loaded; its atoms are made.
+
+  With `trust:`, a folder is that of a package: one whose `plugin.json` was taken away would need no signature.
   """
   @spec read(Path.t(), trust: [Signature.public_key()] | nil) :: {:ok, t} | {:error, Error.t()}
   def read(path, opts \\ []) do
     path = Path.expand(path)
 
     cond do
+      File.dir?(path) and opts[:trust] != nil -> read_package(path, opts[:trust])
       File.dir?(path) -> read_directory(path, opts)
       Path.extname(path) == ".ez" -> read_archive(path)
       true -> read_beside(path, opts)

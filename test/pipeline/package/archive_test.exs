@@ -53,6 +53,25 @@ defmodule Pipeline.Package.ArchiveTest do
            ]
   end
 
+  test "refuses a file that is a folder too" do
+    archive = Archive.write([entry("priv/a"), entry("priv/a/b")])
+
+    assert {:error, {:bad_archive, "priv/a is a file in it, and a folder too"}} =
+             Archive.read(archive, @limits)
+  end
+
+  test "counts folders among its files" do
+    folders = for index <- 1..21, do: {~c"priv/#{index}", folder!()}
+    assert Archive.read(foreign(folders), @limits) == {:error, {:too_large, :files, 20}}
+  end
+
+  defp folder! do
+    path = Path.join(System.tmp_dir!(), "folder_#{System.pid()}_#{System.unique_integer([:positive])}")
+    File.mkdir!(path)
+    on_exit(fn -> File.rmdir!(path) end)
+    String.to_charlist(path)
+  end
+
   test "refuses paths that leave the folder" do
     for path <- ["../x", "ebin/../../x", "/etc/x", "a//b", "a/./b", "C:/x", "a\\b", "a\nb", <<"a", 255>>] do
       assert {:error, {:bad_path, _}} = Archive.read(Archive.write([entry(path)]), @limits)
