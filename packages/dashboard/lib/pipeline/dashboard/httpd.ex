@@ -36,8 +36,9 @@ defmodule Pipeline.Dashboard.Httpd do
     :connection
   ])
 
-  # Bytes of a body; forms are small.
+  # Bytes of a body and of what is asked for; forms are small. Without the second, httpd reads without end.
   @body 65_536
+  @uri 8_192
 
   @doc "Starts it, linked to the caller."
   @spec start_link(keyword) :: GenServer.on_start()
@@ -121,6 +122,9 @@ defmodule Pipeline.Dashboard.Httpd do
       server_tokens: :none,
       max_clients: 500,
       max_body_size: @body,
+      max_content_length: @body,
+      max_uri_size: @uri,
+      customize: __MODULE__,
       keep_alive: false,
       modules: [__MODULE__],
       pipeline_dashboard: handler
@@ -130,6 +134,17 @@ defmodule Pipeline.Dashboard.Httpd do
   end
 
   defp family(address), do: if(tuple_size(address) == 8, do: :inet6, else: :inet)
+
+  @doc false
+  # httpd's callback for each header. It reads a body in chunks without end, so that none is taken for one.
+  def request_header({name, value}),
+    do: if(String.downcase(to_string(name)) == "transfer-encoding", do: false, else: {true, {name, value}})
+
+  @doc false
+  def response_header(header), do: {true, header}
+
+  @doc false
+  def response_default_headers, do: []
 
   defp guarded({127, _, _, _}, _settings), do: :ok
   defp guarded({0, 0, 0, 0, 0, 0, 0, 1}, _settings), do: :ok
