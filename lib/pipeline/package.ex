@@ -97,7 +97,7 @@ defmodule Pipeline.Package do
   A package.
 
   `id` is that of its plugin as text, `platforms` is empty where it runs everywhere, `path` is its folder, `nil` for an
-  archive.
+  archive. `used_by` are the plugins of this VM that are loaded from it.
   """
   @type info :: %{
           name: String.t(),
@@ -105,6 +105,7 @@ defmodule Pipeline.Package do
           id: String.t(),
           description: String.t(),
           path: Path.t() | nil,
+          used_by: [{instance :: term, Pipeline.Plugin.plugin_id()}],
           signed_by: String.t() | nil,
           platforms: [String.t()],
           requires: %{elixir: String.t(), otp: pos_integer, pipeline_plugin: String.t()},
@@ -276,11 +277,10 @@ defmodule Pipeline.Package do
   end
 
   defp check_unused(path) do
-    case Units.all()[path] do
-      nil -> :ok
-      unit -> if (users = Units.users(unit)) == [], do: :ok, else: {:error, {:in_use, users}}
-    end
+    if (users = users(path)) == [], do: :ok, else: {:error, {:in_use, users}}
   end
+
+  defp users(path), do: if(unit = Units.all()[path], do: Units.users(unit), else: [])
 
   defp installed_path(name, opts) do
     with {:ok, folder} <- folder(opts), {:ok, path} <- find(folder, name), do: path, else: (_ -> nil)
@@ -413,6 +413,7 @@ defmodule Pipeline.Package do
       id: Manifest.plugin_id(manifest),
       description: text(manifest.plugin["description"]),
       path: path,
+      used_by: users(path),
       signed_by: signed_by,
       platforms: manifest.platforms,
       requires: manifest.requires,

@@ -108,8 +108,7 @@ defmodule Pipeline.Package.JSON do
   defp colon(text), do: unexpected(text)
 
   defp string(text, done) do
-    size = plain(text, 0)
-    <<plain::binary-size(size), rest::binary>> = text
+    {plain, rest} = :erlang.split_binary(text, plain(text, 0))
     done = [done, plain]
 
     case rest do

@@ -138,7 +138,7 @@ defmodule Pipeline.Package.ArchiveTest do
     end
 
     for at <- Enum.take_every(10..(byte_size(archive) - 1), 41) do
-      <<before::binary-size(at), byte, rest::binary>> = archive
+      {before, <<byte, rest::binary>>} = :erlang.split_binary(archive, at)
       changed = before <> <<Bitwise.bxor(byte, 0x55)>> <> rest
       assert {:error, _} = Archive.read(changed, @limits)
     end

@@ -65,6 +65,8 @@ defmodule Pipeline.DashboardTest do
       assert page =~ "1.2.0"
       assert page =~ ":shop</a>"
       assert page =~ "History"
+      assert page =~ ~r/<dt>memory<\/dt><dd>[0-9.]+ KiB/
+      assert page =~ ~r/<dt>messages that wait<\/dt><dd>0</
       refute page =~ "hunter2"
     end
 

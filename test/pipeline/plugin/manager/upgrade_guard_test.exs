@@ -89,7 +89,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuardTest do
   defp observe(instance, seen \\ []) do
     seen = Enum.reduce(@points, seen, &note(&2, {&1, Hook.run(instance, &1, [], nil)}))
     info = Manager.plugin_info!(:changing, instance: instance)
-    seen = note(seen, {:info, info && info.version})
+    seen = note(seen, {:info, info.version})
     seen = note(seen, {:rpc, RPC.call(:changing, :versions, 10_000, instance: instance)})
 
     receive do

@@ -36,8 +36,12 @@ defmodule Pipeline.Dashboard.Httpd do
     :connection
   ])
 
-  # Bytes of a body and of what is asked for; forms are small. Without the second, httpd reads without end.
+  # Bytes of a body besides a file that is uploaded; forms are small.
   @body 65_536
+  # Connections at a time. Where files are uploaded each may hold one of them.
+  @clients 500
+  @uploading_clients 50
+  # Bytes of what is asked for, of which httpd reads any number otherwise.
   @uri 8_192
 
   @doc "Starts it, linked to the caller."
@@ -58,7 +62,7 @@ defmodule Pipeline.Dashboard.Httpd do
 
     with {:ok, settings} <- Settings.new(handler),
          :ok <- guarded(address, settings),
-         {:ok, pid, port} <- start(address, server[:port] || 4040, handler, 5) do
+         {:ok, pid, port} <- start(address, server[:port] || 4040, {handler, settings}, 5) do
       Process.link(pid)
       {:ok, %{pid: pid, port: port}}
     else
@@ -108,9 +112,10 @@ defmodule Pipeline.Dashboard.Httpd do
     end
   end
 
-  defp start(address, port, handler, _tries) do
+  defp start(address, port, {handler, settings}, _tries) do
     {:ok, _started} = Application.ensure_all_started(:inets)
     root = String.to_charlist(System.tmp_dir!())
+    body = if settings.actions, do: @body + settings.max_upload, else: @body
 
     options = [
       port: port,
@@ -120,9 +125,9 @@ defmodule Pipeline.Dashboard.Httpd do
       server_root: root,
       document_root: root,
       server_tokens: :none,
-      max_clients: 500,
-      max_body_size: @body,
-      max_content_length: @body,
+      max_clients: if(settings.actions, do: @uploading_clients, else: @clients),
+      max_body_size: body,
+      max_content_length: body,
       max_uri_size: @uri,
       customize: __MODULE__,
       keep_alive: false,
@@ -163,13 +168,16 @@ defmodule Pipeline.Dashboard.Httpd do
       end
 
     body = IO.iodata_to_binary(mod(mod, :entity_body) || [])
+    headers = Map.new(mod(mod, :parsed_header), fn {name, value} -> {to_string(name), to_string(value)} end)
+    {form, upload} = Request.form(Map.get(headers, "content-type", ""), body)
 
     %Request{
       method: to_string(mod(mod, :method)),
       path: path,
       query: Request.fields(query),
-      form: Request.fields(body),
-      headers: Map.new(mod(mod, :parsed_header), fn {name, value} -> {to_string(name), to_string(value)} end),
+      form: form,
+      upload: upload,
+      headers: headers,
       peer: mod |> mod(:init_data) |> elem(1) |> elem(1) |> to_string()
     }
   end

@@ -137,6 +137,9 @@ defmodule Pipeline.Dashboard.Layout do
   end
 
   defp looks?(%{instance: nil}), do: false
-  defp looks?(%{path: "/plugin", form_token: token}) when token != nil, do: false
+
+  defp looks?(%{path: path, form_token: token}) when path in ["/plugin", "/packages"] and token != nil,
+    do: false
+
   defp looks?(page), do: page.path not in @streamed
 end

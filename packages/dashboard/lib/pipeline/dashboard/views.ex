@@ -19,7 +19,7 @@ defmodule Pipeline.Dashboard.Views do
   def show(%{path: "/points"}, instance, page), do: {:ok, "Hook points", Views.Points.show(instance, page)}
   def show(%{path: "/trace"}, instance, page), do: {:ok, "Traces", Views.Trace.show(instance, page)}
   def show(%{path: "/events"}, _instance, page), do: {:ok, "Events", Views.Events.show(page)}
-  def show(%{path: "/packages"}, instance, _page), do: {:ok, "Packages", Views.Packages.show(instance)}
+  def show(%{path: "/packages"}, instance, page), do: {:ok, "Packages", Views.Packages.show(instance, page)}
   def show(%{path: "/cluster"}, instance, _page), do: {:ok, "Cluster", Views.Cluster.show(instance)}
   def show(_request, _instance, _page), do: :error
 
