@@ -31,6 +31,9 @@ defmodule Pipeline.Package do
   package that has it. One that the host or another package has in another version refuses the load, with
   `{:module_clash, [{module, owner}]}`. `unload_plugin(id, purge: true)` takes all modules of the package out.
 
+  A package may implement protocols of the host and of Elixir, which are consolidated: they know its implementations while
+  it is loaded, in releases too. Meanwhile nothing can be derived (`@derive`) from such a protocol in this VM.
+
   An upgrade changes all modules in one step while no hook of the plugin runs, starts the application anew, and takes out
   what the new version does not have. When anything fails, the version before is back whole; a process of the package that
   still runs code of it is ended then. A package that several instances use is not upgraded in one of them, with
@@ -69,6 +72,7 @@ defmodule Pipeline.Package do
   | `:bad_signature`, `:unsigned`, `{:untrusted, key}` | it is not signed by a key of `:trust` |
   | `{:wrong_platform, platforms, this}` | its native libraries are for others |
   | `{:requires, :elixir \\| :otp \\| :pipeline_plugin, needed, this}` | it needs another version |
+  | `{:protocol, module, reason}` | it implements a consolidated protocol that cannot be made to know that |
   | `{:in_use, [{instance, id}]}` | instances have its plugin |
   | `:no_packages_folder` | the instance has no folder for packages |
   | `{:already_installed, name, version}` | another package of this name and version is installed |

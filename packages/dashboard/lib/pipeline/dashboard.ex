@@ -11,8 +11,8 @@ defmodule Pipeline.Dashboard do
 
   ## Access
 
-  Without a token only requests from loopback are answered, under the name `localhost`, `127.0.0.1` or `[::1]` and not
-  forwarded by a proxy; nothing can be changed. With a token everybody needs it: at the sign-in page, which keeps a
+  Without a token only requests from loopback are answered, under the name `localhost`, `127.0.0.1` or `[::1]` and without
+  a header of a proxy; nothing can be changed. With a token everybody needs it: at the sign-in page, which keeps a
   session of 12 hours in a cookie, or as `Authorization: Bearer TOKEN`.
 
   ## Options

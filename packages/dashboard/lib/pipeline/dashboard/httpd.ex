@@ -41,6 +41,8 @@ defmodule Pipeline.Dashboard.Httpd do
   # Connections at a time. Where files are uploaded each may hold one of them.
   @clients 500
   @uploading_clients 50
+  # Bytes of what is asked for, of which httpd reads any number otherwise.
+  @uri 8_192
 
   @doc "Starts it, linked to the caller."
   @spec start_link(keyword) :: GenServer.on_start()
@@ -113,6 +115,7 @@ defmodule Pipeline.Dashboard.Httpd do
   defp start(address, port, {handler, settings}, _tries) do
     {:ok, _started} = Application.ensure_all_started(:inets)
     root = String.to_charlist(System.tmp_dir!())
+    body = if settings.actions, do: @body + settings.max_upload, else: @body
 
     options = [
       port: port,
@@ -123,7 +126,10 @@ defmodule Pipeline.Dashboard.Httpd do
       document_root: root,
       server_tokens: :none,
       max_clients: if(settings.actions, do: @uploading_clients, else: @clients),
-      max_body_size: if(settings.actions, do: @body + settings.max_upload, else: @body),
+      max_body_size: body,
+      max_content_length: body,
+      max_uri_size: @uri,
+      customize: __MODULE__,
       keep_alive: false,
       modules: [__MODULE__],
       pipeline_dashboard: handler
@@ -133,6 +139,17 @@ defmodule Pipeline.Dashboard.Httpd do
   end
 
   defp family(address), do: if(tuple_size(address) == 8, do: :inet6, else: :inet)
+
+  @doc false
+  # httpd's callback for each header. It reads a body in chunks without end, so that none is taken for one.
+  def request_header({name, value}),
+    do: if(String.downcase(to_string(name)) == "transfer-encoding", do: false, else: {true, {name, value}})
+
+  @doc false
+  def response_header(header), do: {true, header}
+
+  @doc false
+  def response_default_headers, do: []
 
   defp guarded({127, _, _, _}, _settings), do: :ok
   defp guarded({0, 0, 0, 0, 0, 0, 0, 1}, _settings), do: :ok
