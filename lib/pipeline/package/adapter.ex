@@ -5,7 +5,7 @@ defmodule Pipeline.Package.Adapter do
   @behaviour Pipeline.Plugin.Packages
 
   alias Pipeline.{Foreign, Package}
-  alias Pipeline.Package.{Change, Folder, Problem, Server, Unit, Units}
+  alias Pipeline.Package.{Change, Folder, Problem, Server, Unit, Units, Watcher}
   alias Pipeline.Plugin.Error
 
   require Logger
@@ -19,6 +19,10 @@ defmodule Pipeline.Package.Adapter do
 
     :ok
   end
+
+  @impl Pipeline.Plugin.Packages
+  def children(_instance, _folder, nil), do: []
+  def children(instance, folder, options), do: [{Watcher, {instance, folder, options}}]
 
   @impl Pipeline.Plugin.Packages
   def modules(plugins, folder), do: modules(plugins, folder, [], [])
