@@ -31,6 +31,9 @@ defmodule Pipeline.Package do
   package that has it. One that the host or another package has in another version refuses the load, with
   `{:module_clash, [{module, owner}]}`. `unload_plugin(id, purge: true)` takes all modules of the package out.
 
+  A package may implement protocols of the host and of Elixir, which are consolidated: they know its implementations while
+  it is loaded, in releases too. Meanwhile nothing can be derived (`@derive`) from such a protocol in this VM.
+
   An upgrade changes all modules in one step while no hook of the plugin runs, starts the application anew, and takes out
   what the new version does not have. When anything fails, the version before is back whole; a process of the package that
   still runs code of it is ended then. A package that several instances use is not upgraded in one of them, with
@@ -69,6 +72,7 @@ defmodule Pipeline.Package do
   | `:bad_signature`, `:unsigned`, `{:untrusted, key}` | it is not signed by a key of `:trust` |
   | `{:wrong_platform, platforms, this}` | its native libraries are for others |
   | `{:requires, :elixir \\| :otp \\| :pipeline_plugin, needed, this}` | it needs another version |
+  | `{:protocol, module, reason}` | it implements a consolidated protocol that cannot be made to know that |
   | `{:in_use, [{instance, id}]}` | instances have its plugin |
   | `:no_packages_folder` | the instance has no folder for packages |
   | `{:already_installed, name, version}` | another package of this name and version is installed |
@@ -241,6 +245,28 @@ defmodule Pipeline.Package do
   @doc "As `upgrade/3`, but returns the version, and raises the error."
   @spec upgrade!(Pipeline.Plugin.plugin_id(), String.t(), keyword) :: Pipeline.Plugin.version()
   def upgrade!(id, package, opts \\ []), do: id |> upgrade(package, opts) |> value!()
+
+  @doc false
+  # Whether a folder has a `plugin.json`.
+  @spec installed?(Path.t()) :: boolean
+  def installed?(folder), do: File.regular?(Path.join(folder, "plugin.json"))
+
+  @doc false
+  # The archive of a folder, for another node.
+  @spec pack(Path.t()) :: {:ok, Packages.packed()} | {:error, Error.t()}
+  def pack(folder) do
+    with {:ok, %{manifest: manifest, entries: entries}} <- Contents.read_folder(folder, Archive.limits()) do
+      {:ok,
+       %{
+         name: "#{manifest.name}-#{manifest.version}",
+         archive: Archive.write(Map.values(entries)),
+         module: String.to_atom(manifest.module),
+         md5: Base.decode16!(manifest.modules[manifest.module], case: :lower)
+       }}
+    else
+      {:error, reason} -> {:error, Problem.error(:load, folder, reason)}
+    end
+  end
 
   @doc false
   # Where the package is that is meant; one that has to be installed is.

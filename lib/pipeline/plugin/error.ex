@@ -118,6 +118,10 @@ defmodule Pipeline.Plugin.Error do
   @doc false
   # The error of an operation, complete with its message, of whatever was the reason.
   @spec of(term, operation, Pipeline.Plugin.plugin_id() | nil) :: t
+  # It names the package.
+  def of(%__MODULE__{step: :package, message: message} = error, operation, id) when is_binary(message),
+    do: %{error | operation: operation, plugin: error.plugin || id}
+
   def of(%__MODULE__{} = error, operation, id) do
     error = %{error | operation: operation, plugin: error.plugin || id}
     %{error | message: message(%{error | message: nil})}
