@@ -12,7 +12,7 @@ defmodule Pipeline.Package.Watcher do
 
   require Logger
 
-  alias Pipeline.{Foreign, Package}
+  alias Pipeline.{Foreign, Package, RegularFile}
   alias Pipeline.Instance.Names
   alias Pipeline.Package.{Folder, Unit, Units}
   alias Pipeline.Plugin.Manager
@@ -20,6 +20,7 @@ defmodule Pipeline.Package.Watcher do
   @archive ".tar.gz"
   # Files of a folder that are looked at.
   @most_files 10_000
+  @most_bytes 64 * 1024 * 1024
 
   @type option :: {:interval, pos_integer} | {:config, %{String.t() => map}}
 
@@ -94,9 +95,10 @@ defmodule Pipeline.Package.Watcher do
   defp files(ebin) do
     case File.ls(ebin) do
       {:ok, names} ->
+        # Their content, since times have seconds: two compilations can leave files of one size and time.
         for name <- names |> Enum.sort() |> Enum.take(@most_files),
-            {:ok, stat} <- [File.lstat(Path.join(ebin, name))],
-            do: {name, print(stat)}
+            {:ok, bytes} <- [RegularFile.read(Path.join(ebin, name), @most_bytes)],
+            do: {name, :erlang.md5(bytes)}
 
       {:error, _reason} ->
         []
