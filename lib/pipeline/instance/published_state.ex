@@ -39,7 +39,7 @@ defmodule Pipeline.Instance.PublishedState do
 
     :ok = if again?, do: Published.reopen(instance, published), else: Published.open(instance, published)
     :atomics.put(incarnation, 1, 1)
-    {:ok, %{instance: instance, published: published, configured?: again?}}
+    {:ok, %{instance: instance, incarnation: incarnation, published: published, configured?: again?}}
   end
 
   @impl GenServer
@@ -50,9 +50,12 @@ defmodule Pipeline.Instance.PublishedState do
   def handle_info(_message, state), do: {:noreply, state}
 
   @impl GenServer
-  def terminate(reason, %{instance: instance, published: published})
-      when reason in [:normal, :shutdown] or elem(reason, 0) == :shutdown,
-      do: Published.close(instance, published)
+  # Of the whole instance, or since a child before this one has crashed: then the next owner begins anew.
+  def terminate(reason, %{instance: instance, published: published} = state)
+      when reason in [:normal, :shutdown] or elem(reason, 0) == :shutdown do
+    :atomics.put(state.incarnation, 1, 0)
+    Published.close(instance, published)
+  end
 
   def terminate(_crash, _state), do: :ok
 end

@@ -24,6 +24,33 @@ defmodule Pipeline.Instance.SupervisorTest do
       assert {:ok, :alpha} = Manager.load_plugin(module, %{}, instance: other)
     end
 
+    # The table of a cluster stands before all that the instance publishes.
+    @tag :capture_log
+    test "begin anew when what they stand on has crashed", %{instance: instance} do
+      name = {instance, :clustered}
+
+      module =
+        plugin id: :alpha do
+          hook :before, :step do
+            def step(_context, _next), do: :alpha
+          end
+        end
+
+      start_supervised!({Manager, name: name, plugins: [module], cluster: true})
+
+      for _ <- 1..3 do
+        assert Hook.run(name, :step, :given, nil) == {:ok, :alpha}
+        table = Pipeline.Instance.Names.whereis(name, :cluster_table)
+        manager = Process.monitor(Pipeline.Instance.Names.whereis(name, :manager))
+        Process.exit(table, :kill)
+        assert_receive {:DOWN, ^manager, :process, _pid, _reason}
+
+        # The supervisor answers once all have started again, and the manager once it has loaded what is configured.
+        _ = name |> Pipeline.Instance.Names.whereis(:instance) |> Supervisor.which_children()
+        assert :ready = Manager.readiness(instance: name)
+      end
+    end
+
     test "leave nothing behind when they end", %{instance: instance} do
       name = :"#{instance} short"
       {:ok, pid} = Manager.start_link(name: name)
