@@ -28,7 +28,10 @@ defmodule Pipeline.Plugin.MixProject do
 
   # For ExDoc, and for docs/site where ExDoc cannot be had.
   defp docs do
-    guides = ["docs/guides/tour.md" | Path.wildcard("docs/guides/*.md")] ++ ["docs/security.md"]
+    guides =
+      ["docs/guides/tour.md" | Path.wildcard("docs/guides/*.md")] ++
+        Path.wildcard("docs/{sandbox-abi,security}.md")
+
     cheatsheets = Path.wildcard("docs/cheatsheets/*.md")
     decisions = Path.wildcard("docs/decisions/*.md")
 
