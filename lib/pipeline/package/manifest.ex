@@ -3,8 +3,8 @@ defmodule Pipeline.Package.Manifest do
   # `plugin.json`: what a package says of itself, so that it can be judged before any of its code is loaded. Its schema is
   # `docs/package-manifest.schema.json`.
 
-  alias Pipeline.{Foreign, Native}
-  alias Pipeline.Package.{Archive, JSON}
+  alias Pipeline.{Foreign, JSON, Native}
+  alias Pipeline.Package.Archive
 
   @format 1
   @most_bytes 4 * 1024 * 1024

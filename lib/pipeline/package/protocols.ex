@@ -44,6 +44,8 @@ defmodule Pipeline.Package.Protocols do
            attributes: [{atom, list}]
          }
 
+  @typep host :: {file :: charlist, binary}
+
   @typedoc "A protocol that cannot be made to know an implementation, and why."
   @type error :: {:protocol, module, :changed | {:code_in_use, [pid]} | {:other_functions, [{atom, arity}]}}
 
@@ -62,26 +64,35 @@ defmodule Pipeline.Package.Protocols do
           do: {protocol, type}
 
     brought = Enum.group_by(brought, &elem(&1, 0), &elem(&1, 1))
-    protocols = Enum.uniq(Map.keys(brought) ++ extended())
+    known = extended()
+    protocols = Enum.uniq(Map.keys(brought) ++ Map.keys(known))
 
     with {:ok, codes} <- codes(protocols, brought, []), :ok <- make_room(codes) do
       # Before they are loaded, so that none is forgotten.
-      :persistent_term.put(__MODULE__, Map.keys(brought) ++ for({protocol, _, _} <- codes, do: protocol))
+      all = Map.merge(known, Map.new(codes, fn {protocol, _binary, host} -> {protocol, host} end))
+      remember(known, all)
 
-      for {protocol, file, binary} <- codes,
-          do: {:module, ^protocol} = :code.load_binary(protocol, file, binary)
-
-      :persistent_term.put(__MODULE__, Map.keys(brought))
+      :ok = :code.atomic_load(for {protocol, binary, {file, _}} <- codes, do: {protocol, file, binary})
+      remember(all, Map.take(all, Map.keys(brought)))
     end
   end
 
-  # The protocols that may know more than those of the host.
-  defp extended, do: :persistent_term.get(__MODULE__, [])
+  # The protocols that may know more than those of the host, with the host's code of each: its file may be gone or another
+  # one when it has to come back.
+  @spec extended() :: %{module => host}
+  defp extended, do: :persistent_term.get(__MODULE__, %{})
 
+  # A write makes all processes collect their garbage.
+  defp remember(same, same), do: :ok
+  defp remember(_before, extended), do: :persistent_term.put(__MODULE__, extended)
+
+  # By the attributes, as `Protocol.extract_impls/2` does: no code of a package runs for it.
   defp implementation(module) do
-    if :erlang.module_loaded(module) and function_exported?(module, :__impl__, 1),
-      do: [{module.__impl__(:protocol), module.__impl__(:for)}],
-      else: []
+    with true <- :erlang.module_loaded(module),
+         [protocol: protocol, for: type] when is_atom(protocol) and is_atom(type) <-
+           module.module_info(:attributes)[:__impl__],
+         do: [{protocol, type}],
+         else: (_ -> [])
   end
 
   defp codes([], _brought, codes), do: {:ok, codes}
@@ -89,7 +100,7 @@ defmodule Pipeline.Package.Protocols do
   defp codes([protocol | protocols], brought, codes) do
     case code(protocol, Map.get(brought, protocol, [])) do
       :same -> codes(protocols, brought, codes)
-      {:ok, file, binary} -> codes(protocols, brought, [{protocol, file, binary} | codes])
+      {:ok, binary, host} -> codes(protocols, brought, [{protocol, binary, host} | codes])
       {:error, reason} -> {:error, {:protocol, protocol, reason}}
     end
   end
@@ -97,33 +108,41 @@ defmodule Pipeline.Package.Protocols do
   # One that is not consolidated finds them by itself.
   defp code(protocol, brought) do
     with {:module, ^protocol} <- :code.ensure_loaded(protocol),
+         true <- function_exported?(protocol, :__protocol__, 1),
          true <- protocol.__protocol__(:consolidated?) do
       described = protocol.module_info(:attributes)[@attribute]
       {:consolidated, known} = protocol.__protocol__(:impls)
       own = if described, do: hd(described).types, else: known
 
-      cond do
-        Enum.sort(Enum.uniq(own ++ brought)) == Enum.sort(known) -> :same
-        brought -- own == [] -> host(protocol)
-        described -> extend(protocol, hd(described), brought)
-        true -> with {:ok, _file, _binary} <- host(protocol), do: describe(protocol, known, brought)
-      end
+      if Enum.sort(Enum.uniq(own ++ brought)) == Enum.sort(known),
+        do: :same,
+        else: replace(protocol, described, known, brought -- own)
     else
       _not_consolidated -> :same
     end
   end
 
-  # What the host has, without which there is no way back.
-  defp host(protocol) do
-    extended? = protocol.module_info(:attributes)[@attribute] != nil
+  defp replace(protocol, described, known, brought) do
+    with {:ok, {_file, binary} = host} <- host(protocol, described),
+         {:ok, binary} <- binary(protocol, described, known, brought, binary),
+         do: {:ok, binary, host}
+  end
 
+  defp binary(_protocol, _described, _known, [], host), do: {:ok, host}
+  defp binary(protocol, nil, known, brought, _host), do: describe(protocol, known, brought)
+  defp binary(protocol, [described], _known, brought, _host), do: extend(protocol, described, brought)
+
+  # What the host has, without which there is no way back.
+  defp host(protocol, nil) do
     with {^protocol, binary, file} <- :code.get_object_code(protocol),
-         true <- extended? or :code.module_md5(binary) == protocol.module_info(:md5) do
-      {:ok, file, binary}
+         true <- :code.module_md5(binary) == protocol.module_info(:md5) do
+      {:ok, {file, binary}}
     else
       _ -> {:error, :changed}
     end
   end
+
+  defp host(protocol, _described), do: Map.fetch(extended(), protocol)
 
   defp describe(protocol, types, brought) do
     functions = protocol.__protocol__(:functions)
@@ -178,11 +197,11 @@ defmodule Pipeline.Package.Protocols do
     error in Protocol.UndefinedError -> %{error | value: nil}
   end
 
-  @spec extend(module, protocol, [module]) :: {:ok, charlist, binary}
+  @spec extend(module, protocol, [module]) :: {:ok, binary}
   defp extend(protocol, described, brought) do
     types = Enum.sort(Enum.uniq(described.types ++ brought))
     {:ok, ^protocol, binary} = :compile.forms(forms(protocol, described, types), [:binary, :deterministic])
-    {:ok, ~c"#{protocol} with implementations of packages", binary}
+    {:ok, binary}
   end
 
   # In Erlang's abstract format.
@@ -291,7 +310,7 @@ defmodule Pipeline.Package.Protocols do
 
   # Whoever still runs a version before the one that is loaded is not ended for a third.
   defp make_room(codes) do
-    Enum.find_value(codes, :ok, fn {protocol, _file, _binary} ->
+    Enum.find_value(codes, :ok, fn {protocol, _binary, _host} ->
       unless :code.soft_purge(protocol),
         do: {:error, {:protocol, protocol, {:code_in_use, NewCode.running_old(protocol)}}}
     end)

@@ -52,8 +52,10 @@ defmodule Pipeline.Package.Server do
   end
 
   @impl GenServer
-  # The trees that use an application, each with its monitor. One before this may have left some.
+  # The trees that use an application, each with its monitor. One before this may have left some, and protocols on their way.
   def init([]) do
+    :ok = sync_protocols(Units.all())
+
     {:ok,
      for {key, unit} <- Units.all(),
          {instance, id} <- Units.users(unit),
@@ -122,9 +124,11 @@ defmodule Pipeline.Package.Server do
     others = Map.delete(Units.all(), unit.key)
     own = for {name, _spec} <- apps, not has_app?(others, name), do: name
 
-    # The latest first.
-    for {name, _description, _version} <- Application.started_applications(), name in own do
-      Application.stop(name)
+    # The latest first. A VM that stops does it itself, and answers nobody meanwhile.
+    if elem(:init.get_status(), 0) != :stopping do
+      for {name, _description, _version} <- Application.started_applications(), name in own do
+        Application.stop(name)
+      end
     end
 
     :ok

@@ -4,7 +4,7 @@ defmodule Pipeline.Package.Signature do
   #
   # Keys are text: `ed25519:BASE64` a public one, `ed25519-private:BASE64` a private one.
 
-  alias Pipeline.Package.JSON
+  alias Pipeline.JSON
 
   # Says what is signed, so that a signature made for something else is none here.
   @purpose "pipeline plugin package\n"

@@ -109,11 +109,21 @@ defmodule Pipeline.Package.Unit do
 
   defp parse_apps([{path, bytes} | files], apps) do
     with {:ok, tokens, _} <- bytes |> to_text() |> :erl_scan.string(),
-         {:ok, {:application, name, properties} = spec} when is_atom(name) and is_list(properties) <-
+         {:ok, {:application, name, properties}} when is_atom(name) and is_list(properties) <-
            :erl_parse.parse_term(tokens) do
-      parse_apps(files, [{name, spec} | apps])
+      parse_apps(files, [{name, {:application, name, without_library(properties)}} | apps])
     else
       _ -> {:error, {:invalid_app, path}}
+    end
+  end
+
+  # It is there. While it starts and loads plugins, an application that waits for it would wait for ever.
+  defp without_library(properties) do
+    for property <- properties do
+      case property do
+        {:applications, apps} when is_list(apps) -> {:applications, apps -- [:pipeline_plugin]}
+        other -> other
+      end
     end
   end
 

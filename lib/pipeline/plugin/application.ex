@@ -57,10 +57,16 @@ defmodule Pipeline.Plugin.Application do
     :ok
   end
 
+  @doc "The keys that `config :pipeline_plugin` may have."
+  @spec settings() :: [atom]
+  def settings, do: options() ++ @settings
+
   # The name of the default instance is fixed.
+  defp options, do: Manager.options() -- [:name]
+
   defp options!(env) do
-    options = Manager.options() -- [:name]
-    Options.validate!(env, options ++ @settings, "config :pipeline_plugin")
+    options = options()
+    Options.validate!(env, settings(), "config :pipeline_plugin")
     :ok = ConfigFiles.warn(env[:plugins])
     Keyword.take(env, options)
   end

@@ -119,6 +119,10 @@ defmodule Pipeline.Plugin.Manager do
       `PATH.corrupt-TIME` and never deleted. The instance does not start if the path cannot be read or written
       (`Pipeline.Plugin.Store.Error`). Give each instance its own path
     * `:packages` - the folder that packages of plugins are installed in, see `Pipeline.Package`; by default there is none
+    * `:watch` - `true` carries out what people change in that folder: an archive that is copied in is installed and goes,
+      a package or a folder with an `ebin` that appears is loaded, one that is newer or has changed is upgraded to, and
+      what is removed is unloaded. So is what is there when the instance starts: uninstall what is to stay away. Or options: `interval:`, milliseconds between two looks, by default 1,000 (a change
+      counts once two have found the same), and `config:`, configurations by the names of packages. By default `false`
     * `:events` - `[record: n]` keeps the last `n` events for late subscribers, see `Pipeline.Events`; by default none
     * `:hook_budget` - how many microseconds neighbouring native hooks may keep a normal scheduler before they go on
       on a dirty one, or `:infinity`, which leaves them where they start; by default what
@@ -153,6 +157,7 @@ defmodule Pipeline.Plugin.Manager do
         |> hidden(),
       store: check_path!(:store, opts[:store]),
       packages: check_path!(:packages, opts[:packages]),
+      watch: Packages.watch!(opts[:watch], opts[:packages]),
       record: record!(opts[:events] || []),
       telemetry: Pipeline.Hook.Sampling.check!(opts[:telemetry]),
       limits: Limits.check!(opts[:limits] || []),
@@ -175,6 +180,7 @@ defmodule Pipeline.Plugin.Manager do
     :plugins,
     :store,
     :packages,
+    :watch,
     :events,
     :hook_budget,
     :limits,
@@ -395,9 +401,6 @@ defmodule Pipeline.Plugin.Manager do
 
   # The code first, which goes again if the plugins do not load.
   defp load_packages(plugins, opts) do
-    if opts[:nodes],
-      do: raise(ArgumentError, "packages are loaded on one node: leave nodes: out, or load their modules")
-
     case Packages.implementation().modules(named(plugins), Packages.folder(opts[:instance] || @default)) do
       {:ok, modules, undo} ->
         with {:error, _} = error <- load_modules(modules, opts) do

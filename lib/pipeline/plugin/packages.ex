@@ -6,6 +6,7 @@ defmodule Pipeline.Plugin.Packages do
   # Published for each instance: the folder that its packages are installed in.
 
   alias Pipeline.Instance.Published
+  alias Pipeline.Options
   alias Pipeline.Plugin
   alias Pipeline.Plugin.Error
 
@@ -27,6 +28,15 @@ defmodule Pipeline.Plugin.Packages do
   """
   @callback modules([{module | String.t(), config :: term}], folder :: Path.t() | nil) ::
               {:ok, [{module, config :: term}], undo :: (() -> :ok)} | {:error, Error.t()}
+
+  @typedoc "A package as it is sent to another node, with its plugin's module and the MD5 of that."
+  @type packed :: %{name: String.t(), archive: binary, module: module, md5: binary}
+
+  @doc "The package that a plugin is from, or that lies in a folder; `:none` if there is none."
+  @callback pack(module | Path.t()) :: {:ok, packed} | :none | {:error, Error.t()}
+
+  @doc "Puts a package that was packed into the folder of an instance, and returns where it is there."
+  @callback unpack(archive :: binary, folder :: Path.t() | nil) :: {:ok, Path.t()} | {:error, Error.t()}
 
   @doc "Where the package is that a plugin is from; `nil` for one of the host."
   @callback source(module) :: Path.t() | nil
@@ -55,6 +65,42 @@ defmodule Pipeline.Plugin.Packages do
 
   @doc "The change counts: takes out what is left of the version before."
   @callback settle_change(change) :: :ok
+
+  @doc "The children that an instance with this folder needs, by the option `watch:`."
+  @callback children(instance :: term, folder :: Path.t() | nil, watch :: keyword | nil) :: [
+              Supervisor.child_spec()
+            ]
+
+  @doc """
+  Checks the option `watch:`. Raises `ArgumentError` for what is wrong with it.
+  """
+  @spec watch!(term, folder :: Path.t() | nil) :: keyword | nil
+  def watch!(off, _folder) when off in [nil, false], do: nil
+
+  def watch!(_on, nil),
+    do: raise(ArgumentError, "watch: needs the folder that is to be watched: give packages: too")
+
+  def watch!(true, _folder), do: []
+
+  def watch!(options, _folder) when is_list(options) do
+    Options.validate!(options, [:interval, :config], "watch:")
+    interval = Keyword.get(options, :interval, 1)
+    config = Keyword.get(options, :config, %{})
+
+    cond do
+      not (is_integer(interval) and interval > 0) ->
+        raise ArgumentError, "watch: interval: is a number of milliseconds, got: #{inspect(interval)}"
+
+      not (is_map(config) and Enum.all?(config, fn {name, config} -> is_binary(name) and is_map(config) end)) ->
+        raise ArgumentError, "watch: config: is a map of configurations by the names of packages"
+
+      true ->
+        options
+    end
+  end
+
+  def watch!(other, _folder),
+    do: raise(ArgumentError, "watch: is true, false or options, got: #{inspect(other)}")
 
   @doc "The implementation."
   @spec implementation() :: module

@@ -49,7 +49,7 @@ defmodule Pipeline.Plugin.Manager.Parts do
           {Server, opts},
           # Starts nothing: waits until the manager has loaded the configured plugins.
           %{id: :ready, start: {Server, :await_ready, [name]}}
-        ] ++ last,
+        ] ++ last ++ Packages.implementation().children(name, opts[:packages], opts[:watch]),
       max_restarts: opts[:max_restarts]
     }
   end

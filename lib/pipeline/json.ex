@@ -1,6 +1,7 @@
-defmodule Pipeline.Package.JSON do
+defmodule Pipeline.JSON do
   @moduledoc false
-  # The JSON of `plugin.json` and `plugin.sig`. Elixir 1.14 has none, and a library would be a dependency of every host.
+  # The JSON of `plugin.json` and `plugin.sig`, and of what tasks print. Elixir 1.14 has none, and a library would be a
+  # dependency of every host.
   #
   # Written with sorted keys, so that the same term gives the same bytes. Read strictly: the text comes from outside and
   # what is signed must have one meaning, so a key twice, a float or nesting beyond 32 levels is refused.
