@@ -69,8 +69,8 @@ defmodule Pipeline.Plugin.MixProject do
 
   def application do
     [
-      # inets and ssl for packages that are fetched.
-      extra_applications: [:logger, :crypto, :inets, :ssl],
+      # inets and ssl for packages that are fetched; eex for the generators, which run under Mix.
+      extra_applications: [:logger, :crypto, :inets, :ssl, eex: :optional],
       # Who answers the options cluster: and packages: of an instance, which no module before those layers may name.
       env: [distribution: Pipeline.Cluster.Adapter, packages_adapter: Pipeline.Package.Adapter],
       mod: {Pipeline.Plugin.Application, []}

@@ -2,39 +2,75 @@ defmodule Mix.Tasks.Pipeline.Gen.Plugin do
   @shortdoc "Generates a plugin and its test"
 
   @moduledoc """
-  Generates a plugin and its test.
+  Generates a plugin and its test, in a package of its own or in the host.
 
-      mix pipeline.gen.plugin greeter --type extension
+      mix pipeline.gen.plugin greeter --hooks MyApp.Hooks --point admit --kind before
+      mix pipeline.gen.plugin greeter --in-host --hooks MyApp.Hooks --point admit --config
       mix pipeline.gen.plugin my_model --type provider --capability llm --capability streaming
-      mix pipeline.gen.plugin squeezer --type extension --native
 
-  The name is in snake or camel case. For `greeter` in the application `my_app` it writes
+  It runs in a project that depends on this library. The name is in snake or camel case.
+
+  By default it writes a Mix project into the folder `greeter`, with the plugin `Greeter`, its test and a README. There
+  `mix test` tests the plugin, and `mix pipeline.package` builds the package that a host installs. With `--in-host` it
+  writes a plugin of the application instead: for `my_app`
 
     * `lib/my_app/plugins/greeter.ex` - the plugin, `MyApp.Plugins.Greeter`
     * `test/my_app/plugins/greeter_test.exs` - its test, with `Pipeline.Plugin.Test`
 
-  and, where the type asks for one, the module that the plugin provides. What is generated compiles and its test passes
-  as it stands.
+  All files are formatted, compile without warnings, and their tests pass as they stand. If an argument is refused,
+  nothing is written.
 
-  ## Options
+  ## Where
 
-    * `--type` - what the plugin is (required):
+    * `--project` - a package of its own, the default
+    * `--path PATH` - the folder of the package, by default the plugin's name
+    * `--in-host` - a plugin of the application
+
+  ## The hook
+
+    * `--hooks SPEC` - the host's `Pipeline.Hook.Spec`. A package depends on the host when it is compiled and
+      tested, and does not bring it along
+    * `--point POINT` - the hook point, by default the only one of the spec; without a spec `execute_node`
+    * `--kind KIND` - the kind of the hook, by default the first that the point takes
+
+  ## What else the plugin has
+
+    * `--config` - a schema of its configuration
+    * `--children` - a process of its own, in `greeter/worker.ex`
+    * `--native` - a second hook, in Rust: a crate in `native/greeter_hooks` and the module that loads it. In the host,
+      what `mix.exs` needs for it is printed
+    * `--capability NAME` - a capability, in snake case; may be given several times
+    * `--type TYPE` - for hosts that use the host kit, instead of a hook of one's own choice:
       * `provider` - provides a `Pipeline.Provider`, in `greeter/provider.ex`
       * `handler` - provides a `Pipeline.NodeHandler` for nodes of its name, in `greeter/handler.ex`
       * `validator` - provides a `Pipeline.Validator`, in `greeter/validator.ex`
-      * `extension` - has a hook on `:execute_node`
-    * `--capability` - a capability of the plugin, in snake case; may be given several times
-    * `--native` - adds a hook in Rust: a crate in `native/greeter_hooks` and the module that loads it, in
-      `greeter/native.ex`. What `mix.exs` needs for it is printed
+      * `extension` - has a hook, as without `--type`
     * `--force` - overwrites files; without it nothing is written if one of them exists
   """
 
   use Mix.Task
 
+  alias Mix.Pipeline.{ChosenPoint, Generated}
   alias Pipeline.Options
 
   @types ["provider", "handler", "validator", "extension"]
-  @switches [type: :string, capability: :keep, native: :boolean, force: :boolean]
+
+  @switches [
+    project: :boolean,
+    path: :string,
+    in_host: :boolean,
+    hooks: :string,
+    point: :string,
+    kind: :string,
+    config: :boolean,
+    children: :boolean,
+    native: :boolean,
+    capability: :keep,
+    type: :string,
+    force: :boolean
+  ]
+
+  @usage "mix pipeline.gen.plugin NAME [--in-host] [--hooks SPEC --point POINT --kind KIND]"
 
   @provided %{
     "provider" => {"provider", "Provider"},
@@ -45,32 +81,20 @@ defmodule Mix.Tasks.Pipeline.Gen.Plugin do
   @summaries %{
     "provider" => "A provider of generated text.",
     "handler" => "A handler of nodes.",
-    "validator" => "Checks nodes before any of them runs.",
-    "extension" => "Takes part in the execution of nodes."
+    "validator" => "Checks nodes before any of them runs."
   }
-
-  @without_parens [capability: :*, hook: :*, provides: :*, test_plugin: :*]
 
   # Neither an id nor a capability: as atoms they are values of their own.
   @reserved ["nil", "true", "false"]
 
   @impl Mix.Task
   def run(args) do
-    if Mix.Project.umbrella?() do
-      Mix.raise("mix pipeline.gen.plugin runs in an application of the umbrella: cd into one under apps/")
-    end
-
+    Generated.in_application!("mix pipeline.gen.plugin")
     {name, opts} = parse!(args)
     assigns = assigns(name, opts)
     files = files(assigns)
-
-    unless opts[:force], do: refuse_existing!(files)
-
-    for {template, target} <- files do
-      Mix.Generator.copy_template(template_path(template), target, assigns, force: true)
-      if Path.extname(target) in [".ex", ".exs"], do: format(target)
-    end
-
+    Generated.refuse_existing!(files, opts[:force] || false)
+    Generated.write!(files, assigns)
     if assigns[:native], do: copy_lock(assigns)
     Mix.shell().info(next_steps(assigns))
   end
@@ -79,51 +103,145 @@ defmodule Mix.Tasks.Pipeline.Gen.Plugin do
     {opts, names, invalid} = OptionParser.parse(args, strict: @switches)
 
     case {invalid, names} do
-      {[{option, value} | _], _} -> Mix.raise(invalid_option(option, value))
-      {[], [name]} -> {name, opts}
-      {[], []} -> Mix.raise("a plugin needs a name: " <> usage())
-      {[], [_ | _]} -> Mix.raise("one plugin at a time, got: #{Enum.join(names, " ")}. Write: " <> usage())
+      {[{option, value} | _], _} -> Mix.raise(Generated.invalid_option(option, value, @switches, @usage))
+      {[], [name]} -> {name, check!(opts)}
+      {[], []} -> Mix.raise("a plugin needs a name: " <> @usage)
+      {[], [_ | _]} -> Mix.raise("one plugin at a time, got: #{Enum.join(names, " ")}. Write: " <> @usage)
     end
   end
 
-  defp usage, do: "mix pipeline.gen.plugin NAME --type #{Enum.join(@types, "|")}"
+  defp check!(opts) do
+    type = type!(opts[:type] || "extension")
+    hook = Enum.find([:hooks, :point, :kind], &opts[&1])
 
-  defp invalid_option(option, value) do
-    switches = for {switch, _} <- @switches, do: "--#{switch}"
+    cond do
+      opts[:in_host] && opts[:project] ->
+        Mix.raise("--project and --in-host exclude each other: a plugin is a package or a part of the host")
 
-    if option in switches do
-      if value,
-        do: "#{option} takes no value, got: #{value}",
-        else: "#{option} needs a value. Write: " <> usage()
-    else
-      "unknown option #{option}." <>
-        Options.did_you_mean(option, switches) <> " Known: #{Enum.join(switches, ", ")}"
+      opts[:in_host] && opts[:path] ->
+        Mix.raise("--path is the folder of a package, and --in-host writes none: leave one of them out")
+
+      type != "extension" && hook ->
+        Mix.raise("a #{type} has no hook, so it takes no --#{hook}: leave it out, or leave --type out")
+
+      true ->
+        Keyword.put(opts, :type, type)
     end
+  end
+
+  defp type!(type) when type in @types, do: type
+
+  defp type!(type) do
+    Mix.raise(
+      "unknown type #{type}." <> Options.did_you_mean(type, @types) <> " Known: #{Enum.join(@types, ", ")}"
+    )
   end
 
   defp assigns(given, opts) do
-    {name, alias_name} = name!(given)
-    type = type!(opts[:type])
+    {name, camel} = name!(given)
+    type = opts[:type]
     {type_atom, provided} = Map.get(@provided, type, {nil, nil})
     app = Mix.Project.config()[:app]
-    instance = "#{app |> Atom.to_string() |> Macro.camelize()}.Plugins"
-    plugin = "#{instance}.#{alias_name}"
+    capabilities = capabilities!(type, type_atom, name, Keyword.get_values(opts, :capability))
+    unless opts[:in_host], do: refuse_taken!(name, camel)
+    point = if type == "extension" or opts[:native], do: ChosenPoint.choose!(opts)
+    if opts[:native], do: refuse_native!(point)
+
+    place = if opts[:in_host], do: in_host(app, name, camel), else: in_project(app, name, camel, opts, point)
+    plugin = place[:plugin]
     crate = name <> "_hooks"
 
+    place ++
+      [
+        name: name,
+        type: type,
+        type_atom: type_atom,
+        provides: provided && "#{plugin}.#{provided}",
+        summary: @summaries[type] || summary(point),
+        capabilities: capabilities,
+        hook: type == "extension" && point,
+        point: point,
+        function: point && ChosenPoint.function(point),
+        context: point && context(point),
+        config: opts[:config] || false,
+        field: config_field(type, name),
+        worker: opts[:children] && "#{plugin}.Worker",
+        native: opts[:native] && "#{plugin}.Native",
+        native_field: point && native_field(point),
+        crate: crate,
+        pipeline_term:
+          Generated.relative(
+            Path.join(library_path(), "native/pipeline_term"),
+            Path.join(place[:root], "native/#{crate}")
+          )
+      ]
+  end
+
+  defp in_host(app, name, camel) do
+    instance = "#{app |> Atom.to_string() |> Macro.camelize()}.Plugins"
+
     [
+      place: :host,
+      root: ".",
       app: app,
-      name: name,
-      type: type,
-      type_atom: type_atom,
-      plugin: plugin,
       instance: instance,
-      provides: provided && "#{plugin}.#{provided}",
-      summary: @summaries[type],
-      capabilities: capabilities!(type, type_atom, name, Keyword.get_values(opts, :capability)),
-      native: opts[:native] && "#{plugin}.Native",
-      crate: crate,
-      pipeline_term: relative(Path.join(package_path(), "native/pipeline_term"), "native/#{crate}")
+      plugin: "#{instance}.#{camel}",
+      version: inspect("0.1.0"),
+      source: "lib/#{app}/plugins/#{name}",
+      test: "test/#{app}/plugins/#{name}_test.exs"
     ]
+  end
+
+  defp in_project(app, name, camel, opts, point) do
+    root = opts[:path] || name
+
+    [
+      place: :project,
+      root: root,
+      app: String.to_atom(name),
+      plugin: camel,
+      version: "Mix.Project.config()[:version]",
+      source: Path.join(root, "lib/#{name}"),
+      test: Path.join(root, "test/#{name}_test.exs"),
+      library: dependency(library(root)),
+      host: point && point.spec && app != :pipeline_plugin && host(app, root)
+    ]
+  end
+
+  # The project is what the host says of the library, seen from another folder.
+  defp library(root) do
+    declared = Enum.find(Mix.Project.config()[:deps], &(elem(&1, 0) == :pipeline_plugin))
+
+    case declared do
+      {name, requirement} when is_binary(requirement) ->
+        {name, requirement}
+
+      {name, requirement, opts} ->
+        if opts[:path], do: by_path(root), else: {name, requirement, Keyword.drop(opts, [:only, :runtime])}
+
+      {name, opts} when is_list(opts) ->
+        if opts[:path], do: by_path(root), else: {name, Keyword.drop(opts, [:only, :runtime])}
+
+      nil ->
+        by_path(root)
+    end
+  end
+
+  defp by_path(root), do: {:pipeline_plugin, path: Generated.relative(library_path(), root)}
+
+  # As one writes it, without the brackets of the options.
+  defp dependency({name, opts}) when is_list(opts), do: "{#{inspect(name)}, #{options(opts)}}"
+  defp dependency({name, requirement}), do: inspect({name, requirement})
+  defp dependency({name, requirement, []}), do: inspect({name, requirement})
+
+  defp dependency({name, requirement, opts}),
+    do: "{#{inspect(name)}, #{inspect(requirement)}, #{options(opts)}}"
+
+  defp options(opts), do: Enum.map_join(opts, ", ", fn {key, value} -> "#{key}: #{inspect(value)}" end)
+
+  # With :host it stays out of the package, with what it needs.
+  defp host(app, root) do
+    dependency({app, path: Generated.relative(".", root), only: [:dev, :test, :prod, :host], runtime: false})
   end
 
   defp name!(given) do
@@ -150,13 +268,32 @@ defmodule Mix.Tasks.Pipeline.Gen.Plugin do
     if words =~ ~r/\A[a-z]/ and words not in @reserved, do: " Did you mean #{words}?", else: ""
   end
 
-  defp type!(nil), do: Mix.raise("a plugin needs a type: " <> usage())
-  defp type!(type) when type in @types, do: type
+  # A package is an application, and its module stands beside those of the host.
+  defp refuse_taken!(name, camel) do
+    cond do
+      Mix.Project.config()[:app] == String.to_atom(name) or
+          :code.lib_dir(String.to_atom(name)) != {:error, :bad_name} ->
+        Mix.raise(
+          "there is an application #{name} already, so it cannot be the name of a package: choose another"
+        )
 
-  defp type!(type) do
+      Code.ensure_loaded?(Module.concat([camel])) ->
+        Mix.raise(
+          "there is a module #{camel} already, so #{name} cannot be the name of a package: choose another"
+        )
+
+      true ->
+        :ok
+    end
+  end
+
+  # The crate has a hook that can stand before and after.
+  defp refuse_native!(%ChosenPoint{kind: kind}) when kind in [:before, :after], do: :ok
+
+  defp refuse_native!(%ChosenPoint{kind: kind, point: point}) do
     Mix.raise(
-      "unknown type #{type}." <>
-        Options.did_you_mean(type, @types) <> " Known: #{Enum.join(@types, ", ")}"
+      "--native writes a before or an after hook, and the hook on #{point} is of the kind #{kind}: " <>
+        "choose another with --kind or --point, or leave --native out"
     )
   end
 
@@ -177,73 +314,88 @@ defmodule Mix.Tasks.Pipeline.Gen.Plugin do
     own ++ for capability <- Enum.uniq(given) -- declared, do: {capability, nil}
   end
 
+  defp summary(%ChosenPoint{kind: :listen, point: point}),
+    do: "Listens at the hook point `#{inspect(point)}`."
+
+  defp summary(%ChosenPoint{point: point}),
+    do: "Takes part in the runs of the hook point `#{inspect(point)}`."
+
+  defp context(%ChosenPoint{keys: []}), do: inspect(%{input: "hi"})
+  defp context(%ChosenPoint{keys: keys}), do: inspect(Map.new(keys, &{&1, "hi"}))
+
+  defp native_field(%ChosenPoint{keys: []}), do: :input
+  defp native_field(%ChosenPoint{keys: [key | _]}), do: key
+
+  # The provided validator reads its own.
+  defp config_field("validator", _name),
+    do: {"required", "{:list, :atom}", "[]", "The keys that a node needs."}
+
+  defp config_field(_type, name), do: {"label", ":string", inspect(name), "A text of your choice."}
+
   defp files(assigns) do
-    [app: app, name: name, type: type, crate: crate] = Keyword.take(assigns, [:app, :name, :type, :crate])
-    folder = "lib/#{app}/plugins"
+    [root: root, source: source, crate: crate] = for key <- [:root, :source, :crate], do: {key, assigns[key]}
+    in_root = fn path -> if root == ".", do: path, else: Path.join(root, path) end
 
-    [{"plugin.ex", "#{folder}/#{name}.ex"}] ++
-      if(assigns[:provides], do: [{"#{type}.ex", "#{folder}/#{name}/#{type}.ex"}], else: []) ++
-      [{"plugin_test.exs", "test/#{app}/plugins/#{name}_test.exs"}] ++
-      if assigns[:native] do
-        [
-          {"native.ex", "#{folder}/#{name}/native.ex"},
-          {"Cargo.toml", "native/#{crate}/Cargo.toml"},
-          {"lib.rs", "native/#{crate}/src/lib.rs"}
-        ]
-      else
-        []
-      end
-  end
+    written = [
+      {assigns[:place] == :project,
+       [
+         {"mix.exs", in_root.("mix.exs")},
+         {"formatter.exs", in_root.(".formatter.exs")},
+         {"gitignore", in_root.(".gitignore")},
+         {"README.md", in_root.("README.md")},
+         {"test_helper.exs", in_root.("test/test_helper.exs")}
+       ]},
+      {true, [{"plugin.ex", source <> ".ex"}, {"plugin_test.exs", assigns[:test]}]},
+      {assigns[:provides], [{"#{assigns[:type]}.ex", "#{source}/#{assigns[:type]}.ex"}]},
+      {assigns[:worker], [{"worker.ex", source <> "/worker.ex"}]},
+      {assigns[:native],
+       [
+         {"native.ex", source <> "/native.ex"},
+         {"Cargo.toml", in_root.("native/#{crate}/Cargo.toml")},
+         {"lib.rs", in_root.("native/#{crate}/src/lib.rs")}
+       ]}
+    ]
 
-  defp refuse_existing!(files) do
-    case for {_, target} <- files, File.exists?(target), do: target do
-      [] ->
-        :ok
-
-      existing ->
-        Mix.raise(
-          "these files exist, nothing is written: #{Enum.join(existing, ", ")}. " <>
-            "Choose another name, or overwrite them with --force"
-        )
+    for {wanted, files} <- written, wanted, {template, target} <- files do
+      {"pipeline.gen.plugin/" <> template, target}
     end
-  end
-
-  defp template_path(template) do
-    Application.app_dir(:pipeline_plugin, "priv/templates/pipeline.gen.plugin/#{template}.eex")
-  end
-
-  # Where a line breaks depends on the length of the names in it.
-  defp format(file) do
-    File.write!(file, Code.format_file!(file, locals_without_parens: @without_parens))
   end
 
   # The crates of the library in the versions that this package is tested with. Cargo drops what it does not need.
   defp copy_lock(assigns) do
-    target = "native/#{assigns[:crate]}/Cargo.lock"
-    lock = Path.join(package_path(), "Cargo.lock")
-
-    if File.exists?(lock) and not File.exists?(target) do
-      Mix.Generator.copy_file(lock, target)
-    end
+    target = Path.join(assigns[:root], "native/#{assigns[:crate]}/Cargo.lock")
+    lock = Path.join(library_path(), "Cargo.lock")
+    if File.exists?(lock) and not File.exists?(target), do: Mix.Generator.copy_file(lock, target)
   end
 
-  # Where the sources of this package lie: a dependency of the project, or the project itself.
-  defp package_path, do: Mix.Project.deps_paths()[:pipeline_plugin] || File.cwd!()
-
-  defp relative(path, from) do
-    relative(Path.split(Path.expand(path)), Path.split(Path.expand(from)), nil)
-  end
-
-  defp relative([part | path], [part | from], _), do: relative(path, from, nil)
-  defp relative(path, from, _), do: Path.join(Enum.map(from, fn _ -> ".." end) ++ path)
+  # Where the sources of the library lie: a dependency of the project, or the project itself.
+  defp library_path, do: Mix.Project.deps_paths()[:pipeline_plugin] || File.cwd!()
 
   defp next_steps(assigns) do
+    if assigns[:place] == :project, do: project_steps(assigns), else: host_steps(assigns)
+  end
+
+  defp project_steps(assigns) do
+    """
+
+    The plugin is #{assigns[:plugin]}, a package of its own. Next:
+
+        cd #{assigns[:root]}
+        mix test
+        MIX_ENV=prod mix pipeline.package
+
+    A host installs the file that the last line writes: mix pipeline.install, or Pipeline.Package.install/2.
+    """
+  end
+
+  defp host_steps(assigns) do
     """
 
     The plugin is #{assigns[:plugin]}. Next:
     #{if assigns[:native], do: native_steps(assigns)}
-      * mix test test/#{assigns[:app]}/plugins/#{assigns[:name]}_test.exs
-      * load it when your application starts, in its supervision tree, after what the plugin needs:
+      * mix test #{assigns[:test]}
+      * load it when your application starts, in its supervision tree, after what the plugin needs
+        (mix pipeline.gen.host writes an instance there):
 
             {Pipeline.Plugin.Manager, name: #{assigns[:instance]}, plugins: [#{assigns[:plugin]}]}
 

@@ -12,7 +12,7 @@ defmodule Pipeline.Native.Library do
 
       hook :before, :execute_node, native: {MyApp.NativeHooks, :shout}, config: %{field: :text}
 
-  `mix pipeline.gen.plugin NAME --type TYPE --native` writes all of it. `examples/native_plugin` is a project
+  `mix pipeline.gen.plugin NAME --in-host --native` writes all of it. `examples/native_plugin` is a project
   that does it.
 
   `Pipeline.Native.Hooks` documents the hooks that are shipped. A hook of yours documents itself by its

@@ -4,46 +4,90 @@ defmodule Mix.Tasks.Pipeline.Gen.PluginTest do
   alias Mix.Tasks.Pipeline.Gen.Plugin
   alias Pipeline.ScratchProject
 
+  defmodule Points do
+    use Pipeline.Hook.Spec
+
+    hookpoint :admit, kinds: [:before, :after], context: [:input]
+    hookpoint :colours, mode: :collect
+  end
+
+  defmodule One do
+    use Pipeline.Hook.Spec
+    hookpoint :wrap, kinds: [:around]
+  end
+
+  defmodule None do
+    use Pipeline.Hook.Spec
+  end
+
   @moduletag timeout: 900_000
 
+  @spec_of_host """
+  defmodule Host.Hooks do
+    use Pipeline.Hook.Spec
+
+    hookpoint :admit, context: [:text], fail: :closed
+    hookpoint :end, required: true
+
+    hookpoint :checked,
+      context: [text: [type: :string, required: true]],
+      result: [text: [type: :string]]
+
+    hookpoint :number, context: :integer
+    hookpoint :"odd name", kinds: [:replace, :around]
+    hookpoint :first, mode: :first
+    hookpoint :colours, mode: :collect, tagged: true
+    hookpoint :told, mode: :notify
+    hookpoint :asked, mode: :collect, context: [text: [type: :string]]
+  end
+  """
+
+  # The library is compiled once, and each test has a copy of the project.
+  setup_all do
+    project = ScratchProject.new!("host")
+
+    dependency = "defp deps do\n    [{:pipeline_plugin, path: #{inspect(ScratchProject.checkout())}}]\n  end"
+
+    ScratchProject.replace!(project, "mix.exs", ~r/defp deps do.*?\n  end/s, dependency)
+    ScratchProject.replace!(project, ".formatter.exs", "[\n", "[\n  import_deps: [:pipeline_plugin],\n")
+    ok!(project, ["compile"])
+    ScratchProject.write!(project, "lib/host/hooks.ex", @spec_of_host)
+    {:ok, compiled: project}
+  end
+
   describe "in a new project with this package as a dependency" do
-    setup do
-      project = ScratchProject.new!("host")
-
-      dependency =
-        "defp deps do\n    [{:pipeline_plugin, path: #{inspect(ScratchProject.checkout())}}]\n  end"
-
-      ScratchProject.replace!(project, "mix.exs", ~r/defp deps do.*?\n  end/s, dependency)
-      ScratchProject.replace!(project, ".formatter.exs", "[\n", "[\n  import_deps: [:pipeline_plugin],\n")
+    setup %{compiled: compiled} do
+      project = Path.join(ScratchProject.dir!(), "host")
+      File.cp_r!(compiled, project)
       {:ok, project: project}
     end
 
-    test "plugins of all types, also with native hooks, compile and pass their tests untouched", %{
-      project: project
-    } do
-      for {name, type, again} <- [
-            {"my_model", "provider", ["--capability", "tasks", "--capability", "provider"]},
-            {"trimmer", "handler", ["--capability", "node_types"]},
-            {"completeness", "validator", []},
-            {"Greeter", "extension", ["--capability", "text"]}
-          ] do
-        # What the type has by itself, or is given twice, is declared once.
-        generate!(project, [
-          name,
-          "--type",
-          type,
-          "--capability",
-          "text",
-          "--capability",
-          "good_#{type}" | again
-        ])
+    test "plugins in the host compile, are formatted and pass their tests untouched", %{project: project} do
+      for {point, kinds} <- [
+            {"admit", ["before", "after", "around", "replace"]},
+            {"end", ["before"]},
+            {"checked", ["before", "after"]},
+            {"number", ["before"]},
+            {"odd name", ["around"]},
+            {"first", ["listen"]},
+            {"colours", ["listen"]},
+            {"told", ["listen"]},
+            {"asked", ["listen"]}
+          ],
+          kind <- kinds do
+        name = String.replace("#{kind}_#{point}", " ", "_")
+        in_host!(project, [name, "--hooks", "Host.Hooks", "--point", point, "--kind", kind])
       end
 
-      output = generate!(project, ["squeezer", "--type", "extension", "--native"])
+      in_host!(project, ["my_model", "--type", "provider", "--capability", "tasks", "--capability", "text"])
+      in_host!(project, ["trimmer", "--type", "handler", "--capability", "node_types", "--config"])
+      in_host!(project, ["completeness", "--type", "validator", "--config"])
+      in_host!(project, ["Greeter", "--capability", "text", "--config", "--children"])
 
       # What it prints for mix.exs is what mix.exs needs, for the first crate and for another.
+      output = in_host!(project, ["squeezer", "--native", "--hooks", "Host.Hooks", "--point", "checked"])
       ScratchProject.replace!(project, "mix.exs", "app: :host,\n", "app: :host,\n#{for_mix(output)}\n")
-      output = generate!(project, ["Reader", "--type", "handler", "--native"])
+      output = in_host!(project, ["Reader", "--type", "handler", "--native"])
       assert "# into the list pipeline_native:\n" <> entry = String.trim(for_mix(output))
 
       ScratchProject.replace!(
@@ -53,36 +97,83 @@ defmodule Mix.Tasks.Pipeline.Gen.PluginTest do
         "pipeline_native: [#{String.trim(entry)}, "
       )
 
-      {output, status} = mix(project, ["compile", "--warnings-as-errors"])
-      assert status == 0, output
+      output = ok!(project, ["compile", "--warnings-as-errors"])
       assert output =~ "Building native library squeezer_hooks"
       assert output =~ "Building native library reader_hooks"
       refute output =~ "warning"
 
-      {output, status} = mix(project, ["test", "--warnings-as-errors", "--trace"])
-      assert status == 0, output
+      output = ok!(project, ["test", "--warnings-as-errors", "--trace"])
 
       for test <- [
             "provides the model",
             "executes its nodes",
             "lets a complete node pass and refuses another",
-            "takes part in the execution of a node",
+            "takes part in a run",
             "has its capabilities",
-            "squeezes the input of a node, in Rust"
+            "has a worker",
+            "refuses a setting that it does not know",
+            "squeezes a text, in Rust",
+            "has a hook in Rust"
           ] do
         assert output =~ test
       end
 
       # mix.exs is the test's own work.
-      {output, status} = mix(project, ["format", "--check-formatted", "lib/**/*.ex", "test/**/*.exs"])
-      assert status == 0, output
+      ok!(project, ["format", "--check-formatted", "lib/**/*.ex", "test/**/*.exs"])
+    end
+
+    test "packages of their own pass their tests untouched, are built, and run in the host", %{
+      project: project
+    } do
+      ok!(project, ["pipeline.gen.host", "--point", "admit", "--force"])
+
+      ok!(project, [
+        "pipeline.gen.plugin",
+        "greeter",
+        "--config",
+        "--children",
+        "--native" | ~w(--capability text --hooks Host.Hooks --point admit --kind before)
+      ])
+
+      ok!(project, ["pipeline.gen.plugin", "MyModel", "--path", "../my_model", "--type", "provider"])
+
+      folder = Path.join(project, "packages")
+      File.mkdir!(folder)
+
+      for {path, package} <- [{"greeter", "greeter"}, {"../my_model", "my_model"}] do
+        package_project = Path.join(project, path)
+        # The library and the host are built once.
+        build = [{"MIX_BUILD_PATH", Path.join(project, "_build/test")}]
+        output = ok!(package_project, ["test", "--warnings-as-errors"], build)
+        refute output =~ "warning:"
+        assert output =~ ", 0 failures"
+        ok!(package_project, ["format", "--check-formatted"], build)
+        ok!(package_project, ["pipeline.package"], build)
+        archive = Path.join(package_project, "#{package}-0.1.0.plugin.tar.gz")
+        assert ok!(project, ["pipeline.package", "--verify", archive]) =~ "#{package} 0.1.0 is whole"
+        ok!(project, ["pipeline.install", archive, "--packages", folder])
+      end
+
+      # The host's own modules are not in the package.
+      refute ok!(project, ["pipeline.info", "greeter", "--packages", folder]) =~ "Host"
+
+      # The path of the VM has no code of the plugins.
+      run = """
+      {:ok, instance} = Pipeline.Plugin.Manager.start_link(name: :scratch, hooks: Host.Hooks, packages: #{inspect(folder)}, plugins: ["greeter", "my_model"])
+      {:ok, %{greeter: true, input: "so it goes"}} = Pipeline.Hook.run(:scratch, :admit, %{input: "so  it goes"}, nil)
+      {:ok, %{text: "hi"}} = Pipeline.Provider.generate(%{task: :echo, input: "hi"}, instance: :scratch)
+      IO.puts("runs in the host")
+      Supervisor.stop(instance)
+      """
+
+      assert ok!(project, ["run", "-e", run]) =~ "runs in the host"
     end
 
     test "nothing is overwritten unless it is told to", %{project: project} do
       test_file = "test/host/plugins/greeter_test.exs"
       ScratchProject.write!(project, test_file, "# mine\n")
 
-      {output, status} = mix(project, ["pipeline.gen.plugin", "greeter", "--type", "extension"])
+      {output, status} = mix(project, ["pipeline.gen.plugin", "greeter", "--in-host"])
       assert status == 1
 
       assert output =~
@@ -91,9 +182,19 @@ defmodule Mix.Tasks.Pipeline.Gen.PluginTest do
       assert File.read!(Path.join(project, test_file)) == "# mine\n"
       refute File.exists?(Path.join(project, "lib/host/plugins/greeter.ex"))
 
-      generate!(project, ["greeter", "--type", "extension", "--force"])
+      in_host!(project, ["greeter", "--force"])
       assert File.read!(Path.join(project, test_file)) =~ "defmodule Host.Plugins.GreeterTest do"
       assert File.read!(Path.join(project, "lib/host/plugins/greeter.ex")) =~ "id: :greeter"
+
+      ScratchProject.write!(project, "shouter", "a file\n")
+      {output, status} = mix(project, ["pipeline.gen.plugin", "shouter"])
+      assert status == 1
+      assert output =~ "shouter is a file and no folder, nothing is written"
+
+      {output, status} = mix(project, ["pipeline.gen.plugin", "host"])
+      assert status == 1
+      assert output =~ "there is an application host already"
+      refute File.exists?(Path.join(project, "host"))
     end
   end
 
@@ -101,8 +202,7 @@ defmodule Mix.Tasks.Pipeline.Gen.PluginTest do
     umbrella = ScratchProject.new!("umbrella", ["--umbrella"])
     libraries = Path.join(Mix.Project.build_path(), "lib")
 
-    {output, status} =
-      mix(umbrella, ["pipeline.gen.plugin", "greeter", "--type", "extension"], [{"ERL_LIBS", libraries}])
+    {output, status} = mix(umbrella, ["pipeline.gen.plugin", "greeter"], [{"ERL_LIBS", libraries}])
 
     assert status == 1
     assert output =~ "cd into one under apps/"
@@ -111,7 +211,8 @@ defmodule Mix.Tasks.Pipeline.Gen.PluginTest do
   describe "what it refuses" do
     test "no name, and more than one" do
       assert message([]) ==
-               "a plugin needs a name: mix pipeline.gen.plugin NAME --type provider|handler|validator|extension"
+               "a plugin needs a name: mix pipeline.gen.plugin NAME [--in-host] " <>
+                 "[--hooks SPEC --point POINT --kind KIND]"
 
       assert message(["one", "two", "--type", "handler"]) =~ "one plugin at a time, got: one two."
     end
@@ -130,9 +231,52 @@ defmodule Mix.Tasks.Pipeline.Gen.PluginTest do
       assert message(["Nil", "--type", "handler"]) =~ "got: Nil."
     end
 
-    test "no type, and one that there is not" do
-      assert message(["greeter"]) =~ "a plugin needs a type: mix pipeline.gen.plugin NAME --type provider|"
+    test "a name that an application or a module has" do
+      assert message(["logger"]) ==
+               "there is an application logger already, so it cannot be the name of a package: choose another"
 
+      assert message(["String"]) ==
+               "there is a module String already, so string cannot be the name of a package: choose another"
+
+      assert message(["pipeline_plugin"]) =~ "there is an application pipeline_plugin already"
+    end
+
+    test "a spec that is none, a point or a kind that it does not have" do
+      spec = inspect(Points)
+
+      assert message(["greeter", "--hooks", "my.hooks"]) =~
+               "--hooks names a module, such as MyApp.Hooks, got: my.hooks"
+
+      assert message(["greeter", "--hooks", "No.Such.Hooks"]) =~ "the module No.Such.Hooks is not there."
+      assert message(["greeter", "--hooks", "String"]) =~ "String declares no hook points: it does not use"
+      assert message(["greeter", "--hooks", inspect(None)]) =~ "declares no hook points yet"
+
+      assert message(["greeter", "--hooks", spec]) ==
+               "#{spec} has several hook points: name one with --point. Declared: admit, colours"
+
+      assert message(["greeter", "--hooks", spec, "--point", "admitt"]) ==
+               "#{spec} does not declare the hook point admitt. Did you mean \"admit\"? Declared: admit, colours"
+
+      assert message(["greeter", "--hooks", spec, "--point", "admit", "--kind", "befor"]) ==
+               "the hook point admit of #{spec} takes no hooks of the kind befor. Did you mean \"before\"? " <>
+                 "Known: after, before"
+
+      assert message(["greeter", "--point", "Big Point"]) =~ "a hook point is in snake case"
+      assert message(["greeter", "--kind", "listen"]) =~ "takes no hooks of the kind listen."
+
+      assert message(["greeter", "--hooks", inspect(One), "--native"]) =~
+               "and the hook on wrap is of the kind around"
+    end
+
+    test "options that exclude each other" do
+      assert message(["greeter", "--project", "--in-host"]) =~ "--project and --in-host exclude each other"
+      assert message(["greeter", "--in-host", "--path", "x"]) =~ "--path is the folder of a package"
+
+      assert message(["greeter", "--type", "handler", "--point", "x"]) =~
+               "a handler has no hook, so it takes no --point"
+    end
+
+    test "a type that there is not" do
       assert message(["greeter", "--type", "provder"]) ==
                "unknown type provder. Did you mean \"provider\"? Known: provider, handler, validator, extension"
     end
@@ -140,7 +284,8 @@ defmodule Mix.Tasks.Pipeline.Gen.PluginTest do
     test "options that there are not" do
       assert message(["greeter", "--type", "handler", "--capabilty", "x"]) ==
                "unknown option --capabilty. Did you mean \"--capability\"? " <>
-                 "Known: --type, --capability, --native, --force"
+                 "Known: --project, --path, --in-host, --hooks, --point, --kind, --config, --children, --native, " <>
+                 "--capability, --type, --force"
 
       assert message(["greeter", "--type"]) =~ "--type needs a value."
 
@@ -164,8 +309,10 @@ defmodule Mix.Tasks.Pipeline.Gen.PluginTest do
     printed
   end
 
-  defp generate!(project, args) do
-    {output, status} = mix(project, ["pipeline.gen.plugin" | args])
+  defp in_host!(project, args), do: ok!(project, ["pipeline.gen.plugin", "--in-host" | args])
+
+  defp ok!(project, args, env \\ []) do
+    {output, status} = mix(project, args, env)
     assert status == 0, output
     output
   end
