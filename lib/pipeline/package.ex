@@ -247,6 +247,28 @@ defmodule Pipeline.Package do
   def upgrade!(id, package, opts \\ []), do: id |> upgrade(package, opts) |> value!()
 
   @doc false
+  # Whether a folder has a `plugin.json`.
+  @spec installed?(Path.t()) :: boolean
+  def installed?(folder), do: File.regular?(Path.join(folder, "plugin.json"))
+
+  @doc false
+  # The archive of a folder, for another node.
+  @spec pack(Path.t()) :: {:ok, Packages.packed()} | {:error, Error.t()}
+  def pack(folder) do
+    with {:ok, %{manifest: manifest, entries: entries}} <- Contents.read_folder(folder, Archive.limits()) do
+      {:ok,
+       %{
+         name: "#{manifest.name}-#{manifest.version}",
+         archive: Archive.write(Map.values(entries)),
+         module: String.to_atom(manifest.module),
+         md5: Base.decode16!(manifest.modules[manifest.module], case: :lower)
+       }}
+    else
+      {:error, reason} -> {:error, Problem.error(:load, folder, reason)}
+    end
+  end
+
+  @doc false
   # Where the package is that is meant; one that has to be installed is.
   @spec locate(String.t(), folder :: Path.t() | nil) :: {:ok, Path.t()} | {:error, term}
   def locate(package, folder) do

@@ -2,7 +2,8 @@ defmodule Pipeline.PackageTest do
   use ExUnit.Case, async: true
 
   alias Pipeline.{Package, PackageServer, Packages}
-  alias Pipeline.Package.{Folder, JSON, Signature}
+  alias Pipeline.JSON
+  alias Pipeline.Package.{Folder, Signature}
   alias Pipeline.Plugin.{Error, Manager}
 
   @source """

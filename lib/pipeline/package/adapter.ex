@@ -56,6 +56,25 @@ defmodule Pipeline.Package.Adapter do
   defp plugin(%{plugins: several}), do: {:error, {:several_plugins, several}}
 
   @impl Pipeline.Plugin.Packages
+  def pack(module) when is_atom(module) do
+    case Units.of_plugin(module) do
+      %Unit{key: key} -> if Package.installed?(key), do: pack(key), else: :none
+      nil -> :none
+    end
+  end
+
+  # The bytes of a BEAM file are no path.
+  def pack(<<"FOR1", _::binary>>), do: :none
+  def pack(folder), do: if(Package.installed?(folder), do: Package.pack(folder), else: :none)
+
+  @impl Pipeline.Plugin.Packages
+  def unpack(_archive, nil), do: {:error, Problem.error(:load, "sent by another node", :no_packages_folder)}
+
+  def unpack(archive, folder) do
+    with {:ok, %{path: path}} <- Package.install(archive, packages: folder), do: {:ok, path}
+  end
+
+  @impl Pipeline.Plugin.Packages
   def source(module), do: with(%Unit{key: key} <- Units.of_plugin(module), do: key)
 
   @impl Pipeline.Plugin.Packages

@@ -401,9 +401,6 @@ defmodule Pipeline.Plugin.Manager do
 
   # The code first, which goes again if the plugins do not load.
   defp load_packages(plugins, opts) do
-    if opts[:nodes],
-      do: raise(ArgumentError, "packages are loaded on one node: leave nodes: out, or load their modules")
-
     case Packages.implementation().modules(named(plugins), Packages.folder(opts[:instance] || @default)) do
       {:ok, modules, undo} ->
         with {:error, _} = error <- load_modules(modules, opts) do

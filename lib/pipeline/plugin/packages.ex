@@ -29,6 +29,15 @@ defmodule Pipeline.Plugin.Packages do
   @callback modules([{module | String.t(), config :: term}], folder :: Path.t() | nil) ::
               {:ok, [{module, config :: term}], undo :: (() -> :ok)} | {:error, Error.t()}
 
+  @typedoc "A package as it is sent to another node, with its plugin's module and the MD5 of that."
+  @type packed :: %{name: String.t(), archive: binary, module: module, md5: binary}
+
+  @doc "The package that a plugin is from, or that lies in a folder; `:none` if there is none."
+  @callback pack(module | Path.t()) :: {:ok, packed} | :none | {:error, Error.t()}
+
+  @doc "Puts a package that was packed into the folder of an instance, and returns where it is there."
+  @callback unpack(archive :: binary, folder :: Path.t() | nil) :: {:ok, Path.t()} | {:error, Error.t()}
+
   @doc "Where the package is that a plugin is from; `nil` for one of the host."
   @callback source(module) :: Path.t() | nil
 

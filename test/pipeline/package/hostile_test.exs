@@ -3,7 +3,8 @@ defmodule Pipeline.Package.HostileTest do
   use ExUnit.Case, async: false
 
   alias Pipeline.{Package, Packages}
-  alias Pipeline.Package.{Contents, JSON, Signature}
+  alias Pipeline.JSON
+  alias Pipeline.Package.{Contents, Signature}
   alias Pipeline.Plugin.{Error, Manager}
 
   @source """

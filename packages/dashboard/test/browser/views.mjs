@@ -39,7 +39,10 @@ try {
       page.on("request", (request) => request.url().startsWith(base) || problems.push(`asks ${request.url()}`));
       await page.goto(base + path);
       await page.waitForSelector(there, { timeout: 20000 });
-      if (name === "points") await page.waitForFunction(() => /\/s$/.test(document.querySelector("[data-rate]").textContent));
+      if (name === "points") {
+        await page.waitForFunction(() => /\/s$/.test(document.querySelector("[data-rate]").textContent));
+        await page.waitForSelector("[data-chart] canvas", { timeout: 20000 });
+      }
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(wide <= 0, `${name} ${look} is ${wide} pixels wider than the screen`);
       assert.deepEqual(problems, [], `${name} ${look}`);

@@ -85,7 +85,7 @@ defmodule Pipeline.DashboardTest do
     test "points have their chains and counts", %{key: key, instance: instance} do
       {:ok, _} = Pipeline.Hook.run(instance, :order, %{n: 1}, nil)
       page = body(get("/points", %{"instance" => key}))
-      assert page =~ ~s(data-rate=":order" data-runs="1")
+      assert page =~ ~s(data-rate=":order" data-runs="1" data-p99=")
       assert page =~ ":shop</a>"
     end
 
