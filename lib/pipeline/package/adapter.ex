@@ -150,6 +150,11 @@ defmodule Pipeline.Package.Adapter do
   @impl Pipeline.Plugin.Packages
   def undo_change(change), do: Server.undo_change(change)
 
+  # The new version counts already. Modules that it does not have go with it, if they cannot now.
   @impl Pipeline.Plugin.Packages
-  def settle_change(change), do: Server.settle_change(change)
+  def settle_change(change) do
+    Server.settle_change(change)
+  catch
+    :exit, _server_killed -> :ok
+  end
 end

@@ -12,36 +12,49 @@ defmodule Pipeline.Package.Server do
   alias Pipeline.Package.{Change, Modules, Problem, Protocols, Unit, Units}
   alias Pipeline.Plugin.Tree
 
+  # Milliseconds, and how often.
+  @pause 10
+  @attempts 500
+
   @spec start_link(term) :: GenServer.on_start()
   def start_link(_opts), do: GenServer.start_link(__MODULE__, [], name: __MODULE__)
 
   @doc "Loads the code of a unit, all or none of it. Says whether it was there."
   @spec load(Unit.t()) :: {:ok, :loaded | :there} | {:error, term}
-  def load(%Unit{} = unit), do: GenServer.call(__MODULE__, {:load, unit}, :infinity)
+  def load(%Unit{} = unit), do: call({:load, unit})
 
   @doc "Takes the code of a unit out of the VM, but for what other units need."
   @spec purge(Path.t(), force? :: boolean) :: :ok | {:error, {:code_in_use, [pid]}}
-  def purge(key, force?), do: GenServer.call(__MODULE__, {:purge, key, force?}, :infinity)
+  def purge(key, force?), do: call({:purge, key, force?})
 
   @doc "Puts the new version of a unit in place of the old one, or leaves that."
   @spec apply_change(Change.t()) :: :ok | {:error, term}
-  def apply_change(%Change{} = change), do: GenServer.call(__MODULE__, {:apply, change}, :infinity)
+  def apply_change(%Change{} = change), do: call({:apply, change})
 
   @doc "Goes back to the old version, if it is not there."
   @spec undo_change(Change.t()) :: :ok | {:error, term}
-  def undo_change(%Change{} = change), do: GenServer.call(__MODULE__, {:undo, change}, :infinity)
+  def undo_change(%Change{} = change), do: call({:undo, change})
 
   @doc "Takes out what the new version does not have."
   @spec settle_change(Change.t()) :: :ok
-  def settle_change(%Change{} = change), do: GenServer.call(__MODULE__, {:settle, change}, :infinity)
+  def settle_change(%Change{} = change), do: call({:settle, change})
 
   @doc "Notes that a tree uses the application of a unit."
   @spec hold(Path.t(), pid) :: :ok
-  def hold(key, tree), do: GenServer.call(__MODULE__, {:hold, key, tree}, :infinity)
+  def hold(key, tree), do: call({:hold, key, tree})
 
   @doc "Notes that it does not any more. The application has stopped then, if it was the last."
   @spec release(pid) :: :ok
-  def release(tree), do: GenServer.call(__MODULE__, {:release, tree}, :infinity)
+  def release(tree), do: call({:release, tree})
+
+  # One that was killed is there again at once. What it was asked for and has not answered is for the caller to settle.
+  defp call(request, attempts \\ @attempts) do
+    GenServer.call(__MODULE__, request, :infinity)
+  catch
+    :exit, {:noproc, _call} when attempts > 1 ->
+      Process.sleep(@pause)
+      call(request, attempts - 1)
+  end
 
   @doc "Under a supervisor of its own: its end is nobody else's."
   @spec child_spec(term) :: Supervisor.child_spec()
@@ -55,6 +68,7 @@ defmodule Pipeline.Package.Server do
   # The trees that use an application, each with its monitor. One before this may have left some, and protocols on their way.
   def init([]) do
     :ok = sync_protocols(Units.all())
+    _ = take_out_unowned()
 
     {:ok,
      for {key, unit} <- Units.all(),
@@ -134,6 +148,22 @@ defmodule Pipeline.Package.Server do
     :ok
   end
 
+  # What is half there, or half gone, of a unit that is not in the record. Whatever a unit of the record has stays.
+  defp take_out_unowned do
+    with %{modules: modules, apps: apps, paths: paths} <- Units.unowned() do
+      units = Units.all()
+      for name <- apps, not has_app?(units, name), do: Application.unload(name)
+      kept = for {_key, unit} <- units, path <- unit.paths, do: path
+      for path <- paths -- kept, do: :code.del_path(path)
+      _ = Modules.purge(for(module <- modules, Units.owner(module) == nil, do: module), false)
+      Units.put_unowned(nil)
+    end
+  end
+
+  defp unowned(modules, apps, paths) do
+    %{modules: modules, apps: for({name, _spec} <- apps, do: name), paths: paths}
+  end
+
   # Loading
 
   defp load_unit(unit, units) do
@@ -155,8 +185,9 @@ defmodule Pipeline.Package.Server do
     with {:ok, missing} <- Modules.missing(unit) do
       # Of the host is what was there and no unit has.
       shared = for module <- Map.keys(unit.modules) -- missing, Units.owner(module), do: module
-      own = %{unit | modules: Map.take(unit.modules, missing ++ shared), apps: load_applications(unit, units)}
       paths = for path <- unit.paths, path not in :code.get_path(), do: path
+      Units.put_unowned(unowned(missing, not_loaded(unit.apps), paths))
+      own = %{unit | modules: Map.take(unit.modules, missing ++ shared), apps: load_applications(unit, units)}
       own = %{own | paths: paths}
       for path <- paths, do: :code.add_pathz(path)
 
@@ -165,14 +196,21 @@ defmodule Pipeline.Package.Server do
            with_own = Map.put(units, unit.key, own),
            :ok <- Protocols.sync(with_own) do
         Units.put(with_own)
+        Units.put_unowned(nil)
         {:ok, :loaded}
       else
         {:error, reason} ->
           Modules.purge(missing, false)
           leave(own, units)
+          Units.put_unowned(nil)
           {:error, reason}
       end
     end
+  end
+
+  defp not_loaded(apps) do
+    loaded = for {name, _description, _version} <- Application.loaded_applications(), do: name
+    for {name, _spec} = app <- apps, name not in loaded, do: app
   end
 
   # Those that the host does not have.
@@ -207,28 +245,32 @@ defmodule Pipeline.Package.Server do
         needed =
           for {_key, other} <- others, module <- Map.keys(other.modules), into: MapSet.new(), do: module
 
+        going = for module <- Map.keys(unit.modules) ++ unit.gone, module not in needed, do: module
+
         # What the host's protocols do not know any more can go.
         :ok = sync_protocols(others)
+        Units.put_unowned(unowned(going, unit.apps, unit.paths))
         Units.put(others)
         leave(unit, others)
-
-        Modules.purge(
-          for(module <- Map.keys(unit.modules) ++ unit.gone, module not in needed, do: module),
-          force?
-        )
+        result = Modules.purge(going, force?)
+        Units.put_unowned(nil)
+        result
     end
   end
 
   # Upgrading
 
-  defp replace(%Change{old: old, new: new} = change, trees) do
+  defp replace(%Change{old: old, new: new, back: back} = change, trees) do
     stop_applications(old)
+    added = for module <- change.load, not is_map_key(back, module), do: module
+    Units.put_unowned(unowned(added, not_loaded(new.apps), new.paths -- :code.get_path()))
 
     with :ok <- Modules.load(new, change.load, false),
          others = without(old),
          :ok <- Protocols.sync(Map.put(others, new.key, new)) do
       if old, do: leave(old, others)
       take(new, others, change.gone)
+      Units.put_unowned(nil)
       start_application(Units.all()[new.key], trees)
     end
   end
@@ -251,6 +293,7 @@ defmodule Pipeline.Package.Server do
         :ok = sync_protocols(if old, do: Map.put(others, old.key, old), else: others)
         if old, do: restore(old, others), else: Units.put(others)
         _ = Modules.purge(for(module <- change.load, not is_map_key(back, module), do: module), true)
+        Units.put_unowned(nil)
         {start_application(old, trees), trees}
 
       {:error, reason} ->

@@ -12,11 +12,22 @@ defmodule Pipeline.Package.Units do
 
   @type all :: %{Path.t() => Unit.t()}
 
+  @typedoc "What is in the VM, or may be, and belongs to no unit: not yet, or no longer."
+  @type unowned :: %{modules: [module], apps: [atom], paths: [charlist]}
+
   @spec all() :: all
   def all, do: :persistent_term.get(__MODULE__, %{})
 
   @spec put(all) :: :ok
   def put(units), do: :persistent_term.put(__MODULE__, units)
+
+  @doc "What a server that was killed was putting into the VM, or taking out."
+  @spec unowned() :: unowned | nil
+  def unowned, do: :persistent_term.get({__MODULE__, :unowned}, nil)
+
+  @doc "Notes that, before it begins. `nil` when it is done."
+  @spec put_unowned(unowned | nil) :: :ok
+  def put_unowned(unowned), do: :persistent_term.put({__MODULE__, :unowned}, unowned)
 
   @doc "The unit that a plugin's module is from."
   @spec of_plugin(module) :: Unit.t() | nil
