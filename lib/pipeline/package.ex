@@ -31,9 +31,13 @@ defmodule Pipeline.Package do
   package that has it. One that the host or another package has in another version refuses the load, with
   `{:module_clash, [{module, owner}]}`. `unload_plugin(id, purge: true)` takes all modules of the package out.
 
+  A package may implement protocols of the host and of Elixir, which are consolidated: they know its implementations while
+  it is loaded, in releases too. Meanwhile nothing can be derived (`@derive`) from such a protocol in this VM.
+
   An upgrade changes all modules in one step while no hook of the plugin runs, starts the application anew, and takes out
   what the new version does not have. When anything fails, the version before is back whole; a process of the package that
-  still runs code of it is ended then. A package that several instances use is not upgraded: `{:used_by, users}`.
+  still runs code of it is ended then. A package that several instances use is not upgraded in one of them, with
+  `{:used_by, users}`, but in all with `instances: :all`.
 
   ## Options
 
@@ -47,7 +51,8 @@ defmodule Pipeline.Package do
   `install/2` and `verify/2` take
 
     * `:trust` - public keys, as `mix pipeline.package --new-key` prints them. A package has to be signed by one of them.
-      By default `config :pipeline_plugin, trust: [...]`; without that, packages need no signature. `nil` asks for none
+      By default `config :pipeline_plugin, trust: [...]`; without that, packages need no signature. `nil` asks for none.
+      With that setting, a plugin that is loaded or upgraded from a folder has to be a signed package, too
     * `:max_bytes`, `:max_unpacked`, `:max_files` - how large the archive and what it unpacks to may be, in bytes, and how
       many files it may have; by default 64 MiB, 256 MiB and 5,000
     * `:timeout` - milliseconds for a download, by default a minute
@@ -67,6 +72,7 @@ defmodule Pipeline.Package do
   | `:bad_signature`, `:unsigned`, `{:untrusted, key}` | it is not signed by a key of `:trust` |
   | `{:wrong_platform, platforms, this}` | its native libraries are for others |
   | `{:requires, :elixir \\| :otp \\| :pipeline_plugin, needed, this}` | it needs another version |
+  | `{:protocol, module, reason}` | it implements a consolidated protocol that cannot be made to know that |
   | `{:in_use, [{instance, id}]}` | instances have its plugin |
   | `:no_packages_folder` | the instance has no folder for packages |
   | `{:already_installed, name, version}` | another package of this name and version is installed |
@@ -80,7 +86,7 @@ defmodule Pipeline.Package do
   this folder starts, or with the next installation. Give a folder to the instances of one VM.
   """
 
-  alias Pipeline.{Instance, Options}
+  alias Pipeline.{Instance, Options, RegularFile}
   alias Pipeline.Package.{Archive, Contents, Diagnosis, Download, Folder, Manifest, Problem, Signature, Units}
   alias Pipeline.Plugin.{Error, Manager, Packages}
 
@@ -95,7 +101,7 @@ defmodule Pipeline.Package do
   A package.
 
   `id` is that of its plugin as text, `platforms` is empty where it runs everywhere, `path` is its folder, `nil` for an
-  archive.
+  archive. `used_by` are the plugins of this VM that are loaded from it.
   """
   @type info :: %{
           name: String.t(),
@@ -103,6 +109,7 @@ defmodule Pipeline.Package do
           id: String.t(),
           description: String.t(),
           path: Path.t() | nil,
+          used_by: [{instance :: term, Pipeline.Plugin.plugin_id()}],
           signed_by: String.t() | nil,
           platforms: [String.t()],
           requires: %{elixir: String.t(), otp: pos_integer, pipeline_plugin: String.t()},
@@ -240,6 +247,28 @@ defmodule Pipeline.Package do
   def upgrade!(id, package, opts \\ []), do: id |> upgrade(package, opts) |> value!()
 
   @doc false
+  # Whether a folder has a `plugin.json`.
+  @spec installed?(Path.t()) :: boolean
+  def installed?(folder), do: File.regular?(Path.join(folder, "plugin.json"))
+
+  @doc false
+  # The archive of a folder, for another node.
+  @spec pack(Path.t()) :: {:ok, Packages.packed()} | {:error, Error.t()}
+  def pack(folder) do
+    with {:ok, %{manifest: manifest, entries: entries}} <- Contents.read_folder(folder, Archive.limits()) do
+      {:ok,
+       %{
+         name: "#{manifest.name}-#{manifest.version}",
+         archive: Archive.write(Map.values(entries)),
+         module: String.to_atom(manifest.module),
+         md5: Base.decode16!(manifest.modules[manifest.module], case: :lower)
+       }}
+    else
+      {:error, reason} -> {:error, Problem.error(:load, folder, reason)}
+    end
+  end
+
+  @doc false
   # Where the package is that is meant; one that has to be installed is.
   @spec locate(String.t(), folder :: Path.t() | nil) :: {:ok, Path.t()} | {:error, term}
   def locate(package, folder) do
@@ -274,11 +303,10 @@ defmodule Pipeline.Package do
   end
 
   defp check_unused(path) do
-    case Units.all()[path] do
-      nil -> :ok
-      unit -> if (users = Units.users(unit)) == [], do: :ok, else: {:error, {:in_use, users}}
-    end
+    if (users = users(path)) == [], do: :ok, else: {:error, {:in_use, users}}
   end
+
+  defp users(path), do: if(unit = Units.all()[path], do: Units.users(unit), else: [])
 
   defp installed_path(name, opts) do
     with {:ok, folder} <- folder(opts), {:ok, path} <- find(folder, name), do: path, else: (_ -> nil)
@@ -311,10 +339,9 @@ defmodule Pipeline.Package do
   defp read_file(path, opts) do
     limit = limits!(opts).archive
 
-    with {:ok, %{size: size}} when size <= limit <- File.stat(path), {:ok, bytes} <- File.read(path) do
-      check(bytes, opts)
-    else
-      {:ok, _too_large} -> {:error, {:too_large, :archive, limit}}
+    case RegularFile.read(path, limit) do
+      {:ok, bytes} -> check(bytes, opts)
+      {:too_large, limit} -> {:error, {:too_large, :archive, limit}}
       {:error, :enoent} -> {:error, {:not_found, path}}
       {:error, posix} -> {:error, {:disk, path, posix}}
     end
@@ -396,8 +423,8 @@ defmodule Pipeline.Package do
   end
 
   defp signed_by(path) do
-    with {:ok, text} <- File.read(Path.join(path, "plugin.json")),
-         {:ok, signature} <- File.read(Path.join(path, "plugin.sig")),
+    with {:ok, text} <- RegularFile.read(Path.join(path, "plugin.json"), Manifest.most_bytes()),
+         {:ok, signature} <- RegularFile.read(Path.join(path, "plugin.sig"), Signature.most_bytes()),
          {:ok, key} <- Signature.verify(text, signature) do
       key
     else
@@ -412,6 +439,7 @@ defmodule Pipeline.Package do
       id: Manifest.plugin_id(manifest),
       description: text(manifest.plugin["description"]),
       path: path,
+      used_by: users(path),
       signed_by: signed_by,
       platforms: manifest.platforms,
       requires: manifest.requires,

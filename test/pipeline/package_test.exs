@@ -2,7 +2,8 @@ defmodule Pipeline.PackageTest do
   use ExUnit.Case, async: true
 
   alias Pipeline.{Package, PackageServer, Packages}
-  alias Pipeline.Package.{Folder, JSON, Signature}
+  alias Pipeline.JSON
+  alias Pipeline.Package.{Folder, Signature}
   alias Pipeline.Plugin.{Error, Manager}
 
   @source """
@@ -238,6 +239,62 @@ defmodule Pipeline.PackageTest do
       assert_refused(context.bytes, {:too_large, :files, 2}, context, max_files: 2)
     end
 
+    # Both ended the VM once: the first by its atoms, in time, the second at once.
+    test "code that is not looked at by a loader", context do
+      name = "zz#{System.unique_integer([:positive])}"
+      beam = hostile_beam(for n <- 1..100, do: "#{name}_#{n}")
+
+      evil =
+        Packages.tamper(context.unsigned, &put_in(&1, ["ebin/Elixir.PackageTest.Helper.beam", :bytes], beam))
+
+      {:ok, entries} = Pipeline.Package.Archive.read(evil, Pipeline.Package.Archive.limits())
+      sha = Pipeline.Package.Contents.sha256(entries["ebin/Elixir.PackageTest.Helper.beam"].bytes)
+      evil = with_manifest(evil, &put_in(&1, ["files", "ebin/Elixir.PackageTest.Helper.beam"], sha))
+      assert_refused(evil, {:module_mismatch, "Elixir.PackageTest.Helper"}, context)
+
+      for n <- [1, 50, 100],
+          do: assert_raise(ArgumentError, fn -> String.to_existing_atom("#{name}_#{n}") end)
+    end
+
+    # A BEAM file with these atoms, and literals that claim to be 4 GiB.
+    defp hostile_beam(atoms) do
+      names = for atom <- atoms, into: "", do: <<byte_size(atom)>> <> atom
+
+      chunks =
+        for {name, bytes} <- [
+              {"AtU8", <<length(atoms)::32>> <> names},
+              {"Code", <<16::32, 0::32, 200::32, 1::32, 1::32>>},
+              {"StrT", ""},
+              {"ImpT", <<0::32>>},
+              {"ExpT", <<0::32>>},
+              {"LitT", <<0xFFFFFFF0::32, 0>>}
+            ],
+            into: "",
+            do:
+              name <>
+                <<byte_size(bytes)::32>> <> bytes <> :binary.copy(<<0>>, rem(4 - rem(byte_size(bytes), 4), 4))
+
+      <<"FOR1", byte_size(chunks) + 4::32, "BEAM", chunks::binary>>
+    end
+
+    test "a plugin.json or a signature of any size", context do
+      put = fn path, bytes ->
+        Packages.tamper(context.unsigned, &Map.put(&1, path, %{path: path, bytes: bytes, executable?: false}))
+      end
+
+      huge = put.("plugin.json", "\"" <> :binary.copy("a", 100_000_000) <> "\"")
+
+      assert_refused(huge, {:invalid_manifest, "is larger than 4194304 bytes"}, context,
+        max_unpacked: 200_000_000
+      )
+
+      assert_refused(
+        put.("plugin.sig", "[" <> :binary.copy("0,", 1_000_000) <> "0]"),
+        :bad_signature,
+        context
+      )
+    end
+
     test "a folder with a link", context do
       info = Package.install!(context.bytes, packages: Path.join(context.folder, "other"))
       File.ln_s!("/etc/passwd", Path.join(info.path, "priv/link"))
@@ -419,6 +476,42 @@ defmodule Pipeline.PackageTest do
 
       assert files(context.folder) == []
       refute_received {:http, _}
+    end
+
+    # A body without end is nothing to wait for, nor one that is kept.
+    test "reads no more of an answer than it needs", context do
+      lines = :binary.copy("a: b\r\n", 20_000)
+
+      url =
+        PackageServer.start!(%{
+          "/failing" => {:endless, 500, []},
+          "/moving" => {:endless, 302, [{"location", "/failing"}]},
+          "/more" => {:endless, 200, [{"content-length", 10}]},
+          "/chunked" => {:endless, 200, [{"content-length", 10}, {"transfer-encoding", "chunked"}]},
+          "/twice" => {:endless, 200, [{"content-length", 10}, {"content-length", 20}]},
+          "/negative" => {:endless, 200, [{"content-length", -10}]},
+          "/headers" => {:raw, ["HTTP/1.1 200 OK\r\n", lines]},
+          "/header" => {:raw, ["HTTP/1.1 200 OK\r\na: ", :binary.copy("b", 100_000)]},
+          "/early" => {:raw, :binary.copy("HTTP/1.1 100 Continue\r\n\r\n", 5_000)},
+          "/none" => {:raw, "\e[31mnothing\r\n\r\n"}
+        })
+
+      refused = fn path, reason -> assert_refused(url <> path, reason, context) end
+      refused.("/failing", {:download, {:status, 500}})
+      refused.("/moving", {:download, {:status, 500}})
+      refused.("/more", {:bad_archive, "it is not gzip, or is cut off or damaged"})
+      for path <- ["/chunked", "/twice", "/negative"], do: refused.(path, {:download, :no_length})
+      for path <- ["/headers", "/early"], do: refused.(path, {:download, :too_many_headers})
+      for path <- ["/header", "/none"], do: refused.(path, {:download, :no_http})
+    end
+
+    test "follows no redirect to what is no HTTP, or would write into a request", context do
+      for location <- ["file:///etc/passwd", "http://x:99999999/", "http://127.0.0.1/a b\t", "http://\e[31m/"] do
+        url = PackageServer.start!(%{"/x" => {:redirect, location}})
+
+        assert {:error, %Error{reason: {:bad_url, _}}} =
+                 Package.install(url <> "/x", packages: context.folder)
+      end
     end
 
     test "shows nothing of a URL that may be secret", context do

@@ -3,7 +3,8 @@ defmodule Pipeline.PackageServer do
   A web server on loopback that answers as a test says, also as no honest server would.
 
   `start!(%{"/path" => answer})` returns its URL. An answer is `{:send, status, headers, body}`, `{:redirect, location}`,
-  `{:endless, headers}`, which sends for ever, or `:silent`, which accepts and sends nothing.
+  `{:endless, headers}` or `{:endless, status, headers}`, which sends for ever, `{:raw, bytes}`, which sends these alone,
+  or `:silent`, which accepts and sends nothing.
   """
 
   use GenServer
@@ -57,10 +58,14 @@ defmodule Pipeline.PackageServer do
     head(socket, 302, [{"location", location}, {"content-length", 0}])
   end
 
-  defp answer(socket, {:endless, headers}) do
-    head(socket, 200, headers)
+  defp answer(socket, {:endless, headers}), do: answer(socket, {:endless, 200, headers})
+
+  defp answer(socket, {:endless, status, headers}) do
+    head(socket, status, headers)
     send_on(socket)
   end
+
+  defp answer(socket, {:raw, bytes}), do: :gen_tcp.send(socket, bytes)
 
   defp answer(socket, :silent), do: :gen_tcp.recv(socket, 0)
 

@@ -8,7 +8,7 @@ defmodule Pipeline.Packages do
   @doc """
   A folder of an application, as Mix compiles it: `ebin` with its modules and `NAME.app`, `priv` with the files given.
 
-  The sources are compiled by another VM, `compiler:` if it is given. `properties` are merged into the `.app`.
+  The sources are compiled by another VM, `compiler:` if it is given, with a source `against:` that is not packed. `properties` are merged into the `.app`.
   """
   @spec app!(atom, String.t(), String.t(), keyword) :: Builder.app()
   def app!(name, version, source, opts \\ []) do
@@ -18,7 +18,7 @@ defmodule Pipeline.Packages do
 
     beams =
       if opts[:compiler],
-        do: compile!(opts[:compiler], source),
+        do: compile!(opts[:compiler], source, opts[:against]),
         else: source |> Pipeline.Elsewhere.compile!() |> read()
 
     for {name, bytes} <- beams, do: File.write!(Path.join(ebin, name), bytes)
@@ -57,15 +57,17 @@ defmodule Pipeline.Packages do
     peer
   end
 
-  @doc "The BEAM files of a source."
-  @spec compile!(pid, String.t()) :: [{file :: String.t(), binary}]
-  def compile!(peer, source) do
+  @doc "The BEAM files of a source, which may need another source that is not among them."
+  @spec compile!(pid, String.t(), String.t() | nil) :: [{file :: String.t(), binary}]
+  def compile!(peer, source, against \\ nil) do
+    others = if against, do: :peer.call(peer, Code, :compile_string, [against], 60_000), else: []
     modules = :peer.call(peer, Code, :compile_string, [source], 60_000)
 
-    for {module, bytes} <- modules do
-      for function <- [:purge, :delete, :purge], do: :peer.call(peer, :code, function, [module])
-      {"#{module}.beam", bytes}
-    end
+    for {module, _bytes} <- others ++ modules,
+        function <- [:purge, :delete, :purge],
+        do: :peer.call(peer, :code, function, [module])
+
+    for {module, bytes} <- modules, do: {"#{module}.beam", bytes}
   end
 
   defp read(folder) do

@@ -29,17 +29,20 @@ defmodule Mix.Pipeline.PackageCommand do
     Mix.Task.run("app.config", if(opts[:compile] == false, do: ["--no-compile"], else: []))
     # Packages ask for its version, and natively checked versions need its library.
     Application.load(:pipeline_plugin)
-    {given, options(opts)}
+    {given, options(opts, task)}
   end
 
   defp did_you_mean(option, known) do
     Options.did_you_mean(option, for({switch, _} <- known, do: "--" <> String.replace("#{switch}", "_", "-")))
   end
 
-  defp options(opts) do
+  # The doctor looks at packages where there are some.
+  @without_packages ["pipeline.doctor"]
+
+  defp options(opts, task) do
     folder = opts[:packages] || Application.get_env(:pipeline_plugin, :packages)
 
-    unless folder do
+    unless folder || task in @without_packages do
       Mix.raise(
         "name the folder of the packages: --packages DIR, or config :pipeline_plugin, packages: \"DIR\""
       )
@@ -51,7 +54,7 @@ defmodule Mix.Pipeline.PackageCommand do
         keys -> [trust: Enum.map(keys, &Mix.Tasks.Pipeline.Package.public_key!/1)]
       end
 
-    Keyword.drop(opts, Keyword.keys(@switches)) ++ [packages: folder] ++ trust
+    Keyword.drop(opts, Keyword.keys(@switches)) ++ if(folder, do: [packages: folder], else: []) ++ trust
   end
 
   @doc "Shows how far a long step is, in one line."

@@ -4,19 +4,21 @@ defmodule Mix.Tasks.Pipeline.Graph do
   @moduledoc """
   Draws what the plugins found in BEAM files depend on, and the hook chains they make.
 
-      mix pipeline.graph [PATH...] [--format text|mermaid|dot|svg] [--output FILE]
+      mix pipeline.graph [PATH...] [--format text|mermaid|dot|svg|json] [--output FILE]
 
   Paths are those of `mix pipeline.plugins`; without one, the code of the project and of its dependencies is looked
   through.
 
   Dependencies stand in manifests. The order of hooks does not: for the chains, the code of the plugins that
-  can be loaded together is loaded, and put in order as an instance would do it. None is started.
+  can be loaded together is loaded, and put in order as an instance would do it. None is started. A plugin whose code or
+  native library does not load is left out of the chains, with what needs it, and a warning says so.
 
   A program draws the same, and a running instance, with `Pipeline.Plugin.Graph`.
 
   ## Options
 
-    * `--format` - `text` (default), `mermaid`, `dot` or `svg`, which takes Graphviz
+    * `--format` - `text` (default), `mermaid`, `dot`, `json` or `svg`, which takes Graphviz
+    * `--json` - the same as `--format json`
     * `--output` - the file to write, in place of the terminal
     * `--only` - `dependencies` or `chains`; with `dependencies` no code is loaded
     * `--no-compile` - does not compile the project first
@@ -26,6 +28,7 @@ defmodule Mix.Tasks.Pipeline.Graph do
 
   alias Mix.Tasks.Pipeline.Plugins
   alias Pipeline.Foreign
+  alias Pipeline.Package.Server
   alias Pipeline.Plugin.{Discovery, Graph}
   alias Pipeline.Plugin.Graph.Label
 
@@ -33,8 +36,8 @@ defmodule Mix.Tasks.Pipeline.Graph do
 
   @impl Mix.Task
   def run(args) do
-    {paths, opts} = Plugins.parse!(args, format: :string, output: :string, only: :string)
-    format = format!(opts[:format] || "text")
+    {paths, opts} = Plugins.parse!(args, format: :string, output: :string, only: :string, json: :boolean)
+    format = format!(opts[:format] || if(opts[:json], do: "json", else: "text"))
     only = only!(opts[:only])
 
     {found, unreadable} = Plugins.discover(paths)
@@ -43,7 +46,7 @@ defmodule Mix.Tasks.Pipeline.Graph do
         do: warn("no plugin in #{Foreign.path(path)}: #{message}")
 
     manifests = if only == "chains", do: [], else: Enum.map(found, & &1.manifest)
-    chains = if only == "dependencies", do: [], else: chains(found, only)
+    chains = if only == "dependencies", do: [], else: chains(found)
 
     case manifests |> Graph.new(chains: chains) |> Graph.render(format) do
       {:ok, drawing} -> write(drawing, opts[:output])
@@ -59,25 +62,52 @@ defmodule Mix.Tasks.Pipeline.Graph do
   defp only!(part) when part == nil or part in @parts, do: part
   defp only!(part), do: Mix.raise("--only is one of #{Enum.join(@parts, ", ")}, got: #{part}")
 
-  # Dependencies can be drawn without the chains; chains alone cannot.
-  defp chains(found, only) do
+  # A plugin that does not load takes only itself out, and what needs it. `Discovery.diagnose/1` finds that.
+  defp chains(found) do
+    {:ok, _} = start_server()
+    chains_of(found, MapSet.new())
+  end
+
+  defp chains_of(found, warned) do
     diagnosed = Discovery.diagnose(found)
     loadable = for {plugin, :loadable} <- diagnosed, do: plugin
-
-    for {plugin, {:unloadable, sentence}} <- diagnosed do
-      warn("#{Label.plugin(plugin.manifest)} is left out of the chains: #{sentence}")
-    end
+    unloadable = for {plugin, {:unloadable, sentence}} <- diagnosed, do: {plugin, sentence}
+    for {plugin, sentence} <- unloadable, plugin.path not in warned, do: left_out(plugin, sentence)
+    warned = for {plugin, _} <- unloadable, into: warned, do: plugin.path
 
     with {:ok, modules} <- Discovery.load_code(loadable), {:ok, chains} <- Graph.chains(modules) do
       chains
     else
-      {:error, error} when only == "chains" ->
-        Mix.raise(Exception.message(error))
-
       {:error, error} ->
-        warn("the chains are left out: #{Exception.message(error)}")
-        []
+        case Enum.split_with(loadable, &at_fault?(&1, error)) do
+          {[], _} ->
+            warn("the chains are left out: #{Exception.message(error)}")
+            []
+
+          {at_fault, _} ->
+            for plugin <- at_fault, do: left_out(plugin, Exception.message(error))
+            chains_of(found -- at_fault, warned)
+        end
     end
+  end
+
+  # It loads the code, and no application is started.
+  defp start_server do
+    if pid = Process.whereis(Server), do: {:ok, pid}, else: Server.start_link([])
+  end
+
+  defp at_fault?(%{module: module}, %{module: at_fault}) when at_fault != nil do
+    name(module) == name(at_fault)
+  end
+
+  defp at_fault?(_plugin, _error), do: false
+
+  defp name({:unknown_atom, name}), do: name
+  defp name(name) when is_atom(name), do: Atom.to_string(name)
+  defp name(name), do: name
+
+  defp left_out(plugin, sentence) do
+    warn("#{Label.plugin(plugin.manifest)} is left out of the chains: #{sentence}")
   end
 
   defp write(drawing, nil), do: Mix.shell().info(String.trim_trailing(drawing, "\n"))

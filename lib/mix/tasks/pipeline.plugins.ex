@@ -10,29 +10,52 @@ defmodule Mix.Tasks.Pipeline.Plugins do
   glob in quotes. Without one, the code of the project and of its dependencies is looked through. No plugin is loaded.
 
   For each plugin it shows id and version, file, capabilities, dependencies, and whether it could be
-  loaded with the others: if not, what is missing or contradicts what. Files that claim to be plugins and are none, or
-  cannot be read, follow with the reason.
+  loaded with the others and with those of the project: if not, what is missing or contradicts what. Files that claim to
+  be plugins and are none, or cannot be read, follow with the reason.
 
   ## Options
 
+    * `--alone` - judges the plugins of the paths without those of the project
+    * `--json` - prints an object: `plugins`, each with `id`, `version`, `path`, `capabilities`, `depends_on`, a `verdict`
+      (`loadable`, `passed_over` or `unloadable`) and its `reason`; and `unusable`, each with `path`, `reason`, `message`
     * `--no-compile` - does not compile the project first
   """
 
   use Mix.Task
 
-  alias Pipeline.Foreign
+  alias Pipeline.{Foreign, JSON}
   alias Pipeline.Plugin.Discovery
   alias Pipeline.Plugin.Graph.Label
 
   @impl Mix.Task
   def run(args) do
-    {paths, _opts} = parse!(args)
+    {paths, opts} = parse!(args, alone: :boolean, json: :boolean)
     {found, unreadable} = discover(paths)
-    diagnosed = Discovery.diagnose(found)
+    diagnosed = diagnose(found, opts[:alone] == true)
 
+    if opts[:json],
+      do: Mix.shell().info(json(diagnosed, unreadable)),
+      else: print_all(diagnosed, unreadable)
+  end
+
+  defp print_all(diagnosed, unreadable) do
     for {plugin, verdict} <- diagnosed, do: plugin |> describe(verdict) |> print()
     if unreadable != [], do: print(["Not usable:" | Enum.flat_map(unreadable, &describe_unreadable/1)])
     print([summary(diagnosed, unreadable)])
+  end
+
+  # The plugins of the project come first: where not all go together, they stay.
+  defp diagnose(found, true), do: Discovery.diagnose(found)
+
+  defp diagnose(found, false) do
+    wanted = MapSet.new(found, & &1.path)
+    {all, _unreadable} = discover(project_paths())
+    {own, rest} = Enum.split_with(found, fn plugin -> Enum.any?(all, &(&1.path == plugin.path)) end)
+    others = Enum.reject(all, &(&1.path in wanted))
+
+    for {%{path: path}, _verdict} = judged <- Discovery.diagnose(own ++ others ++ rest),
+        path in wanted,
+        do: judged
   end
 
   @doc false
@@ -67,7 +90,33 @@ defmodule Mix.Tasks.Pipeline.Plugins do
     end
   end
 
-  defp project_paths, do: [Path.join(Mix.Project.build_path(), "lib/*/ebin")]
+  @doc false
+  @spec project_paths() :: [Path.t()]
+  def project_paths, do: [Path.join(Mix.Project.build_path(), "lib/*/ebin")]
+
+  defp json(diagnosed, unreadable) do
+    JSON.encode(%{
+      "plugins" => Enum.map(diagnosed, &json/1),
+      "unusable" =>
+        for %{path: path, reason: reason, message: message} <- unreadable do
+          %{"path" => shown_path(path), "reason" => "#{reason}", "message" => Foreign.line(message)}
+        end
+    })
+  end
+
+  defp json({%{manifest: manifest, path: path}, verdict}) do
+    {verdict, reason} = if is_tuple(verdict), do: verdict, else: {verdict, nil}
+
+    %{
+      "id" => Label.name(manifest.id),
+      "version" => Label.plain(manifest.version),
+      "path" => shown_path(path),
+      "capabilities" => Enum.map(manifest.capabilities, &capability/1),
+      "depends_on" => Enum.map(manifest.dependencies, &dependency/1),
+      "verdict" => Atom.to_string(verdict),
+      "reason" => reason && reason |> Label.lines() |> Enum.join("\n")
+    }
+  end
 
   defp describe(%{manifest: manifest, path: path}, verdict) do
     [first | rest] = describe_verdict(verdict)
@@ -97,19 +146,16 @@ defmodule Mix.Tasks.Pipeline.Plugins do
 
   defp capabilities([]), do: "none"
 
-  defp capabilities(capabilities) do
-    Enum.map_join(capabilities, ", ", fn
-      {name, []} -> Label.name(name)
-      {name, value} -> "#{Label.name(name)} #{Label.term(value)}"
-    end)
-  end
+  defp capabilities(capabilities), do: Enum.map_join(capabilities, ", ", &capability/1)
+
+  defp capability({name, []}), do: Label.name(name)
+  defp capability({name, value}), do: "#{Label.name(name)} #{Label.term(value)}"
 
   defp dependencies([]), do: "none"
+  defp dependencies(dependencies), do: Enum.map_join(dependencies, ", ", &dependency/1)
 
-  defp dependencies(dependencies) do
-    Enum.map_join(dependencies, ", ", fn {_target, opts} = dependency ->
-      Label.dependency(dependency) <> if(opts[:optional] == true, do: " (optional)", else: "")
-    end)
+  defp dependency({_target, opts} = dependency) do
+    Label.dependency(dependency) <> if(opts[:optional] == true, do: " (optional)", else: "")
   end
 
   defp row(name, text), do: "  #{String.pad_trailing(name, 12)}  #{text}"

@@ -6,7 +6,6 @@ defmodule Pipeline.Cluster.CatchUp do
 
   require Logger
 
-  alias Pipeline.Cluster.Change.Upgrade
   alias Pipeline.Cluster.{Advice, Code, Entry, Table}
   alias Pipeline.Plugin.{Dependents, Events, Error, Manager, Registry}
   alias Pipeline.Plugin.Manager.Server
@@ -128,7 +127,7 @@ defmodule Pipeline.Cluster.CatchUp do
   defp load_all(missing, instance) do
     installed =
       for {entry, here} <- missing,
-          {:ok, shipped} <- [install(entry)],
+          {:ok, shipped} <- [install(entry, instance)],
           do: {entry, here, shipped}
 
     with true <- length(installed) == length(missing),
@@ -146,7 +145,7 @@ defmodule Pipeline.Cluster.CatchUp do
   defp load({entry, here}, instance) do
     {module, config} = plugin(entry)
 
-    with {:ok, shipped} <- install(entry) do
+    with {:ok, shipped} <- install(entry, instance) do
       case Manager.load_plugin(module, config, instance: instance) do
         {:ok, _id} ->
           done(entry, here, shipped, instance)
@@ -159,8 +158,8 @@ defmodule Pipeline.Cluster.CatchUp do
   end
 
   # Modules that the plugin may need while it is loaded come first.
-  defp install(%{code: [own | beside], upgraded?: upgraded?}) do
-    Code.install(beside ++ [own], if(upgraded?, do: [own.module], else: []))
+  defp install(%{code: [own | beside], upgraded?: upgraded?}, instance) do
+    Code.install(beside ++ [own], instance, if(upgraded?, do: [own.module], else: []))
   end
 
   defp plugin(%{module: module, config: config}), do: {module, config}
@@ -181,7 +180,7 @@ defmodule Pipeline.Cluster.CatchUp do
         {:error, %Error{plugin: entry.id, module: info.module, step: :validate, reason: reason}}
 
       true ->
-        with {:ok, shipped} <- Code.install(beside),
+        with {:ok, shipped} <- Code.install(beside, instance),
              {:ok, _version} <- upgrade_here(entry, here.code, not same_config?, instance),
              :ok <- if(same_config?, do: :ok, else: Manager.restart_plugin(entry.id, instance: instance)) do
           own = if Code.in_file?(own), do: [], else: [own.module]
@@ -199,7 +198,9 @@ defmodule Pipeline.Cluster.CatchUp do
 
   defp upgrade(%{id: id, code: [own | _], config: config}, runs, new_config?, instance) do
     config = if new_config?, do: [config: config], else: []
-    Manager.upgrade_plugin(id, own.binary, [instance: instance] ++ config ++ Upgrade.rollback(runs, own))
+
+    with {:ok, target} <- Code.to_upgrade(own, instance),
+         do: Manager.upgrade_plugin(id, target, [instance: instance] ++ config ++ Code.rollback(runs, own))
   end
 
   # Not as `plugin_info/2` shows it, without secrets.

@@ -19,31 +19,26 @@ defmodule Pipeline.Events.Record do
 
   @type row :: {sequence :: pos_integer, time :: integer, event :: term, payload :: term}
 
-  @behaviour Pipeline.Instance.Published
+  alias Pipeline.Instance.Published
+
+  @behaviour Published
 
   @doc "Starts to record. Numbers continue those of an earlier record of this name that was not closed."
   @impl true
-  def open(instance, 0), do: close(instance)
+  def value(_instance, 0), do: nil
 
-  def open(instance, size) do
+  def value(instance, size) do
     counter = if old = of(instance), do: old.counter, else: :atomics.new(1, signed: false)
     table = :ets.new(__MODULE__, [:ordered_set, :public])
-    record = %__MODULE__{table: table, counter: counter, size: size, from: :atomics.get(counter, 1)}
-    :persistent_term.put({__MODULE__, instance}, record)
+    %__MODULE__{table: table, counter: counter, size: size, from: :atomics.get(counter, 1)}
   end
 
   # The table went with the process that owned it.
   @impl true
-  def reopen(instance, size), do: open(instance, size)
-
-  @impl true
-  def close(instance) do
-    if of(instance), do: :persistent_term.erase({__MODULE__, instance})
-    :ok
-  end
+  def again(instance, size), do: value(instance, size)
 
   @spec of(atom) :: t | nil
-  def of(instance), do: :persistent_term.get({__MODULE__, instance}, nil)
+  def of(instance), do: Published.get(instance, __MODULE__)
 
   @doc "The highest sequence number taken by an emitter."
   @spec last(t) :: non_neg_integer

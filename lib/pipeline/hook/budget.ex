@@ -3,7 +3,9 @@ defmodule Pipeline.Hook.Budget do
   # How long fused native hooks may occupy a normal scheduler, in microseconds. A segment has the budget of
   # its instance, by default that of `config :pipeline_plugin, hook_budget: 500`.
 
-  @behaviour Pipeline.Instance.Published
+  alias Pipeline.Instance
+
+  @behaviour Instance.Published
 
   # A week. In nanoseconds it can still be added to without an overflow.
   @longest 604_800_000_000
@@ -23,18 +25,11 @@ defmodule Pipeline.Hook.Budget do
 
   @doc "Gives an instance a budget of its own."
   @impl true
-  def open(instance, nil), do: close(instance)
-  def open(instance, budget), do: :persistent_term.put({__MODULE__, instance}, budget)
-
-  @impl true
-  def close(instance) do
-    :persistent_term.erase({__MODULE__, instance})
-    :ok
-  end
+  def value(_instance, budget), do: budget
 
   @doc "The budget of an instance; that of the application for `nil`."
   @spec of(atom | nil) :: t
-  def of(instance), do: :persistent_term.get({__MODULE__, instance}, nil) || default()
+  def of(instance), do: Instance.Published.get(instance, __MODULE__) || default()
 
   @doc "The budget of the application."
   @spec default() :: t

@@ -13,9 +13,10 @@ defmodule Pipeline.Hook.ChainStore do
   # There is one writer, the manager of the instance.
 
   alias Pipeline.Hook.{Chain, ChainUpdate, Dispatch, Drain, Published, Selection, Spec, Trace}
+  alias Pipeline.Instance
   alias Pipeline.Instance.Names
 
-  @behaviour Pipeline.Instance.Published
+  @behaviour Instance.Published
 
   # Milliseconds between two looks at a point whose keeper was killed, and how long its instance may be gone.
   @shortest 1
@@ -29,19 +30,21 @@ defmodule Pipeline.Hook.ChainStore do
 
   @doc "Makes the table of an instance, with the points that the host's spec declares, and who is down there."
   @impl true
-  def open(instance, {spec, check?, down}) do
+  def value(instance, {spec, _check?, _down}) do
     # A killed instance of the name leaves its own.
     if exists?(instance), do: close(instance)
-    declared = if spec, do: spec.__hookpoints__(), else: %{}
 
-    :persistent_term.put({__MODULE__, instance}, %{
+    %{
       generation: :atomics.new(1, signed: false),
-      points: MapSet.new(Map.keys(declared)),
+      points: MapSet.new(Map.keys(declared(spec))),
       spec: if(spec && not Spec.open?(spec), do: spec)
-    })
+    }
+  end
 
-    # One by one: nobody runs hooks of an instance that is about to start.
-    for {point, declaration} <- declared do
+  # One by one: nobody runs hooks of an instance that is about to start.
+  @impl true
+  def opened(instance, {spec, check?, down}) do
+    for {point, declaration} <- declared(spec) do
       chain = Chain.declared(point, instance, declaration, check?, Map.get(down, point, %{}))
       replace(instance, point, Published.of(chain, nil))
     end
@@ -49,15 +52,21 @@ defmodule Pipeline.Hook.ChainStore do
     :ok
   end
 
+  defp declared(nil), do: %{}
+  defp declared(spec), do: spec.__hookpoints__()
+
   @impl true
   def close(instance) do
-    for point <- index!(instance).points, do: erase(instance, point)
-    :persistent_term.erase({__MODULE__, instance})
+    for point <- index!(instance).points do
+      Selection.forget(instance, point)
+      erase(instance, point)
+    end
+
     :ok
   end
 
   @spec exists?(atom) :: boolean
-  def exists?(instance), do: :persistent_term.get({__MODULE__, instance}, nil) != nil
+  def exists?(instance), do: Instance.Published.get(instance, __MODULE__) != nil
 
   @doc "Raises where there is no such instance."
   @spec check!(term) :: :ok
@@ -370,12 +379,12 @@ defmodule Pipeline.Hook.ChainStore do
     if MapSet.equal?(index.points, points) do
       :ok
     else
-      :persistent_term.put({__MODULE__, instance}, %{index | points: points})
+      Instance.Published.put(instance, __MODULE__, %{index | points: points})
     end
   end
 
   defp index!(instance) do
-    case :persistent_term.get({__MODULE__, instance}, nil) do
+    case Instance.Published.get(instance, __MODULE__) do
       nil -> raise ArgumentError, no_instance(instance)
       index -> index
     end

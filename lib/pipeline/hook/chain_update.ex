@@ -82,21 +82,21 @@ defmodule Pipeline.Hook.ChainUpdate do
     end
   end
 
-  @doc "Replaces the hooks of a plugin."
-  @spec replace(atom, Pipeline.Plugin.plugin_id(), [Registration.t()], map, [module]) ::
+  @doc "Replaces the hooks of plugins."
+  @spec replace(atom, [Pipeline.Plugin.plugin_id()], [Registration.t()], map, [module]) ::
           {:ok, t} | {:error, String.t()}
-  def replace(instance, plugin, registrations, dependencies, specs) do
+  def replace(instance, plugins, registrations, dependencies, specs) do
     new = Enum.group_by(registrations, & &1.point)
 
     points =
       for point <- ChainStore.points(instance),
-          plugin in plugins(ChainStore.chain(instance, point)),
+          Enum.any?(plugins(ChainStore.chain(instance, point)), &(&1 in plugins)),
           do: point
 
     Enum.reduce_while(Enum.uniq(points ++ Map.keys(new)), {:ok, %{}}, fn point, {:ok, changes} ->
       old = ChainStore.chain(instance, point)
 
-      case changed(old, point, instance, Map.get(new, point, []), [plugin], dependencies, specs) do
+      case changed(old, point, instance, Map.get(new, point, []), plugins, dependencies, specs) do
         {:ok, chain} -> {:cont, {:ok, Map.put(changes, point, chain)}}
         error -> {:halt, error}
       end

@@ -4,10 +4,10 @@ defmodule Pipeline.Hook.Sampling do
   # setting of the instance or that of `config :pipeline_plugin, telemetry: [hooks: n]`. Read when a chain is made: without
   # the setting the chain that runs find has no step more.
 
-  @behaviour Pipeline.Instance.Published
-
-  alias Pipeline.{Options, Telemetry}
+  alias Pipeline.{Instance, Options, Telemetry}
   alias Pipeline.Hook.{Chain, Compiler, Instrument, Registration}
+
+  @behaviour Instance.Published
 
   @type rate :: pos_integer | nil
 
@@ -29,20 +29,13 @@ defmodule Pipeline.Hook.Sampling do
   end
 
   @impl true
-  def open(instance, nil), do: close(instance)
-  def open(instance, rate), do: :persistent_term.put({__MODULE__, instance}, rate)
-
-  @impl true
-  def close(instance) do
-    :persistent_term.erase({__MODULE__, instance})
-    :ok
-  end
+  def value(_instance, rate), do: rate
 
   @spec of(term) :: rate
   def of(nil), do: nil
 
   def of(instance) do
-    :persistent_term.get({__MODULE__, instance}, nil) ||
+    Instance.Published.get(instance, __MODULE__) ||
       check!(Application.get_env(:pipeline_plugin, :telemetry))
   end
 

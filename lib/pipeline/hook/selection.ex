@@ -5,8 +5,6 @@ defmodule Pipeline.Hook.Selection do
 
   alias Pipeline.Hook.{Chain, Published}
 
-  @behaviour Pipeline.Instance.Published
-
   # Kept for a point. Others are compiled in each run.
   @most 100
 
@@ -30,16 +28,10 @@ defmodule Pipeline.Hook.Selection do
     end
   end
 
-  @impl true
-  def open(instance, _setting) do
-    if table(instance), do: close(instance)
-    :persistent_term.put({__MODULE__, instance}, :ets.new(__MODULE__, [:bag, :public]))
-  end
-
-  @impl true
-  def close(instance) do
-    for {_point, key} <- rows(instance, &:ets.tab2list/1), do: :persistent_term.erase(key)
-    :persistent_term.erase({__MODULE__, instance})
+  @doc "Makes the table of this VM, which ends with the calling process."
+  @spec start() :: :ok
+  def start do
+    __MODULE__ = :ets.new(__MODULE__, [:named_table, :public, :bag, read_concurrency: true])
     :ok
   end
 
@@ -57,39 +49,28 @@ defmodule Pipeline.Hook.Selection do
   defp selected?(%{plugin: plugin}, {only, except}),
     do: (only == nil or plugin in only) and (except == nil or plugin not in except)
 
+  defp keep({_drain, _call, _around, %{instance: nil}} = selected, _key), do: selected
+
   # First the row, by which it is found to be forgotten.
   defp keep({_drain, _call, _around, chain} = selected, key) do
-    table = table(chain.instance)
+    point = {chain.instance, chain.point}
 
-    if table && length(:ets.lookup(table, chain.point)) < @most do
-      :ets.insert(table, {chain.point, key})
+    if length(:ets.lookup(__MODULE__, point)) < @most do
+      :ets.insert(__MODULE__, {point, key})
       :persistent_term.put(key, selected)
     end
 
     selected
-  rescue
-    # The instance ends.
-    ArgumentError -> selected
   end
 
-  @doc "Forgets what is kept for a point whose chain was replaced."
+  @doc "Forgets what is kept for a point whose chain was replaced, or that is gone."
   @spec forget(instance :: term, atom) :: :ok
   def forget(instance, point) do
-    for {_point, key} = row <- rows(instance, &:ets.lookup(&1, point)) do
+    for {_point, key} = row <- :ets.lookup(__MODULE__, {instance, point}) do
       :persistent_term.erase(key)
-      :ets.delete_object(table(instance), row)
+      :ets.delete_object(__MODULE__, row)
     end
 
     :ok
   end
-
-  # The table goes with its owner, which may have been killed.
-  defp rows(instance, read) do
-    table = table(instance)
-    if table, do: read.(table), else: []
-  rescue
-    ArgumentError -> []
-  end
-
-  defp table(instance), do: :persistent_term.get({__MODULE__, instance}, nil)
 end

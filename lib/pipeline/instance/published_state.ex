@@ -5,18 +5,21 @@ defmodule Pipeline.Instance.PublishedState do
 
   use GenServer
 
-  alias Pipeline.Instance.Names
+  alias Pipeline.Instance.{Names, Published}
 
-  @typedoc "Modules that implement `Pipeline.Instance.Published`, each with its argument."
-  @type published :: [{module, term}]
+  @typedoc "One start of an instance, which knows whether its state has been published."
+  @opaque incarnation :: :atomics.atomics_ref()
+
+  @doc "A new start of an instance."
+  @spec incarnation() :: incarnation
+  def incarnation, do: :atomics.new(1, [])
 
   @doc """
   Starts the owner.
 
-  The incarnation is a reference made by the start of the instance: the owner tells by it whether it was restarted, or
-  finds what a killed instance of the name left behind.
+  It tells by the incarnation whether it was restarted, or finds what a killed instance of the name left behind.
   """
-  @spec start_link({atom, reference, published}) :: GenServer.on_start()
+  @spec start_link({atom, incarnation, Published.modules()}) :: GenServer.on_start()
   def start_link({instance, _incarnation, _published} = argument) do
     GenServer.start_link(__MODULE__, argument, name: Names.via(instance, :published_state))
   end
@@ -32,18 +35,11 @@ defmodule Pipeline.Instance.PublishedState do
   def init({instance, incarnation, published}) do
     # A shutdown must reach terminate/2.
     Process.flag(:trap_exit, true)
-    again? = :persistent_term.get({__MODULE__, instance}, nil) == incarnation
+    again? = :atomics.get(incarnation, 1) == 1
 
-    for {module, argument} <- published do
-      if again?, do: reopen(module, instance, argument), else: :ok = module.open(instance, argument)
-    end
-
-    :persistent_term.put({__MODULE__, instance}, incarnation)
+    :ok = if again?, do: Published.reopen(instance, published), else: Published.open(instance, published)
+    :atomics.put(incarnation, 1, 1)
     {:ok, %{instance: instance, published: published, configured?: again?}}
-  end
-
-  defp reopen(module, instance, argument) do
-    if function_exported?(module, :reopen, 2), do: module.reopen(instance, argument)
   end
 
   @impl GenServer
@@ -55,11 +51,8 @@ defmodule Pipeline.Instance.PublishedState do
 
   @impl GenServer
   def terminate(reason, %{instance: instance, published: published})
-      when reason in [:normal, :shutdown] or elem(reason, 0) == :shutdown do
-    for {module, _argument} <- Enum.reverse(published), do: module.close(instance)
-    :persistent_term.erase({__MODULE__, instance})
-    :ok
-  end
+      when reason in [:normal, :shutdown] or elem(reason, 0) == :shutdown,
+      do: Published.close(instance, published)
 
   def terminate(_crash, _state), do: :ok
 end

@@ -5,7 +5,7 @@ defmodule Pipeline.Instance.Supervisor do
 
   use Supervisor
 
-  alias Pipeline.Instance.{Names, PublishedState}
+  alias Pipeline.Instance.{Names, Published, PublishedState}
 
   @typedoc """
   The parts of an instance:
@@ -17,7 +17,7 @@ defmodule Pipeline.Instance.Supervisor do
   """
   @type parts :: %{
           first: [Supervisor.child_spec() | {module, term}],
-          published: PublishedState.published(),
+          published: Published.modules(),
           children: [Supervisor.child_spec() | {module, term}],
           max_restarts: non_neg_integer
         }
@@ -29,7 +29,9 @@ defmodule Pipeline.Instance.Supervisor do
 
   @impl Supervisor
   def init({name, parts}) do
-    children = parts.first ++ [{PublishedState, {name, make_ref(), parts.published}}] ++ parts.children
+    children =
+      parts.first ++
+        [{PublishedState, {name, PublishedState.incarnation(), parts.published}}] ++ parts.children
 
     # A child finds all state of the children before it as it was, so `:rest_for_one` loses nothing and the limit can be
     # higher than that of a tree that loses its state.

@@ -73,6 +73,9 @@ defmodule Pipeline.Native.Library do
       end
 
       @doc false
+      def __native_library__, do: {unquote(app), unquote(crate)}
+
+      @doc false
       def native_hooks, do: Pipeline.Native.Library.not_built(unquote(crate))
       @doc false
       def native_hook(_name, _config), do: Pipeline.Native.Library.not_built(unquote(crate))

@@ -5,7 +5,7 @@ defmodule Pipeline.Package.Adapter do
   @behaviour Pipeline.Plugin.Packages
 
   alias Pipeline.{Foreign, Package}
-  alias Pipeline.Package.{Change, Folder, Problem, Server, Unit, Units}
+  alias Pipeline.Package.{Change, Folder, Problem, Server, Unit, Units, Watcher}
   alias Pipeline.Plugin.Error
 
   require Logger
@@ -19,6 +19,10 @@ defmodule Pipeline.Package.Adapter do
 
     :ok
   end
+
+  @impl Pipeline.Plugin.Packages
+  def children(_instance, _folder, nil), do: []
+  def children(instance, folder, options), do: [{Watcher, {instance, folder, options}}]
 
   @impl Pipeline.Plugin.Packages
   def modules(plugins, folder), do: modules(plugins, folder, [], [])
@@ -50,6 +54,25 @@ defmodule Pipeline.Package.Adapter do
   defp plugin(%{plugins: [module]}), do: {:ok, module}
   defp plugin(%{plugins: [], key: key}), do: {:error, {:no_plugin, key}}
   defp plugin(%{plugins: several}), do: {:error, {:several_plugins, several}}
+
+  @impl Pipeline.Plugin.Packages
+  def pack(module) when is_atom(module) do
+    case Units.of_plugin(module) do
+      %Unit{key: key} -> if Package.installed?(key), do: pack(key), else: :none
+      nil -> :none
+    end
+  end
+
+  # The bytes of a BEAM file are no path.
+  def pack(<<"FOR1", _::binary>>), do: :none
+  def pack(folder), do: if(Package.installed?(folder), do: Package.pack(folder), else: :none)
+
+  @impl Pipeline.Plugin.Packages
+  def unpack(_archive, nil), do: {:error, Problem.error(:load, "sent by another node", :no_packages_folder)}
+
+  def unpack(archive, folder) do
+    with {:ok, %{path: path}} <- Package.install(archive, packages: folder), do: {:ok, path}
+  end
 
   @impl Pipeline.Plugin.Packages
   def source(module), do: with(%Unit{key: key} <- Units.of_plugin(module), do: key)
@@ -89,17 +112,17 @@ defmodule Pipeline.Package.Adapter do
 
   # A BEAM file stands for its folder where the plugin was loaded from one; otherwise it is the module alone.
   @impl Pipeline.Plugin.Packages
-  def change(path, current) do
+  def change(path, current, users) do
     cond do
-      File.dir?(path) or Path.extname(path) == ".ez" -> read_change(path, current)
-      Units.owner(current) != nil and File.regular?(path) -> read_change(path, current)
+      File.dir?(path) or Path.extname(path) == ".ez" -> read_change(path, current, users)
+      Units.owner(current) != nil and File.regular?(path) -> read_change(path, current, users)
       true -> :none
     end
   end
 
-  defp read_change(path, current) do
+  defp read_change(path, current, users) do
     with {:ok, unit} <- Unit.read(path, trust: Application.get_env(:pipeline_plugin, :trust)),
-         {:ok, change} <- Change.new(Units.owner(current), unit, current) do
+         {:ok, change} <- Change.new(Units.owner(current), unit, current, users) do
       {:ok, change}
     else
       {:error, %Error{} = error} ->

@@ -87,7 +87,9 @@ defmodule Pipeline.Package.Archive do
     do: {:error, {:too_large, :archive, limits.archive}}
 
   def read(archive, limits) do
-    {:ok, archive |> inflate(limits.unpacked) |> entries(%{}, limits)}
+    entries = archive |> inflate(limits.unpacked) |> entries(%{}, 0, limits)
+    check_folders(entries)
+    {:ok, entries}
   catch
     {:archive, error} -> {:error, error}
   end
@@ -128,16 +130,17 @@ defmodule Pipeline.Package.Archive do
       else: inflate_slice(:zlib.safeInflate(zip, []), zip, parts, size, limit)
   end
 
-  defp entries(_tar, entries, limits) when map_size(entries) > limits.files,
+  # Folders count too: reading one takes as long as reading a file.
+  defp entries(_tar, _entries, read, limits) when read > limits.files,
     do: fail({:too_large, :files, limits.files})
 
-  defp entries(<<header::binary-size(@block), rest::binary>>, entries, limits) do
-    if header == zeros(@block), do: entries, else: entry(header, rest, entries, limits)
+  defp entries(<<header::binary-size(@block), rest::binary>>, entries, read, limits) do
+    if header == zeros(@block), do: entries, else: entry(header, rest, entries, read, limits)
   end
 
-  defp entries(_tar, _entries, _limits), do: bad("it ends within a file")
+  defp entries(_tar, _entries, _read, _limits), do: bad("it ends within a file")
 
-  defp entry(header, rest, entries, limits) do
+  defp entry(header, rest, entries, read, limits) do
     <<name::binary-100, mode::binary-8, _owners::binary-16, size::binary-12, _time::binary-12, sum::binary-8,
       type, _link::binary-100, magic::binary-6, _version::binary-2, _names::binary-80, prefix::binary-155,
       _::binary>> = header
@@ -148,8 +151,8 @@ defmodule Pipeline.Package.Archive do
 
     case type do
       # A folder comes with the files in it.
-      ?5 when size == 0 -> entries(rest, entries, limits)
-      regular when regular in [?0, 0] -> file(path, number(mode), size, rest, entries, limits)
+      ?5 when size == 0 -> entries(rest, entries, read + 1, limits)
+      regular when regular in [?0, 0] -> file(path, number(mode), size, rest, entries, read, limits)
       link when link in [?1, ?2] -> fail({:link, path})
       other -> bad("#{path} is neither a file nor a folder, but of the type #{inspect(<<other>>)}")
     end
@@ -160,7 +163,7 @@ defmodule Pipeline.Package.Archive do
     unless binary_part(magic, 0, 5) == "ustar", do: bad("it is not a tar of the format ustar")
   end
 
-  defp file(path, mode, size, rest, entries, limits) do
+  defp file(path, mode, size, rest, entries, read, limits) do
     if path in ["", "."] or not safe?(path), do: fail({:bad_path, path})
     if is_map_key(entries, path), do: bad("#{path} is in it twice")
     padded = size + rem(@block - rem(size, @block), @block)
@@ -168,7 +171,18 @@ defmodule Pipeline.Package.Archive do
     {padded, rest} = :erlang.split_binary(rest, padded)
     executable? = Bitwise.band(mode, 0o100) != 0
     entry = %{path: path, bytes: binary_part(padded, 0, size), executable?: executable?}
-    entries(rest, Map.put(entries, path, entry), limits)
+    entries(rest, Map.put(entries, path, entry), read + 1, limits)
+  end
+
+  # Found here, since nothing is written before all is checked.
+  defp check_folders(entries) do
+    for {path, _entry} <- entries, folder <- folders(path), is_map_key(entries, folder) do
+      bad("#{folder} is a file in it, and a folder too")
+    end
+  end
+
+  defp folders(path) do
+    for {at, 1} <- :binary.matches(path, "/"), do: binary_part(path, 0, at)
   end
 
   @doc """

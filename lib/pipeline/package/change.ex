@@ -24,10 +24,11 @@ defmodule Pipeline.Package.Change do
           back: %{module => Unit.code()}
         }
 
-  @doc "The change, or why it cannot be made."
-  @spec new(Unit.t() | nil, Unit.t(), current :: module) :: {:ok, t} | {:error, term}
-  def new(old, new, current) do
-    with :ok <- check_users(old),
+  @doc "The change for these plugins, or why it cannot be made."
+  @spec new(Unit.t() | nil, Unit.t(), current :: module, [{term, Plugin.plugin_id()}]) ::
+          {:ok, t} | {:error, term}
+  def new(old, new, current, upgraded) do
+    with :ok <- check_users(old, upgraded),
          {:ok, module, id} <- plugin(new, current),
          {:ok, back} <- own(old, current),
          {:ok, load} <- to_load(new, back, old) do
@@ -43,13 +44,11 @@ defmodule Pipeline.Package.Change do
   end
 
   # Code belongs to the VM: nobody else's changes.
-  defp check_users(nil), do: :ok
+  defp check_users(nil, _upgraded), do: :ok
 
-  defp check_users(old) do
-    case Units.users(old) do
-      [_, _ | _] = users -> {:error, {:used_by, users}}
-      _ -> :ok
-    end
+  defp check_users(old, upgraded) do
+    users = Units.users(old)
+    if users -- upgraded == [], do: :ok, else: {:error, {:used_by, users}}
   end
 
   # One of several is meant by the id of the plugin that is upgraded.

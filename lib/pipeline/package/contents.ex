@@ -2,7 +2,8 @@ defmodule Pipeline.Package.Contents do
   @moduledoc false
   # All files of a package, judged: from an archive, or from the folder into which one was unpacked.
 
-  alias Pipeline.Package.{Archive, Manifest, Platform, Signature}
+  alias Pipeline.Package.{Archive, Manifest, ModuleMD5, Platform, Signature}
+  alias Pipeline.RegularFile
 
   @manifest "plugin.json"
   @signature "plugin.sig"
@@ -48,10 +49,13 @@ defmodule Pipeline.Package.Contents do
   @doc "The manifest of a folder alone; nothing is compared with it."
   @spec read_manifest(Path.t()) :: {:ok, Manifest.t()} | {:error, error}
   def read_manifest(folder) do
-    case File.read(Path.join(folder, @manifest)) do
+    path = Path.join(folder, @manifest)
+
+    case RegularFile.read(path, Manifest.most_bytes()) do
       {:ok, text} -> Manifest.decode(text)
+      {:too_large, most} -> {:error, Manifest.too_large(most)}
       {:error, :enoent} -> {:error, {:no_manifest, folder}}
-      {:error, posix} -> {:error, {:disk, Path.join(folder, @manifest), posix}}
+      {:error, posix} -> {:error, {:disk, path, posix}}
     end
   end
 
@@ -72,7 +76,7 @@ defmodule Pipeline.Package.Contents do
         size = size + stat.size
 
         with :ok <- within(limits, size, map_size(entries) + 1),
-             {:ok, bytes} <- disk(File.read(full), full) do
+             {:ok, bytes} <- read(full, limits) do
           executable? = Bitwise.band(stat.mode, 0o100) != 0
           entry = %{path: path, bytes: bytes, executable?: executable?}
           list(rest, folder, Map.put(entries, path, entry), size, limits)
@@ -84,6 +88,12 @@ defmodule Pipeline.Package.Contents do
       error ->
         disk(error, full)
     end
+  end
+
+  # It can have grown, or become another, since it was looked at.
+  defp read(full, %{unpacked: most}) do
+    with {:too_large, most} <- disk(RegularFile.read(full, most), full),
+         do: {:error, {:too_large, :unpacked, most}}
   end
 
   defp within(%{unpacked: most}, size, _files) when size > most, do: {:error, {:too_large, :unpacked, most}}
@@ -133,6 +143,10 @@ defmodule Pipeline.Package.Contents do
         [{twice, _} | _] = beams -- Enum.uniq_by(beams, &elem(&1, 0))
         {:error, {:module_twice, twice}}
 
+      # Of what is no BEAM file there is no digest.
+      broken = Enum.find_value(beams, fn {module, md5} -> md5 == nil && module end) ->
+        {:error, {:module_mismatch, broken}}
+
       there != listed ->
         different = Enum.find(Enum.sort(Map.keys(Map.merge(there, listed))), &(there[&1] != listed[&1]))
         {:error, {:module_mismatch, different}}
@@ -166,9 +180,7 @@ defmodule Pipeline.Package.Contents do
 
   @spec md5(binary) :: String.t() | nil
   def md5(bytes) do
-    with md5 when is_binary(md5) <- :code.module_md5(bytes),
-         do: Base.encode16(md5, case: :lower),
-         else: (_ -> nil)
+    if md5 = ModuleMD5.of(bytes), do: Base.encode16(md5, case: :lower)
   end
 
   @doc "Whether it is signed by one of these keys. `nil` asks for no signature; one that is there was right all the same."

@@ -7,7 +7,8 @@ defmodule Pipeline.Package.Folder do
   # One VM writes at a time, as far as the calls of this module go. Another VM, such as that of a Mix task, may write at
   # the same time: each has its own names for what is half done.
 
-  alias Pipeline.Package.Contents
+  alias Pipeline.Package.{Contents, Manifest}
+  alias Pipeline.RegularFile
 
   @half ".half-"
 
@@ -47,7 +48,8 @@ defmodule Pipeline.Package.Folder do
       not File.exists?(target) ->
         :new
 
-      File.read(Path.join(target, "plugin.json")) == {:ok, entries["plugin.json"].bytes} ->
+      RegularFile.read(Path.join(target, "plugin.json"), Manifest.most_bytes()) ==
+          {:ok, entries["plugin.json"].bytes} ->
         {:ok, target}
 
       true ->

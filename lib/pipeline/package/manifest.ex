@@ -3,10 +3,11 @@ defmodule Pipeline.Package.Manifest do
   # `plugin.json`: what a package says of itself, so that it can be judged before any of its code is loaded. Its schema is
   # `docs/package-manifest.schema.json`.
 
-  alias Pipeline.{Foreign, Native}
-  alias Pipeline.Package.{Archive, JSON}
+  alias Pipeline.{Foreign, JSON, Native}
+  alias Pipeline.Package.Archive
 
   @format 1
+  @most_bytes 4 * 1024 * 1024
   @keys ~w(format name version module plugin requires platforms modules files)
   @requires ~w(elixir otp pipeline_plugin)
   @folders ~w(ebin lib priv)
@@ -42,8 +43,19 @@ defmodule Pipeline.Package.Manifest do
     |> JSON.encode()
   end
 
+  @doc "How large a `plugin.json` may be. One with 5,000 files has 1 MiB."
+  @spec most_bytes() :: pos_integer
+  def most_bytes, do: @most_bytes
+
+  @doc "The error of a larger one."
+  @spec too_large(pos_integer) :: {:invalid_manifest, sentence :: String.t()}
+  def too_large(most), do: {:invalid_manifest, "is larger than #{most} bytes"}
+
   @doc "Reads the text of a `plugin.json`."
   @spec decode(binary) :: {:ok, t} | {:error, {:invalid_manifest, sentence :: String.t()}}
+  def decode(text) when byte_size(text) > @most_bytes,
+    do: {:error, too_large(@most_bytes)}
+
   def decode(text) do
     with {:ok, json} <- JSON.decode(text), :ok <- check(json) do
       requires =

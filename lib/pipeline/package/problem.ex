@@ -31,10 +31,13 @@ defmodule Pipeline.Package.Problem do
 
   def sentence({:bad_path, path}),
     do:
-      "its file #{inspect(path)} would leave the folder or has a name that not every system takes; it is refused"
+      "its file #{Foreign.term(path)} would leave the folder or has a name that not every system takes; it is refused"
 
   def sentence({:link, path}),
     do: "its file #{Foreign.path(path)} is a link or a device, where files belong; it is refused"
+
+  def sentence({:no_manifest, "plugin.json"}),
+    do: "there is no plugin.json in it; build the package with mix pipeline.package"
 
   def sentence({:no_manifest, path}),
     do: "there is no plugin.json in #{Foreign.path(path)}; build the package with mix pipeline.package"
@@ -131,8 +134,14 @@ defmodule Pipeline.Package.Problem do
       "version, leave it to the host with only: :host, or unload the other with purge: true"
   end
 
+  def sentence({:protocol, protocol, reason}) do
+    "it implements the protocol #{inspect(protocol)}, which is consolidated in the host and cannot be made to know that: " <>
+      protocol_sentence(reason)
+  end
+
   def sentence({:used_by, users}) do
-    "its code is used by #{Enum.map_join(users, ", ", &user/1)}, and code is one for the whole VM; unload it in the others first"
+    "its code is used by #{Enum.map_join(users, ", ", &user/1)}, and code is one for the whole VM; " <>
+      "unload it in the others first, or upgrade it in all with instances: :all"
   end
 
   def sentence({:changed, path}),
@@ -151,6 +160,16 @@ defmodule Pipeline.Package.Problem do
 
   def sentence({:bad_key, what}), do: "#{what} is not a key; mix pipeline.package --new-key PATH makes a pair"
   def sentence(reason), do: Error.sentence(reason)
+
+  defp protocol_sentence(:changed),
+    do: "its code is not what its file has, so there would be no way back; start the host again"
+
+  defp protocol_sentence({:code_in_use, pids}),
+    do: "the processes #{Foreign.term(pids)} still run its code from before; try again when they have ended"
+
+  defp protocol_sentence({:other_functions, functions}),
+    do:
+      "it has functions of its own, #{Foreign.term(functions)}; put consolidate_protocols: false into the host's mix.exs"
 
   defp user({instance, id}), do: "#{Foreign.term(id)} in #{Foreign.term(instance)}"
 

@@ -7,7 +7,9 @@ defmodule Pipeline.Package.Server do
 
   use GenServer
 
-  alias Pipeline.Package.{Change, Modules, Unit, Units}
+  require Logger
+
+  alias Pipeline.Package.{Change, Modules, Problem, Protocols, Unit, Units}
   alias Pipeline.Plugin.Tree
 
   @spec start_link(term) :: GenServer.on_start()
@@ -50,8 +52,10 @@ defmodule Pipeline.Package.Server do
   end
 
   @impl GenServer
-  # The trees that use an application, each with its monitor. One before this may have left some.
+  # The trees that use an application, each with its monitor. One before this may have left some, and protocols on their way.
   def init([]) do
+    :ok = sync_protocols(Units.all())
+
     {:ok,
      for {key, unit} <- Units.all(),
          {instance, id} <- Units.users(unit),
@@ -120,9 +124,11 @@ defmodule Pipeline.Package.Server do
     others = Map.delete(Units.all(), unit.key)
     own = for {name, _spec} <- apps, not has_app?(others, name), do: name
 
-    # The latest first.
-    for {name, _description, _version} <- Application.started_applications(), name in own do
-      Application.stop(name)
+    # The latest first. A VM that stops does it itself, and answers nobody meanwhile.
+    if elem(:init.get_status(), 0) != :stopping do
+      for {name, _description, _version} <- Application.started_applications(), name in own do
+        Application.stop(name)
+      end
     end
 
     :ok
@@ -154,11 +160,13 @@ defmodule Pipeline.Package.Server do
       own = %{own | paths: paths}
       for path <- paths, do: :code.add_pathz(path)
 
-      case Modules.load(unit, missing, false) do
-        :ok ->
-          Units.put(Map.put(units, unit.key, own))
-          {:ok, :loaded}
-
+      with :ok <- Modules.load(unit, missing, false),
+           # After the code of the implementations, and before anybody can have what they are for.
+           with_own = Map.put(units, unit.key, own),
+           :ok <- Protocols.sync(with_own) do
+        Units.put(with_own)
+        {:ok, :loaded}
+      else
         {:error, reason} ->
           Modules.purge(missing, false)
           leave(own, units)
@@ -180,6 +188,12 @@ defmodule Pipeline.Package.Server do
     :ok
   end
 
+  # On the way back and out. Where that cannot be done a protocol knows a type too many, whose values are gone.
+  defp sync_protocols(units) do
+    with {:error, reason} <- Protocols.sync(units), do: Logger.warning(Problem.sentence(reason))
+    :ok
+  end
+
   # Purging
 
   defp purge_unit(key, force?) do
@@ -193,6 +207,8 @@ defmodule Pipeline.Package.Server do
         needed =
           for {_key, other} <- others, module <- Map.keys(other.modules), into: MapSet.new(), do: module
 
+        # What the host's protocols do not know any more can go.
+        :ok = sync_protocols(others)
         Units.put(others)
         leave(unit, others)
 
@@ -208,8 +224,9 @@ defmodule Pipeline.Package.Server do
   defp replace(%Change{old: old, new: new} = change, trees) do
     stop_applications(old)
 
-    with :ok <- Modules.load(new, change.load, false) do
-      others = without(old)
+    with :ok <- Modules.load(new, change.load, false),
+         others = without(old),
+         :ok <- Protocols.sync(Map.put(others, new.key, new)) do
       if old, do: leave(old, others)
       take(new, others, change.gone)
       start_application(Units.all()[new.key], trees)
@@ -231,6 +248,7 @@ defmodule Pipeline.Package.Server do
     case Modules.load(%{new | modules: back}, replaced, true) do
       :ok ->
         others = Map.delete(Units.all(), new.key)
+        :ok = sync_protocols(if old, do: Map.put(others, old.key, old), else: others)
         if old, do: restore(old, others), else: Units.put(others)
         _ = Modules.purge(for(module <- change.load, not is_map_key(back, module), do: module), true)
         {start_application(old, trees), trees}

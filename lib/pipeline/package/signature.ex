@@ -4,15 +4,20 @@ defmodule Pipeline.Package.Signature do
   #
   # Keys are text: `ed25519:BASE64` a public one, `ed25519-private:BASE64` a private one.
 
-  alias Pipeline.Package.JSON
+  alias Pipeline.JSON
 
   # Says what is signed, so that a signature made for something else is none here.
   @purpose "pipeline plugin package\n"
   @public "ed25519:"
+  @most_bytes 1_024
   @private "ed25519-private:"
 
   @typedoc "A public key as text."
   @type public_key :: String.t()
+
+  @doc "How large a `plugin.sig` may be. One has 200 bytes."
+  @spec most_bytes() :: pos_integer
+  def most_bytes, do: @most_bytes
 
   @doc "A pair of new keys."
   @spec new_keys() :: {public_key, private :: String.t()}
@@ -35,6 +40,8 @@ defmodule Pipeline.Package.Signature do
 
   @doc "The key that signed, if the signature is right."
   @spec verify(binary, binary) :: {:ok, public_key} | {:error, :bad_signature}
+  def verify(_manifest, signature) when byte_size(signature) > @most_bytes, do: {:error, :bad_signature}
+
   def verify(manifest, signature) do
     with {:ok, %{"key" => key, "signature" => signature}} when is_binary(key) and is_binary(signature) <-
            JSON.decode(signature),

@@ -33,12 +33,15 @@ defmodule Pipeline.Package.Unit do
   @doc """
   Reads the unit at a path: the folder of a package, a folder with BEAM files, an `.ez`, or a BEAM file, which stands for the
   folder or the archive it is in. Code is not loaded; its atoms are made.
+
+  With `trust:`, a folder is that of a package: one whose `plugin.json` was taken away would need no signature.
   """
   @spec read(Path.t(), trust: [Signature.public_key()] | nil) :: {:ok, t} | {:error, Error.t()}
   def read(path, opts \\ []) do
     path = Path.expand(path)
 
     cond do
+      File.dir?(path) and opts[:trust] != nil -> read_package(path, opts[:trust])
       File.dir?(path) -> read_directory(path, opts)
       Path.extname(path) == ".ez" -> read_archive(path)
       true -> read_beside(path, opts)
@@ -106,11 +109,21 @@ defmodule Pipeline.Package.Unit do
 
   defp parse_apps([{path, bytes} | files], apps) do
     with {:ok, tokens, _} <- bytes |> to_text() |> :erl_scan.string(),
-         {:ok, {:application, name, properties} = spec} when is_atom(name) and is_list(properties) <-
+         {:ok, {:application, name, properties}} when is_atom(name) and is_list(properties) <-
            :erl_parse.parse_term(tokens) do
-      parse_apps(files, [{name, spec} | apps])
+      parse_apps(files, [{name, {:application, name, without_library(properties)}} | apps])
     else
       _ -> {:error, {:invalid_app, path}}
+    end
+  end
+
+  # It is there. While it starts and loads plugins, an application that waits for it would wait for ever.
+  defp without_library(properties) do
+    for property <- properties do
+      case property do
+        {:applications, apps} when is_list(apps) -> {:applications, apps -- [:pipeline_plugin]}
+        other -> other
+      end
     end
   end
 

@@ -27,20 +27,28 @@ defmodule Pipeline.Plugin.Application do
 
   @impl Application
   def start(_type, _args) do
+    options = options!(Application.get_all_env(:pipeline_plugin))
+
     children = [
       Pipeline.Instance.Names,
       Pipeline.Events.Subscriptions,
       Pipeline.Cluster.Scope,
       Pipeline.Package.Server,
-      {Manager, options!(Application.get_all_env(:pipeline_plugin))}
+      {Manager, options}
     ]
 
     _ = Pipeline.Telemetry.find()
     :ok = Pipeline.Plugin.RPC.Waiting.open()
+    :ok = Pipeline.Hook.Selection.start()
     :ok = Pipeline.Plugin.LogFilter.install()
 
-    # Names and subscriptions are what the instances stand on: an instance that outlived them would be unreachable.
-    Supervisor.start_link(children, strategy: :rest_for_one, name: Pipeline.Plugin.ApplicationSupervisor)
+    # Names and subscriptions are what the instances stand on: an instance that outlived them would be unreachable. An
+    # instance that has given up would be started again as often as this supervisor allows, so it allows no more.
+    Supervisor.start_link(
+      children,
+      [strategy: :rest_for_one, name: Pipeline.Plugin.ApplicationSupervisor] ++
+        Keyword.take(options, [:max_restarts])
+    )
   end
 
   @impl Application
@@ -49,10 +57,16 @@ defmodule Pipeline.Plugin.Application do
     :ok
   end
 
+  @doc "The keys that `config :pipeline_plugin` may have."
+  @spec settings() :: [atom]
+  def settings, do: options() ++ @settings
+
   # The name of the default instance is fixed.
+  defp options, do: Manager.options() -- [:name]
+
   defp options!(env) do
-    options = Manager.options() -- [:name]
-    Options.validate!(env, options ++ @settings, "config :pipeline_plugin")
+    options = options()
+    Options.validate!(env, settings(), "config :pipeline_plugin")
     :ok = ConfigFiles.warn(env[:plugins])
     Keyword.take(env, options)
   end

@@ -4,10 +4,11 @@ defmodule Pipeline.Plugin.Distribution do
   # of an instance chooses `Pipeline.Cluster`. That module is named by the application's environment (mix.exs), since it
   # belongs to a later layer.
 
+  alias Pipeline.Instance.Published
   alias Pipeline.Plugin
   alias Pipeline.Plugin.Distribution.Local
 
-  @behaviour Pipeline.Instance.Published
+  @behaviour Published
 
   @type options :: term
   @type child :: Supervisor.child_spec() | {module, term}
@@ -55,7 +56,7 @@ defmodule Pipeline.Plugin.Distribution do
 
   @doc "The implementation that an instance runs with."
   @spec of(atom) :: module
-  def of(instance), do: :persistent_term.get({__MODULE__, instance}, Local)
+  def of(instance), do: Published.get(instance, __MODULE__) || Local
 
   @doc "Validates the option `cluster:`: the implementation and its options."
   @spec options!(term) :: {module, options}
@@ -70,15 +71,8 @@ defmodule Pipeline.Plugin.Distribution do
   @spec clustered?({module, options}) :: boolean
   def clustered?({module, _options}), do: module != Local
 
-  @impl Pipeline.Instance.Published
-  def open(instance, {Local, _options}), do: close(instance)
-  def open(instance, {module, _options}), do: :persistent_term.put({__MODULE__, instance}, module)
-
-  @impl Pipeline.Instance.Published
-  def close(instance) do
-    :persistent_term.erase({__MODULE__, instance})
-    :ok
-  end
+  @impl Published
+  def value(_instance, {module, _options}), do: module
 
   @doc "The children of an instance with these options."
   @spec children(atom, {module, options}) :: {first :: [child], last :: [child]}

@@ -33,6 +33,7 @@ defmodule Pipeline.Plugin.Error do
   | `{:required_by, ids}` | unload | other plugins need it |
   | `{:still_running, pids}` | unload, disable, hold, upgrade | runs with its hooks took longer than `:drain_timeout` |
   | `{:used_by, [{instance, id}]}` | unload, upgrade | other plugins run the code of the module |
+  | `{:in_instance, instance, reason}`, `{:instance_ended, instance}` | upgrade with `instances: :all` | the plugin cannot be upgraded there, by one of these reasons, or that instance ended; all stay as they were |
   | `{:code_in_use, pids}` | unload, upgrade | processes run its old code; with `purge: true` the plugin is unloaded all the same |
   | `{:native_code, module}` | unload | with `purge: true`: the module has native functions that are not of `Pipeline.Native.Library`, and stays; the plugin is unloaded all the same |
   | `{:held, id}`, `{:stopped, id}`, `{:failed, id}` | restart, upgrade | the plugin does not run |
@@ -117,6 +118,10 @@ defmodule Pipeline.Plugin.Error do
   @doc false
   # The error of an operation, complete with its message, of whatever was the reason.
   @spec of(term, operation, Pipeline.Plugin.plugin_id() | nil) :: t
+  # It names the package.
+  def of(%__MODULE__{step: :package, message: message} = error, operation, id) when is_binary(message),
+    do: %{error | operation: operation, plugin: error.plugin || id}
+
   def of(%__MODULE__{} = error, operation, id) do
     error = %{error | operation: operation, plugin: error.plugin || id}
     %{error | message: message(%{error | message: nil})}
@@ -243,8 +248,14 @@ defmodule Pipeline.Plugin.Error do
     names =
       Enum.map_join(users, ", ", fn {instance, id} -> "#{Foreign.term(id)} of #{Foreign.term(instance)}" end)
 
-    "its module is also that of #{names}; unload these first, or upgrade to a module of another name"
+    "its module is also that of #{names}; unload these first, upgrade them along with instances: :all, or upgrade to a module of another name"
   end
+
+  def sentence({:in_instance, instance, reason}),
+    do: "it cannot be upgraded in the instance #{Foreign.term(instance)}: #{sentence(reason)}"
+
+  def sentence({:instance_ended, instance}),
+    do: "the instance #{Foreign.term(instance)} has ended meanwhile; try again"
 
   def sentence({:stored, {:no_module, module}}) do
     "the store has it as loaded, and there is no module #{Foreign.line(module)} now; load it again, or unload it for good"

@@ -18,7 +18,7 @@ defmodule Pipeline.Plugin.Graph do
 
   alias Pipeline.{Hook, Instance}
   alias Pipeline.Hook.{Chain, ChainStore}
-  alias Pipeline.Plugin.Graph.{Dot, Mermaid, RenderError, Svg, Text}
+  alias Pipeline.Plugin.Graph.{Data, Dot, Mermaid, RenderError, Svg, Text}
   alias Pipeline.Plugin.{Error, Manager, Requirement}
   alias Pipeline.Options
   alias Pipeline.Plugin.Manager.{Candidate, Hooks, Load, State}
@@ -52,9 +52,9 @@ defmodule Pipeline.Plugin.Graph do
 
   @type t :: %__MODULE__{nodes: [graph_node], edges: [edge], chains: [chain]}
 
-  @type format :: :text | :mermaid | :dot | :svg
+  @type format :: :text | :mermaid | :dot | :svg | :json
 
-  @formats [:text, :mermaid, :dot, :svg]
+  @formats [:text, :mermaid, :dot, :svg, :json]
 
   defstruct nodes: [], edges: [], chains: []
 
@@ -124,7 +124,8 @@ defmodule Pipeline.Plugin.Graph do
   end
 
   @doc """
-  Draws a graph as `:text`, `:mermaid`, `:dot` or `:svg`.
+  Draws a graph as `:text`, `:mermaid`, `:dot` or `:svg`, or writes it as `:json`: an object with `nodes`, `edges` and `chains`,
+  whose edges name nodes by their index.
 
   SVG needs Graphviz; the other formats never fail.
 
@@ -142,6 +143,7 @@ defmodule Pipeline.Plugin.Graph do
       :text -> {:ok, Text.render(graph)}
       :mermaid -> {:ok, Mermaid.render(graph)}
       :dot -> {:ok, Dot.render(graph)}
+      :json -> {:ok, Data.render(graph)}
       :svg -> graph |> Dot.render() |> Svg.render(opts[:graphviz] || "dot")
     end
   end

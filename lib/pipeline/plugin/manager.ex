@@ -119,6 +119,10 @@ defmodule Pipeline.Plugin.Manager do
       `PATH.corrupt-TIME` and never deleted. The instance does not start if the path cannot be read or written
       (`Pipeline.Plugin.Store.Error`). Give each instance its own path
     * `:packages` - the folder that packages of plugins are installed in, see `Pipeline.Package`; by default there is none
+    * `:watch` - `true` carries out what people change in that folder: an archive that is copied in is installed and goes,
+      a package or a folder with an `ebin` that appears is loaded, one that is newer or has changed is upgraded to, and
+      what is removed is unloaded. So is what is there when the instance starts: uninstall what is to stay away. Or options: `interval:`, milliseconds between two looks, by default 1,000 (a change
+      counts once two have found the same), and `config:`, configurations by the names of packages. By default `false`
     * `:events` - `[record: n]` keeps the last `n` events for late subscribers, see `Pipeline.Events`; by default none
     * `:hook_budget` - how many microseconds neighbouring native hooks may keep a normal scheduler before they go on
       on a dirty one, or `:infinity`, which leaves them where they start; by default what
@@ -127,7 +131,8 @@ defmodule Pipeline.Plugin.Manager do
     * `:restart` - how often each plugin is restarted unless it says otherwise, see `Pipeline.Plugin`
     * `:sample_interval` - how often the limits are looked at: milliseconds or `:infinity`, by default 1000
     * `:max_restarts` - how often in 5 seconds the manager, the supervisor of the plugins and what else the instance is
-      made of are started again before it ends as a whole, by default 20
+      made of are started again before it ends as a whole, by default 20. Said in `config :pipeline_plugin`, it is also
+      how often the application starts its instance again before it ends itself, by default 3
     * `:telemetry` - `[hooks: n]` emits telemetry events for the hooks of one run in `n`, see `Pipeline.Plugin.Telemetry`;
       by default as `config :pipeline_plugin, telemetry:` says, or for none
     * `:cluster` - `true` or options: instances of this name on connected nodes form a group, see `Pipeline.Cluster`;
@@ -152,6 +157,7 @@ defmodule Pipeline.Plugin.Manager do
         |> hidden(),
       store: check_path!(:store, opts[:store]),
       packages: check_path!(:packages, opts[:packages]),
+      watch: Packages.watch!(opts[:watch], opts[:packages]),
       record: record!(opts[:events] || []),
       telemetry: Pipeline.Hook.Sampling.check!(opts[:telemetry]),
       limits: Limits.check!(opts[:limits] || []),
@@ -174,6 +180,7 @@ defmodule Pipeline.Plugin.Manager do
     :plugins,
     :store,
     :packages,
+    :watch,
     :events,
     :hook_budget,
     :limits,
@@ -394,9 +401,6 @@ defmodule Pipeline.Plugin.Manager do
 
   # The code first, which goes again if the plugins do not load.
   defp load_packages(plugins, opts) do
-    if opts[:nodes],
-      do: raise(ArgumentError, "packages are loaded on one node: leave nodes: out, or load their modules")
-
     case Packages.implementation().modules(named(plugins), Packages.folder(opts[:instance] || @default)) do
       {:ok, modules, undo} ->
         with {:error, _} = error <- load_modules(modules, opts) do
@@ -648,7 +652,7 @@ defmodule Pipeline.Plugin.Manager do
   Where the new version is another module, runs go on meanwhile, each on one version. Where it takes the place of a
   module of its name, runs of the points on which the plugin has Elixir hooks wait until those under way have ended and
   the code is replaced. That is refused with `{:used_by, [{instance, id}]}` where other plugins have the module, in this
-  instance or in others: they would run the new code with their old state.
+  instance or in others: they would run the new code with their old state. `instances: :all` upgrades them along.
 
   ## Options
 
@@ -661,6 +665,9 @@ defmodule Pipeline.Plugin.Manager do
       `{:error, {:still_running, pids}}`
     * `:nodes` - `:all` upgrades it on all nodes of the instance's cluster or on none, see `Pipeline.Cluster`
     * `:modules` - with `nodes: :all`, further modules to ship
+    * `:instances` - `:all` upgrades all plugins with this one's module, in all instances of the VM and under whatever
+      ids, in one step or not at all. Each keeps its configuration, so `:config` cannot be given, and each has to run;
+      `{:error, {:in_instance, instance, reason}}` says which could not be upgraded. Not together with `:nodes`
     * `:rollback` - when `false`, a module is replaced also where the code that runs is in no file any more, and cannot
       be put back: a plugin whose upgrade fails after that is failed
   """
@@ -669,9 +676,11 @@ defmodule Pipeline.Plugin.Manager do
   def upgrade_plugin(id, new_version, opts \\ []) when is_atom(new_version) or is_binary(new_version) do
     Options.validate!(
       opts,
-      [:instance, :config, :extra, :timeout, :drain_timeout, :rollback, :nodes, :modules],
+      [:instance, :config, :extra, :timeout, :drain_timeout, :rollback, :nodes, :modules, :instances],
       "Pipeline.Plugin.Manager.upgrade_plugin/3"
     )
+
+    :ok = check_instances!(opts[:instances], opts)
 
     opts
     |> everywhere(& &1.upgrade(&2, id, new_version, opts), fn -> upgrade_here(id, new_version, opts) end)
@@ -682,6 +691,18 @@ defmodule Pipeline.Plugin.Manager do
   @spec upgrade_plugin!(Plugin.plugin_id(), module | Path.t() | binary, keyword) :: Plugin.version()
   def upgrade_plugin!(id, new_version, opts \\ []), do: id |> upgrade_plugin(new_version, opts) |> value!()
 
+  defp check_instances!(nil, _opts), do: :ok
+
+  defp check_instances!(:all, opts) do
+    case Enum.filter([:config, :nodes, :modules], &opts[&1]) do
+      [] -> :ok
+      [key | _] -> raise ArgumentError, "#{key}: cannot be given with instances: :all"
+    end
+  end
+
+  defp check_instances!(other, _opts),
+    do: raise(ArgumentError, "instances: is :all or is left out, got: #{inspect(other)}")
+
   defp upgrade_here(id, new_version, opts) do
     call(
       opts,
@@ -691,7 +712,8 @@ defmodule Pipeline.Plugin.Manager do
          extra: opts[:extra],
          timeout: opts[:timeout] || 30_000,
          drain_timeout: opts[:drain_timeout] || 5_000,
-         rollback: Keyword.get(opts, :rollback, true)
+         rollback: Keyword.get(opts, :rollback, true),
+         instances: opts[:instances]
        }}
     )
   end

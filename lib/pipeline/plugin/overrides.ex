@@ -2,6 +2,7 @@ defmodule Pipeline.Plugin.Overrides do
   @moduledoc false
   # An operator's word on hooks: what it says wins over what the plugin declares, in each version of the plugin.
 
+  alias Pipeline.Foreign
   alias Pipeline.Hook.Definition
   alias Pipeline.Options
 
@@ -62,6 +63,15 @@ defmodule Pipeline.Plugin.Overrides do
   defp applies(definitions, override) do
     Enum.find_value(definitions, :ok, fn definition ->
       with {:ok, _definition} <- Definition.override(definition, override), do: nil
+    end)
+  end
+
+  @doc "What an operator has said, for a log line: `:step (enabled: false), :other (priority: 90)`."
+  @spec describe(t) :: String.t()
+  def describe(overrides) do
+    Enum.map_join(overrides, ", ", fn {point, options} ->
+      said = Enum.map_join(options, ", ", fn {key, value} -> "#{key}: #{Foreign.term(value)}" end)
+      "#{inspect(point)} (#{said})"
     end)
   end
 

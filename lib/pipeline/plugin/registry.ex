@@ -42,12 +42,13 @@ defmodule Pipeline.Plugin.Registry do
       {:ok, %{generation: 3, changed: [:b], removed: [:a]}}
   """
 
+  alias Pipeline.Instance.Published
   alias Pipeline.{Instance, Native}
   alias Pipeline.Plugin.{Capabilities, Manifest}
   alias Pipeline.Plugin.Registry.{ReadOnly, Snapshot}
   alias Pipeline.Secrets
 
-  @behaviour Pipeline.Instance.Published
+  @behaviour Published
 
   defguardp is_readable(source)
             when is_struct(source, __MODULE__) or is_struct(source, ReadOnly) or is_struct(source, Snapshot)
@@ -102,22 +103,15 @@ defmodule Pipeline.Plugin.Registry do
   # For the manager and the processes of plugins, which write to it.
   @spec owned(instance :: term) :: t
   def owned(instance) do
-    case :persistent_term.get({__MODULE__, instance}, nil) do
+    case Published.get(instance, __MODULE__) do
       nil -> raise ArgumentError, "there is no plugin instance #{inspect(instance)}"
       registry -> registry
     end
   end
 
   @doc false
-  @impl Pipeline.Instance.Published
-  def open(instance, nil), do: :persistent_term.put({__MODULE__, instance}, new())
-
-  @doc false
-  @impl Pipeline.Instance.Published
-  def close(instance) do
-    :persistent_term.erase({__MODULE__, instance})
-    :ok
-  end
+  @impl Published
+  def value(_instance, nil), do: new()
 
   @doc "Registers a plugin. An id that is registered already is an error."
   @spec register(t, info) :: {:ok, t} | {:error, {:duplicate_id, Pipeline.Plugin.plugin_id()} | too_many}

@@ -57,10 +57,11 @@ defmodule Pipeline.Plugin.Resources do
   and `max_heap:`. Binaries above 64 bytes are shared between processes and are not counted.
 
   A term that shares parts of itself takes much more memory once it is copied to another process. With a
-  `:max_heap` for which the VM kills, a plugin sends no reply whose copy, with its binaries, is larger than
-  the limit: an answer to a call, a health report or a refusal becomes `{:too_large, id}`, and
-  `Pipeline.Plugin.Events.emit/3` and the functions of `Pipeline.Plugin.RPC` exit with `:max_heap`. Other messages of the plugin, its exit reason, and
-  plugins without the limit are not checked: an Elixir plugin is trusted code.
+  `:max_heap` for which the VM kills, a plugin hands over no term whose copy, with its binaries, is larger than
+  the limit: an answer to a call, a health report, a refusal or the reason with which a callback ends the
+  process becomes `{:too_large, id}`, and `Pipeline.Plugin.Events.emit/3` and the functions of
+  `Pipeline.Plugin.RPC` exit with `:max_heap`. Other messages of the plugin, and plugins without the limit, are
+  not checked: an Elixir plugin is trusted code.
   """
 
   alias Pipeline.Instance

@@ -4,7 +4,7 @@ defmodule Pipeline.Plugin.Summary do
 
       iex> "instance Pipeline.Plugin: " <> _ = to_string(Pipeline.Plugin.Manager.summary())
 
-  Nobody is asked: it reads what is known, in the calling process.
+  `to_json/1` has the same for programs. Nobody is asked: it reads what is known, in the calling process.
 
     * `:instance` - its name
     * `:plugins` - a map for each plugin, in load order:
@@ -18,7 +18,7 @@ defmodule Pipeline.Plugin.Summary do
     * `:lacking` - what is missing before the instance is ready, see `Pipeline.Plugin.Manager.readiness/1`
   """
 
-  alias Pipeline.{Foreign, Hook}
+  alias Pipeline.{Foreign, Hook, JSON}
   alias Pipeline.Plugin.Resources
 
   @enforce_keys [:instance, :plugins, :closed, :lacking]
@@ -43,6 +43,54 @@ defmodule Pipeline.Plugin.Summary do
           failures: non_neg_integer,
           open_circuits: [atom]
         }
+
+  @doc """
+  The summary as JSON. Ids, points and reasons are text, as `inspect/1` shows them, on one line.
+
+      iex> Pipeline.Plugin.Summary.to_json(Pipeline.Plugin.Manager.summary()) =~ ~s("instance": "Pipeline.Plugin")
+      true
+  """
+  @spec to_json(t) :: String.t()
+  def to_json(%__MODULE__{} = summary), do: summary |> to_data() |> JSON.encode()
+
+  @doc false
+  @spec to_data(t) :: JSON.value()
+  def to_data(%__MODULE__{} = summary) do
+    %{
+      "instance" => Foreign.term(summary.instance),
+      "plugins" => Enum.map(summary.plugins, &plugin_data/1),
+      "closed" =>
+        for({point, down} <- summary.closed, into: %{}, do: {Foreign.term(point), closed_data(down)}),
+      "lacking" =>
+        for(
+          %{plugin: plugin, module: module, reason: reason} <- summary.lacking,
+          do: %{"plugin" => Foreign.term(plugin || module), "reason" => told(reason)}
+        )
+    }
+  end
+
+  defp plugin_data(plugin) do
+    %{
+      "id" => Foreign.term(plugin.id),
+      "version" => Foreign.line(plugin.version),
+      "state" => Atom.to_string(plugin.state),
+      "reason" => plugin.reason && told(plugin.reason),
+      "restarts" => plugin.restarts,
+      "memory" => plugin.memory,
+      "rpc_errors" => plugin.rpc_errors,
+      "runs" => plugin.runs,
+      "failures" => plugin.failures,
+      "open_circuits" => Enum.map(plugin.open_circuits, &Foreign.term/1)
+    }
+  end
+
+  defp closed_data(down), do: for({id, state} <- down, into: %{}, do: {Foreign.term(id), "#{state}"})
+
+  @doc false
+  # A reason on one line.
+  @spec told(term) :: String.t()
+  def told(error) when is_exception(error), do: Foreign.exception(error)
+  def told(reason), do: Foreign.term(reason)
 
   @doc false
   @spec of(term, [map], [map]) :: t
@@ -148,7 +196,6 @@ defmodule Pipeline.Plugin.Summary do
       Enum.join(reason ++ circuits, "; ")
     end
 
-    defp told(error) when is_exception(error), do: Foreign.exception(error)
-    defp told(reason), do: Foreign.term(reason)
+    defp told(reason), do: Pipeline.Plugin.Summary.told(reason)
   end
 end

@@ -38,6 +38,8 @@ defmodule Pipeline.Plugin.Terminator do
     :exit, _reason -> []
   end
 
+  defp waves([], _instance), do: []
+
   defp waves(ids, instance) do
     registry = Registry.owned(instance)
     infos = for id <- ids, info = Registry.info(registry, id), do: info

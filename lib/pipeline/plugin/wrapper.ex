@@ -332,12 +332,16 @@ defmodule Pipeline.Plugin.Wrapper do
 
   defp guard(data, callback) do
     case callback.() do
-      {:stop, reason, stopped} -> {:stop, conceal(reason, data), stopped}
+      {:stop, reason, stopped} -> {:stop, ending(reason, data), stopped}
       other -> other
     end
   catch
-    kind, reason -> :erlang.raise(kind, conceal(reason, data), Stacktrace.told(__STACKTRACE__))
+    kind, reason -> :erlang.raise(kind, ending(reason, data), Stacktrace.told(__STACKTRACE__))
   end
+
+  # It is copied to all that are linked to this process or watch it.
+  defp ending(reason, data),
+    do: if(HeapLimit.fits?(reason), do: conceal(reason, data), else: {:too_large, data.id})
 
   defp conceal(reason, data), do: Secrets.conceal_reason(reason, secrets(data))
 

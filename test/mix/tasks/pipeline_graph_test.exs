@@ -78,6 +78,55 @@ defmodule Mix.Tasks.Pipeline.GraphTest do
              "graph_task_lonely 1.0.0 is left out of the chains: graph_task_lonely needs graph_task_missing"
   end
 
+  test "leaves out what does not load, with what needs it, and draws the rest", context do
+    compiled =
+      Pipeline.Elsewhere.compile!("""
+      defmodule GraphTaskFixture.Library do
+        use Pipeline.Native.Library, otp_app: :pipeline_plugin, crate: :graph_task_never_built
+      end
+
+      defmodule GraphTaskFixture.Unbuilt do
+        use Pipeline.Plugin, id: :graph_task_unbuilt
+        hook :before, :graph_task_step, native: {GraphTaskFixture.Library, :any}
+      end
+
+      defmodule GraphTaskFixture.Leaning do
+        use Pipeline.Plugin, id: :graph_task_leaning
+        depends_on :graph_task_unbuilt
+        hook :before, :graph_task_step do
+          def graph_task_step(context, next), do: next.(context)
+        end
+      end
+      """)
+
+    for path <- Path.wildcard(compiled <> "/*.beam"), do: File.cp!(path, copy(path, context))
+
+    on_exit(fn ->
+      for name <- ~w(Library Unbuilt Leaning),
+          do: Pipeline.InstanceCase.remove(Module.concat(GraphTaskFixture, name))
+    end)
+
+    {output, warnings} = run([context.tmp_dir, "--only", "chains", "--json"])
+    assert {:ok, %{"chains" => [chain], "nodes" => []}} = Pipeline.JSON.decode(output)
+    assert %{"point" => "graph_task_step", "mode" => "chain", "hooks" => [around, before]} = chain
+    assert %{"kind" => "around", "plugin" => "graph_task_outer", "tier" => "elixir", "native" => nil} = around
+    assert before["native"] == %{"library" => "Pipeline.Native", "name" => "put", "call" => 1}
+
+    assert warnings =~ "graph_task_unbuilt 1.0.0 is left out of the chains: "
+    assert warnings =~ "the native library graph_task_never_built is not built"
+
+    assert warnings =~
+             "graph_task_leaning 1.0.0 is left out of the chains: graph_task_leaning needs graph_task_unbuilt"
+  end
+
+  test "writes the graph as JSON", context do
+    {output, _} = run([context.tmp_dir, "--only", "dependencies", "--json"])
+    assert {:ok, %{"nodes" => nodes, "edges" => edges, "chains" => []}} = Pipeline.JSON.decode(output)
+    assert %{"id" => "graph_task_missing", "version" => nil, "kind" => "missing_plugin"} in nodes
+    outer = Enum.find_index(nodes, &(&1["id"] == "graph_task_outer"))
+    assert %{"requirement" => "~> 1.0", "met" => true} = Enum.find(edges, &(&1["from"] == outer))
+  end
+
   test "draws one part only; dependencies load no code", context do
     {output, warnings} = run([context.tmp_dir, "--only", "dependencies", "--format", "dot"])
     assert output =~ ~s(p2 -> p0 [label="~> 1.0"];)
@@ -122,7 +171,7 @@ defmodule Mix.Tasks.Pipeline.GraphTest do
 
   test "refuses what it does not know", context do
     for {args, message} <- [
-          {["--format", "png"], "--format is one of text, mermaid, dot, svg, got: png"},
+          {["--format", "png"], "--format is one of text, mermaid, dot, svg, json, got: png"},
           {["--only", "hooks"], "--only is one of dependencies, chains, got: hooks"}
         ] do
       assert_raise Mix.Error, message, fn -> run([context.tmp_dir | args]) end

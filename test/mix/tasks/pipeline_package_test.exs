@@ -58,7 +58,7 @@ defmodule Mix.Tasks.Pipeline.PackageTest do
     assert run("pipeline.verify", ["package_tasks_greeter"], context) ==
              ["package_tasks_greeter 1.0.0 is whole, and signed by #{public}"]
 
-    assert run("pipeline.doctor", [], context) == ["all 1 packages are well"]
+    refute doctor(context) =~ "(packages)"
     two = archive("2.0.0", context)
 
     assert_raise Mix.Error,
@@ -71,14 +71,24 @@ defmodule Mix.Tasks.Pipeline.PackageTest do
              ["installed package_tasks_greeter 2.0.0", "uninstalled package_tasks_greeter 1.0.0"]
 
     File.write!(Path.join(context.folder, "packages/package_tasks_greeter-2.0.0/ebin/x"), "x")
-    assert_raise Mix.Error, ~r/1 of the packages/, fn -> run("pipeline.doctor", [], context) end
-    assert ["package_tasks_greeter-2.0.0: its file ebin/x is not listed" <> _] = output()
+    assert doctor(context) =~ "error (packages): package_tasks_greeter-2.0.0: its file ebin/x is not listed"
 
     assert run("pipeline.uninstall", ["package_tasks_greeter"], context) == [
              "uninstalled package_tasks_greeter"
            ]
 
     assert Package.list(packages: context.folder <> "/packages") == []
+  end
+
+  # It may fail for more than the packages: other tests have native libraries that were never built.
+  defp doctor(context) do
+    assert [text] = run("pipeline.doctor", [], context)
+    text
+  rescue
+    error in Mix.Error ->
+      assert error.message =~ ~r/^pipeline.doctor found \d+ errors?$/
+      assert [text] = output()
+      text
   end
 
   test "says how it is called", context do

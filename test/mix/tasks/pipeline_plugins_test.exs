@@ -113,6 +113,58 @@ defmodule Mix.Tasks.Pipeline.PluginsTest do
     assert output =~ "1 plugin found, 0 can be loaded\n"
   end
 
+  test "judges with the plugins of the project, which stay, unless alone", context do
+    compiled =
+      Pipeline.Elsewhere.compile!("""
+      defmodule PluginsTaskFixture.Leaning do
+        use Pipeline.Plugin, id: :plugins_task_leaning
+        depends_on :local_provider, version: "~> 1.0"
+      end
+
+      defmodule PluginsTaskFixture.Other do
+        use Pipeline.Plugin, id: :local_provider, version: "1.0.0"
+      end
+      """)
+
+    for name <- ~w(Leaning Other) do
+      file = "Elixir.PluginsTaskFixture.#{name}.beam"
+      File.mkdir_p!(Path.join(context.tmp_dir, name))
+      File.cp!(Path.join(compiled, file), Path.join([context.tmp_dir, name, file]))
+    end
+
+    leaning = Path.join(context.tmp_dir, "Leaning")
+    assert run([leaning]) =~ "loadable      yes"
+    assert run([leaning]) =~ "1 plugin found, 1 can be loaded"
+
+    assert run([leaning, "--alone"]) =~ "plugins_task_leaning needs local_provider ~> 1.0, which is not there"
+
+    assert run([Path.join(context.tmp_dir, "Other")]) =~
+             "loadable      no, the same version is at #{Mix.Project.build_path()}/lib/pipeline_plugin/ebin/"
+  end
+
+  test "prints JSON that forges nothing", context do
+    [blog, _shop] = put(~w(Blog Shop), context)
+    File.write!(Path.join(context.tmp_dir, "a\nforged \e[31m.beam"), "no module")
+    output = run([context.tmp_dir, "--json"])
+    refute output =~ "\e"
+    assert {:ok, %{"plugins" => [first, second], "unusable" => [unusable]}} = Pipeline.JSON.decode(output)
+
+    assert %{"id" => "plugins_task_blog", "version" => "1.2.0", "path" => ^blog, "verdict" => "unloadable"} =
+             first
+
+    assert first["depends_on"] == [
+             ~S("cache" ~> 1.0),
+             "plugins_task_search (optional)",
+             "capability plugins_task_llm"
+           ]
+
+    assert first["capabilities"] == [~S(plugins_task_pages [:plugins_task_html, "feed"]), "plugins_task_bare"]
+    assert first["reason"] =~ "2 dependencies are not met:\n"
+    assert second["reason"] =~ ~S(needs "cahce", which is not there)
+    assert unusable["reason"] == "not_a_beam_file"
+    assert unusable["path"] =~ "a\\nforged"
+  end
+
   test "looks through the project without a path" do
     output = run([])
     assert output =~ "local_provider 1.0.0\n  path          _build/"

@@ -75,7 +75,7 @@ defmodule Pipeline.Hook.ListenersTest do
     value = fn
       :a -> nil
       :b -> :b
-      :c -> send(test, {:c, self()}) && Process.sleep(:infinity)
+      :c -> with {:c, _} <- send(test, {:c, self()}), do: Process.sleep(:infinity)
     end
 
     assert Hook.run(instance, :first_beside, value, nil) == {:ok, :b}

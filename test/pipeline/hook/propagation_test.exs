@@ -1,8 +1,6 @@
 defmodule Pipeline.Hook.PropagationTest do
   use Pipeline.InstanceCase, async: true
 
-  require Logger
-
   @otel :"$__current_otel_ctx"
 
   defp seeing do

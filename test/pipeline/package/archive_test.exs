@@ -53,6 +53,25 @@ defmodule Pipeline.Package.ArchiveTest do
            ]
   end
 
+  test "refuses a file that is a folder too" do
+    archive = Archive.write([entry("priv/a"), entry("priv/a/b")])
+
+    assert {:error, {:bad_archive, "priv/a is a file in it, and a folder too"}} =
+             Archive.read(archive, @limits)
+  end
+
+  test "counts folders among its files" do
+    folders = for index <- 1..21, do: {~c"priv/#{index}", folder!()}
+    assert Archive.read(foreign(folders), @limits) == {:error, {:too_large, :files, 20}}
+  end
+
+  defp folder! do
+    path = Path.join(System.tmp_dir!(), "folder_#{System.pid()}_#{System.unique_integer([:positive])}")
+    File.mkdir!(path)
+    on_exit(fn -> File.rmdir!(path) end)
+    String.to_charlist(path)
+  end
+
   test "refuses paths that leave the folder" do
     for path <- ["../x", "ebin/../../x", "/etc/x", "a//b", "a/./b", "C:/x", "a\\b", "a\nb", <<"a", 255>>] do
       assert {:error, {:bad_path, _}} = Archive.read(Archive.write([entry(path)]), @limits)
@@ -119,7 +138,7 @@ defmodule Pipeline.Package.ArchiveTest do
     end
 
     for at <- Enum.take_every(10..(byte_size(archive) - 1), 41) do
-      <<before::binary-size(at), byte, rest::binary>> = archive
+      {before, <<byte, rest::binary>>} = :erlang.split_binary(archive, at)
       changed = before <> <<Bitwise.bxor(byte, 0x55)>> <> rest
       assert {:error, _} = Archive.read(changed, @limits)
     end

@@ -177,6 +177,12 @@ defmodule Pipeline.Package.UnitTest do
     assert Exception.message(error) =~ "its code is used by"
     assert_version(context, "1.0.0")
 
+    assert Package.upgrade(name, "#{name}", [instances: :all] ++ opts(context)) == {:ok, "2.0.0"}
+    assert_version(context, "2.0.0")
+    assert_version(%{context | instance: other}, "2.0.0")
+    assert Package.upgrade(name, "#{name}-1.0.0", [instances: :all] ++ opts(context)) == {:ok, "1.0.0"}
+    assert_version(%{context | instance: other}, "1.0.0")
+
     assert Manager.unload_plugin(name, instance: other, purge: true) == :ok
     assert_version(context, "1.0.0")
     assert Package.upgrade(name, "#{name}", opts(context)) == {:ok, "2.0.0"}

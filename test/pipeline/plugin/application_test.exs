@@ -28,6 +28,23 @@ defmodule Pipeline.Plugin.ApplicationTest do
     end
   end
 
+  # As in shared/cases/12. In a VM of its own, whose application ends.
+  test "max_restarts: counts for the instance, and for who starts it again" do
+    ebin = Application.app_dir(:pipeline_plugin, "ebin")
+
+    program = """
+    Logger.configure(level: :none)
+    Application.put_env(:pipeline_plugin, :max_restarts, 0)
+    {:ok, _} = Application.ensure_all_started(:pipeline_plugin)
+    application = Process.monitor(Pipeline.Plugin.ApplicationSupervisor)
+    Process.exit(Pipeline.Instance.Names.whereis(Pipeline.Plugin, :manager), :kill)
+    receive do: ({:DOWN, ^application, :process, _, reason} -> IO.inspect({:ended, reason}))
+    """
+
+    {output, 0} = System.cmd("elixir", ["-pa", ebin, "-e", program], stderr_to_stdout: true)
+    assert output =~ "{:ended, :shutdown}"
+  end
+
   test "the name of its instance cannot be configured" do
     assert_raise ArgumentError, ~r/unknown option :name of config :pipeline_plugin/, fn ->
       start_with(:name, :mine)

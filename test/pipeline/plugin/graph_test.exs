@@ -308,7 +308,7 @@ defmodule Pipeline.Plugin.GraphTest do
   end
 
   test "refuses unknown formats and options" do
-    assert_raise ArgumentError, "a graph can be drawn as :text, :mermaid, :dot, :svg, got: :png", fn ->
+    assert_raise ArgumentError, "a graph can be drawn as :text, :mermaid, :dot, :svg, :json, got: :png", fn ->
       Graph.render(everything(), :png)
     end
 

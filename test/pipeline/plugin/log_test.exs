@@ -42,6 +42,27 @@ defmodule Pipeline.Plugin.LogTest do
            ]
   end
 
+  test "an operator's word on hooks", %{instance: instance} do
+    hooked =
+      plugin id: :hooked do
+        hook :before, :step do
+          def step(context, next), do: next.(context)
+        end
+      end
+
+    opts = [instance: instance]
+
+    assert lines(instance, fn ->
+             {:ok, :hooked} = Manager.load_plugin(hooked, %{}, [hooks: %{step: [enabled: false]}] ++ opts)
+             :ok = Manager.configure_hook(:hooked, :step, [priority: 90] ++ opts)
+             :ok = Manager.configure_hook(:hooked, :step, [priority: nil, enabled: nil] ++ opts)
+           end) == [
+             "plugin=hooked version=1.0.0 [info] plugin :hooked 1.0.0 is loaded, its hooks overridden on :step (enabled: false)",
+             "plugin=hooked version=1.0.0 [info] plugin :hooked has its hooks overridden on :step (enabled: false, priority: 90)",
+             "plugin=hooked version=1.0.0 [info] plugin :hooked has its hooks on :step as it declares them"
+           ]
+  end
+
   test "a restart", %{instance: instance} do
     {:ok, :plain} = Manager.load_plugin(plain(:plain), %{test: self()}, instance: instance)
     :ok = Events.subscribe(self(), :plugin_restarted, instance: instance)

@@ -306,6 +306,40 @@ defmodule Pipeline.Plugin.ResourcesTest do
       assert_receive {:pipeline_event, {:plugin, :plugin_limit_exceeded}, %{id: :big, what: :max_heap}}
     end
 
+    # Deeper, a version that does not look ends the VM.
+    @tag :capture_log
+    test "holds for the reason with which the process ends", %{opts: opts} do
+      module =
+        plugin id: :ending, limits: [max_heap: 400_000] do
+          @impl Pipeline.Plugin
+          def update_config(%{how: how}, _state), do: fail(how)
+
+          @impl Pipeline.Plugin
+          def handle_message(how, _state), do: fail(how)
+
+          @impl Pipeline.Plugin
+          def handle_event(_event, how, _state), do: fail(how)
+
+          defp fail(:error), do: :erlang.error(doubled())
+          defp fail(:exit), do: exit(doubled())
+          defp fail(:throw), do: throw(doubled())
+          defp fail(:return), do: doubled()
+          defp fail(:stop), do: {:stop, doubled(), nil}
+          defp doubled, do: Enum.reduce(1..18, [1], fn _, term -> {term, term} end)
+        end
+
+      for how <- [:error, :exit, :throw, :return, :stop], by <- [:config, :message] do
+        {:ok, :ending} = Manager.load_plugin(module, %{}, opts)
+        %{pid: pid} = Manager.plugin_info!(:ending, opts)
+        monitor = Process.monitor(pid)
+        if by == :message, do: send(pid, how), else: Manager.update_config(:ending, %{how: how}, opts)
+        assert_receive {:DOWN, ^monitor, :process, ^pid, reason}
+        # Nor does the VM have to kill it for that.
+        assert reason != :killed and Pipeline.CopiedSize.within?(reason, 10_000), inspect({how, by})
+        :ok = Manager.unload_plugin(:ending, opts)
+      end
+    end
+
     test "holds for what the process hands over, though a copy shares nothing", %{opts: opts} do
       module =
         plugin id: :sharing, limits: [max_heap: 400_000] do

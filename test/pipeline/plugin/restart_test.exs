@@ -104,6 +104,28 @@ defmodule Pipeline.Plugin.RestartTest do
     assert log =~ "[info] plugin :fragile had failed, and runs again"
   end
 
+  # As in shared/cases/16: what it needs starts after the instance.
+  test "a configured plugin whose init/1 fails at boot is tried again too", %{instance: instance} do
+    repo = {:global, {instance, :repo}}
+
+    module =
+      plugin id: :early do
+        @impl Pipeline.Plugin
+        def init(%{repo: repo}), do: {:ok, Agent.get(repo, & &1)}
+      end
+
+    name = {instance, :early}
+
+    start_supervised!(
+      {Manager, name: name, plugins: [{module, %{repo: repo}}], restart: [backoff: [min: 1, max: 4]]}
+    )
+
+    :ok = Events.subscribe(self(), :plugin_state, instance: name)
+    assert_state(:early, :failed)
+    start_supervised!(%{id: :repo, start: {Agent, :start_link, [fn -> %{} end, [name: repo]]}})
+    assert_state(:early, :started)
+  end
+
   test "what an operator stops or unloads is not tried again", %{instance: instance} do
     for stop <- [&Manager.disable_plugin/2, &Manager.hold_plugin/2, &Manager.unload_plugin/2] do
       failures = load(instance)

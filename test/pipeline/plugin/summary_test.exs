@@ -51,5 +51,14 @@ defmodule Pipeline.Plugin.SummaryTest do
     assert two =~ ~r/^"guard\\n" +1\.0\.0 +held +- +- +- +0 +0/
     assert closed == ~S(closed: :admit, since "guard\n" is held)
     assert not_ready == ~S(not ready: "guard\n", {:state, :held})
+
+    assert {:ok, data} = summary |> Pipeline.Plugin.Summary.to_json() |> Pipeline.JSON.decode()
+    assert data["instance"] == inspect(instance)
+
+    assert [%{"id" => ":working", "runs" => 3, "open_circuits" => [":work"]}, %{"memory" => nil}] =
+             data["plugins"]
+
+    assert data["closed"] == %{":admit" => %{~S("guard\n") => "held"}}
+    assert data["lacking"] == [%{"plugin" => ~S("guard\n"), "reason" => "{:state, :held}"}]
   end
 end

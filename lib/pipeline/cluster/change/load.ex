@@ -41,7 +41,7 @@ defmodule Pipeline.Cluster.Change.Load do
 
   @impl true
   def prepare(%{plugins: plugins} = change, instance) do
-    with {:ok, shipped} <- Code.install(change.beside ++ change.code) do
+    with {:ok, shipped} <- Code.install(change.beside ++ change.code, instance) do
       with {:ok, candidates} <- Candidate.prepare(plugins),
            :ok <- Candidate.check_new(candidates, loaded(instance)),
            {:ok, _waves} <- resolve(Enum.map(candidates, & &1.manifest), instance) do

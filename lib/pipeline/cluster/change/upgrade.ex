@@ -60,7 +60,7 @@ defmodule Pipeline.Cluster.Change.Upgrade do
   def prepare(%{id: id, code: code, beside: beside}, instance) do
     with {:ok, info} <- running(id, instance),
          {:ok, [old]} <- way_back(info.module, instance),
-         {:ok, shipped} <- Code.install(beside) do
+         {:ok, shipped} <- Code.install(beside, instance) do
       undo = %{change: __MODULE__, shipped: shipped, id: id, old: old, new: code, config: info.config}
       {:ok, undo, beside(id, instance)}
     end
@@ -79,10 +79,12 @@ defmodule Pipeline.Cluster.Change.Upgrade do
 
   @impl true
   def perform(%{id: id, code: code, opts: opts}, instance, undo) do
-    opts = [instance: instance] ++ rollback(undo.old, code) ++ opts
+    opts = [instance: instance] ++ Code.rollback(undo.old, code) ++ opts
 
-    case Manager.upgrade_plugin(id, code.binary, opts) do
-      {:ok, version} -> {:ok, %{undo | shipped: shipped(undo.shipped, code)}, version}
+    with {:ok, target} <- Code.to_upgrade(code, instance),
+         {:ok, version} <- Manager.upgrade_plugin(id, target, opts) do
+      {:ok, %{undo | shipped: shipped(undo.shipped, code)}, version}
+    else
       {:error, reason} -> {:error, reason, undo}
     end
   end
@@ -123,13 +125,10 @@ defmodule Pipeline.Cluster.Change.Upgrade do
 
   # With its state, if code_change/3 of the old version takes it.
   defp back(%{id: id, old: old, new: new, config: config}, instance) do
-    Manager.upgrade_plugin(id, old.binary, [config: config, instance: instance] ++ rollback(new, old))
+    with {:ok, target} <- Code.to_upgrade(old, instance),
+         do:
+           Manager.upgrade_plugin(id, target, [config: config, instance: instance] ++ Code.rollback(new, old))
   end
-
-  @doc "The way back, if the upgrade fails, to a version that runs and may stand in no file."
-  @spec rollback(runs :: Code.t() | nil, to :: Code.t()) :: keyword
-  def rollback(%{module: module} = runs, %{module: module}), do: [rollback: {runs.file, runs.binary}]
-  def rollback(_runs, _to), do: []
 
   defp anew(id, old, config, instance) do
     # A failed plugin has no process; its dependents are held meanwhile.
@@ -137,7 +136,7 @@ defmodule Pipeline.Cluster.Change.Upgrade do
 
     with :ok <- Manager.unload_plugin(id, instance: instance),
          _ = Code.remove([old.module]),
-         {:ok, _shipped} <- Code.install([old]) do
+         {:ok, _shipped} <- Code.install([old], instance) do
       Manager.load_plugin(old.module, config, instance: instance)
     end
   end

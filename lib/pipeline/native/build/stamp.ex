@@ -28,7 +28,7 @@ defmodule Pipeline.Native.Build.Stamp do
   @spec compare(Crate.t(), {String.t(), String.t()} | nil) :: :current | {:stale, String.t()}
   def compare(crate, artefact) do
     with {:ok, library} <- File.read(crate.installed),
-         {:ok, stamp} <- read(crate),
+         {:ok, stamp} <- read(crate.installed),
          true <- stamp.library == hash(library) do
       compare_origin(crate, stamp.origin, artefact)
     else
@@ -39,6 +39,20 @@ defmodule Pipeline.Native.Build.Stamp do
         {:stale, "the installed library is not the one that was built"}
     end
   end
+
+  @doc "Where an installed library came from, as its stamp says."
+  @spec origin(Path.t()) :: :built | {:artefact, name :: String.t()} | :changed | :unknown
+  def origin(installed) do
+    with {:ok, library} <- File.read(installed), {:ok, stamp} <- read(installed) do
+      if stamp.library == hash(library), do: origin_of(stamp.origin), else: :changed
+    else
+      _ -> :unknown
+    end
+  end
+
+  defp origin_of({:cargo, _settings, _files}), do: :built
+  defp origin_of({:artefact, name, _checksum}), do: {:artefact, name}
+  defp origin_of(_other), do: :unknown
 
   defp first, do: "the first build compiles all dependencies too, which takes some minutes"
 
@@ -97,8 +111,8 @@ defmodule Pipeline.Native.Build.Stamp do
     :ok
   end
 
-  defp read(crate) do
-    with {:ok, bytes} <- File.read(path(crate.installed)) do
+  defp read(installed) do
+    with {:ok, bytes} <- File.read(path(installed)) do
       {1, %{origin: _, library: _} = stamp} = :erlang.binary_to_term(bytes, [:safe])
       {:ok, stamp}
     end

@@ -4,13 +4,15 @@ defmodule Pipeline.Plugin.Manager.BootPending do
   # to know beyond the registry. It is written when the instance starts, then by the manager alone; anyone reads
   # it, while the manager is busy too.
 
-  @behaviour Pipeline.Instance.Published
+  alias Pipeline.Instance.Published
+
+  @behaviour Published
 
   @type reason :: :not_loaded_yet | Pipeline.Plugin.Error.t()
 
   @doc "Plugins that are about to be loaded."
   @impl true
-  def open(instance, modules), do: put(instance, Map.new(modules, &{&1, :not_loaded_yet}))
+  def value(_instance, modules), do: Map.new(modules, &{&1, :not_loaded_yet})
 
   @doc "A plugin that could not be loaded."
   @spec missing(atom, module, reason) :: :ok
@@ -24,15 +26,7 @@ defmodule Pipeline.Plugin.Manager.BootPending do
   end
 
   @spec list(atom) :: %{module => reason}
-  def list(instance), do: :persistent_term.get({__MODULE__, instance}, %{})
+  def list(instance), do: Published.get(instance, __MODULE__) || %{}
 
-  @impl true
-  def close(instance), do: put(instance, %{})
-
-  defp put(instance, missing) when missing == %{} do
-    :persistent_term.erase({__MODULE__, instance})
-    :ok
-  end
-
-  defp put(instance, missing), do: :persistent_term.put({__MODULE__, instance}, missing)
+  defp put(instance, missing), do: Published.put(instance, __MODULE__, missing)
 end

@@ -4,7 +4,7 @@ defmodule Pipeline.Plugin.Manager.ConfigureHook do
 
   alias Pipeline.Hook.{ChainStore, ChainUpdate}
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Dependents, Overrides}
+  alias Pipeline.Plugin.{Dependents, Log, Overrides}
   alias Pipeline.Plugin.Manager.{Hooks, Operation, State, Stored}
 
   @spec operation(Plugin.plugin_id(), atom, keyword) :: Operation.t()
@@ -20,12 +20,18 @@ defmodule Pipeline.Plugin.Manager.ConfigureHook do
          info = Map.put(info, :overrides, overrides),
          {:ok, chains} <- chains(state, info, point) do
       state = state |> State.note([id], fn _info -> info end) |> Stored.changed(id, :overrides)
+      Log.info(info, state.instance, told(point, overrides))
       {:done, {:ok, []}, if(chains == %{}, do: state, else: State.publish(state, chains))}
     else
       {:error, sentence} -> {:done, {{:error, {:invalid_hook, sentence}}, []}, state}
       _none -> {:done, {{:error, {:not_loaded, id}}, []}, state}
     end
   end
+
+  defp told(point, overrides) when is_map_key(overrides, point),
+    do: "has its hooks overridden on #{Overrides.describe(Map.take(overrides, [point]))}"
+
+  defp told(point, _overrides), do: "has its hooks on #{inspect(point)} as it declares them"
 
   # One that does not run has no hooks; they come with what is noted.
   defp chains(state, %{state: :started, id: id} = info, point) do

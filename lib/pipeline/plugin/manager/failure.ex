@@ -104,7 +104,7 @@ defmodule Pipeline.Plugin.Manager.Failure do
   # Runs of its points wait as in an upgrade. If the manager ends meanwhile, the keeper lets them go on.
   defp restarting(id, :wait) do
     fn context ->
-      keeper = UpgradeGuard.start(context.instance)
+      keeper = UpgradeGuard.start([context])
       :ok = Operation.step(context, &lock(&1, id, keeper))
       # The hooks of a plugin that cannot start are out before runs go on.
       outcome = restarting(id, :go_on).(context)

@@ -108,12 +108,16 @@ defmodule Pipeline.Plugin.Manager.Hooks do
     with {:ok, [hooks]} <- registrations_of_all([candidate], spec), do: {:ok, hooks}
   end
 
-  @doc "The chains as they will be with the hooks of a plugin in place of those that it has."
-  @spec replace(hooks, State.t()) :: {:ok, ChainUpdate.t()} | {:error, Error.t()}
-  def replace({%{manifest: %{id: id} = manifest} = candidate, registrations, specs}, state) do
-    dependencies = state |> State.running() |> Map.put(id, manifest) |> Dependents.graph()
+  @doc "The chains as they will be with the hooks of plugins in place of those that they have."
+  @spec replace([hooks], State.t()) :: {:ok, ChainUpdate.t()} | {:error, Error.t()}
+  def replace([{candidate, _registrations, _specs} | _] = hooks, state) do
+    manifests = for {%{manifest: %{id: id} = manifest}, _, _} <- hooks, into: %{}, do: {id, manifest}
+    registrations = for {_, registrations, _} <- hooks, registration <- registrations, do: registration
+    specs = for {_, _, specs} <- hooks, spec <- specs, uniq: true, do: spec
+    dependencies = state |> State.running() |> Map.merge(manifests) |> Dependents.graph()
 
-    with {:error, sentence} <- ChainUpdate.replace(state.instance, id, registrations, dependencies, specs),
+    with {:error, sentence} <-
+           ChainUpdate.replace(state.instance, Map.keys(manifests), registrations, dependencies, specs),
          do: {:error, error(candidate, sentence)}
   end
 

@@ -3,7 +3,7 @@ defmodule Pipeline.Plugin.Manager.Load do
   # The steps of loading, each of which leaves nothing behind when it fails.
 
   alias Pipeline.Plugin
-  alias Pipeline.Plugin.{Config, Dependents, Error, Events, Lifecycle, Loader, Log}
+  alias Pipeline.Plugin.{Config, Dependents, Error, Events, Lifecycle, Loader, Log, Overrides}
   alias Pipeline.Plugin.Manager.{BootPending, Candidate, Hooks, Launch, Locks, Operation, State, Stored}
 
   @doc "Loads plugins that are new, all or none. The answer has their ids."
@@ -139,6 +139,9 @@ defmodule Pipeline.Plugin.Manager.Load do
       do: State.put_up(state, fn _id, why -> why.hooks == [] and why.module in modules end),
       else: state
   end
+
+  defp loaded(%{version: version, overrides: overrides}) when overrides != %{},
+    do: "#{version} is loaded, its hooks overridden on #{Overrides.describe(overrides)}"
 
   defp loaded(%{version: version}), do: "#{version} is loaded"
 

@@ -49,6 +49,11 @@ defmodule Pipeline.Plugin.Manager.Operations do
 
   @doc "For the message of a task that has ended."
   @spec ended(State.t(), reference, Operation.outcome()) :: State.t()
+  # Said by nobody that knows of one.
+  def ended(%State{operations: %{running: running}} = state, reference, _outcome)
+      when not is_map_key(running, reference),
+      do: state
+
   def ended(%State{operations: operations} = state, reference, outcome) do
     {{taken, group}, running} = Map.pop!(operations.running, reference)
     locks = Locks.release(operations.locks, taken)

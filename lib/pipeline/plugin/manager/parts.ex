@@ -3,7 +3,7 @@ defmodule Pipeline.Plugin.Manager.Parts do
   # The parts that an instance with a plugin manager is made of.
 
   alias Pipeline.Events.Record
-  alias Pipeline.Hook.{Budget, ChainStore, Sampling, Selection, Spec}
+  alias Pipeline.Hook.{Budget, ChainStore, Sampling, Spec}
   alias Pipeline.Instance
   alias Pipeline.Instance.Names
   alias Pipeline.Plugin.{Distribution, Packages, Registry, Resources, Terminator}
@@ -27,7 +27,6 @@ defmodule Pipeline.Plugin.Manager.Parts do
         {Packages, opts[:packages]},
         {Registry, nil},
         {Budget, opts[:hook_budget]},
-        {Selection, nil},
         {Sampling, opts[:telemetry]},
         {ChainStore, {opts[:hooks], check?(opts), guards}},
         {Limits, opts[:limits] || %{}},
@@ -50,7 +49,7 @@ defmodule Pipeline.Plugin.Manager.Parts do
           {Server, opts},
           # Starts nothing: waits until the manager has loaded the configured plugins.
           %{id: :ready, start: {Server, :await_ready, [name]}}
-        ] ++ last,
+        ] ++ last ++ Packages.implementation().children(name, opts[:packages], opts[:watch]),
       max_restarts: opts[:max_restarts]
     }
   end

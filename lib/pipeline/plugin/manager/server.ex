@@ -157,6 +157,10 @@ defmodule Pipeline.Plugin.Manager.Server do
   defp operation({:update_config, id, update}, caller), do: Configure.operation(id, update, caller)
 
   @impl GenServer
+  def handle_cast({:join_upgrade, ids, leader, caller}, state),
+    do: {:noreply, Operations.start(state, [Upgrade.Join.operation(ids, leader, caller)], nil)}
+
+  @impl GenServer
   def handle_info({:operation, reference, outcome}, state),
     do: {:noreply, Operations.ended(state, reference, outcome)}
 

@@ -177,12 +177,12 @@ defmodule Pipeline.Plugin.Manager.Stored do
     if overrides == %{}, do: %{}, else: %{hooks: overrides}
   end
 
-  # Of terms of another version, whose atoms this VM does not know, nothing is taken.
+  # Of terms of another version, whose atoms this VM does not know, nothing is taken, nor of structs, which nobody wrote.
   defp term(nil, default), do: default
 
   defp term(bytes, default) do
     case :erlang.binary_to_term(bytes, [:safe]) do
-      term when is_map(term) -> term
+      term when is_map(term) and not is_struct(term) -> term
       _other -> default
     end
   rescue
@@ -221,7 +221,7 @@ defmodule Pipeline.Plugin.Manager.Stored do
   rescue
     # Not loaded yet: its file says that there is such a module.
     ArgumentError ->
-      if :code.where_is_file(String.to_charlist(text <> ".beam")) != :non_existing,
+      if String.valid?(text) and :code.where_is_file(String.to_charlist(text <> ".beam")) != :non_existing,
         do: {:ok, String.to_atom(text)},
         else: {:error, {:no_module, text}}
   end

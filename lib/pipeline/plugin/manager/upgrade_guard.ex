@@ -10,15 +10,26 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuard do
   #     by which the upgrade counts
   #   * points that the keeper has closed open with the chains before it as long as there is a note, and with the new
   #     ones, if they are prepared, when there is none
+  #   * of several plugins that are upgraded together one leads. The others have written before it, with a note that says
+  #     so and has what they were: what becomes of them is what has become of the one that leads
 
   alias Pipeline.Hook.ChainStore
   alias Pipeline.Plugin
+  alias Pipeline.Plugin.Manager.{CodeUsers, Operation}
   alias Pipeline.Plugin.Manager.Upgrade.Code, as: NewCode
   alias Pipeline.Instance.Names
   alias Pipeline.Plugin.Registry
 
   @typedoc "What the registry has of a plugin that is being upgraded."
-  @type note :: %{keeper: pid, way_back: NewCode.way_back()}
+  @type note :: %{
+          required(:keeper) => pid,
+          required(:way_back) => NewCode.way_back(),
+          # Of the one that leads.
+          optional(:others) => [CodeUsers.user()],
+          # Of the others, and then what they were, once they have written.
+          optional(:lead) => CodeUsers.user(),
+          optional(:old) => map
+        }
 
   @pause 10
 
@@ -29,12 +40,13 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuard do
   @spec pause() :: pos_integer
   def pause, do: @pause
 
-  @doc "Starts a keeper for an upgrade by the calling manager."
-  @spec start(atom) :: pid
-  def start(instance) do
+  @doc "Starts a keeper for an upgrade by the calling task, in one instance or in several, of which the first leads."
+  @spec start([Operation.context()]) :: pid
+  def start([%{instance: instance} | _] = contexts) do
     # It is to outlive the manager and all that ends with the plugins.
     tasks = Names.via(instance, :hook_tasks)
-    {:ok, keeper} = Task.Supervisor.start_child(tasks, __MODULE__, :stand_by, [instance, self()])
+    places = for %{instance: instance, manager: manager} <- contexts, do: {instance, manager}
+    {:ok, keeper} = Task.Supervisor.start_child(tasks, __MODULE__, :stand_by, [Enum.uniq(places), self()])
     keeper
   end
 
@@ -46,14 +58,20 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuard do
   end
 
   @doc false
-  @spec stand_by(atom, pid) :: :ok
-  def stand_by(instance, manager) do
-    monitor = Process.monitor(manager)
+  @spec stand_by([{instance :: term, manager :: pid}], pid) :: :ok
+  def stand_by(places, task) do
+    monitor = Process.monitor(task)
 
     receive do
-      {:over, ^manager} -> :ok
+      {:over, ^task} ->
+        :ok
+
       # What it cannot settle is left for the next manager, with the points closed.
-      {:DOWN, ^monitor, :process, ^manager, _reason} -> settle(instance, self())
+      {:DOWN, ^monitor, :process, ^task, _reason} ->
+        # They end with the tasks that wait for this one.
+        for {_instance, manager} <- places, do: await_end(manager)
+        # The one that leads at last, since its note decides.
+        for {instance, _manager} <- Enum.reverse(places), do: settle(instance, self())
     end
 
     :ok
@@ -71,7 +89,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuard do
 
     for keeper <- Enum.uniq(noted ++ ChainStore.keepers(instance)),
         :ok = await_end(keeper),
-        {:error, id, reason} <- [settle(instance, keeper)],
+        {:error, id, reason} <- settle(instance, keeper),
         do: {id, keeper, reason}
   end
 
@@ -83,24 +101,59 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuard do
     end
   end
 
+  @doc "Whether an upgrade has not come to count: the plugin that leads has its note."
+  @spec open?(CodeUsers.user(), keeper :: pid) :: boolean
+  def open?({instance, id}, keeper) do
+    match?(%{upgrade: %{keeper: ^keeper}}, Registry.info(Registry.owned(instance), id))
+  rescue
+    # Its instance has ended, after its keeper has settled the others, or with nobody left to go back.
+    ArgumentError -> false
+  end
+
   # Whose work it is has ended.
   defp settle(instance, keeper) do
     ChainStore.await_writes(instance)
 
-    case Enum.find(notes(instance), &match?({_info, %{keeper: ^keeper}}, &1)) do
-      nil ->
+    case Enum.filter(notes(instance), &match?({_info, %{keeper: ^keeper}}, &1)) do
+      [] ->
         ChainStore.commit(instance, keeper)
+        []
 
-      {%{id: id} = info, %{way_back: way_back}} ->
-        case NewCode.restore(way_back) do
-          :ok ->
-            ChainStore.unlock(instance, keeper)
-            {:ok, _} = Registry.replace(Registry.owned(instance), Map.delete(info, :upgrade))
-            :ok
+      noted ->
+        # Those that lead at last.
+        noted = Enum.sort_by(noted, fn {_info, note} -> is_map_key(note, :others) end)
+        results = for {info, note} <- noted, do: settle(instance, info, note)
+        for {:error, _id, _reason} = error <- results, do: error
+    end
+  rescue
+    # The instance has ended.
+    ArgumentError -> []
+  end
 
-          {:error, reason} ->
-            {:error, id, reason}
-        end
+  defp settle(instance, info, %{lead: lead, old: old, keeper: keeper} = note) do
+    if open?(lead, keeper) do
+      go_back(instance, info.id, note, old)
+    else
+      {:ok, _} = Registry.replace(Registry.owned(instance), Map.delete(info, :upgrade))
+      ChainStore.commit(instance, keeper)
+      :ok
+    end
+  end
+
+  defp settle(instance, info, note) do
+    for {other, _id} <- Map.get(note, :others, []), other != instance, do: settle(other, note.keeper)
+    go_back(instance, info.id, note, Map.delete(info, :upgrade))
+  end
+
+  defp go_back(instance, id, %{way_back: way_back, keeper: keeper}, info) do
+    case NewCode.restore(way_back) do
+      :ok ->
+        ChainStore.unlock(instance, keeper)
+        {:ok, _} = Registry.replace(Registry.owned(instance), info)
+        :ok
+
+      {:error, reason} ->
+        {:error, id, reason}
     end
   end
 

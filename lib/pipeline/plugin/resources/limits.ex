@@ -3,10 +3,11 @@ defmodule Pipeline.Plugin.Resources.Limits do
   # Validates the resource limits of plugins, and keeps those of an instance.
 
   alias Pipeline.HeapLimit
+  alias Pipeline.Instance.Published
   alias Pipeline.Plugin.Registry
   alias Pipeline.Options
 
-  @behaviour Pipeline.Instance.Published
+  @behaviour Published
 
   @kinds [:max_heap, :memory, :message_queue, :reductions_per_second]
   @actions [:warn, :restart, :hold, :unload]
@@ -66,19 +67,11 @@ defmodule Pipeline.Plugin.Resources.Limits do
 
   @doc "Keeps the limits of an instance for the plugins that start in it."
   @impl true
-  def open(instance, limits) do
-    if limits == %{}, do: close(instance), else: :persistent_term.put({__MODULE__, instance}, limits)
-  end
-
-  @impl true
-  def close(instance) do
-    :persistent_term.erase({__MODULE__, instance})
-    :ok
-  end
+  def value(_instance, limits), do: limits
 
   @doc "The limits of a plugin: its own, and the instance's for the rest."
   @spec effective(atom, t) :: t
-  def effective(instance, own), do: Map.merge(:persistent_term.get({__MODULE__, instance}, %{}), own)
+  def effective(instance, own), do: Map.merge(Published.get(instance, __MODULE__) || %{}, own)
 
   @doc "The limits of a plugin that is about to start; `limits` are those given by its loader, if any."
   @spec of(atom, module, Pipeline.Plugin.plugin_id(), t | keyword | nil) :: t

@@ -3,35 +3,18 @@ defmodule Pipeline.Plugin.Store.Disk do
   # Replaces a file in one step: a reader finds the old file or the new one, whole.
 
   alias Pipeline.Plugin.Store.Error
+  alias Pipeline.RegularFile
 
   @type error :: {:error, {Error.step(), :file.posix()}}
 
   # Bytes of a file that is read: of some 60,000 plugins.
   @most 64 * 1024 * 1024
 
-  @doc "Reads a regular file of bounded size. Others can have no end, or block whoever opens them."
+  @doc "Reads a regular file of bounded size."
   @spec read(Path.t()) :: {:ok, binary} | {:too_large, pos_integer} | error
   def read(path) do
-    case File.stat(path) do
-      {:ok, %{type: :regular}} -> step(:read, File.open(path, [:read, :raw, :binary], &bounded/1)) |> unwrap()
-      {:ok, %{type: :directory}} -> {:error, {:read, :eisdir}}
-      {:ok, _other} -> {:error, {:read, :einval}}
-      {:error, posix} -> {:error, {:read, posix}}
-    end
+    with {:error, posix} <- RegularFile.read(path, @most), do: {:error, {:read, posix}}
   end
-
-  # Some regular files, such as those of /proc, do not tell their size.
-  defp bounded(file) do
-    case :file.read(file, @most + 1) do
-      {:ok, binary} when byte_size(binary) > @most -> {:too_large, @most}
-      {:ok, binary} -> {:ok, binary}
-      :eof -> {:ok, ""}
-      {:error, posix} -> {:error, {:read, posix}}
-    end
-  end
-
-  defp unwrap({:ok, result}), do: result
-  defp unwrap(error), do: error
 
   @doc "Writes a file beside the path, synced, and renames it to the path."
   @spec write(Path.t(), iodata) :: :ok | error

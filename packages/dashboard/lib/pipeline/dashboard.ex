@@ -11,15 +11,18 @@ defmodule Pipeline.Dashboard do
 
   ## Access
 
-  Without a token only requests from loopback are answered, under the name `localhost`, `127.0.0.1` or `[::1]` and not
-  forwarded by a proxy; nothing can be changed. With a token everybody needs it: at the sign-in page, which keeps a
+  Without a token only requests from loopback are answered, under the name `localhost`, `127.0.0.1` or `[::1]` and without
+  a header of a proxy; nothing can be changed. With a token everybody needs it: at the sign-in page, which keeps a
   session of 12 hours in a cookie, or as `Authorization: Bearer TOKEN`.
 
   ## Options
 
     * `:token` - a string of 16 bytes or more, by default none
-    * `:actions` - `true` lets those with the token disable, enable and restart plugins; by default `false`. Each action is
-      logged with the name that was given at the sign-in, and is the reason in the plugin's history
+    * `:actions` - `true` lets those with the token disable, enable and restart plugins, and install, load, upgrade and
+      uninstall packages; by default `false`. Each action is logged with the name that was given at the sign-in, which is
+      the reason in the plugin's history too
+    * `:max_upload` - how large the archive of a package may be, in bytes, by default 16 MiB. As many are held in memory as
+      are sent at a time
     * `:prefix` - the path that the dashboard is mounted under, such as `"/plugins"`; by default none
   """
 
@@ -102,6 +105,9 @@ defmodule Pipeline.Dashboard do
       not Access.meant?(who, request, settings) ->
         Response.text(403, "This form is not of your session. Go back, load the page again, and repeat.")
 
+      request.upload != nil and byte_size(request.upload) > settings.max_upload ->
+        Response.text(413, "The file is larger than #{settings.max_upload} bytes (max_upload:).")
+
       true ->
         act(request, who, settings)
     end
@@ -111,9 +117,9 @@ defmodule Pipeline.Dashboard do
 
   defp act(request, who, settings) do
     with {:ok, instance} <- instance(%{request | query: request.form}),
-         {:ok, id} <- Action.run(request.form, instance, Access.name(who)) do
-      query = URI.encode_query(instance: Views.key(instance), id: Views.key(id))
-      Response.redirect("#{settings.prefix}/plugin?#{query}")
+         {:ok, {path, query}} <- Action.run(request, instance, Access.name(who)) do
+      query = URI.encode_query([{"instance", Views.key(instance)} | query])
+      Response.redirect("#{settings.prefix}#{path}?#{query}")
     else
       :error ->
         not_found(request, who, settings)

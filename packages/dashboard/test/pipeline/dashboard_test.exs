@@ -65,6 +65,8 @@ defmodule Pipeline.DashboardTest do
       assert page =~ "1.2.0"
       assert page =~ ":shop</a>"
       assert page =~ "History"
+      assert page =~ ~r/<dt>memory<\/dt><dd>[0-9.]+ KiB/
+      assert page =~ ~r/<dt>messages that wait<\/dt><dd>0</
       refute page =~ "hunter2"
     end
 
@@ -83,7 +85,7 @@ defmodule Pipeline.DashboardTest do
     test "points have their chains and counts", %{key: key, instance: instance} do
       {:ok, _} = Pipeline.Hook.run(instance, :order, %{n: 1}, nil)
       page = body(get("/points", %{"instance" => key}))
-      assert page =~ ~s(data-rate=":order" data-runs="1")
+      assert page =~ ~s(data-rate=":order" data-runs="1" data-p99=")
       assert page =~ ":shop</a>"
     end
 
@@ -95,6 +97,22 @@ defmodule Pipeline.DashboardTest do
       assert get("/nowhere").status == 404
       assert get("/assets/../mix.exs").status == 404
       assert get("/live/trace", %{"instance" => key, "point" => "nobody"}).status == 404
+    end
+
+    test "a plugin cannot pass for another, nor turn the text of a page around" do
+      instance = {:twins, System.unique_integer([:positive])}
+      start_supervised!({Manager, name: instance, plugins: []}, id: :twins)
+      {:ok, _} = Manager.load_plugins([Store], instance: instance)
+      {:ok, _} = Manager.load_plugin(Shop, %{}, as: ":store", instance: instance)
+
+      for id <- [:store, ":store"] do
+        key = Dashboard.Views.key(id)
+        assert {:ok, %{id: ^id}} = Dashboard.Views.plugin(instance, key)
+      end
+
+      text = "right\u202Eleft\e[31m"
+      assert {:safe, html} = Dashboard.Markup.el(:p, [], text)
+      refute IO.iodata_to_binary(html) =~ ~r/[\x{202E}\e]/u
     end
 
     test "health, readiness and metrics", %{instance: instance} do
@@ -110,8 +128,8 @@ defmodule Pipeline.DashboardTest do
       assert get("/", %{}, [], peer: "10.0.0.7").status == 403
       assert get("/", %{}, [], headers: %{"host" => "evil.example"}).status == 403
 
-      assert get("/", %{}, [], headers: %{"host" => "localhost", "x-forwarded-for" => "1.2.3.4"}).status ==
-               403
+      for header <- ["x-forwarded-for", "x-forwarded-host", "x-real-ip", "forwarded", "via"],
+          do: assert(get("/", %{}, [], headers: %{"host" => "localhost", header => "1.2.3.4"}).status == 403)
     end
 
     test "with a token nobody is in without it" do
@@ -230,6 +248,23 @@ defmodule Pipeline.DashboardTest do
       assert read_until(socket, "", "event: tick") =~ "text/event-stream"
       :gen_tcp.close(socket)
     end
+
+    # httpd read both without end.
+    test "reads no request without end" do
+      port = Httpd.port(start_supervised!({Httpd, port: 0}))
+      chunked = "POST /sign-in HTTP/1.1\r\nhost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFF\r\n"
+
+      for start <- ["GET /", chunked] do
+        {:ok, socket} = :gen_tcp.connect({127, 0, 0, 1}, port, [:binary, active: false])
+        :ok = :gen_tcp.send(socket, start)
+        assert {:error, _closed} = send_on(socket, :binary.copy("x", 100_000), 1_000)
+      end
+    end
+
+    defp send_on(_socket, _part, 0), do: :read_all
+
+    defp send_on(socket, part, left),
+      do: with(:ok <- :gen_tcp.send(socket, part), do: send_on(socket, part, left - 1))
 
     test "as a plugin, from one line", %{instance: instance} do
       assert {:ok, :dashboard} =

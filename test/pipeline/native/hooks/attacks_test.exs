@@ -52,7 +52,7 @@ defmodule Pipeline.Native.Hooks.AttacksTest do
     {output, status} =
       System.cmd("sh", ["-c", script, "sh", ebin, file, hook], stderr_to_stdout: true, env: env)
 
-    assert status == 0, "the VM ended with #{status}: #{String.slice(output, -2000, 2000) || output}"
+    assert status == 0, "the VM ended with #{status}: #{String.slice(output, -2000, 2000)}"
     results = file |> File.read!() |> :erlang.binary_to_term()
     assert results != []
     results

@@ -147,6 +147,36 @@ defmodule Pipeline.Plugin.Manager.StoredTest do
     assert log =~ "the store has it as loaded, and there is no module Elixir.No.Such.Module"
   end
 
+  # Each ended the loading of all others.
+  @tag :capture_log
+  test "an entry that nobody has written stops nobody", context do
+    structs = for module <- [Date, :erlang, MapSet], do: :erlang.term_to_binary(%{__struct__: module})
+
+    entries =
+      for(bytes <- structs, part <- [:config, :overrides], do: {part, bytes}) ++
+        [
+          overrides: :erlang.term_to_binary(%{:greet => [{:before, 1} | :x], "x" => %{}}),
+          overrides: :erlang.term_to_binary(%{before: %{__struct__: Date}}),
+          source: {:module, <<255, 0>>},
+          source: {:module, ""},
+          source: {:package, <<255, 10>>},
+          source: {:package, "/dev/zero"}
+        ]
+
+    for {{part, value}, number} <- Enum.with_index(entries) do
+      path = context.path <> "#{number}"
+      {:ok, store} = Pipeline.Plugin.Store.open(path)
+      entry = Map.put(%{source: nil, as: false, config: nil, overrides: nil}, part, value)
+      entry = if part == :source, do: entry, else: %{entry | source: {:module, Atom.to_string(other())}}
+      {:ok, _} = Pipeline.Plugin.Store.put_loaded(store, [{:other, entry}])
+      name = {context.name, number}
+      start_supervised!({Manager, name: name, store: path, plugins: [greeter()]}, id: number)
+
+      assert :greeter in for(%{id: id} <- Manager.list_plugins(instance: name), do: id),
+             inspect({part, value})
+    end
+  end
+
   defmodule Hooks do
     use Pipeline.Hook.Spec, open: true
     hookpoint :admit, fail: :closed

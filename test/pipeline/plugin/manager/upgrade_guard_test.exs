@@ -89,7 +89,7 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuardTest do
   defp observe(instance, seen \\ []) do
     seen = Enum.reduce(@points, seen, &note(&2, {&1, Hook.run(instance, &1, [], nil)}))
     info = Manager.plugin_info!(:changing, instance: instance)
-    seen = note(seen, {:info, info && info.version})
+    seen = note(seen, {:info, info.version})
     seen = note(seen, {:rpc, RPC.call(:changing, :versions, 10_000, instance: instance)})
 
     receive do
@@ -117,20 +117,25 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuardTest do
 
   # Upgrades with observers at work, while `interrupt` does its part, and returns the version that came of it.
   defp upgrade(instance, module, target, interrupt) do
-    {:ok, :changing} = Manager.load_plugin(module, %{}, instance: instance)
-    observers = for _ <- 1..2, do: spawn_link(fn -> observe(instance) end)
-    manager = Names.whereis(instance, :manager)
-    interrupted = interrupt.(manager)
-    # It may not live to answer.
-    upgrade = fn -> exit({:result, Manager.upgrade_plugin(:changing, target, instance: instance)}) end
-    {caller, monitor} = spawn_monitor(upgrade)
-    assert_receive {:DOWN, ^monitor, :process, ^caller, result}
-    interrupted.(result)
-    await_manager(instance)
-    # All of them once more, on what is left.
-    now = spawn_link(fn -> observe(instance) end)
+    interrupted = fn -> interrupt.(Names.whereis(instance, :manager)) end
+    upgrade([instance], module, target, interrupted, instance: instance)
+  end
 
-    for pid <- [now | observers] do
+  # The same in several instances. Each of them has one version at a time, and in the end all have the same.
+  defp upgrade(instances, module, target, interrupt, opts) do
+    for instance <- instances, do: {:ok, :changing} = Manager.load_plugin(module, %{}, instance: instance)
+    observers = for instance <- instances, _ <- 1..2, do: spawn_link(fn -> observe(instance) end)
+    interrupted = interrupt.()
+    # It may not live to answer.
+    upgrade = fn -> exit({:result, Manager.upgrade_plugin(:changing, target, opts)}) end
+    {caller, monitor} = spawn_monitor(upgrade)
+    assert_receive {:DOWN, ^monitor, :process, ^caller, result}, 10_000
+    interrupted.(result)
+    for instance <- instances, do: await_manager(instance)
+    # All of them once more, on what is left.
+    now = for instance <- instances, do: spawn_link(fn -> observe(instance) end)
+
+    for pid <- now ++ observers do
       send(pid, {:stop, self()})
       assert_receive {:seen, seen}, 30_000, inspect(Process.info(pid, :current_stacktrace))
       versions = Enum.map(seen, &version/1)
@@ -151,7 +156,9 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuardTest do
     assert {:error, %Error{reason: {:not_loaded, :nobody}}} =
              Manager.unload_plugin(:nobody, instance: instance)
   catch
-    :exit, {:noproc, _} -> await_manager(instance)
+    # It is about to end with the task of an upgrade that another instance led.
+    :exit, {reason, _} when reason == :noproc or elem(reason, 0) == :upgrade_interrupted ->
+      await_manager(instance)
   end
 
   defp assert_agree(instance, module, version) do
@@ -260,6 +267,151 @@ defmodule Pipeline.Plugin.Manager.UpgradeGuardTest do
            end) == 2
 
     assert_agree(context.instance, module, 2)
+  end
+
+  describe "an upgrade in all instances" do
+    setup %{instance: instance} do
+      other = {instance, :other}
+      start_supervised!({Manager, name: other, restart: Pipeline.InstanceCase.stay_failed()}, id: other)
+      {:ok, other: other}
+    end
+
+    # The instance whose name sorts first leads; the manager that is asked does the work.
+    @in_work [
+      {UpgradeGuard, :start, 1},
+      {Upgrade.Code, :load, 2},
+      {Wrapper, :change_code, 6},
+      {Wrapper, :end_upgrade, 3},
+      {UpgradeGuard, :release, 1},
+      {Upgrade.Join, :over, 1}
+    ]
+    @in_each [
+      {Upgrade.Join, :locks, 2},
+      {State, :note, 3},
+      {ChainStore, :lock, 3},
+      {Hooks, :replace, 2},
+      {ChainStore, :prepare, 3},
+      {Lifecycle, :enter!, 3},
+      {State, :update, 3},
+      {State, :settle_later, 1},
+      {ChainStore, :commit, 2},
+      {State, :changed, 1}
+    ]
+
+    for asked <- [:instance, :other],
+        {killed, steps} <- [{asked, @in_work}, {:instance, @in_each}, {:other, @in_each}],
+        {step, number} <- Enum.with_index(steps) do
+      {_module, function, _arity} = step
+
+      test "asked of #{asked}: #{killed} is killed at #{length(steps)}.#{number}, #{function}, and all have one version",
+           context do
+        {module, newer} = in_place(context.tmp_dir)
+        instances = [context.instance, context.other]
+        killed = context[unquote(killed)]
+        interrupt = fn -> kill_at(unquote(Macro.escape(step)), killed).(Names.whereis(killed, :manager)) end
+        opts = [instance: context[unquote(asked)], instances: :all]
+        version = upgrade(instances, module, newer, interrupt, opts)
+        for instance <- instances, do: assert_agree(instance, module, version)
+        # Nothing is in the way of the next one.
+        if version == 1, do: {:ok, "2.0.0"} = Manager.upgrade_plugin(:changing, newer, opts)
+        for instance <- instances, do: assert_agree(instance, module, 2)
+      end
+    end
+
+    test "is one step for each, and for all when nothing is killed", context do
+      {module, newer} = in_place(context.tmp_dir)
+      instances = [context.instance, context.other]
+      none = fn -> &assert(&1 == {:result, {:ok, "2.0.0"}}) end
+      assert upgrade(instances, module, newer, none, instance: context.other, instances: :all) == 2
+      for instance <- instances, do: assert_agree(instance, module, 2)
+    end
+
+    test "to another module", context do
+      {module, newer} = beside()
+      instances = [context.instance, context.other]
+      none = fn -> &assert(&1 == {:result, {:ok, "2.0.0"}}) end
+      assert upgrade(instances, module, newer, none, instance: context.other, instances: :all) == 2
+      for instance <- instances, do: assert_agree(instance, nil, 2)
+    end
+
+    test "takes plugins of other ids along, and those of one instance", context do
+      {module, newer} = in_place(context.tmp_dir)
+      places = [{context.instance, :changing}, {context.instance, "twin"}, {context.other, "third"}]
+
+      for {instance, id} <- places,
+          do: {:ok, ^id} = Manager.load_plugin(module, %{}, as: id, instance: instance)
+
+      opts = [instance: context.instance, instances: :all]
+      assert Manager.upgrade_plugin("twin", newer, opts) == {:ok, "2.0.0"}
+
+      for {instance, id} <- places do
+        assert Manager.plugin_info!(id, instance: instance).version == "2.0.0"
+        assert RPC.call(id, :versions, 5_000, instance: instance) == {:ok, {"2.0.0", "2.0.0"}}
+      end
+
+      assert Hook.run(context.instance, :three, [], nil) == {:ok, List.duplicate("2.0.0", 4)}
+      assert Hook.run(context.other, :three, [], nil) == {:ok, List.duplicate("2.0.0", 2)}
+      assert Hook.points(instance: context.other) == [:three, :two]
+    end
+
+    test "is refused where one does not run, naming the instance, and by a code_change/3 that fails",
+         context do
+      fails =
+        quote(
+          do: fn _, state, _ ->
+            if state[:fails], do: {:error, :not_today}, else: {:ok, %{state | made_by: "2.0.0"}}
+          end
+        )
+
+      {module, newer} = in_place(context.tmp_dir, fails)
+      {:ok, :changing} = Manager.load_plugin(module, %{}, instance: context.instance)
+      {:ok, :changing} = Manager.load_plugin(module, %{fails: true}, instance: context.other)
+      opts = [instance: context.instance, instances: :all]
+
+      unchanged = fn ->
+        for instance <- [context.instance, context.other], do: assert_agree(instance, module, 1)
+      end
+
+      :ok = Manager.disable_plugin(:changing, instance: context.other)
+      other = context.other
+
+      assert {:error, %Error{reason: {:in_instance, ^other, {:stopped, :changing}}} = error} =
+               Manager.upgrade_plugin(:changing, newer, opts)
+
+      assert Exception.message(error) =~ "in the instance {"
+      assert Exception.message(error) =~ ":other}: "
+      {:ok, :started} = Manager.enable_plugin(:changing, instance: context.other)
+      unchanged.()
+
+      assert {:error, %Error{step: :code_change, reason: :not_today}} =
+               Manager.upgrade_plugin(:changing, newer, opts)
+
+      unchanged.()
+
+      assert_raise ArgumentError, "config: cannot be given with instances: :all", fn ->
+        Manager.upgrade_plugin(:changing, newer, [config: %{}] ++ opts)
+      end
+    end
+
+    test "two of them, asked of two instances at once, do not wait for each other", context do
+      pairs = for _ <- 1..2, do: in_place(context.tmp_dir)
+      ids = [:changing, "changing too"]
+      places = [context.instance, context.other]
+
+      for {{module, _newer}, id} <- Enum.zip(pairs, ids),
+          instance <- places,
+          do: {:ok, ^id} = Manager.load_plugin(module, %{}, as: id, instance: instance)
+
+      upgrades =
+        for {{{_module, newer}, id}, instance} <- Enum.zip(Enum.zip(pairs, ids), places),
+            do: Task.async(fn -> Manager.upgrade_plugin(id, newer, instance: instance, instances: :all) end)
+
+      assert Task.await_many(upgrades, 30_000) == [{:ok, "2.0.0"}, {:ok, "2.0.0"}]
+
+      for id <- ids,
+          instance <- places,
+          do: assert(Manager.plugin_info!(id, instance: instance).version == "2.0.0")
+    end
   end
 
   # Its code_change/3 tells, and waits.

@@ -5,6 +5,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
 
   alias Pipeline.Plugin
   alias Pipeline.Plugin.{Error, Packages}
+  alias Pipeline.Plugin.Manager.CodeUsers
 
   @enforce_keys [:module, :id]
   defstruct [:module, :id, :file, :binary, :old, :change, in_place?: false]
@@ -58,18 +59,18 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Code do
       else: {:error, {:native_code, module}}
   end
 
-  @doc "Looks at the new code; loads nothing that stands in a file."
-  @spec read(module | binary, module, rollback) :: {:ok, t} | {:error, Error.t()}
-  def read(target, current, rollback) do
-    with {:ok, code} <- find(target, current), do: find_way_back(code, rollback)
+  @doc "Looks at the new code, for these plugins with the module; loads nothing that stands in a file."
+  @spec read(module | binary, module, rollback, [CodeUsers.user()]) :: {:ok, t} | {:error, Error.t()}
+  def read(target, current, rollback, users) do
+    with {:ok, code} <- find(target, current, users), do: find_way_back(code, rollback)
   end
 
-  defp find(module, module), do: read_file(:code.which(module), module)
-  defp find(module, _current) when is_atom(module), do: read_module(module)
-  defp find(<<"FOR1", _::binary>> = binary, current), do: read_binary(binary, ~c"upgraded", current)
+  defp find(module, module, _users), do: read_file(:code.which(module), module)
+  defp find(module, _current, _users) when is_atom(module), do: read_module(module)
+  defp find(<<"FOR1", _::binary>> = binary, current, _users), do: read_binary(binary, ~c"upgraded", current)
 
-  defp find(path, current) when is_binary(path) do
-    case Packages.implementation().change(path, current) do
+  defp find(path, current, users) when is_binary(path) do
+    case Packages.implementation().change(path, current, users) do
       {:ok, change} ->
         {:ok, %__MODULE__{module: change.module, id: change.id, change: change, in_place?: true}}
 

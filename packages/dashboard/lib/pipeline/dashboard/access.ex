@@ -12,6 +12,8 @@ defmodule Pipeline.Dashboard.Access do
   @cookie "pipeline_dashboard"
   @seconds 12 * 3600
   @loopback ["127.0.0.1", "::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1"]
+  # Each is set by some proxies.
+  @forwarded ["x-forwarded-for", "x-forwarded-host", "x-real-ip", "forwarded", "via"]
   @hosts ["localhost", "127.0.0.1", "[::1]"]
 
   @type who ::
@@ -21,7 +23,7 @@ defmodule Pipeline.Dashboard.Access do
   def check(request, %{token: nil}) do
     # A page of another site can reach loopback under a name of its own; a proxy makes everybody loopback.
     if request.peer in @loopback and host(request) in @hosts and
-         not Map.has_key?(request.headers, "x-forwarded-for"),
+         not Enum.any?(@forwarded, &is_map_key(request.headers, &1)),
        do: {:ok, {:anonymous, request.peer}},
        else: {:error, :not_loopback}
   end

@@ -36,8 +36,13 @@ defmodule Pipeline.Dashboard.Httpd do
     :connection
   ])
 
-  # Bytes of a body; forms are small.
+  # Bytes of a body besides a file that is uploaded; forms are small.
   @body 65_536
+  # Connections at a time. Where files are uploaded each may hold one of them.
+  @clients 500
+  @uploading_clients 50
+  # Bytes of what is asked for, of which httpd reads any number otherwise.
+  @uri 8_192
 
   @doc "Starts it, linked to the caller."
   @spec start_link(keyword) :: GenServer.on_start()
@@ -57,7 +62,7 @@ defmodule Pipeline.Dashboard.Httpd do
 
     with {:ok, settings} <- Settings.new(handler),
          :ok <- guarded(address, settings),
-         {:ok, pid, port} <- start(address, server[:port] || 4040, handler, 5) do
+         {:ok, pid, port} <- start(address, server[:port] || 4040, {handler, settings}, 5) do
       Process.link(pid)
       {:ok, %{pid: pid, port: port}}
     else
@@ -107,9 +112,10 @@ defmodule Pipeline.Dashboard.Httpd do
     end
   end
 
-  defp start(address, port, handler, _tries) do
+  defp start(address, port, {handler, settings}, _tries) do
     {:ok, _started} = Application.ensure_all_started(:inets)
     root = String.to_charlist(System.tmp_dir!())
+    body = if settings.actions, do: @body + settings.max_upload, else: @body
 
     options = [
       port: port,
@@ -119,8 +125,11 @@ defmodule Pipeline.Dashboard.Httpd do
       server_root: root,
       document_root: root,
       server_tokens: :none,
-      max_clients: 500,
-      max_body_size: @body,
+      max_clients: if(settings.actions, do: @uploading_clients, else: @clients),
+      max_body_size: body,
+      max_content_length: body,
+      max_uri_size: @uri,
+      customize: __MODULE__,
       keep_alive: false,
       modules: [__MODULE__],
       pipeline_dashboard: handler
@@ -130,6 +139,17 @@ defmodule Pipeline.Dashboard.Httpd do
   end
 
   defp family(address), do: if(tuple_size(address) == 8, do: :inet6, else: :inet)
+
+  @doc false
+  # httpd's callback for each header. It reads a body in chunks without end, so that none is taken for one.
+  def request_header({name, value}),
+    do: if(String.downcase(to_string(name)) == "transfer-encoding", do: false, else: {true, {name, value}})
+
+  @doc false
+  def response_header(header), do: {true, header}
+
+  @doc false
+  def response_default_headers, do: []
 
   defp guarded({127, _, _, _}, _settings), do: :ok
   defp guarded({0, 0, 0, 0, 0, 0, 0, 1}, _settings), do: :ok
@@ -148,13 +168,16 @@ defmodule Pipeline.Dashboard.Httpd do
       end
 
     body = IO.iodata_to_binary(mod(mod, :entity_body) || [])
+    headers = Map.new(mod(mod, :parsed_header), fn {name, value} -> {to_string(name), to_string(value)} end)
+    {form, upload} = Request.form(Map.get(headers, "content-type", ""), body)
 
     %Request{
       method: to_string(mod(mod, :method)),
       path: path,
       query: Request.fields(query),
-      form: Request.fields(body),
-      headers: Map.new(mod(mod, :parsed_header), fn {name, value} -> {to_string(name), to_string(value)} end),
+      form: form,
+      upload: upload,
+      headers: headers,
       peer: mod |> mod(:init_data) |> elem(1) |> elem(1) |> to_string()
     }
   end

@@ -76,9 +76,12 @@ defmodule Pipeline.Dashboard.Layout do
             el(:meta, name: "htmx-config", content: config),
             el(:title, [], [title, " · Pipeline.Plugin"]),
             el(:link, rel: "icon", href: prefix <> "/assets/icon.svg"),
-            el(:link, rel: "stylesheet", href: prefix <> "/assets/dashboard.css"),
             for(
-              name <- ~w(htmx.min.js sse.min.js dashboard.js),
+              name <- ~w(uplot.min.css dashboard.css),
+              do: el(:link, rel: "stylesheet", href: prefix <> "/assets/" <> name)
+            ),
+            for(
+              name <- ~w(htmx.min.js sse.min.js uplot.min.js dashboard.js),
               do: el(:script, src: prefix <> "/assets/" <> name, defer: true)
             )
           ]),
@@ -137,6 +140,9 @@ defmodule Pipeline.Dashboard.Layout do
   end
 
   defp looks?(%{instance: nil}), do: false
-  defp looks?(%{path: "/plugin", form_token: token}) when token != nil, do: false
+
+  defp looks?(%{path: path, form_token: token}) when path in ["/plugin", "/packages"] and token != nil,
+    do: false
+
   defp looks?(page), do: page.path not in @streamed
 end

@@ -83,7 +83,13 @@ defmodule Pipeline.Dashboard.Markup do
   defp attribute(key, true), do: [" ", Atom.to_string(key)]
   defp attribute(key, value), do: [" ", Atom.to_string(key), "=\"", iodata(value), "\""]
 
-  defp valid(text), do: if(String.valid?(text), do: text, else: Foreign.line(text))
+  # Text of plugins: what changes the direction of text would make the page say something else.
+  defp valid(text) do
+    if String.valid?(text) and
+         not (text =~ ~r/[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x{202A}-\x{202E}\x{2066}-\x{2069}]/u),
+       do: text,
+       else: Foreign.line(text)
+  end
 
   defp escape(text) do
     String.replace(text, ["&", "<", ">", "\"", "'"], fn

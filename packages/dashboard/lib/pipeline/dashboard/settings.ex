@@ -2,9 +2,15 @@ defmodule Pipeline.Dashboard.Settings do
   @moduledoc false
   # The options of the handler, checked once.
 
-  @type t :: %__MODULE__{token: String.t() | nil, actions: boolean, prefix: String.t()}
+  @type t :: %__MODULE__{
+          token: String.t() | nil,
+          actions: boolean,
+          prefix: String.t(),
+          # Bytes of an archive.
+          max_upload: pos_integer
+        }
 
-  defstruct token: nil, actions: false, prefix: ""
+  defstruct token: nil, actions: false, prefix: "", max_upload: 16 * 1024 * 1024
 
   @spec new(keyword) :: {:ok, t} | {:error, String.t()}
   def new(opts) do

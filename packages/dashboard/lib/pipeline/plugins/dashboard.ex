@@ -14,7 +14,12 @@ defmodule Pipeline.Plugins.Dashboard do
       secret: true,
       doc: "16 bytes or more, see `Pipeline.Dashboard`."
     ],
-    actions: [type: :boolean, default: false, doc: "Whether those with the token can change something."]
+    actions: [type: :boolean, default: false, doc: "Whether those with the token can change something."],
+    max_upload: [
+      type: :pos_integer,
+      default: 16 * 1024 * 1024,
+      doc: "Bytes that the archive of a package may have, with `actions`."
+    ]
   ]
 
   @moduledoc """
@@ -50,6 +55,12 @@ defmodule Pipeline.Plugins.Dashboard do
           raise ArgumentError, "address: #{inspect(config.address)} is no IP address; give one"
       end
 
-    [{Httpd, config |> Map.take([:port, :token, :actions]) |> Map.put(:address, address) |> Map.to_list()}]
+    [
+      {Httpd,
+       config
+       |> Map.take([:port, :token, :actions, :max_upload])
+       |> Map.put(:address, address)
+       |> Map.to_list()}
+    ]
   end
 end

@@ -5,7 +5,7 @@ defmodule Pipeline.Dashboard.Views.Plugin do
   import Pipeline.Dashboard.Markup
 
   alias Pipeline.Dashboard.Views
-  alias Pipeline.Plugin.Graph
+  alias Pipeline.Plugin.{Graph, Resources}
 
   @spec show(Pipeline.Plugin.Manager.info(), term, map) :: Pipeline.Dashboard.Markup.markup()
   def show(info, instance, page) do
@@ -26,7 +26,8 @@ defmodule Pipeline.Dashboard.Views.Plugin do
           fact("restarts", Views.Plugins.restarts(info)),
           fact("loaded", time(info.loaded_at)),
           fact("process", term(info.pid)),
-          fact("limits", term(info.limits))
+          fact("limits", term(info.limits)),
+          usage(info.id, instance)
         ]),
         actions(info, page)
       ]),
@@ -46,6 +47,24 @@ defmodule Pipeline.Dashboard.Views.Plugin do
       )
     ]
   end
+
+  # What it uses now, beside its limits.
+  defp usage(id, instance) do
+    case Resources.monitor_plugin(id, instance: instance) do
+      {:ok, usage} ->
+        [
+          fact("memory", bytes(usage.memory)),
+          fact("messages that wait", usage.message_queue),
+          fact("limits that are passed", if(usage.exceeded == [], do: "none", else: term(usage.exceeded)))
+        ]
+
+      {:error, _not_running} ->
+        []
+    end
+  end
+
+  defp bytes(bytes) when bytes < 1_048_576, do: "#{Float.round(bytes / 1_024, 1)} KiB"
+  defp bytes(bytes), do: "#{Float.round(bytes / 1_048_576, 1)} MiB"
 
   defp fact(name, value), do: el(:div, [], [el(:dt, [], name), el(:dd, [], value)])
 

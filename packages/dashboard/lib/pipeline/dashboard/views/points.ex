@@ -29,13 +29,19 @@ defmodule Pipeline.Dashboard.Views.Points do
       ]),
       if(guards, do: el(:p, [class: "problem"], Views.Overview.closed(point, guards))),
       el(:dl, [class: "figures"], [
-        figure("rate", el(:span, ["data-rate": Views.key(point), "data-runs": stats.runs], "–")),
+        figure("rate", el(:span, ["data-rate": Views.key(point), "data-runs": stats.runs, "data-p99": stats.p99_ns], "–")),
         figure("runs", stats.runs),
         figure("p50", duration(stats.p50_ns)),
         figure("p99", duration(stats.p99_ns)),
         figure("failures", stats.failures),
         figure("skips", stats.skips),
         figure("refusals", stats.refusals)
+      ]),
+      el(:div, [
+        class: "chart",
+        role: "img",
+        "aria-label": "Runs per second and p99 of #{term(point)} since this page is open",
+        "data-chart": Views.key(point)
       ]),
       table(
         "Chain of #{term(point)}",

@@ -1,7 +1,7 @@
-defmodule Pipeline.Package.JSONTest do
+defmodule Pipeline.JSONTest do
   use ExUnit.Case, async: true
 
-  alias Pipeline.Package.JSON
+  alias Pipeline.JSON
 
   test "reads what it writes, and writes the same each time" do
     term = %{

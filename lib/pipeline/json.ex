@@ -1,9 +1,12 @@
-defmodule Pipeline.Package.JSON do
+defmodule Pipeline.JSON do
   @moduledoc false
-  # The JSON of `plugin.json` and `plugin.sig`. Elixir 1.14 has none, and a library would be a dependency of every host.
+  # The JSON of `plugin.json` and `plugin.sig`, and of what tasks print. Elixir 1.14 has none, and a library would be a
+  # dependency of every host.
   #
   # Written with sorted keys, so that the same term gives the same bytes. Read strictly: the text comes from outside and
   # what is signed must have one meaning, so a key twice, a float or nesting beyond 32 levels is refused.
+
+  alias Pipeline.Foreign
 
   @deepest 32
 
@@ -58,7 +61,7 @@ defmodule Pipeline.Package.JSON do
       {:ok, value}
     else
       false -> {:error, "is not UTF-8"}
-      rest -> {:error, "goes on after its end with #{inspect(String.slice(rest, 0, 10))}"}
+      rest -> {:error, "goes on after its end with #{beginning(rest)}"}
     end
   catch
     {:json, sentence} -> {:error, sentence}
@@ -89,7 +92,7 @@ defmodule Pipeline.Package.JSON do
 
   defp object("\"" <> text, map, deep) do
     {key, rest} = string(text, [])
-    if is_map_key(map, key), do: fail("has the key #{inspect(key)} twice")
+    if is_map_key(map, key), do: fail("has the key #{Foreign.term(key)} twice")
     {value, rest} = rest |> space() |> colon() |> space() |> value(deep)
     map = Map.put(map, key, value)
 
@@ -106,14 +109,22 @@ defmodule Pipeline.Package.JSON do
   defp colon(text), do: unexpected(text)
 
   defp string(text, done) do
-    case text do
-      "\"" <> rest -> {done |> Enum.reverse() |> IO.iodata_to_binary(), rest}
+    {plain, rest} = :erlang.split_binary(text, plain(text, 0))
+    done = [done, plain]
+
+    case rest do
+      "\"" <> rest -> {IO.iodata_to_binary(done), rest}
       "\\" <> rest -> escaped(rest, done)
-      <<control, _::binary>> when control < 0x20 -> fail("has a control character in a string")
-      <<character::utf8, rest::binary>> -> string(rest, [<<character::utf8>> | done])
       "" -> fail("ends within a string")
+      _control -> fail("has a control character in a string")
     end
   end
+
+  # How many bytes stand for themselves.
+  defp plain(<<byte, rest::binary>>, size) when byte >= 0x20 and byte not in [?", ?\\],
+    do: plain(rest, size + 1)
+
+  defp plain(_rest, size), do: size
 
   defp escaped("u" <> rest, done) do
     case unit(rest) do
@@ -121,7 +132,7 @@ defmodule Pipeline.Package.JSON do
         case unit(rest) do
           {low, rest} when low in 0xDC00..0xDFFF ->
             character = 0x10000 + (high - 0xD800) * 0x400 + (low - 0xDC00)
-            string(rest, [<<character::utf8>> | done])
+            string(rest, [done, <<character::utf8>>])
 
           _ ->
             fail("has half a surrogate pair")
@@ -131,7 +142,7 @@ defmodule Pipeline.Package.JSON do
         fail("has half a surrogate pair")
 
       {character, rest} ->
-        string(rest, [<<character::utf8>> | done])
+        string(rest, [done, <<character::utf8>>])
     end
   end
 
@@ -145,7 +156,7 @@ defmodule Pipeline.Package.JSON do
         {"r", "\r"},
         {"t", "\t"}
       ] do
-    defp escaped(unquote(escape) <> rest, done), do: string(rest, [unquote(character) | done])
+    defp escaped(unquote(escape) <> rest, done), do: string(rest, [done, unquote(character)])
   end
 
   defp escaped(text, _done), do: unexpected(text)
@@ -174,9 +185,15 @@ defmodule Pipeline.Package.JSON do
   defp space(<<space, rest::binary>>) when space in [?\s, ?\t, ?\r, ?\n], do: space(rest)
   defp space(text), do: text
 
+  # Ten characters, each of one code point: a letter can have any number of accents.
+  defp beginning(text) do
+    ten = for <<character::utf8 <- binary_part(text, 0, min(byte_size(text), 40))>>, do: character
+    ten |> Enum.take(10) |> List.to_string() |> Foreign.term()
+  end
+
   @spec unexpected(String.t()) :: no_return
   defp unexpected(""), do: fail("ends too early")
-  defp unexpected(text), do: fail("has #{inspect(String.slice(text, 0, 10))} where it does not belong")
+  defp unexpected(text), do: fail("has #{beginning(text)} where it does not belong")
 
   @spec fail(String.t()) :: no_return
   defp fail(sentence), do: throw({:json, sentence})
