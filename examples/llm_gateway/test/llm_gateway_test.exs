@@ -81,7 +81,7 @@ defmodule LlmGatewayTest do
   test "the error of the last model is the caller's, and is not kept", %{address: address} do
     %{name: name} = gateway = gateway(address, "status-503-99")
     :ok = Manager.unload_plugin(:backup, instance: name)
-    {:ok, _} = Manager.configure_hook(:preferred, :model, on_error: :halt, instance: name)
+    :ok = Manager.configure_hook(:preferred, :model, on_error: :halt, instance: name)
 
     for _ <- 1..2 do
       assert {:error, %Pipeline.Hook.Error{plugin: :preferred, reason: %Error{status: 503}}} =

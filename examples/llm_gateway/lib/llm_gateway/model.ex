@@ -3,7 +3,7 @@ defmodule LlmGateway.Model do
   A model behind OpenAI's protocol, with the configuration of `Pipeline.Plugins.OpenAIProvider`. Load it once for each
   model, under an id of its own (`as:`) and with a priority (`hooks:`).
 
-  A model that fails is passed over: the next one answers. One that fails three times is left alone for ten seconds.
+  Where a model fails, the next one answers. One that fails three times within a minute is left alone for ten seconds.
   """
 
   use Pipeline.Plugin, id: :model, version: "1.0.0"
@@ -28,7 +28,7 @@ defmodule LlmGateway.Model do
         {:ok, answer} ->
           answer
 
-        # Every model would refuse these. They are no failures of this one.
+        # Refused for what it says, so the circuit does not count it. The next model may take it.
         {:error, %Error{kind: kind} = error} when kind in [:bad_request, :context_length] ->
           throw({:hook_error, error})
 
