@@ -128,7 +128,7 @@ impl Site {
                         id,
                     }));
                 }
-                Event::Code(code) => linked.push(self.code(code, links.is_empty())),
+                Event::Code(code) => linked.push(self.code(page, code, links.is_empty())),
                 other => linked.push(other),
             }
         }
@@ -162,13 +162,18 @@ impl Site {
         Ok(Some(copy.display().to_string()))
     }
 
-    fn code<'a>(&self, code: CowStr<'a>, outside_link: bool) -> Event<'a> {
-        match self.names.get(&*code) {
+    // `chain/2` in the docs of a module is a function of that module.
+    fn code<'a>(&self, page: &Page, code: CowStr<'a>, outside_link: bool) -> Event<'a> {
+        let name = code.trim_start_matches("c:").trim_start_matches("t:");
+        let prefix = &code[..code.len() - name.len()];
+        let local = || {
+            self.names
+                .get(&format!("{prefix}{}.{name}", page.source.display()))
+        };
+        match self.names.get(&*code).or_else(local) {
             Some(url) if outside_link => {
-                let shown = escape(code.trim_start_matches("c:").trim_start_matches("t:"));
-                Event::InlineHtml(
-                    format!("<a href=\"{}\"><code>{shown}</code></a>", escape(url)).into(),
-                )
+                let (url, name) = (escape(url), escape(name));
+                Event::InlineHtml(format!("<a href=\"{url}\"><code>{name}</code></a>").into())
             }
             _ => Event::Code(code),
         }
