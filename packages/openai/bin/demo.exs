@@ -22,6 +22,20 @@ with {:ok, stream} <- Provider.stream(request) do
   {:ok, stream} = Provider.stream(request)
   cut = stream |> Stream.take_while(&match?({:text, _}, &1)) |> Enum.take(10) |> Enum.map_join(&elem(&1, 1))
   IO.puts("\nCut off after ten parts: #{cut}…")
+
+  # The server says itself which of its slots compute.
+  {:ok, _} = Application.ensure_all_started(:inets)
+  slots = System.fetch_env!("LLM_URL") |> URI.parse() |> Map.merge(%{path: "/slots"}) |> URI.to_string()
+
+  busy = fn ->
+    {:ok, {{_, 200, _}, _, body}} = :httpc.request(:get, {to_charlist(slots), []}, [], body_format: :binary)
+    length(Regex.scan(~r/"is_processing":true/, body))
+  end
+
+  started = System.monotonic_time(:millisecond)
+  _ = Enum.find(Stream.repeatedly(busy), &(&1 == 0 or System.monotonic_time(:millisecond) - started > 5_000))
+  waited = System.monotonic_time(:millisecond) - started
+  IO.puts("Slots of the server that still compute, #{waited} ms later: #{busy.()}")
 else
   {:error, error} -> IO.puts(:stderr, Exception.message(error)) && System.halt(1)
 end

@@ -243,6 +243,19 @@ defmodule Pipeline.OpenAITest do
       assert ScriptedServer.wait(address, "closed", config.model)
     end
 
+    # Events arrive on another thread while the reader halts.
+    test "that is halted leaves nothing in the mailbox", %{config: config, address: address} do
+      config = with_model(config, "flood")
+
+      for round <- 1..400 do
+        {:ok, stream} = OpenAI.stream(@request, config)
+        assert length(Enum.take(stream, rem(round, 40) + 1)) == rem(round, 40) + 1
+      end
+
+      assert ScriptedServer.wait(address, "closed", config.model)
+      assert Process.info(self(), :messages) == {:messages, []}
+    end
+
     test "ends with its process", %{config: config, address: address} do
       config = with_model(config, "endless")
       test = self()

@@ -194,6 +194,11 @@ class Handler(BaseHTTPRequestHandler):
         while True:
             self.piece(chunk({"content": "x" * 16384}), model)
 
+    def script_flood(self, model, body, number):
+        events = chunk({"content": "x"}) * 64
+        while True:
+            self.piece(events, model)
+
 
 server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 server.daemon_threads = True

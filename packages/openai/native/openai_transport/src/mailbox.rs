@@ -1,6 +1,7 @@
 use crate::failure::Failure;
 use pipeline_term::OwnedTerm;
 use rustler::{Encoder, Env, LocalPid, NewBinary, OwnedEnv, Term};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -18,6 +19,8 @@ pub(crate) struct Mailbox {
     reference: OwnedTerm,
     /// Permits for events that the caller has room for.
     pub(crate) room: Semaphore,
+    /// Held while a message is sent, so that none is on its way once the mailbox is closed.
+    is_open: Mutex<bool>,
 }
 
 impl Mailbox {
@@ -26,7 +29,13 @@ impl Mailbox {
             pid,
             reference: OwnedTerm::new(reference),
             room: Semaphore::new(UNREAD),
+            is_open: Mutex::new(true),
         }
+    }
+
+    /// Nothing is sent any more from here on. What was sent is in the caller's mailbox.
+    pub(crate) fn close(&self) {
+        *self.is_open.lock().unwrap_or_else(PoisonError::into_inner) = false;
     }
 
     /// `{reference, :head}`: the answer is a stream of events, which follow.
@@ -91,7 +100,12 @@ impl Mailbox {
         F: for<'a> FnOnce(Env<'a>, Term<'a>) -> Term<'a>,
     {
         let mut env = OwnedEnv::new();
-        // A caller that is gone needs no message.
-        let _gone = env.send_and_clear(&self.pid, |env| message(env, self.reference.copy_to(env)));
+        // `close` waits for the sending alone: the message is made before.
+        let message = env.run(|inner| env.save(message(inner, self.reference.copy_to(inner))));
+        let is_open = self.is_open.lock().unwrap_or_else(PoisonError::into_inner);
+        if *is_open {
+            // A caller that is gone needs no message.
+            let _gone = env.send_and_clear(&self.pid, |env| message.load(env));
+        }
     }
 }

@@ -79,9 +79,12 @@ fn took_event(request: &Request) -> rustler::Atom {
     ok()
 }
 
-/// Ends the request, and its connection with it. Messages that were sent already are still in the mailbox.
+/// Ends the request, and its connection with it. Messages that were sent already are still in the mailbox, and none
+/// follows.
 #[rustler::nif]
 fn cancel_request(request: &Request) -> rustler::Atom {
+    // Aborting alone lets a step that runs at this moment go on until it waits.
+    request.caller.close();
     request.task.abort();
     ok()
 }

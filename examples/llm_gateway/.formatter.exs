@@ -1,0 +1,5 @@
+[
+  import_deps: [:pipeline_plugin],
+  inputs: ["*.exs", "{lib,plugins,test}/**/*.{ex,exs}"],
+  line_length: 110
+]
