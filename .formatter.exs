@@ -20,7 +20,8 @@ dsl = [
     ".formatter.exs",
     "{lib,test,benches}/**/*.{ex,exs}",
     "examples/*/{lib,test,plugins}/**/*.{ex,exs}",
-    "examples/*/*.exs"
+    "examples/*/*.exs",
+    "docs/site/*.exs"
   ],
   line_length: 110,
   locals_without_parens: dsl,

@@ -13,9 +13,54 @@ defmodule Pipeline.Plugin.MixProject do
       compilers: Mix.compilers() ++ [:pipeline_native],
       pipeline_native: [pipeline_nif: native()] ++ test_native(Mix.env()),
       start_permanent: Mix.env() == :prod,
-      deps: [],
+      deps: deps(),
+      name: "Pipeline.Plugin",
       description: "A plugin system for Elixir applications with a Rust core",
-      package: package()
+      package: package(),
+      docs: docs()
+    ]
+  end
+
+  # Nothing but bin/docs, where Hex can be reached, needs it.
+  defp deps do
+    if System.get_env("PIPELINE_EX_DOC"), do: [{:ex_doc, "~> 0.34", only: :dev, runtime: false}], else: []
+  end
+
+  # For ExDoc, and for docs/site where ExDoc cannot be had.
+  defp docs do
+    guides = ["docs/guides/tour.md" | Path.wildcard("docs/guides/*.md")] ++ ["docs/security.md"]
+    cheatsheets = Path.wildcard("docs/cheatsheets/*.md")
+    decisions = Path.wildcard("docs/decisions/*.md")
+
+    [
+      main: "readme",
+      output: "doc",
+      formatters: ["html"],
+      extras:
+        ["README.md"] ++
+          Enum.uniq(guides) ++ cheatsheets ++ ["docs/architecture.md", "CHANGELOG.md"] ++ decisions,
+      groups_for_extras: [
+        Guides: guides,
+        Cheatsheets: cheatsheets,
+        "How it is built": ["docs/architecture.md", "CHANGELOG.md"],
+        Decisions: decisions
+      ],
+      groups_for_modules: [
+        "Writing plugins": [
+          Pipeline.Plugin,
+          ~r/^Pipeline\.Plugin\.(DSL|ConfigSchema|Events|Handle|RPC|Test|Security)/
+        ],
+        "Hook points": [~r/^Pipeline\.Hook/],
+        "Native hooks": [~r/^Pipeline\.Native\./],
+        Operation: [
+          ~r/^Pipeline\.Plugin\.(Manager|Summary|Resources|Telemetry|Graph|Supervisor|Error|Store)/,
+          Pipeline.Doctor,
+          Pipeline.Plugins.TelemetryPlugin
+        ],
+        "Finding, installing, connecting": [~r/^Pipeline\.(Package|Cluster|Plugin\.(Discovery|Loader|Re))/],
+        "Mix tasks": [~r/^Mix\./],
+        "Host kit": [~r/^Pipeline\.(Handlers|NodeHandler|Plugins|Provider|Providers|Runner|Validator)/]
+      ]
     ]
   end
 

@@ -3,6 +3,7 @@ defmodule Pipeline.DoctorTest do
 
   alias Pipeline.{Doctor, JSON}
   alias Pipeline.Doctor.{Configuration, Instances}
+  alias Pipeline.Native.Build.{Crate, Stamp}
 
   doctest Pipeline.Doctor
 
@@ -30,6 +31,18 @@ defmodule Pipeline.DoctorTest do
     assert text =~ "OTP #{System.otp_release()}"
     assert text =~ "native library Pipeline.Native: #{library.hooks} hooks, "
     assert text =~ "instance Pipeline.Plugin: "
+  end
+
+  @tag :tmp_dir
+  test "knows an artefact, and a library that was replaced", %{tmp_dir: folder} do
+    installed = Path.join(folder, "x.so")
+    assert Stamp.origin(installed) == :unknown
+    File.write!(installed, "library")
+    assert Stamp.origin(installed) == :unknown
+    Stamp.write_artefact(struct(Crate, installed: installed), "x-1.0.0.tar.gz", "sha256:0")
+    assert Stamp.origin(installed) == {:artefact, "x-1.0.0.tar.gz"}
+    File.write!(installed, "another")
+    assert Stamp.origin(installed) == :changed
   end
 
   test "says of a library that is not built what to do" do
