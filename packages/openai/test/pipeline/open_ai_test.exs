@@ -256,6 +256,12 @@ defmodule Pipeline.OpenAITest do
       assert Process.info(self(), :messages) == {:messages, []}
     end
 
+    test "is enumerated once, and says so", %{config: config} do
+      {:ok, stream} = OpenAI.stream(@request, with_model(config, "unmarked"))
+      assert [_ | _] = Enum.to_list(stream)
+      assert_raise ArgumentError, ~r/^a stream is enumerated once; ask again/, fn -> Enum.to_list(stream) end
+    end
+
     test "ends with its process", %{config: config, address: address} do
       config = with_model(config, "endless")
       test = self()

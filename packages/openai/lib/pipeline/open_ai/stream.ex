@@ -7,8 +7,10 @@ defmodule Pipeline.OpenAI.Stream do
 
   @spec new(Client.t(), map | nil) :: Enumerable.t()
   def new(client, schema) do
+    begun = :atomics.new(1, [])
+
     Stream.resource(
-      fn -> started(client) end,
+      fn -> started(client, begun) end,
       fn
         {:reading, answer} -> read(client, answer, schema)
         :ended -> {:halt, :ended}
@@ -17,10 +19,15 @@ defmodule Pipeline.OpenAI.Stream do
     )
   end
 
-  defp started(%Client{owner: owner}) when owner == self(), do: {:reading, %Answer{}}
-
-  defp started(_client) do
+  defp started(%Client{owner: owner}, _begun) when owner != self() do
     raise ArgumentError, "a stream is enumerated by the process that called Pipeline.Provider.stream/2"
+  end
+
+  # Its events are gone, and nobody would send others.
+  defp started(_client, begun) do
+    if :atomics.exchange(begun, 1, 1) == 1,
+      do: raise(ArgumentError, "a stream is enumerated once; ask again with Pipeline.Provider.stream/2"),
+      else: {:reading, %Answer{}}
   end
 
   defp read(client, answer, schema) do
