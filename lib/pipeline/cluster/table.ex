@@ -126,6 +126,10 @@ defmodule Pipeline.Cluster.Table do
   @impl GenServer
   def handle_info(_message, instance), do: {:noreply, instance}
 
+  # Its end would be that of the instance.
+  @impl GenServer
+  def handle_cast(_message, instance), do: {:noreply, instance}
+
   @impl GenServer
   def terminate(_reason, instance), do: forget(instance)
 end
