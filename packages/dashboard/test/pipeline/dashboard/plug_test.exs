@@ -20,7 +20,7 @@ defmodule Plug.Conn do
 
   def read_body(%{unread: unread} = conn, opts) do
     size = min(opts[:length], byte_size(unread))
-    <<part::binary-size(size), rest::binary>> = unread
+    {part, rest} = :erlang.split_binary(unread, size)
     {if(rest == "", do: :ok, else: :more), part, %{conn | unread: rest}}
   end
 
