@@ -29,7 +29,10 @@ defmodule Pipeline.Dashboard.Views.Points do
       ]),
       if(guards, do: el(:p, [class: "problem"], Views.Overview.closed(point, guards))),
       el(:dl, [class: "figures"], [
-        figure("rate", el(:span, ["data-rate": Views.key(point), "data-runs": stats.runs, "data-p99": stats.p99_ns], "–")),
+        figure(
+          "rate",
+          el(:span, ["data-rate": Views.key(point), "data-runs": stats.runs, "data-p99": stats.p99_ns], "–")
+        ),
         figure("runs", stats.runs),
         figure("p50", duration(stats.p50_ns)),
         figure("p99", duration(stats.p99_ns)),
@@ -37,12 +40,12 @@ defmodule Pipeline.Dashboard.Views.Points do
         figure("skips", stats.skips),
         figure("refusals", stats.refusals)
       ]),
-      el(:div, [
+      el(:div,
         class: "chart",
         role: "img",
         "aria-label": "Runs per second and p99 of #{term(point)} since this page is open",
         "data-chart": Views.key(point)
-      ]),
+      ),
       table(
         "Chain of #{term(point)}",
         ["Place", "Plugin", "Kind", "Function", "Priority", "Runs", "p50", "p99", "Failures", "Circuit"],
