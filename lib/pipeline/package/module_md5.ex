@@ -33,8 +33,8 @@ defmodule Pipeline.Package.ModuleMD5 do
   # Each function has a number that is not the same in each compilation.
   defp content("FunT", <<count::binary-4, functions::binary>>) do
     [
-      count
-      | for(<<function::binary-20, _unique::binary-4 <- functions>>, into: "", do: function <> <<0::32>>)
+      count,
+      for(<<function::binary-20, _unique::binary-4 <- functions>>, into: "", do: function <> <<0::32>>)
     ]
   end
 

@@ -17,7 +17,8 @@ defmodule Pipeline.Plugin.Manager.Hooks do
   @typedoc "Hooks of candidates that are about to start, with the chains as they were to be after so many changes."
   @type prepared :: %{hooks: [hooks], chains: ChainUpdate.t(), changes: non_neg_integer}
 
-  @typep hooks :: {Candidate.t(), [Registration.t()], specs :: [module]}
+  @typedoc "The hooks of a plugin that is to be."
+  @type hooks :: {Candidate.t(), [Registration.t()], specs :: [module]}
 
   @doc """
   Called in a task: checks the hooks of candidates, and has the manager prepare the chains.

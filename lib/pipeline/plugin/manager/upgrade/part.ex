@@ -17,7 +17,7 @@ defmodule Pipeline.Plugin.Manager.Upgrade.Part do
           # It waits for the version to be.
           process: {pid, upgrade :: reference} | nil,
           candidate: Candidate.t() | nil,
-          hooks: Hooks.t() | nil
+          hooks: Hooks.hooks() | nil
         }
 
   @spec user(t) :: CodeUsers.user()
