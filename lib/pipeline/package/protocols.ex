@@ -225,7 +225,11 @@ defmodule Pipeline.Package.Protocols do
 
     exports = for {name, arity, _clauses} <- functions, name != :struct_impl_for, do: {name, arity}
 
-    attributes = for {name, value} <- described.attributes, do: {:attribute, 0, name, value}
+    attributes =
+      for {name, values} <- described.attributes,
+          # The compiler takes one behaviour at a time.
+          value <- if(name == :behaviour, do: values, else: [values]),
+          do: {:attribute, 0, name, value}
 
     [{:attribute, 0, :module, protocol}, {:attribute, 0, :export, exports}] ++
       attributes ++
