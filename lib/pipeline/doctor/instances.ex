@@ -3,6 +3,7 @@ defmodule Pipeline.Doctor.Instances do
   # How the plugins of the instances are, and which points are closed.
 
   alias Pipeline.{Doctor, Foreign}
+  alias Pipeline.Hook.ChainStore
   alias Pipeline.Plugin.{Manager, Summary}
 
   @doc "The summary of each instance, and what is wrong with it."
@@ -12,9 +13,9 @@ defmodule Pipeline.Doctor.Instances do
       try do
         [instance(instance, timeout)]
       rescue
-        # It may have ended meanwhile.
+        # It may have ended meanwhile, or is about to: its name goes after what it has published.
         error in ArgumentError ->
-          if instance in Manager.instances(), do: reraise(error, __STACKTRACE__), else: []
+          if ChainStore.exists?(instance), do: reraise(error, __STACKTRACE__), else: []
       end
     end)
   end
